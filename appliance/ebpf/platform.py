@@ -1,0 +1,104 @@
+"""Platforms are data: how Linux and Windows number the same helpers, maps, hooks and verdicts.
+
+Sources: include/uapi/linux/bpf.h; the public headers of eBPF for Windows (v1.6).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from appliance.ebpf.spec import MapType
+from hooks.contract import HookPoint
+from hooks.xdp import XDP_LINUX, XDP_WINDOWS
+
+
+@dataclass(frozen=True, slots=True)
+class Platform:
+    """One numbering of the same things. `helpers` maps numbers to the names of `appliance.helpers`."""
+
+    name: str
+    hooks: tuple[HookPoint, ...]
+    helpers: Mapping[int, str]
+    map_types: Mapping[int, MapType]
+
+    def hook_for_section(self, section: str) -> HookPoint | None:
+        """The hook whose programs live in the ELF section of that name; a name ending in `/` is a prefix."""
+        for hook in self.hooks:
+            for pattern in hook.sections:
+                if section == pattern or (pattern.endswith("/") and section.startswith(pattern)):
+                    return hook
+        return None
+
+
+LINUX = Platform(
+    name="linux",
+    hooks=(XDP_LINUX,),
+    helpers={
+        1: "map_lookup_elem",
+        2: "map_update_elem",
+        3: "map_delete_elem",
+        5: "ktime_get_ns",
+        7: "get_prandom_u32",
+        8: "get_smp_processor_id",
+        23: "redirect",
+        28: "csum_diff",
+        44: "xdp_adjust_head",
+        65: "xdp_adjust_tail",
+    },
+    map_types={
+        1: MapType.HASH,
+        2: MapType.ARRAY,
+        3: MapType.PROG_ARRAY,
+        4: MapType.PERF_EVENT_ARRAY,
+        5: MapType.PERCPU_HASH,
+        6: MapType.PERCPU_ARRAY,
+        9: MapType.LRU_HASH,
+        10: MapType.LRU_PERCPU_HASH,
+        11: MapType.LPM_TRIE,
+        12: MapType.ARRAY_OF_MAPS,
+        13: MapType.HASH_OF_MAPS,
+        14: MapType.DEVMAP,
+        16: MapType.CPUMAP,
+        17: MapType.XSKMAP,
+        22: MapType.QUEUE,
+        23: MapType.STACK,
+        25: MapType.DEVMAP_HASH,
+        27: MapType.RINGBUF,
+        30: MapType.BLOOM_FILTER,
+    },
+)
+
+WINDOWS = Platform(
+    name="windows",
+    hooks=(XDP_WINDOWS,),
+    helpers={
+        1: "map_lookup_elem",
+        2: "map_update_elem",
+        3: "map_delete_elem",
+        6: "get_prandom_u32",
+        8: "get_smp_processor_id",
+        9: "ktime_get_ns",
+        10: "csum_diff",
+        0x10000: "xdp_adjust_head",
+    },
+    map_types={
+        1: MapType.HASH,
+        2: MapType.ARRAY,
+        3: MapType.PROG_ARRAY,
+        4: MapType.PERCPU_HASH,
+        5: MapType.PERCPU_ARRAY,
+        6: MapType.HASH_OF_MAPS,
+        7: MapType.ARRAY_OF_MAPS,
+        8: MapType.LRU_HASH,
+        9: MapType.LPM_TRIE,
+        10: MapType.QUEUE,
+        11: MapType.LRU_PERCPU_HASH,
+        12: MapType.STACK,
+        13: MapType.RINGBUF,
+        14: MapType.PERF_EVENT_ARRAY,
+        16: MapType.XSKMAP,
+    },
+)
+
+PLATFORMS: dict[str, Platform] = {platform.name: platform for platform in (LINUX, WINDOWS)}

@@ -1,0 +1,88 @@
+"""What a file says, before anything is loaded: deterministic, and made without privilege.
+
+CollectionSpec ── programs ── ProgramSpec ── instructions, lines
+               └─ maps ────── MapSpec ────── key, value, max_entries, initial contents
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+
+from appliance.ebpf.instructions import Instruction
+from appliance.errors import SourceLine
+from hooks.contract import HookPoint
+
+
+class MapType(Enum):
+    """The kinds of map, by the kernel's names; the numbers are the platform's (see `platform`)."""
+
+    HASH = "hash"
+    ARRAY = "array"
+    PERCPU_HASH = "percpu_hash"
+    PERCPU_ARRAY = "percpu_array"
+    LRU_HASH = "lru_hash"
+    LRU_PERCPU_HASH = "lru_percpu_hash"
+    LPM_TRIE = "lpm_trie"
+    PROG_ARRAY = "prog_array"
+    PERF_EVENT_ARRAY = "perf_event_array"
+    ARRAY_OF_MAPS = "array_of_maps"
+    HASH_OF_MAPS = "hash_of_maps"
+    QUEUE = "queue"
+    STACK = "stack"
+    RINGBUF = "ringbuf"
+    BLOOM_FILTER = "bloom_filter"
+    DEVMAP = "devmap"
+    DEVMAP_HASH = "devmap_hash"
+    CPUMAP = "cpumap"
+    XSKMAP = "xskmap"
+
+
+@dataclass(frozen=True, slots=True)
+class MapSpec:
+    """A map as a file declares it. Sizes in bytes; `flags` are the kernel's BPF_F_* of map creation.
+
+    `contents` are the first entries, as (key, value) bytes: a data section, or what a rule set puts into a set.
+    """
+
+    name: str
+    type: MapType
+    key_size: int
+    value_size: int
+    max_entries: int
+    flags: int = 0
+    contents: tuple[tuple[bytes, bytes], ...] = ()
+    read_only: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ProgramSpec:
+    """A program as a file gives it: relocated, with its subprograms appended behind it.
+
+    `lines` maps an instruction's index to the source line it came from; not every instruction has an entry.
+    """
+
+    name: str
+    section: str
+    hook: HookPoint
+    instructions: tuple[Instruction, ...]
+    lines: Mapping[int, SourceLine] = field(default_factory=dict)
+    license: str = ""
+
+    def line_of(self, index: int) -> SourceLine | None:
+        """The source line of the instruction, or of the nearest one before it that has a line."""
+        for candidate in range(index, -1, -1):
+            if candidate in self.lines:
+                return self.lines[candidate]
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class CollectionSpec:
+    """Everything that one object file holds."""
+
+    source: str
+    platform: str
+    programs: Mapping[str, ProgramSpec]
+    maps: Mapping[str, MapSpec]

@@ -1,0 +1,68 @@
+"""The total table of helpers: what each takes, gives and does, by name. Numbers belong to platforms (`ebpf.platform`).
+
+The verifier reads the argument and return kinds as demands and effects; the interpreter and the JIT find an
+implementation under the same name. Sources: `___BPF_FUNC_MAPPER` and the comments of include/uapi/linux/bpf.h.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+
+class ArgumentKind(Enum):
+    """What a helper demands of one argument register."""
+
+    ANYTHING = "any initialised value"
+    SCALAR = "a number"
+    CONTEXT = "the context"
+    MAP = "a map"
+    MAP_KEY = "readable memory of the map's key size"
+    MAP_VALUE = "readable memory of the map's value size"
+    READABLE = "readable memory, whose size is the next argument"
+    READABLE_OR_NULL = "readable memory whose size is the next argument, or null with size 0"
+    WRITABLE = "writable memory, whose size is the next argument"
+    SIZE = "the size of the memory before it, at least 1"
+    SIZE_OR_ZERO = "the size of the memory before it, 0 allowed"
+
+
+class ReturnKind(Enum):
+    """What r0 holds afterwards."""
+
+    SCALAR = "a number"
+    MAP_VALUE_OR_NULL = "a pointer to a value of the map, or null"
+
+
+@dataclass(frozen=True, slots=True)
+class HelperPrototype:
+    """One helper's contract. `moves_packet`: afterwards every older packet pointer is dead."""
+
+    name: str
+    family: str
+    arguments: tuple[ArgumentKind, ...]
+    result: ReturnKind
+    moves_packet: bool = False
+
+
+_A, _R = ArgumentKind, ReturnKind
+
+PROTOTYPES: dict[str, HelperPrototype] = {
+    p.name: p
+    for p in (
+        HelperPrototype("map_lookup_elem", "general", (_A.MAP, _A.MAP_KEY), _R.MAP_VALUE_OR_NULL),
+        HelperPrototype("map_update_elem", "general", (_A.MAP, _A.MAP_KEY, _A.MAP_VALUE, _A.SCALAR), _R.SCALAR),
+        HelperPrototype("map_delete_elem", "general", (_A.MAP, _A.MAP_KEY), _R.SCALAR),
+        HelperPrototype("ktime_get_ns", "general", (), _R.SCALAR),
+        HelperPrototype("get_prandom_u32", "general", (), _R.SCALAR),
+        HelperPrototype("get_smp_processor_id", "general", (), _R.SCALAR),
+        HelperPrototype(
+            "csum_diff",
+            "general",
+            (_A.READABLE_OR_NULL, _A.SIZE_OR_ZERO, _A.READABLE_OR_NULL, _A.SIZE_OR_ZERO, _A.SCALAR),
+            _R.SCALAR,
+        ),
+        HelperPrototype("xdp_adjust_head", "xdp", (_A.CONTEXT, _A.SCALAR), _R.SCALAR, moves_packet=True),
+        HelperPrototype("xdp_adjust_tail", "xdp", (_A.CONTEXT, _A.SCALAR), _R.SCALAR, moves_packet=True),
+        HelperPrototype("redirect", "xdp", (_A.SCALAR, _A.SCALAR), _R.SCALAR),
+    )
+}

@@ -1,0 +1,71 @@
+"""What the verifier hands on: a program together with what was proved of it.
+
+Only the verifier can make a VerifiedProgram: its constructor wants a token that this room alone holds.
+The facts are what the JIT may rely upon; they are true on every path that reaches the instruction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+
+from appliance.ebpf.spec import MapSpec, ProgramSpec
+
+_TOKEN = object()
+
+
+class Region(Enum):
+    """The memories that a pointer can point into."""
+
+    STACK = "the stack"
+    CONTEXT = "the context"
+    PACKET = "the packet"
+    METADATA = "the packet's metadata"
+    MAP_VALUE = "a map value"
+    MEMORY = "memory of a helper"
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """One memory operand. `offset` is known if it is the same on every path: for the stack relative to r10
+    (negative, of the frame that the instruction runs in), for the context the guest offset, else None."""
+
+    region: Region
+    offset: int | None = None
+    map: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CallFacts:
+    """One helper call: the map it works on (None if it takes none, or if the paths disagree), and what each
+    pointer argument points to (None for scalars and for pointers on which paths disagree), r1 first."""
+
+    helper: str
+    map: str | None = None
+    arguments: tuple[Access | None, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """Everything proved, keyed by instruction index. `reachable` names the instructions that can run at all."""
+
+    accesses: Mapping[int, Access] = field(default_factory=dict)
+    calls: Mapping[int, CallFacts] = field(default_factory=dict)
+    reachable: frozenset[int] = frozenset()
+
+
+class VerifiedProgram:
+    """A program that was proved safe for its hook, with the maps it was proved against."""
+
+    __slots__ = ("facts", "maps", "seconds", "spec")
+
+    def __init__(
+        self, token: object, spec: ProgramSpec, maps: Mapping[str, MapSpec], facts: Facts, seconds: float
+    ) -> None:
+        if token is not _TOKEN:
+            raise TypeError("a VerifiedProgram is made by Verifier.verify, and by nothing else")
+        self.spec = spec
+        self.maps = maps
+        self.facts = facts
+        self.seconds = seconds

@@ -1,0 +1,88 @@
+"""The XDP hook: a program sees a whole frame before anybody else does, and decides what becomes of it.
+
+Sources: `struct xdp_md` and `enum xdp_action` of include/uapi/linux/bpf.h; `xdp_md_t` of eBPF for Windows.
+"""
+
+from __future__ import annotations
+
+import ctypes
+
+from hooks.contract import ContextField, ContextLayout, FieldKind, HookPoint, Verdict
+
+
+class FrameContext(ctypes.Structure):
+    """The context in this process's memory, one per worker, filled in for each frame.
+
+        hard_start      data_meta   data                 data_end          hard_end
+            | headroom      |  meta  |  the frame            |  tailroom       |
+            +---------------+--------+-----------------------+-----------------+
+
+    `data_meta == data` while a program has asked for no metadata. `time_ns` is what ktime_get_ns answers when the
+    datapath runs on the frames' own clock (a replay). `redirect_ifindex` is where a REDIRECT verdict sends the frame.
+    """
+
+    _fields_ = (
+        ("data", ctypes.c_uint64),
+        ("data_end", ctypes.c_uint64),
+        ("data_meta", ctypes.c_uint64),
+        ("hard_start", ctypes.c_uint64),
+        ("hard_end", ctypes.c_uint64),
+        ("time_ns", ctypes.c_uint64),
+        ("random_state", ctypes.c_uint64),
+        ("ingress_ifindex", ctypes.c_uint32),
+        ("rx_queue_index", ctypes.c_uint32),
+        ("egress_ifindex", ctypes.c_uint32),
+        ("redirect_ifindex", ctypes.c_uint32),
+        ("processor_id", ctypes.c_uint32),
+        ("reserved", ctypes.c_uint32),
+    )
+
+
+def _field(
+    name: str, offset: int, size: int, kind: FieldKind = FieldKind.SCALAR, host: str | None = None
+) -> ContextField:
+    place = getattr(FrameContext, host or name)
+    return ContextField(name, offset, size, place.offset, place.size, kind)
+
+
+XDP_LINUX = HookPoint(
+    name="xdp",
+    platform="linux",
+    program_type=6,  # BPF_PROG_TYPE_XDP
+    sections=("xdp", "xdp/", "xdp.frags", "xdp.frags/"),
+    context=ContextLayout(
+        name="xdp_md",
+        size=24,
+        fields=(
+            _field("data", 0, 4, FieldKind.PACKET_START),
+            _field("data_end", 4, 4, FieldKind.PACKET_END),
+            _field("data_meta", 8, 4, FieldKind.PACKET_META),
+            _field("ingress_ifindex", 12, 4),
+            _field("rx_queue_index", 16, 4),
+            _field("egress_ifindex", 20, 4),
+        ),
+    ),
+    verdicts={0: Verdict.ABORTED, 1: Verdict.DROP, 2: Verdict.PASS, 3: Verdict.TX, 4: Verdict.REDIRECT},
+    otherwise=Verdict.ABORTED,
+    families=frozenset({"general", "xdp"}),
+)
+
+XDP_WINDOWS = HookPoint(
+    name="xdp",
+    platform="windows",
+    program_type=1,
+    sections=("xdp", "xdp/"),
+    context=ContextLayout(
+        name="xdp_md_t",
+        size=32,
+        fields=(
+            _field("data", 0, 8, FieldKind.PACKET_START),
+            _field("data_end", 8, 8, FieldKind.PACKET_END),
+            _field("data_meta", 16, 8, FieldKind.PACKET_META),
+            _field("ingress_ifindex", 24, 4),
+        ),
+    ),
+    verdicts={1: Verdict.PASS, 2: Verdict.DROP, 3: Verdict.TX},
+    otherwise=Verdict.DROP,
+    families=frozenset({"general", "xdp"}),
+)
