@@ -1,0 +1,191 @@
+"""The packet loop of one worker: serve every port a batch at a time, kick what is to be sent, sleep when all is quiet.
+
+run(worker):
+    until told to stop:
+        for each port:  serve it with its program       (up to BATCH frames)
+        for each port:  flush its transmit ring
+        nothing served for `spin` turns?  wait in poll()
+"""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Mapping
+
+from llvmlite import ir
+
+from appliance.datapath.layout import NO_PORT, PORT_FAILED, STOPPED, VERDICTS, Port, PortCounters, Worker
+from appliance.datapath.receive import emit_receive
+from appliance.datapath.transmit import emit_flush, emit_transmit
+from appliance.ir import I32, I64, PTR, VOID, Code, external
+from appliance.ir.code import Value
+from hooks.contract import HookPoint, Verdict
+from hooks.linux import if_packet as kernel
+from hooks.linux.if_packet import tpacket2_hdr
+from hooks.linux.socket import POLLERR, POLLHUP, POLLNVAL, pollfd
+from hooks.xdp import FrameContext
+
+BATCH = 64
+POLL_MILLISECONDS = 1000
+RETRY_MILLISECONDS = 1
+ENETDOWN = 100
+
+
+def emit_loop(module: ir.Module, programs: Mapping[str, ir.Function], hook: HookPoint) -> None:
+    """Write `i64 run(worker)` around the programs; a port's `program` is an index into their order."""
+    flush = emit_flush(module)
+    transmit = emit_transmit(module, flush)
+    receive = emit_receive(module)
+    serve = [_emit_serve(module, name, program, hook, receive, transmit) for name, program in programs.items()]
+    wait = _emit_wait(module)
+
+    code = Code.define(module, "run", I64, linkage="external", worker=PTR)
+    worker = code["worker"]
+    count = code.resize(code.field(worker, Worker, "port_count").load(), I64)
+    first = code.field(worker, Worker, "ports").address
+    idle = code.variable(I32, 0)
+    with code.loop() as loop:
+        served = code.variable(I64, 0)
+        served.set(0)
+        with code.count(count) as index:
+            port = code.at(first, code.mul(index, ctypes.sizeof(Port)))
+            chosen = code.field(port, Port, "program").load()
+            for number, function in enumerate(serve):
+                with code.if_(code.compare(chosen, "==", number)):
+                    served.add(code.call(function, worker, port))
+        failed = code.variable(I32, 0)
+        failed.set(0)
+        with code.count(count) as index:
+            port = code.at(first, code.mul(index, ctypes.sizeof(Port)))
+            code.call(flush, port)
+            failed.set(code.or_(failed.get(), code.field(port, Port, "failed").load()))
+        code.field(worker, Worker, "turns").add(1)
+        with code.if_(code.compare(code.field(worker, Worker, "stop").load_acquire(), "!=", 0)):
+            code.ret(STOPPED)
+        with code.if_(code.compare(failed.get(), "!=", 0), likely=False):
+            code.ret(PORT_FAILED)
+        with code.if_(code.compare(served.get(), "!=", 0)):
+            idle.set(0)
+            loop.continue_()
+        idle.add(1)
+        with code.if_(code.compare(idle.get(), ">", code.field(worker, Worker, "spin").load())):
+            code.call(wait, worker)
+            idle.set(0)
+    code.builder.unreachable()
+
+
+def _emit_serve(
+    module: ir.Module,
+    name: str,
+    program: ir.Function,
+    hook: HookPoint,
+    receive: ir.Function,
+    transmit: ir.Function,
+) -> ir.Function:
+    """`i64 serve_NAME(worker, port)`: judge up to BATCH received frames; how many there were."""
+    code = Code.define(module, f"serve_{name}", I64, worker=PTR, port=PTR)
+    worker, port = code["worker"], code["port"]
+    ring = code.pointer(code.field(port, Port, "receive_ring").load())
+    slot_size = code.resize(code.field(port, Port, "slot_size").load(), I64)
+    slots = code.field(port, Port, "receive_slots").load()
+    cursor = code.field(port, Port, "receive_next")
+    counters = code.field(port, Port, "counters").address
+    served = code.variable(I64, 0)
+    with code.loop() as loop:
+        loop.break_if(code.compare(served.get(), ">=", BATCH))
+        slot = code.at(ring, code.mul(code.resize(cursor.load(), I64), slot_size))
+        status = code.field(slot, tpacket2_hdr, "tp_status")
+        loop.break_if(code.compare(code.and_(status.load_acquire(), kernel.TP_STATUS_USER), "==", 0))
+        with code.if_else(code.call(receive, worker, port, slot)) as (whole, truncated):
+            with whole:
+                verdict = judge(code, worker, counters, program, hook)
+                with code.if_(code.compare(code.field(port, Port, "enforce").load(), "!=", 0), likely=True):
+                    _carry_out(code, worker, port, verdict, transmit)
+            with truncated:
+                code.field(counters, PortCounters, "truncated").add(1)
+        status.store_release(kernel.TP_STATUS_KERNEL)
+        following = code.add(cursor.load(), 1)
+        cursor.store(code.select(code.compare(following, "==", slots), 0, following))
+        served.add(1)
+    code.ret(served.get())
+    return code.function
+
+
+def judge(code: Code, worker: Value, counters: Value, program: ir.Function, hook: HookPoint) -> Value:
+    """Run the program on the worker's frame and count it; the verdict as an index into VERDICTS (32 bits)."""
+    context = code.field(worker, Worker, "context").address
+    size = code.sub(
+        code.field(context, FrameContext, "data_end").load(), code.field(context, FrameContext, "data").load()
+    )
+    code.field(counters, PortCounters, "received_packets").add(1)
+    code.field(counters, PortCounters, "received_bytes").add(size)
+    answer = code.resize(code.call(program, context), I32)
+    verdict = ir.Constant(I32, VERDICTS.index(hook.otherwise))
+    for number, meaning in hook.verdicts.items():
+        verdict = code.select(code.compare(answer, "==", number), ir.Constant(I32, VERDICTS.index(meaning)), verdict)
+    offset = code.mul(code.resize(verdict, I64), 8)
+    for name, amount in (("verdict_packets", ir.Constant(I64, 1)), ("verdict_bytes", size)):
+        place = code.at(code.field(counters, PortCounters, name).address, offset)
+        code.store(code.add(code.load(place, I64, align=8), amount), place, align=8)
+    return verdict
+
+
+def _carry_out(code: Code, worker: Value, port: Value, verdict: Value, transmit: ir.Function) -> None:
+    """PASS crosses to the peer, TX goes back, REDIRECT goes where the program said; DROP and ABORTED go nowhere."""
+    ports = code.field(worker, Worker, "ports").address
+
+    def verdict_is(meaning: Verdict) -> Value:
+        return code.compare(verdict, "==", VERDICTS.index(meaning))
+
+    with code.if_(verdict_is(Verdict.PASS), likely=True):
+        peer = code.field(port, Port, "peer").load()
+        with code.if_(code.compare(peer, "!=", NO_PORT), likely=True):
+            code.call(transmit, worker, code.at(ports, code.mul(code.resize(peer, I64), ctypes.sizeof(Port))))
+    with code.if_(verdict_is(Verdict.TX), likely=False):
+        code.call(transmit, worker, port)
+    with code.if_(verdict_is(Verdict.REDIRECT), likely=False):
+        code.call(_emit_redirect(code.module, transmit), worker, port)
+
+
+def _emit_redirect(module: ir.Module, transmit: ir.Function) -> ir.Function:
+    """`void redirect(worker, port)`: send to the box's interface that the program named, or count that it has none."""
+    known = module.globals.get("redirect")
+    if known is not None:
+        return known
+    code = Code.define(module, "redirect", VOID, worker=PTR, port=PTR)
+    worker = code["worker"]
+    target = code.field(code.field(worker, Worker, "context").address, FrameContext, "redirect_ifindex").load()
+    with code.count(code.resize(code.field(worker, Worker, "port_count").load(), I64)) as index:
+        candidate = code.at(code.field(worker, Worker, "ports").address, code.mul(index, ctypes.sizeof(Port)))
+        with code.if_(code.compare(code.field(candidate, Port, "ifindex").load(), "==", target)):
+            code.call(transmit, worker, candidate)
+            code.ret()
+    code.field(code.field(code["port"], Port, "counters").address, PortCounters, "redirect_unknown").add(1)
+    code.ret()
+    return code.function
+
+
+def _emit_wait(module: ir.Module) -> ir.Function:
+    """`void wait(worker)`: sleep until a frame comes, the control plane wakes us, or a socket reports an error."""
+    code = Code.define(module, "wait", VOID, worker=PTR)
+    worker = code["worker"]
+    poll = external(module, "poll", I32, PTR, I64, I32)
+    polls = code.field(worker, Worker, "polls").address
+    ports = code.field(worker, Worker, "ports").address
+    count = code.resize(code.field(worker, Worker, "port_count").load(), I64)
+    pending = code.variable(I32, 0)
+    with code.count(count) as index:
+        port = code.at(ports, code.mul(index, ctypes.sizeof(Port)))
+        pending.set(code.or_(pending.get(), code.field(port, Port, "transmit_pending").load()))
+    quiet = code.compare(pending.get(), "==", 0)
+    timeout = code.select(quiet, ir.Constant(I32, POLL_MILLISECONDS), RETRY_MILLISECONDS)
+    code.field(worker, Worker, "sleeps").add(1)
+    code.call(poll, polls, code.add(count, 1), timeout)
+    with code.count(count) as index:
+        entry = code.at(polls, code.mul(code.add(index, 1), ctypes.sizeof(pollfd)))
+        trouble = code.and_(code.field(entry, pollfd, "revents").load(), POLLERR | POLLHUP | POLLNVAL)
+        with code.if_(code.compare(trouble, "!=", 0), likely=False):
+            port = code.at(ports, code.mul(index, ctypes.sizeof(Port)))
+            code.field(port, Port, "failed").store(ENETDOWN)
+    code.ret()
+    return code.function

@@ -1,0 +1,150 @@
+"""The way out: the worker's frame into a transmit slot, or straight through the socket that has no ring.
+
+The offload header goes right before the frame, so that both leave in one piece:
+
+                 data - 10       data                   data_end
+    +------------+---------------+----------------------+
+    | headroom   | virtio_net_hdr| frame                |
+    +------------+---------------+----------------------+
+"""
+
+from __future__ import annotations
+
+from llvmlite import ir
+
+from appliance.datapath.layout import VNET_SIZE, Port, PortCounters, Worker
+from appliance.ir import I16, I32, I64, PTR, VOID, Code, external
+from appliance.ir.code import Value
+from hooks.linux import if_packet as kernel
+from hooks.linux.if_packet import tpacket2_hdr, virtio_net_hdr
+from hooks.linux.socket import EAGAIN, EINTR, ENOBUFS, MSG_DONTWAIT
+from hooks.xdp import FrameContext
+
+PATIENT_ERRORS = (EAGAIN, EINTR, ENOBUFS)
+LINEAR_LIMIT = 512
+
+
+def emit_transmit(module: ir.Module, flush: ir.Function) -> ir.Function:
+    """`void transmit(worker, port)`: send the frame in the worker's context out of `port`, or count why not."""
+    code = Code.define(module, "transmit", VOID, worker=PTR, port=PTR)
+    worker, port = code["worker"], code["port"]
+    context = code.field(worker, Worker, "context").address
+    data = code.pointer(code.field(context, FrameContext, "data").load())
+    length = code.sub(code.field(context, FrameContext, "data_end").load(), code.integer(data))
+    counters = code.field(port, Port, "counters").address
+
+    with code.if_(_too_long(code, worker, port, data, length), likely=False):
+        code.field(counters, PortCounters, "transmit_too_long").add(1)
+        code.ret()
+    message = _prepend_offload(code, worker, data, length)
+    size = code.add(length, VNET_SIZE)
+    room = code.sub(code.field(port, Port, "slot_size").load(), kernel.TPACKET2_TX_OFFSET)
+    with code.if_(code.compare(size, ">", code.resize(room, I64)), likely=False):
+        code.call(_emit_send_whole(module), port, message, size)
+        code.ret()
+
+    slot = _next_slot(code, port)
+    status = code.field(slot, tpacket2_hdr, "tp_status")
+    with code.if_(code.compare(status.load_acquire(), "!=", kernel.TP_STATUS_AVAILABLE), likely=False):
+        code.call(flush, port)
+        with code.if_(code.compare(status.load_acquire(), "!=", kernel.TP_STATUS_AVAILABLE)):
+            code.field(counters, PortCounters, "transmit_ring_full").add(1)
+            code.ret()
+    code.copy(code.at(slot, kernel.TPACKET2_TX_OFFSET), message, size)
+    code.field(slot, tpacket2_hdr, "tp_len").store(code.resize(size, I32))
+    status.store_release(kernel.TP_STATUS_SEND_REQUEST)
+    _advance(code, port, "transmit_next", "transmit_slots")
+    code.field(port, Port, "transmit_pending").add(1)
+    _count_sent(code, counters, length)
+    code.ret()
+    return code.function
+
+
+def _too_long(code: Code, worker: Value, port: Value, data: Value, length: Value) -> Value:
+    """The kernel refuses a frame beyond the MTU, a single 802.1Q tag aside, unless it is to be cut into segments."""
+    gso = code.field(code.field(worker, Worker, "offload").address, virtio_net_hdr, "gso_type").load()
+    tagged = code.compare(code.swap_bytes(code.load(code.at(data, 12), I16)), "==", kernel.ETH_P_8021Q)
+    allowance = code.select(tagged, ir.Constant(I64, kernel.VLAN_HLEN), 0)
+    limit = code.add(code.resize(code.field(port, Port, "max_frame").load(), I64), allowance)
+    whole = code.compare(gso, "==", kernel.VIRTIO_NET_HDR_GSO_NONE)
+    return code.and_(whole, code.compare(length, ">", limit))
+
+
+def _prepend_offload(code: Code, worker: Value, data: Value, length: Value) -> Value:
+    """Write the offload header in front of the frame, its offsets counted from where the frame begins now.
+
+    `hdr_len` is how much the kernel copies at once instead of referring to our pages: all of a small frame.
+    """
+    message = code.at(data, -VNET_SIZE)
+    source = code.field(worker, Worker, "offload").address
+    offload = {name: code.field(source, virtio_net_hdr, name).load() for name, _ in virtio_net_hdr._fields_}
+    moved = code.sub(code.field(worker, Worker, "offload_start").load(), code.integer(data))
+    shift = code.resize(moved, I16)
+    unfinished = code.compare(code.and_(offload["flags"], kernel.VIRTIO_NET_HDR_F_NEEDS_CSUM), "!=", 0)
+    segmented = code.compare(offload["gso_type"], "!=", kernel.VIRTIO_NET_HDR_GSO_NONE)
+    small = code.resize(code.select(code.compare(length, "<", LINEAR_LIMIT), length, LINEAR_LIMIT), I16)
+    offload["csum_start"] = code.select(unfinished, code.add(offload["csum_start"], shift), 0)
+    offload["csum_offset"] = code.select(unfinished, offload["csum_offset"], 0)
+    offload["hdr_len"] = code.select(segmented, code.add(offload["hdr_len"], shift), small)
+    offload["flags"] = code.and_(offload["flags"], kernel.VIRTIO_NET_HDR_F_NEEDS_CSUM)
+    for name, value in offload.items():
+        code.field(message, virtio_net_hdr, name).store(value)
+    return message
+
+
+def _next_slot(code: Code, port: Value) -> Value:
+    ring = code.pointer(code.field(port, Port, "transmit_ring").load())
+    index = code.resize(code.field(port, Port, "transmit_next").load(), I64)
+    return code.at(ring, code.mul(index, code.resize(code.field(port, Port, "slot_size").load(), I64)))
+
+
+def _advance(code: Code, port: Value, cursor: str, slots: str) -> None:
+    place = code.field(port, Port, cursor)
+    following = code.add(place.load(), 1)
+    wrapped = code.compare(following, "==", code.field(port, Port, slots).load())
+    place.store(code.select(wrapped, 0, following))
+
+
+def _count_sent(code: Code, counters: Value, length: Value) -> None:
+    code.field(counters, PortCounters, "transmitted_packets").add(1)
+    code.field(counters, PortCounters, "transmitted_bytes").add(length)
+
+
+def _emit_send_whole(module: ir.Module) -> ir.Function:
+    """`void send_whole(port, message, size)`: a frame with its offload header through the socket without a ring."""
+    code = Code.define(module, "send_whole", VOID, port=PTR, message=PTR, size=I64)
+    send = external(module, "send", I64, I32, PTR, I64, I32)
+    counters = code.field(code["port"], Port, "counters").address
+    fd = code.field(code["port"], Port, "oversize_fd").load()
+    sent = code.call(send, fd, code["message"], code["size"], MSG_DONTWAIT)
+    with code.if_else(code.compare_signed(sent, "<", 0)) as (failed, done):
+        with failed:
+            code.field(counters, PortCounters, "transmit_failed").add(1)
+        with done:
+            _count_sent(code, counters, code.sub(code["size"], VNET_SIZE))
+    code.ret()
+    return code.function
+
+
+def emit_flush(module: ir.Module) -> ir.Function:
+    """`void flush(port)`: tell the kernel to send what stands in the transmit ring.
+
+    What can't be sent yet stays pending and is tried again; an error of the socket itself lands in `failed`.
+    """
+    code = Code.define(module, "flush", VOID, port=PTR)
+    port = code["port"]
+    pending = code.field(port, Port, "transmit_pending")
+    with code.if_(code.compare(pending.load(), "==", 0)):
+        code.ret()
+    send = external(module, "send", I64, I32, PTR, I64, I32)
+    errno_location = external(module, "__errno_location", PTR)
+    sent = code.call(send, code.field(port, Port, "fd").load(), ir.Constant(PTR, None), 0, MSG_DONTWAIT)
+    with code.if_(code.compare_signed(sent, "<", 0), likely=False):
+        errno = code.load(code.call(errno_location), I32, align=4)
+        for patient in PATIENT_ERRORS:
+            with code.if_(code.compare(errno, "==", patient)):
+                code.ret()
+        code.field(port, Port, "failed").store(errno)
+    pending.store(0)
+    code.ret()
+    return code.function
