@@ -137,6 +137,10 @@ class PacketSocket:
         """The descriptor that sends frames which no slot holds."""
         return self._oversize.fileno()
 
+    def take_error(self) -> int:
+        """The socket's pending error as an errno, 0 if there is none; asking clears it."""
+        return self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+
     def discard_received(self) -> None:
         """Give back every frame received so far: what came before all workers of a fanout group had joined."""
         for slot in range(self.receive_slots):

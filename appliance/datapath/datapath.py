@@ -1,0 +1,145 @@
+"""The running datapath: interfaces wired to one another, served by workers, over code that can be exchanged.
+
+outside ──> program `in`  ──PASS──> inside          inline
+inside  ──> program `out` ──PASS──> outside
+outside ──> program `in`  ──(counted, never sent)   tap
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from types import TracebackType
+
+from llvmlite import ir
+
+from appliance.datapath import statistics
+from appliance.datapath.loop import emit_loop
+from appliance.datapath.statistics import InterfaceStatistics
+from appliance.datapath.worker import Run, Wiring, WorkerThread
+from appliance.ir import Engine
+from hooks.af_packet import Geometry, PacketSocket
+from hooks.contract import HookPoint
+
+
+@dataclass(frozen=True, slots=True)
+class Interface:
+    """An interface as it is now, by the number and MTU that the kernel gave it."""
+
+    name: str
+    index: int
+    mtu: int
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """Two interfaces that frames cross between, or one that is only listened to (`inside` is None)."""
+
+    outside: Interface
+    inside: Interface | None = None
+
+    @property
+    def interfaces(self) -> tuple[Interface, ...]:
+        return (self.outside,) if self.inside is None else (self.outside, self.inside)
+
+
+# Which of the loop's programs judges a frame: the position of each in the mapping given to `emit_loop`.
+INWARD, OUTWARD = 0, 1
+
+
+def loops(hook: HookPoint, inward: str, outward: str) -> Callable[[ir.Module, Mapping[str, ir.Function]], None]:
+    """What `Collection.load` calls to have the packet loop written beside the programs of those names."""
+
+    def emit(module: ir.Module, programs: Mapping[str, ir.Function]) -> None:
+        emit_loop(module, {"inward": programs[inward], "outward": programs[outward]}, hook)
+
+    return emit
+
+
+def run_function(engine: Engine) -> Run:
+    """The compiled loop of a module that `loops` wrote into."""
+    return engine.function("run", ctypes.c_int64, ctypes.c_uint64)
+
+
+class Datapath:
+    """Sockets, rings and workers on a set of passages. A context manager; closing twice is harmless."""
+
+    def __init__(
+        self,
+        passages: Sequence[Passage],
+        run: Run,
+        *,
+        workers: int = 1,
+        spin: int = 0,
+        on_failure: Callable[[Sequence[Wiring]], None] = lambda failed: None,
+    ) -> None:
+        """Open every ring and begin to serve. Raises HookError; then nothing stays open."""
+        self._sockets: list[tuple[str, PacketSocket]] = []
+        self._threads: list[WorkerThread] = []
+        self._ports: list[tuple[str, PacketSocket, WorkerThread, int]] = []
+        try:
+            for processor in range(workers):
+                self._add_worker(processor, passages, workers, spin, on_failure)
+            if workers > 1:
+                for _, packet_socket in self._sockets:
+                    packet_socket.discard_received()
+        except BaseException:
+            self.close()
+            raise
+        for thread in self._threads:
+            thread.start(run)
+
+    def _add_worker(
+        self,
+        processor: int,
+        passages: Sequence[Passage],
+        workers: int,
+        spin: int,
+        on_failure: Callable[[Sequence[Wiring]], None],
+    ) -> None:
+        wirings: list[Wiring] = []
+        for passage in passages:
+            first = len(wirings)
+            for side, interface in enumerate(passage.interfaces):
+                fanout = (os.getpid() + interface.index) & 0xFFFF if workers > 1 else None
+                opened = PacketSocket(interface.name, Geometry.for_mtu(interface.mtu), fanout=fanout)
+                self._sockets.append((interface.name, opened))
+                inline = passage.inside is not None
+                peer = first + 1 - side if inline else None
+                wirings.append(Wiring(opened, interface.index, interface.mtu, (INWARD, OUTWARD)[side], peer, inline))
+        thread = WorkerThread(processor, wirings, spin=spin, on_failure=on_failure)
+        self._threads.append(thread)
+        names = [interface.name for passage in passages for interface in passage.interfaces]
+        for index, (name, wiring) in enumerate(zip(names, wirings, strict=True)):
+            self._ports.append((name, wiring.socket, thread, index))
+
+    def swap(self, run: Run) -> None:
+        """Go on with other code; returns when no worker uses the old code any more. No frame is lost or reordered:
+        what arrives meanwhile waits in the rings."""
+        for thread in self._threads:
+            thread.swap(run)
+
+    def statistics(self) -> dict[str, InterfaceStatistics]:
+        """A snapshot by interface name, summed over the workers."""
+        result: dict[str, InterfaceStatistics] = {}
+        for name, packet_socket, thread, index in self._ports:
+            part = statistics.of_port(thread.block.ports[index].counters, packet_socket.statistics())
+            result[name] = result.get(name, InterfaceStatistics()) + part
+        return result
+
+    def close(self) -> None:
+        """End the workers, then close the rings."""
+        for thread in self._threads:
+            thread.close()
+        for _, packet_socket in self._sockets:
+            packet_socket.close()
+
+    def __enter__(self) -> Datapath:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
