@@ -88,10 +88,10 @@ class Worker(ctypes.Structure):
 
 
 class ReplayFrame(ctypes.Structure):
-    """One frame of a capture in memory: the address and length of its bytes, its time, and the verdict found."""
+    """One frame of a capture in memory: where its bytes are and how many, the verdict found, and its time."""
 
     _fields_ = (
-        ("data", ctypes.c_uint64),
+        ("offset", ctypes.c_uint64),
         ("length", ctypes.c_uint32),
         ("verdict", ctypes.c_uint32),
         ("time_ns", ctypes.c_uint64),
@@ -100,5 +100,6 @@ class ReplayFrame(ctypes.Structure):
 
 SCRATCH_HEADROOM = 256
 SCRATCH_TAILROOM = 1024
-SCRATCH_SIZE = SCRATCH_HEADROOM + 65536 + SCRATCH_TAILROOM
+LONGEST_FRAME = 262144  # what libpcap calls its maximum snapshot length
+SCRATCH_SIZE = SCRATCH_HEADROOM + LONGEST_FRAME + SCRATCH_TAILROOM
 VNET_SIZE = ctypes.sizeof(virtio_net_hdr)

@@ -1,0 +1,199 @@
+"""Captures: the frames of a pcap or pcapng file, in place.
+
+The file is mapped, not read; a frame is an offset, a length and a time in nanoseconds. A capture that ends in the
+middle of a record gives the frames before it and says so in `defect`. Sources: the IETF drafts draft-ietf-opsawg-pcap
+and draft-ietf-opsawg-pcapng.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import mmap
+import struct
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import NamedTuple
+
+from appliance.datapath.layout import LONGEST_FRAME, ReplayFrame
+from appliance.errors import InputRefused
+
+LINKTYPE_ETHERNET = 1
+FRAME = struct.Struct("=QIIQ")  # ReplayFrame, and the fields of Record
+
+# The first four bytes of a pcap file: byte order, and how many nanoseconds a unit of its fraction is.
+PCAP_MAGIC = {
+    b"\xd4\xc3\xb2\xa1": ("<", 1000),
+    b"\xa1\xb2\xc3\xd4": (">", 1000),
+    b"\x4d\x3c\xb2\xa1": ("<", 1),
+    b"\xa1\xb2\x3c\x4d": (">", 1),
+}
+PCAPNG_MAGIC = b"\x0a\x0d\x0d\x0a"
+SECTION_HEADER, INTERFACE, SIMPLE_PACKET, ENHANCED_PACKET = 0x0A0D0D0A, 1, 3, 6
+OPTION_TSRESOL = 9
+
+
+class CaptureRefused(InputRefused):
+    """The file is not a capture of Ethernet frames."""
+
+
+class Record(NamedTuple):
+    """One frame: where its bytes are in the file, how many were captured, the verdict it got (an index into VERDICTS,
+    0 until then), and when it was captured (nanoseconds since 1970)."""
+
+    offset: int
+    length: int
+    verdict: int
+    time_ns: int
+
+
+class Capture:
+    """The frames of one file in memory. A context manager; what came from it is invalid after `close`."""
+
+    def __init__(self, path: Path) -> None:
+        """Map and index the file. Raises CaptureRefused if it is no capture or not one of Ethernet frames."""
+        self.path = path
+        self.defect: str | None = None
+        self._map = _map_file(path)
+        self.table = bytearray()
+        try:
+            for offset, length, time_ns in self._read():
+                self.table += FRAME.pack(offset, length, 0, time_ns)
+        except BaseException:
+            self._map.close()
+            raise
+
+    def __len__(self) -> int:
+        return len(self.table) // FRAME.size
+
+    def records(self) -> Iterator[Record]:
+        """Every frame in the order of the file."""
+        return map(Record._make, FRAME.iter_unpack(self.table))
+
+    def frame(self, record: Record) -> bytes:
+        """A copy of the frame's bytes."""
+        return self._map[record.offset : record.offset + record.length]
+
+    @property
+    def base(self) -> int:
+        """The address of the mapped file; a record's offset counts from there."""
+        return ctypes.addressof(ctypes.c_char.from_buffer(self._map))
+
+    def _read(self) -> Iterator[tuple[int, int, int]]:
+        magic = self._map[:4]
+        if magic in PCAP_MAGIC:
+            return self._pcap(*PCAP_MAGIC[magic])
+        if magic == PCAPNG_MAGIC:
+            return self._pcapng()
+        raise CaptureRefused("not a pcap or pcapng file", where=str(self.path))
+
+    def _pcap(self, order: str, unit: int) -> Iterator[tuple[int, int, int]]:
+        if len(self._map) < 24:
+            raise CaptureRefused("the file ends within its header", where=str(self.path))
+        (link,) = struct.unpack_from(order + "I", self._map, 20)
+        self._demand_ethernet(link & 0xFFFF)
+        header, position, end = struct.Struct(order + "IIII"), 24, len(self._map)
+        while position < end:
+            if end - position < header.size:
+                return self._cut(position)
+            seconds, fraction, length, _ = header.unpack_from(self._map, position)
+            position += header.size
+            if length > LONGEST_FRAME:
+                return self._stop(position, f"a frame of {length} bytes is longer than any ({LONGEST_FRAME})")
+            if length > end - position:
+                return self._cut(position)
+            yield position, length, seconds * 1_000_000_000 + fraction * unit
+            position += length
+
+    def _pcapng(self) -> Iterator[tuple[int, int, int]]:
+        order, units = "<", list[int]()
+        position, end = 0, len(self._map)
+        while position < end:
+            if end - position < 12:
+                return self._cut(position)
+            kind = int.from_bytes(self._map[position : position + 4], "little")
+            if kind == SECTION_HEADER:
+                order = "<" if self._map[position + 8 : position + 12] == b"\x4d\x3c\x2b\x1a" else ">"
+                units.clear()
+            kind, length = struct.unpack_from(order + "II", self._map, position)
+            if length < 12 or length % 4:
+                return self._stop(position, f"a block claims {length} bytes")
+            if length > end - position:
+                return self._cut(position)
+            if kind == INTERFACE:
+                units.append(self._pcapng_interface(order, position, length))
+            elif kind in (ENHANCED_PACKET, SIMPLE_PACKET):
+                record = self._pcapng_packet(order, kind, position, length, units)
+                if record is None:
+                    return self._stop(position, "a packet block contradicts its own length")
+                yield record
+            position += length
+
+    def _pcapng_interface(self, order: str, position: int, length: int) -> int:
+        """The interface's clock: units per second."""
+        if length >= 20:
+            self._demand_ethernet(struct.unpack_from(order + "H", self._map, position + 8)[0])
+        option, end = position + 16, position + length - 4
+        while end - option >= 4:
+            code, size = struct.unpack_from(order + "HH", self._map, option)
+            if code == OPTION_TSRESOL and size == 1:
+                resolution = self._map[option + 4]
+                return int(2 ** (resolution & 0x7F) if resolution & 0x80 else 10 ** min(resolution, 18))
+            option += 4 + (size + 3) // 4 * 4
+        return 1_000_000
+
+    def _pcapng_packet(
+        self, order: str, kind: int, position: int, length: int, units: list[int]
+    ) -> tuple[int, int, int] | None:
+        if kind == SIMPLE_PACKET:
+            start, time_ns = position + 12, 0
+            size = min(struct.unpack_from(order + "I", self._map, position + 8)[0], length - 16)
+        elif length < 32:
+            return None
+        else:
+            start = position + 28
+            interface, high, low, size, _ = struct.unpack_from(order + "IIIII", self._map, position + 8)
+            if interface >= len(units):
+                return None
+            time_ns = (high << 32 | low) * 1_000_000_000 // units[interface] & 0xFFFFFFFFFFFFFFFF
+        fits = 0 <= size <= position + length - 4 - start and size <= LONGEST_FRAME
+        return (start, size, time_ns) if fits else None
+
+    def _demand_ethernet(self, link: int) -> None:
+        if link != LINKTYPE_ETHERNET:
+            raise CaptureRefused(
+                f"link type {link}, but only Ethernet (1) can be replayed",
+                where=str(self.path),
+                hint="capture on an Ethernet interface",
+            )
+
+    def _cut(self, position: int) -> None:
+        self._stop(position, "the capture is cut in the middle of a record")
+
+    def _stop(self, position: int, why: str) -> None:
+        self.defect = f"{self.path}: {why} (at byte {position}); the frames before it are used"
+
+    def close(self) -> None:
+        self._map.close()
+
+    def __enter__(self) -> Capture:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def _map_file(path: Path) -> mmap.mmap:
+    """A private, writable mapping: ctypes wants one to give an address, and the file itself never changes."""
+    try:
+        with path.open("rb") as file:
+            return mmap.mmap(file.fileno(), 0, flags=mmap.MAP_PRIVATE | mmap.MAP_POPULATE)
+    except OSError as error:
+        raise CaptureRefused(f"can't be read: {error.strerror}", where=str(path)) from error
+    except ValueError as error:
+        raise CaptureRefused("the file is empty", where=str(path)) from error
+
+
+assert FRAME.size == ctypes.sizeof(ReplayFrame)
