@@ -1,6 +1,6 @@
 """Shared building blocks for writing LLVM IR, and the engine that turns a module into native code."""
 
-from appliance.ir.code import I1, I8, I16, I32, I64, PTR, VOID, Code, Field, Loop, Variable, external
+from appliance.ir.code import I1, I8, I16, I32, I64, PTR, VOID, Code, Field, Loop, Value, Variable, external
 from appliance.ir.engine import Engine
 
-__all__ = ["I1", "I8", "I16", "I32", "I64", "PTR", "VOID", "Code", "Engine", "Field", "Loop", "Variable", "external"]
+__all__ = ["I1", "I8", "I16", "I32", "I64", "PTR", "VOID", "Code", "Engine", "Field", "Loop", "Value", "Variable", "external"]

@@ -1,0 +1,82 @@
+"""One helper call in generated code: what an implementation is given.
+
+    r1 … r5 ──> HelperCall.arguments   64-bit values, as the registers hold them
+            └─> HelperCall.pointers    the same as pointers; an argument that the verifier saw point into the stack is
+                                       the stack buffer itself, so that LLVM sees who reads and writes it
+
+Where the kernel's prototype has a 32-bit argument, an implementation reads the low half of the register.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from typing import Protocol, TypeAlias
+
+from llvmlite import ir
+
+from appliance.ebpf.spec import MapSpec
+from appliance.ir import I32, I64, Code, Field, Value
+from hooks.contract import HookPoint
+from hooks.xdp import FrameContext
+
+
+class Clock(Enum):
+    """Whose time ktime_get_ns answers."""
+
+    MONOTONIC = "this machine's, since it started"
+    FRAME = "the frame's own: FrameContext.time_ns"
+
+
+class MapOperations(Protocol):
+    """The native operations of one shape of map, in the module being built (appliance.maps writes them)."""
+
+    @property
+    def lookup(self) -> ir.Function: ...
+    @property
+    def update(self) -> ir.Function: ...
+    @property
+    def delete(self) -> ir.Function: ...
+
+
+@dataclass(frozen=True, slots=True)
+class MapSite:
+    """One map as generated code sees it: the address of its memory, what it is, and the functions of its shape.
+
+    `values` is the address of an array's first value, where global variables live; None for other types.
+    """
+
+    address: int
+    spec: MapSpec
+    functions: MapOperations
+    values: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class HelperCall:
+    """One call being written. `map` is known if it is the same on every path; `maps` are all that it may be."""
+
+    code: Code
+    hook: HookPoint
+    clock: Clock
+    context: Value
+    arguments: Sequence[Value]
+    pointers: Sequence[Value]
+    map: MapSite | None = None
+    maps: Sequence[MapSite] = ()
+
+    def field(self, name: str) -> Field:
+        """A field of the FrameContext that the program runs on."""
+        return self.code.field(self.context, FrameContext, name)
+
+    def low(self, argument: int) -> Value:
+        """The low 32 bits of the argument (0 is r1)."""
+        return self.code.resize(self.arguments[argument], I32)
+
+    def number(self, value: int) -> Value:
+        """A 64-bit constant; negative for an error."""
+        return self.code.value(value, I64)
+
+
+Implementation: TypeAlias = Callable[[HelperCall], Value]

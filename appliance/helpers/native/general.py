@@ -1,0 +1,48 @@
+"""Time, randomness, and who is asking."""
+
+from __future__ import annotations
+
+import ctypes
+import time
+
+from appliance.helpers.native.call import Clock, HelperCall
+from appliance.ir import I32, I64, PTR, Value, external
+
+NANOSECONDS = 1_000_000_000
+SEED = 0x9E3779B97F4A7C15  # stands in for a state of 0, which xorshift would never leave
+MULTIPLIER = 0x2545F4914F6CDD1D
+
+
+class Timespec(ctypes.Structure):
+    """`struct timespec` of the C library."""
+
+    _fields_ = (("seconds", ctypes.c_uint64), ("nanoseconds", ctypes.c_uint64))
+
+
+def ktime_get_ns(call: HelperCall) -> Value:
+    """Nanoseconds on the collection's clock; the C library asks the vDSO, without a system call."""
+    if call.clock is Clock.FRAME:
+        return call.field("time_ns").load()
+    code = call.code
+    clock_gettime = external(code.module, "clock_gettime", I32, I32, PTR)
+    now = code.buffer(ctypes.sizeof(Timespec))
+    code.call(clock_gettime, time.CLOCK_MONOTONIC, now)
+    seconds, nanoseconds = (code.field(now, Timespec, name).load() for name in ("seconds", "nanoseconds"))
+    return code.add(code.mul(seconds, NANOSECONDS), nanoseconds)
+
+
+def get_prandom_u32(call: HelperCall) -> Value:
+    """xorshift64* (Vigna, 2016) upon the worker's own state; the answer is the high half of the product."""
+    code, field = call.code, call.field("random_state")
+    state = field.load()
+    state = code.select(code.compare(state, "==", 0), SEED, state)
+    state = code.xor(state, code.shr(state, 12))
+    state = code.xor(state, code.shl(state, 25))
+    state = code.xor(state, code.shr(state, 27))
+    field.store(state)
+    return code.shr(code.mul(state, MULTIPLIER), 32)
+
+
+def get_smp_processor_id(call: HelperCall) -> Value:
+    """The worker's number, which is also the number of its share of a per-CPU map."""
+    return call.code.resize(call.field("processor_id").load(), I64)

@@ -1,0 +1,35 @@
+"""Constants of 64 bits. A map is the address of its memory, which stays where it is as long as the code lives."""
+
+from __future__ import annotations
+
+from appliance.ebpf.instructions import LoadConstant, LoadFunction, LoadMap, LoadMapValue
+from appliance.helpers.native.call import MapSite
+from appliance.ir import I64
+from appliance.jit.subprogram import Subprogram
+
+
+def emit_constant(sub: Subprogram, _index: int, constant: LoadConstant) -> None:
+    sub.write(constant.dst, sub.code.value(constant.value, I64))
+
+
+def emit_map(sub: Subprogram, index: int, load: LoadMap) -> None:
+    sub.write(load.dst, sub.code.value(_site(sub, index, load.map).address, I64))
+
+
+def emit_map_value(sub: Subprogram, index: int, load: LoadMapValue) -> None:
+    """A global variable: its map is an array, whose values stand in memory one after the other."""
+    site = _site(sub, index, load.map)
+    if site.values is None:
+        raise sub.refusal(f"the address of a value of map {load.map}, which is no array", index)
+    sub.write(load.dst, sub.code.value(site.values + load.offset, I64))
+
+
+def refuse_function(sub: Subprogram, index: int, _load: LoadFunction) -> None:
+    """The address of a subprogram is wanted only by callbacks and callx, neither of which exists here."""
+    raise sub.refusal("the address of a subprogram", index)
+
+
+def _site(sub: Subprogram, index: int, name: str) -> MapSite:
+    if name not in sub.plan.maps:
+        raise sub.refusal(f"map {name}, which was not given", index)
+    return sub.plan.maps[name]

@@ -1,0 +1,56 @@
+"""What of a program is written, and where its basic blocks start.
+
+entry ──walk──> body: the instructions of one subprogram that can run, in order
+                leaders: the first of each basic block; every jump goes to one
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+from appliance.ebpf.instructions import Branch, CallFunction, Exit, Instruction, Jump
+
+
+@dataclass(frozen=True, slots=True)
+class Flow:
+    """One subprogram. `falls_off` is the instruction after which nothing follows though something should."""
+
+    entry: int
+    body: tuple[int, ...]
+    leaders: list[int]
+    calls: frozenset[int]
+    falls_off: int | None
+
+
+def successors(index: int, instruction: Instruction) -> tuple[int, ...]:
+    """The instructions that may run next; a call comes back to the next one."""
+    match instruction:
+        case Jump(target=target):
+            return (target,)
+        case Branch(target=target):
+            return (target, index + 1)
+        case Exit():
+            return ()
+        case _:
+            return (index + 1,)
+
+
+def walk(instructions: Sequence[Instruction], entry: int, reachable: Collection[int]) -> Flow:
+    """Follow the jumps from `entry`, through instructions that are `reachable`."""
+    seen, leaders, calls = {entry}, {entry}, set()
+    falls_off, pending = None, [entry]
+    while pending:
+        index = pending.pop()
+        instruction = instructions[index]
+        if isinstance(instruction, CallFunction):
+            calls.add(instruction.target)
+        following = successors(index, instruction)
+        if any(following_index >= len(instructions) for following_index in following):
+            falls_off = index
+        taken = [target for target in following if target in reachable]
+        if isinstance(instruction, Jump | Branch):
+            leaders.update(taken)
+        pending.extend(target for target in taken if target not in seen)
+        seen.update(taken)
+    return Flow(entry, tuple(sorted(seen)), sorted(leaders), frozenset(calls), falls_off)

@@ -1,0 +1,54 @@
+"""Jumps. A way that the verifier proved nobody takes is not written."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from appliance.ebpf.instructions import Branch, Exit, Jump
+from appliance.ebpf.opcodes import Condition
+from appliance.ir import Code, Value
+from appliance.jit.subprogram import Subprogram
+
+Comparison = Callable[[Code, Value, Value], Value]
+
+
+def _unsigned(operator: str) -> Comparison:
+    return lambda code, left, right: code.compare(left, operator, right)
+
+
+def _signed(operator: str) -> Comparison:
+    return lambda code, left, right: code.compare_signed(left, operator, right)
+
+
+COMPARISONS: Mapping[Condition, Comparison] = {
+    Condition.EQ: _unsigned("=="),
+    Condition.NE: _unsigned("!="),
+    Condition.GT: _unsigned(">"),
+    Condition.GE: _unsigned(">="),
+    Condition.LT: _unsigned("<"),
+    Condition.LE: _unsigned("<="),
+    Condition.SGT: _signed(">"),
+    Condition.SGE: _signed(">="),
+    Condition.SLT: _signed("<"),
+    Condition.SLE: _signed("<="),
+    Condition.SET: lambda code, left, right: code.compare(code.and_(left, right), "!=", 0),
+}
+
+
+def emit_jump(sub: Subprogram, _index: int, jump: Jump) -> None:
+    sub.go(jump.target)
+
+
+def emit_branch(sub: Subprogram, index: int, branch: Branch) -> None:
+    ways = [way for way in (branch.target, index + 1) if way in sub.blocks]
+    if len(ways) == 1:
+        sub.go(ways[0])
+        return
+    left, right = sub.read(branch.dst, branch.width), sub.operand(branch.source, branch.width)
+    holds = COMPARISONS[branch.condition](sub.code, left, right)
+    sub.registers.end_block()
+    sub.code.builder.cbranch(holds, *(sub.blocks[way] for way in ways))
+
+
+def emit_exit(sub: Subprogram, _index: int, _exit: Exit) -> None:
+    sub.code.ret(sub.read(0))

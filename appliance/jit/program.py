@@ -1,0 +1,78 @@
+"""A verified program becomes native functions of a module, beside whatever else the module holds.
+
+emit_program    i64 program_NAME(ptr FrameContext)      internal, so that a loop in the same module inlines it
+emit_raw        i64 raw_NAME(ptr memory, i64 length)    exported; for bytecode that runs without a hook
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from llvmlite import ir
+
+from appliance.helpers.native.call import Clock, MapSite
+from appliance.ir import I64, PTR
+from appliance.jit.flow import Flow, walk
+from appliance.jit.subprogram import ProgramPlan, Subprogram
+from appliance.jit.table import EMITTERS
+from appliance.verifier.program import VerifiedProgram
+
+SUBPROGRAM_ARGUMENTS = (I64,) * 5
+
+
+def emit_program(
+    module: ir.Module, program: VerifiedProgram, maps: Mapping[str, MapSite], clock: Clock = Clock.MONOTONIC
+) -> ir.Function:
+    """Write the program and its subprograms; `maps` are those that it names. Raises NotCompilable."""
+    entry = _declare(module, f"program_{program.spec.name}", PTR)
+    _write(ProgramPlan(program, maps, clock, takes_frame=True, functions={0: entry}))
+    return entry
+
+
+def emit_raw(module: ir.Module, program: VerifiedProgram) -> ir.Function:
+    """Write bytecode that gets memory in r1 and its length in r2, and has neither a context nor maps nor helpers."""
+    entry = _declare(module, f"raw_{program.spec.name}", PTR, I64)
+    entry.linkage = "external"
+    _write(ProgramPlan(program, {}, Clock.MONOTONIC, takes_frame=False, functions={0: entry}))
+    return entry
+
+
+def _declare(module: ir.Module, name: str, *parameters: ir.Type) -> ir.Function:
+    function = ir.Function(module, ir.FunctionType(I64, parameters), name)
+    function.linkage = "internal"
+    function.attributes.add("nounwind")
+    return function
+
+
+def _write(plan: ProgramPlan) -> None:
+    """The entry, then every subprogram that a written one calls."""
+    spec, entry = plan.program.spec, plan.functions[0]
+    pending = [0]
+    while pending:
+        flow = walk(spec.instructions, pending.pop(), plan.program.facts.reachable)
+        for target in sorted(flow.calls - plan.functions.keys()):
+            plan.functions[target] = _declare(entry.module, f"{entry.name}.{target}", PTR, *SUBPROGRAM_ARGUMENTS)
+            pending.append(target)
+        _write_subprogram(plan, flow)
+
+
+def _write_subprogram(plan: ProgramPlan, flow: Flow) -> None:
+    spec, function = plan.program.spec, plan.functions[flow.entry]
+    sub = Subprogram(plan, function, flow.leaders)
+    if flow.falls_off is not None:
+        raise sub.refusal("the program goes on behind its last instruction", flow.falls_off)
+    arguments = function.args if flow.entry == 0 else function.args[1:]
+    for register, argument in enumerate(arguments, 1):
+        sub.write(register, sub.code.integer(argument) if argument.type == PTR else argument)
+    sub.go(flow.entry)
+    for index in flow.body:
+        if index in sub.blocks:
+            sub.code.builder.position_at_end(sub.blocks[index])
+        instruction = spec.instructions[index]
+        EMITTERS[type(instruction)](sub, index, instruction)
+        if sub.code.builder.block.is_terminated:
+            continue
+        if index + 1 in sub.blocks:
+            sub.go(index + 1)
+        elif index + 1 not in flow.body:
+            sub.code.builder.unreachable()  # proved: control does not come back from here

@@ -1,0 +1,130 @@
+"""One subprogram being written: its registers, its stack, its pointers. The convention of generated code:
+
+    i64 program_NAME(ptr context)               the entry: r1 is the context's address
+    i64 program_NAME.AT(ptr context, i64 × 5)   a subprogram that starts at instruction AT, called with r1 to r5
+
+    r0 … r9    64-bit locals. Inside a basic block the newest value of each is known and used as it is; where a block
+               ends, the changed ones are written to stack slots, which LLVM turns back into registers.
+    r10        the end of a buffer of 512 bytes. Where the verifier knows an access's offset, the access starts from
+               the buffer itself and not from r10, so that LLVM can take the buffer apart into registers.
+
+Registers and stack start as zero. A verified program never sees that, and zeros that nobody reads cost nothing; but so
+no undefined value can exist, even in a program that nobody verified.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from llvmlite import ir
+
+from appliance.ebpf.instructions import FRAME_POINTER, STACK_SIZE, Immediate, Operand, Width, slot_numbers
+from appliance.errors import InputRefused
+from appliance.helpers.native.call import Clock, MapSite
+from appliance.ir import I64, Code, Value
+from appliance.verifier.program import Access, Region, VerifiedProgram
+
+
+class NotCompilable(InputRefused):
+    """The program asks for something that has no native code here. The verifier accepts no such program."""
+
+
+@dataclass(frozen=True, slots=True)
+class ProgramPlan:
+    """What all subprograms of one program share. `functions`: the subprograms by their first instruction.
+
+    `takes_frame` is false for raw bytecode, whose r1 points to plain memory and not to a hook's context.
+    """
+
+    program: VerifiedProgram
+    maps: Mapping[str, MapSite]
+    clock: Clock
+    takes_frame: bool
+    functions: dict[int, ir.Function] = field(default_factory=dict)
+
+
+class Registers:
+    """r0 to r9 of one subprogram. Values are i64."""
+
+    def __init__(self, code: Code) -> None:
+        self._slots = [code.variable(I64, 0) for _ in range(FRAME_POINTER)]
+        self._newest: dict[int, Value] = {}
+        self._unwritten: set[int] = set()
+
+    def get(self, number: int) -> Value:
+        if number not in self._newest:
+            self._newest[number] = self._slots[number].get()
+        return self._newest[number]
+
+    def set(self, number: int, value: Value) -> None:
+        self._newest[number] = value
+        self._unwritten.add(number)
+
+    def end_block(self) -> None:
+        """Write what changed, before the terminator; the next block starts knowing nothing."""
+        for number in sorted(self._unwritten):
+            self._slots[number].set(self._newest[number])
+        self._newest.clear()
+        self._unwritten.clear()
+
+
+class Subprogram:
+    """What an emitter writes with. `blocks` are the basic blocks by their first instruction."""
+
+    def __init__(self, plan: ProgramPlan, function: ir.Function, leaders: list[int]) -> None:
+        self.plan = plan
+        self.code = Code(function)
+        self.context = function.args[0]
+        self.registers = Registers(self.code)
+        self.blocks = {leader: function.append_basic_block(f"at.{leader}") for leader in leaders}
+        self._stack = self.code.buffer(STACK_SIZE)
+        self.code.fill(self._stack, 0, STACK_SIZE)
+
+    def read(self, register: int, width: Width = 64) -> Value:
+        """The register, or its low half."""
+        if register == FRAME_POINTER:
+            value = self.code.integer(self.code.at(self._stack, STACK_SIZE))
+        else:
+            value = self.registers.get(register)
+        return self.narrow(value, width)
+
+    def write(self, register: int, value: Value) -> None:
+        """The register becomes the value, zero-extended."""
+        self.registers.set(register, self.code.resize(value, I64))
+
+    def operand(self, source: Operand, width: Width = 64) -> Value:
+        """A register, or a constant cut to `width` bits."""
+        if isinstance(source, Immediate):
+            return ir.Constant(ir.IntType(width), source.value & ((1 << width) - 1))
+        return self.read(source.number, width)
+
+    def narrow(self, value: Value, bits: int) -> Value:
+        return self.code.resize(value, ir.IntType(bits))
+
+    def place(self, index: int, base: int, offset: int) -> Value:
+        """Where the instruction's memory operand is, as a pointer (a context's field: see memory)."""
+        known = self.plan.program.facts.accesses.get(index)
+        return self.stack_place(known) or self.pointer(base, offset)
+
+    def pointer(self, base: int, offset: int = 0) -> Value:
+        """base + offset with nothing known of it."""
+        pointer = self.code.pointer(self.read(base))
+        return self.code.at(pointer, offset) if offset else pointer
+
+    def stack_place(self, access: Access | None) -> Value | None:
+        """The place in the stack buffer, if that is what the verifier saw."""
+        if access is None or access.region is not Region.STACK or access.offset is None:
+            return None
+        return self.code.at(self._stack, STACK_SIZE + access.offset)
+
+    def go(self, target: int) -> None:
+        """End the block with a jump."""
+        self.registers.end_block()
+        self.code.builder.branch(self.blocks[target])
+
+    def refusal(self, what: str, index: int) -> NotCompilable:
+        """An error that names the instruction, to be raised."""
+        spec = self.plan.program.spec
+        slot = slot_numbers(spec.instructions)[index]
+        return NotCompilable(f"instruction {slot} of {spec.name}: {what}", where=spec.line_of(index))
