@@ -1,0 +1,69 @@
+"""The program `tidegate`: which commands there are, and how an error becomes a message and an exit status.
+
+A command's module is imported when it is called: `tidegate run` must not wait for what only `tidegate lab` needs.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Sequence
+from importlib.metadata import version
+
+import click
+
+from appliance.errors import TidegateError
+from hooks.errors import HookError
+
+# Command → what it does. The module of the same name in this package has it as `command`.
+COMMANDS = {
+    "run": "Run the box in the foreground; SIGHUP reloads, SIGTERM ends.",
+    "check": "Validate, compile and verify a configuration; change nothing.",
+    "compile": "Compile a rule set to a portable eBPF object.",
+    "verify": "Verify the programs of eBPF objects.",
+    "disasm": "List the instructions of an object with their source lines.",
+    "exec": "Run raw bytecode once and print r0 (for testing engines).",
+    "replay": "Send every frame of a capture through a program, without a network.",
+    "lab": "Run the box between attackers, clients and a server in a private network.",
+}
+
+
+class LazyCommands(click.Group):
+    """A command group that imports a command when it is called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        command: click.Command = importlib.import_module(f"appliance.cli.{cmd_name}").command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run one command and exit: 0 done, 1 the input was refused, 2 wrong usage or this machine can't do it."""
+    group = LazyCommands("tidegate", help="A network box that runs verified eBPF filters on every frame.")
+    group = click.version_option(version("tidegate"), prog_name="tidegate")(group)
+    sys.exit(_run(group, sys.argv[1:] if arguments is None else list(arguments)))
+
+
+def _run(group: click.Group, arguments: list[str]) -> int:
+    try:
+        status = group.main(arguments, prog_name="tidegate", standalone_mode=False)
+    except (TidegateError, HookError) as error:
+        print(f"tidegate: {error}", file=sys.stderr)
+        return error.exit_status
+    except click.ClickException as error:
+        error.show()
+        return 2
+    except (click.Abort, KeyboardInterrupt):
+        return 130
+    except BrokenPipeError:
+        sys.stderr.close()
+        return 0
+    return status if isinstance(status, int) else 0

@@ -1,0 +1,71 @@
+"""Every metric of the design is exported, at 0 from the start, with the labels it promises."""
+
+import urllib.request
+
+import pytest
+
+from appliance.datapath.statistics import Count, InterfaceStatistics
+from appliance.errors import CannotRun
+from appliance.metrics import BoxCollector, MapUse, MetricsServer, RuleCount, Snapshot
+
+SNAPSHOT = Snapshot(
+    version="0.1.0",
+    rules=(RuleCount("xmas", "drop", "enforce", Count(3, 180)), RuleCount("quiet", "drop", "monitor", Count())),
+    interfaces={"eth0": InterfaceStatistics()},
+    interfaces_up={"eth0": True},
+    parse_errors={"ipv4_truncated": 2},
+    maps=(MapUse("seen", 5, 100),),
+    verify_seconds={"tidegate_in": 0.1},
+)
+
+
+@pytest.fixture(scope="module")
+def page() -> list[str]:
+    with (
+        MetricsServer("127.0.0.1", 0, BoxCollector(lambda: SNAPSHOT)) as server,
+        urllib.request.urlopen(f"http://127.0.0.1:{server.port}/metrics", timeout=5) as answer,
+    ):
+        return answer.read().decode().splitlines()
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        'tidegate_rule_packets_total{action="drop",mode="enforce",rule="xmas"} 3.0',
+        'tidegate_rule_bytes_total{action="drop",mode="enforce",rule="xmas"} 180.0',
+        'tidegate_rule_packets_total{action="drop",mode="monitor",rule="quiet"} 0.0',
+        'tidegate_interface_packets_total{direction="receive",interface="eth0",verdict="drop"} 0.0',
+        'tidegate_interface_packets_total{direction="transmit",interface="eth0",verdict="sent"} 0.0',
+        'tidegate_interface_bytes_total{direction="receive",interface="eth0",verdict="aborted"} 0.0',
+        'tidegate_capture_dropped_packets_total{interface="eth0",reason="ring_full"} 0.0',
+        'tidegate_transmit_errors_total{interface="eth0",reason="too_long"} 0.0',
+        'tidegate_parse_errors_total{reason="ipv4_truncated"} 2.0',
+        'tidegate_map_entries{map="seen"} 5.0',
+        'tidegate_map_capacity{map="seen"} 100.0',
+        'tidegate_interface_up{interface="eth0"} 1.0',
+        'tidegate_program_verify_seconds{program="tidegate_in"} 0.1',
+        "tidegate_program_compile_seconds 0.0",
+        'tidegate_reloads_total{result="failure"} 0.0',
+        "tidegate_reload_timestamp_seconds 0.0",
+        'tidegate_build_info{version="0.1.0"} 1.0',
+    ],
+)
+def test_series(page: list[str], line: str) -> None:
+    assert line in page
+
+
+def test_registering_takes_no_snapshot() -> None:
+    def never() -> Snapshot:
+        raise AssertionError("asked for a snapshot before anybody scraped")
+
+    MetricsServer("127.0.0.1", 0, BoxCollector(never)).close()
+
+
+def test_a_port_in_use_is_one_clear_message() -> None:
+    with MetricsServer("127.0.0.1", 0, BoxCollector(lambda: SNAPSHOT)) as server:
+        with pytest.raises(CannotRun) as caught:
+            MetricsServer("127.0.0.1", server.port, BoxCollector(lambda: SNAPSHOT))
+        assert str(caught.value) == (
+            f"metrics can't be served on 127.0.0.1:{server.port}: Address already in use\n"
+            "  hint: stop what listens there, or choose another address in `metrics.listen`"
+        )
