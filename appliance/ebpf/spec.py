@@ -61,6 +61,7 @@ class ProgramSpec:
     """A program as a file gives it: relocated, with its subprograms appended behind it.
 
     `lines` maps an instruction's index to the source line it came from; not every instruction has an entry.
+    `functions` maps the index at which each function starts, the program itself at 0, to its name in the file.
     """
 
     name: str
@@ -69,6 +70,7 @@ class ProgramSpec:
     instructions: tuple[Instruction, ...]
     lines: Mapping[int, SourceLine] = field(default_factory=dict)
     license: str = ""
+    functions: Mapping[int, str] = field(default_factory=dict)
 
     def line_of(self, index: int) -> SourceLine | None:
         """The source line of the instruction, or of the nearest one before it that has a line."""
@@ -79,10 +81,19 @@ class ProgramSpec:
 
 
 @dataclass(frozen=True, slots=True)
+class SkippedProgram:
+    """A program in a section that no hook of the platform claims. It is named, so that it isn't lost in silence."""
+
+    name: str
+    section: str
+
+
+@dataclass(frozen=True, slots=True)
 class CollectionSpec:
-    """Everything that one object file holds."""
+    """Everything that one object file holds, programs in the order of the file."""
 
     source: str
     platform: str
     programs: Mapping[str, ProgramSpec]
     maps: Mapping[str, MapSpec]
+    skipped: tuple[SkippedProgram, ...] = ()

@@ -1,0 +1,200 @@
+"""Maps as an object file declares them: structures in section .maps, and sections of global variables.
+
+Section .maps holds no data. What a map is like stands in the type of its variable, one member for each attribute,
+written with libbpf's macros (bpf_helpers.h):
+
+    __uint(max_entries, 16)    int (*max_entries)[16]    a number is the length of an array that is pointed to
+    __type(key, struct flow)   struct flow *key          a type is what is pointed to
+
+A section of variables (.rodata, .data, .bss and their likes) is an array map whose one value is the section.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from appliance.ebpf.btf import Btf, Kind, Member, SectionVariable
+from appliance.ebpf.elf import ElfFile, Section
+from appliance.ebpf.object_errors import ObjectError, UnsupportedObject
+from appliance.ebpf.platform import Platform
+from appliance.ebpf.spec import MapSpec, MapType
+
+MAPS_SECTION = ".maps"
+BPF_F_RDONLY_PROG = 1 << 7
+
+_DATA_SECTIONS = (".rodata", ".data", ".bss")
+_KEY_OF_ARRAY = b"\0\0\0\0"
+_NUMBERS = frozenset(
+    {"type", "max_entries", "map_flags", "key_size", "value_size", "numa_node", "pinning", "map_extra"}
+)
+_NOT_YET = {
+    "values": "initial values of a map of maps or programs",
+    "pinning": "maps pinned by name",
+    "map_extra": "map_extra",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class MapPlaces:
+    """Where the maps of a file lie, which is how relocations name them."""
+
+    declared: Mapping[tuple[int, int], MapSpec]
+    """By section index and byte."""
+    data: Mapping[int, MapSpec]
+    """Sections of variables, by section index."""
+
+    def by_name(self) -> dict[str, MapSpec]:
+        """All maps, in the order of the file. Raises ObjectError if two share a name."""
+        named: dict[str, MapSpec] = {}
+        for spec in (*self.declared.values(), *self.data.values()):
+            if spec.name in named:
+                raise ObjectError(f"two maps are called {spec.name}")
+            named[spec.name] = spec
+        return named
+
+
+def find_maps(elf: ElfFile, btf: Btf | None, platform: Platform) -> MapPlaces:
+    """The maps that a file declares. Raises ObjectError."""
+    for section in elf.sections:
+        if section.name == "maps" or section.name.startswith("maps/"):
+            raise UnsupportedObject(
+                "legacy map definitions",
+                "the maps are declared in the old way, as `struct bpf_map_def`",
+                where=f"section {section.name}",
+                hint='declare them with __uint and __type in SEC(".maps")',
+            )
+    data = {section.index: _data_map(section) for section in elf.sections if _is_data(section)}
+    for section in elf.sections:
+        if section.index in data and elf.relocations.get(section.index):
+            raise UnsupportedObject(
+                "pointers in global variables",
+                "a global variable is initialised with an address",
+                where=f"section {section.name}",
+                hint="assign the address in the program",
+            )
+    return MapPlaces(_declared_maps(elf, btf, platform), data)
+
+
+def _is_data(section: Section) -> bool:
+    named = any(section.name == name or section.name.startswith(f"{name}.") for name in _DATA_SECTIONS)
+    return named and section.type in ("SHT_PROGBITS", "SHT_NOBITS") and section.size > 0
+
+
+def _data_map(section: Section) -> MapSpec:
+    return MapSpec(
+        name=section.name,
+        type=MapType.ARRAY,
+        key_size=len(_KEY_OF_ARRAY),
+        value_size=section.size,
+        max_entries=1,
+        contents=((_KEY_OF_ARRAY, section.data),) if section.data else (),
+        read_only=section.name.startswith(".rodata"),
+    )
+
+
+def _declared_maps(elf: ElfFile, btf: Btf | None, platform: Platform) -> dict[tuple[int, int], MapSpec]:
+    """The maps of section .maps, by section index and byte."""
+    section = elf.section(MAPS_SECTION)
+    if section is None or not section.size:
+        return {}
+    if btf is None or (variables := btf.data_section(MAPS_SECTION)) is None:
+        raise ObjectError(
+            "nothing says what the maps are like: there is no BTF for them",
+            where=f"section {MAPS_SECTION}",
+            hint="build the object with -g",
+        )
+    # The compiler leaves it to the symbol table to say where in the section a variable lies.
+    places = {symbol.name: symbol.value for symbol in elf.symbols if symbol.section == section.index and symbol.name}
+    found: dict[tuple[int, int], MapSpec] = {}
+    for variable in variables.entries:
+        assert isinstance(variable, SectionVariable)
+        named = btf.type(variable.type)
+        if named.kind is not Kind.VAR or named.name not in places:
+            raise ObjectError(f"type {variable.type} describes no map of this section", where="section .BTF")
+        place = section.index, places[named.name]
+        if place in found:
+            raise ObjectError(f"{found[place].name} and {named.name} lie in one place", where=f"section {MAPS_SECTION}")
+        found[place] = _Declaration(named.name, btf, platform).read(named.target)
+    if elf.relocations.get(section.index):
+        raise UnsupportedObject(
+            _NOT_YET["values"], "a map's declaration says what it holds", where=f"section {MAPS_SECTION}"
+        )
+    return dict(sorted(found.items()))
+
+
+class _Declaration:
+    """One map's structure being read."""
+
+    def __init__(self, name: str, btf: Btf, platform: Platform) -> None:
+        self.where = f"map {name}"
+        self.name = name
+        self.btf = btf
+        self.platform = platform
+        self.numbers: dict[str, int] = {}
+        self.sizes: dict[str, int] = {}
+
+    def read(self, type_: int) -> MapSpec:
+        structure = self.btf.resolve(type_)
+        if structure.kind is not Kind.STRUCT:
+            raise ObjectError("the declaration is no structure", where=self.where)
+        for member in structure.entries:
+            assert isinstance(member, Member)
+            self._attribute(member)
+        flags = self.numbers.get("map_flags", 0)
+        return MapSpec(
+            name=self.name,
+            type=self._type(),
+            key_size=self._size("key"),
+            value_size=self._size("value"),
+            max_entries=self.numbers.get("max_entries", 0),
+            flags=flags,
+            read_only=bool(flags & BPF_F_RDONLY_PROG),
+        )
+
+    def _attribute(self, member: Member) -> None:
+        if member.name in ("key", "value"):
+            self.sizes[member.name] = self.btf.size_of(self._pointed_to(member))
+            return
+        if member.name in _NUMBERS:
+            array = self.btf.resolve(self._pointed_to(member))
+            if array.kind is not Kind.ARRAY:
+                raise ObjectError(f"the attribute {member.name} is no number", where=self.where)
+            self.numbers[member.name] = array.count
+            if not array.count or member.name not in _NOT_YET:
+                return
+        if member.name in _NOT_YET:
+            raise UnsupportedObject(
+                _NOT_YET[member.name], f"the attribute {member.name} is not supported", where=self.where
+            )
+        raise ObjectError(f"there is no map attribute {member.name!r}", where=self.where)
+
+    def _pointed_to(self, member: Member) -> int:
+        pointer = self.btf.resolve(member.type)
+        if pointer.kind is not Kind.PTR:
+            raise ObjectError(f"the attribute {member.name} is no pointer", where=self.where, hint="use __uint, __type")
+        return pointer.target
+
+    def _type(self) -> MapType:
+        number = self.numbers.get("type")
+        found = None if number is None else self.platform.map_types.get(number)
+        if number is None:
+            raise ObjectError("the declaration has no type", where=self.where, hint="add __uint(type, BPF_MAP_TYPE_…)")
+        if found is None:
+            raise UnsupportedObject(
+                f"map type {number}",
+                f"the platform {self.platform.name} has no map type {number} that is known here",
+                where=self.where,
+            )
+        if found in (MapType.ARRAY_OF_MAPS, MapType.HASH_OF_MAPS):
+            raise UnsupportedObject("maps of maps", f"the map is of type {found.value}", where=self.where)
+        return found
+
+    def _size(self, part: str) -> int:
+        """The size of the key or value, which may be said as a type, as a number, or as both if they agree."""
+        by_type, by_number = self.sizes.get(part), self.numbers.get(f"{part}_size")
+        if by_type is not None and by_number is not None and by_type != by_number:
+            raise ObjectError(
+                f"the {part} has {by_type} bytes by its type and {by_number} by {part}_size", where=self.where
+            )
+        return by_number or by_type or 0

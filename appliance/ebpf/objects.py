@@ -1,0 +1,205 @@
+"""An object file becomes a CollectionSpec: the one door for every program, whoever compiled it.
+
+    bytes ─> ElfFile ─┬─> MapPlaces ──────┐
+                      ├─> FunctionTable ──┼─> Resolver ─> functions put together ─> decode ─> ProgramSpec
+                      └─> Btf, LineTable ─┘
+
+The same bytes give the same spec on every machine; nothing is loaded and nothing is asked of the kernel.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+
+from appliance.ebpf.btf import Btf, read_btf
+from appliance.ebpf.btf_ext import NO_LINES, LineTable, read_btf_ext
+from appliance.ebpf.codec import DecodeError, FunctionReference, Reference, decode
+from appliance.ebpf.codec.slots import SLOT_SIZE
+from appliance.ebpf.elf import ElfFile, read_elf
+from appliance.ebpf.functions import Function, FunctionTable, first_slots
+from appliance.ebpf.instructions import Branch, Instruction, Jump, slot_numbers
+from appliance.ebpf.map_declarations import find_maps
+from appliance.ebpf.object_errors import ObjectError, UnsupportedObject
+from appliance.ebpf.platform import LINUX, PLATFORMS, Platform
+from appliance.ebpf.relocation import Resolver, Target
+from appliance.ebpf.spec import CollectionSpec, ProgramSpec, SkippedProgram
+from appliance.errors import SourceLine
+from hooks.contract import HookPoint
+
+MAX_SLOTS = 1 << 20  # of all programs of a file together, called functions counted for each caller
+
+
+def load_object_file(path: str | Path, platform: Platform | None = None) -> CollectionSpec:
+    """`load_object` of a file. Raises ObjectError, also if the file can't be read."""
+    try:
+        data = Path(path).read_bytes()
+    except OSError as error:
+        raise ObjectError(f"the file can't be read: {error.strerror}", where=str(path)) from None
+    return load_object(data, str(path), platform)
+
+
+def load_object(data: bytes, source: str, platform: Platform | None = None) -> CollectionSpec:
+    """What the object file in `data` says; `source` is its name in messages.
+
+    The platform is recognised from sections and types if it isn't given. Raises ObjectError if the file is damaged or
+    no eBPF object, and UnsupportedObject if it needs what is missing here.
+    """
+    try:
+        return _Loader(read_elf(data), source, platform).load()
+    except ObjectError as error:
+        raise error.within(source) from None
+
+
+def recognise_platform(elf: ElfFile, btf: Btf | None) -> Platform:
+    """The platform whose contexts the file's types name, or else whose hooks its sections name; Linux if undecided."""
+    named = {found.name for found in btf.types} if btf is not None else set()
+    sections = [section.name for section in elf.sections if section.is_code]
+
+    def evidence(platform: Platform) -> tuple[int, int, bool]:
+        hooks = [hook for hook in map(platform.hook_for_section, sections) if hook is not None]
+        return sum(hook.context.name in named for hook in hooks), len(hooks), platform is LINUX
+
+    return max(PLATFORMS.values(), key=evidence)
+
+
+class _Loader:
+    """One file being loaded."""
+
+    def __init__(self, elf: ElfFile, source: str, platform: Platform | None) -> None:
+        self.elf = elf
+        self.source = source
+        self.btf, self.lines = _debug_information(elf)
+        self.platform = platform or recognise_platform(elf, self.btf)
+        self.functions = FunctionTable(elf)
+        self.maps = find_maps(elf, self.btf, self.platform)
+        self.resolver = Resolver(elf, self.functions, self.maps, self.btf)
+        self.targets: dict[Function, dict[int, Target]] = {}
+        self.license = self._license()
+        self.room = MAX_SLOTS
+
+    def load(self) -> CollectionSpec:
+        programs: dict[str, ProgramSpec] = {}
+        skipped: list[SkippedProgram] = []
+        for function, section in self._programs():
+            hook = self.platform.hook_for_section(section)
+            if hook is None:
+                skipped.append(SkippedProgram(function.name, section))
+            elif function.name in programs:
+                raise ObjectError(f"two programs are called {function.name}")
+            else:
+                programs[function.name] = self._program(function, section, hook)
+        if not programs and not skipped:
+            raise ObjectError("the file holds no program", hint='put the program into a section: SEC("xdp")')
+        return CollectionSpec(self.source, self.platform.name, programs, self.maps.by_name(), tuple(skipped))
+
+    def _programs(self) -> Iterator[tuple[Function, str]]:
+        """The global functions outside of .text, where only called functions live."""
+        for section in self.elf.sections:
+            if section.is_code and section.name != ".text":
+                for function in self.functions.of_section(section.index):
+                    if function.is_global:
+                        yield function, section.name
+
+    def _license(self) -> str:
+        section = self.elf.section("license")
+        text = section.data.split(b"\0")[0] if section is not None else b""
+        if not text.isascii():
+            raise ObjectError("the license is not ASCII text", where="section license")
+        return text.decode()
+
+    # programs
+
+    def _program(self, program: Function, section: str, hook: HookPoint) -> ProgramSpec:
+        """A program with the functions that it reaches behind it."""
+        reached = self._reached(program)
+        starts = first_slots(reached)
+        references = {
+            starts[function] + slot: _reference(target, starts)
+            for function, targets in reached.items()
+            for slot, target in targets.items()
+        }
+        try:
+            instructions = decode(b"".join(function.code for function in reached), references)
+        except DecodeError as error:
+            raise ObjectError(error.what, where=f"program {program.name}: {error.where}", hint=error.hint) from None
+        index_of = {slot: index for index, slot in enumerate(slot_numbers(instructions))}
+        functions = {self._index(index_of, start, function): function for function, start in starts.items()}
+        _check_jumps(instructions, functions)
+        return ProgramSpec(
+            name=program.name,
+            section=section,
+            hook=hook,
+            instructions=instructions,
+            lines=dict(self._lines(starts, index_of)),
+            license=self.license,
+            functions={index: function.name for index, function in functions.items()},
+        )
+
+    def _reached(self, program: Function) -> dict[Function, dict[int, Target]]:
+        """The program and every function it calls or takes the address of, in the order in which they are met."""
+        reached: dict[Function, dict[int, Target]] = {}
+        waiting = [program]
+        while waiting:
+            function = waiting.pop()
+            if function in reached:
+                continue
+            self.room -= function.slots
+            if self.room < 0:
+                raise ObjectError(f"the programs have more than {MAX_SLOTS} slots together")
+            if function not in self.targets:
+                self.targets[function] = self.resolver.targets(function)
+            reached[function] = self.targets[function]
+            called = [target for target in reached[function].values() if isinstance(target, Function)]
+            waiting.extend(reversed(called))
+        return reached
+
+    @staticmethod
+    def _index(index_of: Mapping[int, int], start: int, function: Function) -> int:
+        if start not in index_of:
+            raise ObjectError("the function before it ends in the middle of an instruction", where=function.name)
+        return index_of[start]
+
+    def _lines(self, starts: Mapping[Function, int], index_of: Mapping[int, int]) -> Iterator[tuple[int, SourceLine]]:
+        for function, start in starts.items():
+            end = function.start + len(function.code)
+            name = self.elf.sections[function.section].name
+            for offset, line in self.lines.between(name, function.start, end):
+                index = index_of.get(start + (offset - function.start) // SLOT_SIZE)
+                if index is not None:
+                    yield index, line
+
+
+def _debug_information(elf: ElfFile) -> tuple[Btf | None, LineTable]:
+    types, more = elf.section(".BTF"), elf.section(".BTF.ext")
+    if types is None:
+        return None, NO_LINES
+    btf, strings = read_btf(types.data)
+    lines = read_btf_ext(more.data, strings) if more is not None else NO_LINES
+    if lines.has_core_relocations:
+        raise UnsupportedObject(
+            "CO-RE relocations",
+            "the programs need CO-RE relocations against a kernel's types",
+            where="section .BTF.ext",
+            hint="access structures without preserve_access_index and BPF_CORE_READ",
+        )
+    return btf, lines
+
+
+def _reference(target: Target, starts: Mapping[Function, int]) -> Reference:
+    return FunctionReference(starts[target]) if isinstance(target, Function) else target
+
+
+def _check_jumps(instructions: Iterable[Instruction], functions: Mapping[int, Function]) -> None:
+    """A jump stays in its function: beyond it, other code lies here than in the file."""
+    bounds = [*functions, None]
+    position = 0
+    for index, instruction in enumerate(instructions):
+        if bounds[position + 1] == index:
+            position += 1
+        if not isinstance(instruction, Jump | Branch):
+            continue
+        first, after = bounds[position], bounds[position + 1]
+        if instruction.target < (first or 0) or (after is not None and instruction.target >= after):
+            name = functions[first or 0].name
+            raise ObjectError(f"the jump at instruction {index} leaves the function", where=f"function {name}")
