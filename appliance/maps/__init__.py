@@ -1,0 +1,36 @@
+"""Maps: memory that programs and the control plane share, one file for each map type.
+
+with Map.open(spec, processors=2) as map:      # or open_map(spec), without a program
+    map.bind(engine)                           # whose module has export_operations(module, spec, 2)
+    map.update(key, value)
+"""
+
+from appliance.maps.errors import (
+    EntryExists,
+    MapError,
+    MapFrozen,
+    MapFull,
+    MapRefused,
+    NoSuchEntry,
+    OperationRefused,
+)
+from appliance.maps.kind import Flag, MapFunctions
+from appliance.maps.map import Map, open_map
+from appliance.maps.operations import KINDS, emit_operations, export_operations
+
+__all__ = [
+    "KINDS",
+    "EntryExists",
+    "Flag",
+    "Map",
+    "MapError",
+    "MapFrozen",
+    "MapFull",
+    "MapFunctions",
+    "MapRefused",
+    "NoSuchEntry",
+    "OperationRefused",
+    "emit_operations",
+    "export_operations",
+    "open_map",
+]

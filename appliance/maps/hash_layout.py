@@ -1,0 +1,101 @@
+"""The memory of a hash map: buckets of one cache line that know their entries' hashes, and preallocated elements.
+
+    map ─> ┌───────────────────────────┐
+           │ HashHeader                │  line 0: seeds, only read; line 1: what writers of any entry share
+           ├───────────────────────────┤
+           │ Bucket 0                  │      Bucket, 64 bytes
+           │ Bucket 1                  │      ┌──────┬────────┬───────┬────────┬────────┬─── ─ ─ ┬────────┐
+           │ …  max_entries / 4 + 1    │      │ lock │ strays │ reach │ slot 1 │ slot 2 │        │ slot 7 │
+           ├───────────────────────────┤      └──────┴────────┴───────┴────────┴────────┴─── ─ ─ ┴────────┘
+           │ element 1                 │      slot (64 bits)              element
+           │ element 2                 │      ┌──────────┬──────────┐     ┌────────────┬─────┬───────┐
+           │ …  max_entries            │      │ tag   32 │ number 32│     │ (used: LRU)│ key │ value │
+           └───────────────────────────┘      └──────────┴──────────┘     └────────────┴─────┴───────┘
+
+A key hashes to a home bucket and a tag. Its slot is in the home bucket or, if that was full, in one of the `reach`
+buckets behind it (the last bucket is followed by the first); `strays` counts the entries that live away from home.
+So a lookup touches one line for the bucket and one for the element, and a miss mostly touches just the bucket.
+
+A slot of 0 is free; element numbers begin at 1. All zero is an empty map, and pages that no entry needs stay unmade:
+elements are first taken in order (`fresh`), and afterwards from a stack of freed ones (`free`), whose links are the
+first four bytes of their keys.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+from dataclasses import dataclass
+
+from appliance.maps.hashing import SEEDS
+from appliance.maps.kind import CACHE_LINE, Shape, round_up
+from appliance.maps.memory import Memory
+
+SLOTS = 7
+LOAD = 4  # entries for which there is one bucket: of 7 slots, so that few buckets overflow
+
+
+class HashHeader(ctypes.Structure):
+    """`free` is the top of the stack of freed elements, a tag that counts changes in its upper half."""
+
+    _fields_ = (
+        ("seeds", ctypes.c_uint64 * SEEDS),
+        ("_rest_of_line", ctypes.c_uint64 * (8 - SEEDS)),
+        ("free", ctypes.c_uint64),
+        ("fresh", ctypes.c_uint32),
+        ("count", ctypes.c_uint32),
+        ("hand", ctypes.c_uint64),
+        ("_rest_of_second_line", ctypes.c_uint64 * 5),
+    )
+
+
+class Bucket(ctypes.Structure):
+    """`lock` is held by whoever changes an entry whose home this is; only then do `strays` and `reach` change."""
+
+    _fields_ = (
+        ("lock", ctypes.c_uint16),
+        ("strays", ctypes.c_uint16),
+        ("reach", ctypes.c_uint32),
+        ("slots", ctypes.c_uint64 * SLOTS),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class HashLayout:
+    """Where everything is, in bytes from the map's address. `used` is whether elements begin with a mark of use."""
+
+    buckets: int
+    bucket_count: int
+    elements: int
+    element_size: int
+    key: int
+    value: int
+    size: int
+
+    @classmethod
+    def of(cls, shape: Shape, *, marks: bool) -> HashLayout:
+        """`marks`: elements begin with 8 bytes that say whether they were used lately."""
+        buckets = ctypes.sizeof(HashHeader)
+        bucket_count = shape.max_entries // LOAD + 1
+        elements = buckets + bucket_count * ctypes.sizeof(Bucket)
+        key = 8 if marks else 0
+        value = key + round_up(shape.key_size, 8)
+        element_size = _element_size(value + shape.value_stride)
+        size = elements + shape.max_entries * element_size
+        return cls(buckets, bucket_count, elements, element_size, key, value, size)
+
+
+def _element_size(size: int) -> int:
+    """A small element never lies across two cache lines."""
+    return 1 << (size - 1).bit_length() if size <= CACHE_LINE else round_up(size, 8)
+
+
+def initialise(memory: Memory, shape: Shape) -> None:
+    """Choose the seeds; odd, so that none is zero."""
+    seeds = [int.from_bytes(os.urandom(8), "little") | 1 for _ in range(SEEDS)]
+    memory.write(HashHeader.seeds.offset, bytes((ctypes.c_uint64 * SEEDS)(*seeds)))
+
+
+def count(memory: Memory, shape: Shape) -> int:
+    """Elements taken, which are the entries but for those that are being put in or taken out just now."""
+    return int.from_bytes(memory.read(HashHeader.count.offset, HashHeader.count.size), "little")

@@ -1,0 +1,155 @@
+"""The operations of hash maps, written from the table's building blocks.
+
+What an LRU hash does differently stands in three hooks of HashOperations: `on_use`, `on_insert` and `on_full`.
+"""
+
+from __future__ import annotations
+
+import errno
+
+from llvmlite import ir
+
+from appliance.ir import I32, I64, PTR, Code, Field, Variable
+from appliance.ir.code import Value
+from appliance.maps import lock
+from appliance.maps.hash_layout import SLOTS, Bucket, HashLayout
+from appliance.maps.hash_table import FIRST_SLOT, LINE, HashTable
+from appliance.maps.kind import Flag, MapFunctions, Shape, define
+
+
+class HashOperations:
+    """Writes lookup, update, delete and next for one shape."""
+
+    marks = False  # whether elements begin with a mark of use
+
+    def __init__(self, module: ir.Module, shape: Shape) -> None:
+        self.module = module
+        self.shape = shape
+        self.table = HashTable(module, shape, HashLayout.of(shape, marks=self.marks))
+
+    def emit(self) -> MapFunctions:
+        return MapFunctions(self._emit_lookup(), self._emit_update(), self._emit_delete(), self._emit_next())
+
+    # what kinds of hash do differently
+
+    def on_use(self, code: Code, element: Value) -> None:
+        """A lookup or an update has found the element."""
+
+    def on_insert(self, code: Code, element: Value) -> None:
+        """The element is about to become an entry."""
+
+    def on_full(self, code: Code, map: Value, spare: Variable) -> None:
+        """No element is left, and no lock is held: return from `update`, or find a spare one."""
+        code.ret(-errno.E2BIG)
+
+    # the operations
+
+    def _emit_lookup(self) -> ir.Function:
+        code = define(self.module, self.shape, "lookup")
+        map, key = code["map"], code["key"]
+        slot = code.buffer(8)
+        word = code.call(self.table.find, map, key, self.table.hash(code, map, key), slot)
+        with code.if_(code.compare(word, "==", 0)):
+            code.ret(ir.Constant(PTR, None))
+        element = self.table.element(code, map, word)
+        self.on_use(code, element)
+        code.ret(self.table.value(code, element))
+        return code.function
+
+    def _emit_update(self) -> ir.Function:
+        """Look under the lock. What isn't there needs an element: one that is left, or, the lock let go meanwhile
+        as it may be another bucket's turn, one that `on_full` finds."""
+        code = define(self.module, self.shape, "update")
+        map, key, flags = code["map"], code["key"], code["flags"]
+        with code.if_(code.compare(flags, ">", Flag.EXIST), likely=False):
+            code.ret(-errno.EINVAL)
+        hash = self.table.hash(code, map, key)
+        home = self.table.home(code, map, hash)
+        mutex = code.field(home, Bucket, "lock").address
+        slot = code.buffer(8)
+        spare = code.variable(I32, 0)
+        with code.loop():
+            lock.acquire(code, mutex)
+            word = code.call(self.table.find, map, key, hash, slot)
+            with code.if_(code.compare(word, "!=", 0)):
+                self._update_found(code, mutex, spare, self.table.element(code, map, word))
+            with code.if_(code.compare(flags, "==", Flag.EXIST)):
+                self._leave(code, mutex, spare, -errno.ENOENT)
+            with code.if_(code.compare(spare.get(), "==", 0)):
+                spare.set(code.call(self.table.pool.take, map))
+            with code.if_(code.compare(spare.get(), "!=", 0)):
+                self._insert(code, home, hash, spare.get())
+                lock.release(code, mutex)
+                code.ret(0)
+            lock.release(code, mutex)
+            self.on_full(code, map, spare)
+        code.builder.unreachable()
+        return code.function
+
+    def _update_found(self, code: Code, mutex: Value, spare: Variable, element: Value) -> None:
+        with code.if_(code.compare(code["flags"], "==", Flag.NOEXIST)):
+            self._leave(code, mutex, spare, -errno.EEXIST)
+        code.copy(self.table.value(code, element), code["value"], self.shape.value_size)
+        self.on_use(code, element)
+        self._leave(code, mutex, spare, 0)
+
+    def _leave(self, code: Code, mutex: Value, spare: Variable, status: int) -> None:
+        """Return from `update` without having used the spare element, if there is one."""
+        lock.release(code, mutex)
+        with code.if_(code.compare(spare.get(), "!=", 0)):
+            code.call(self.table.pool.give_back, code["map"], spare.get())
+        code.ret(status)
+
+    def _insert(self, code: Code, home: Value, hash: Value, number: Value) -> None:
+        element = self.table.pool.element(code, code["map"], number)
+        code.copy(self.table.key(code, element), code["key"], self.shape.key_size)
+        code.copy(self.table.value(code, element), code["value"], self.shape.value_size)
+        self.on_insert(code, element)
+        code.call(self.table.link, code["map"], home, self.table.word(code, hash, number))
+
+    def _emit_delete(self) -> ir.Function:
+        code = define(self.module, self.shape, "delete")
+        map, key = code["map"], code["key"]
+        hash = self.table.hash(code, map, key)
+        home = self.table.home(code, map, hash)
+        mutex = code.field(home, Bucket, "lock").address
+        slot = code.buffer(8)
+        lock.acquire(code, mutex)
+        word = code.call(self.table.find, map, key, hash, slot)
+        with code.if_(code.compare(word, "==", 0)):
+            lock.release(code, mutex)
+            code.ret(-errno.ENOENT)
+        code.call(self.table.unlink, home, code.load(slot, PTR, align=8))
+        lock.release(code, mutex)
+        code.call(self.table.pool.give_back, map, code.resize(word, I32))
+        code.ret(0)
+        return code.function
+
+    def _emit_next(self) -> ir.Function:
+        """Positions count slots. An entry is copied out, and counts if it is still in its slot afterwards."""
+        code = define(self.module, self.shape, "next")
+        map = code["map"]
+        position = code.variable(I64, code["position"])
+        with code.loop() as loop:
+            current = position.get()
+            with code.if_(code.compare(current, ">=", self.table.layout.bucket_count * SLOTS)):
+                code.ret(-errno.ENOENT)
+            slot = Field(code, self._slot_at(code, current), I64, 8)
+            word = slot.load_acquire()
+            with code.if_(code.compare(word, "==", 0)):
+                position.set(code.add(current, 1))
+                loop.continue_()
+            element = self.table.element(code, map, word)
+            code.copy(code["key_out"], self.table.key(code, element), self.shape.key_size)
+            code.copy(code["value_out"], self.table.value(code, element), self.shape.value_size)
+            code.builder.fence("acquire")
+            with code.if_(code.compare(slot.load_acquire(), "==", word)):
+                code.ret(code.add(current, 1))
+        code.builder.unreachable()
+        return code.function
+
+    def _slot_at(self, code: Code, position: Value) -> Value:
+        bucket = code.mul(code.builder.udiv(position, ir.Constant(I64, SLOTS)), LINE)
+        lane = code.add(code.builder.urem(position, ir.Constant(I64, SLOTS)), FIRST_SLOT)
+        offset = code.add(bucket, code.mul(lane, 8))
+        return code.at(code["map"], code.add(offset, self.table.layout.buckets))

@@ -1,0 +1,65 @@
+"""Keys as 64-bit words: hashing and comparing them, unrolled for the size that a map declares.
+
+The hash folds 128-bit products of words with secret seeds (the multiply-and-fold family of hashes: wyhash, folded
+multiply). The seeds are random for each map, so that nobody outside can choose keys that fall into one bucket.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import zip_longest
+
+from llvmlite import ir
+
+from appliance.ir import I8, I16, I32, I64, Code, external
+from appliance.ir.code import Value
+
+SEEDS = 4  # 64-bit words
+UNROLLED = 64  # bytes of a key that are compared in line
+
+_I128 = ir.IntType(128)
+
+
+def key_words(code: Code, key: Value, size: int) -> list[Value]:
+    """The `size` bytes at `key` as words: the last one overlaps the one before it rather than read beyond the end."""
+    if size < 8:
+        return [_short_word(code, key, size)]
+    offsets = [*range(0, size - 7, 8), *([size - 8] if size % 8 else [])]
+    return [code.load(code.at(key, offset), I64) for offset in offsets]
+
+
+def _short_word(code: Code, key: Value, size: int) -> Value:
+    """1 to 7 bytes in one word, from one or two loads: two of 4 bytes overlap, as two of 2, or 2 and 1."""
+    width = 4 if size >= 4 else 2 if size >= 2 else 1
+    type_ = {1: I8, 2: I16, 4: I32}[width]
+    low = code.resize(code.load(key, type_), I64)
+    if size == width:
+        return low
+    high = code.resize(code.load(code.at(key, size - width), type_), I64)
+    return code.or_(low, code.shl(high, 8 * width))
+
+
+def hash_words(code: Code, words: Sequence[Value], seeds: Sequence[Value]) -> Value:
+    """64 well-mixed bits of the words; all keys of a map have the same number of words."""
+    state = seeds[0]
+    zero = ir.Constant(I64, 0)
+    for first, second in zip_longest(words[::2], words[1::2], fillvalue=zero):
+        state = _fold(code, code.xor(first, seeds[1]), code.xor(second, state))
+    return _fold(code, code.xor(state, seeds[2]), seeds[3])
+
+
+def _fold(code: Code, left: Value, right: Value) -> Value:
+    """Both halves of the product, xored."""
+    product = code.mul(code.resize(left, _I128), code.resize(right, _I128))
+    return code.xor(code.resize(product, I64), code.resize(code.shr(product, 64), I64))
+
+
+def same_key(code: Code, left: Value, right: Value, size: int) -> Value:
+    """Whether the `size` bytes at both pointers are equal."""
+    if size > UNROLLED:
+        compare = external(code.module, "memcmp", I32, left.type, right.type, I64)
+        return code.compare(code.call(compare, left, right, size), "==", 0)
+    difference: Value = ir.Constant(I64, 0)
+    for one, other in zip(key_words(code, left, size), key_words(code, right, size), strict=True):
+        difference = code.or_(difference, code.xor(one, other))
+    return code.compare(difference, "==", 0)

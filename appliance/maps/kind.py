@@ -1,0 +1,121 @@
+"""What a map type is to the rest of the box: a check of its declaration, a size in memory, and native operations.
+
+Every operation is written for one Shape, so that sizes are constants in the code; two maps of one shape share it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from enum import IntEnum
+
+from llvmlite import ir
+
+from appliance.ebpf.spec import MapSpec, MapType
+from appliance.ir import I32, I64, PTR, Code
+from appliance.maps.errors import MapError
+from appliance.maps.memory import Memory
+
+CACHE_LINE = 64
+
+
+class Flag(IntEnum):
+    """What `update` may do (BPF_ANY, BPF_NOEXIST, BPF_EXIST of include/uapi/linux/bpf.h)."""
+
+    ANY = 0
+    NOEXIST = 1
+    EXIST = 2
+
+
+def round_up(size: int, multiple: int) -> int:
+    """The least multiple that is not below `size`."""
+    return -(-size // multiple) * multiple
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """All that the code of a map's operations depends on. Sizes in bytes; `processors` as given to `Map.open`."""
+
+    type: MapType
+    key_size: int
+    value_size: int
+    max_entries: int
+    flags: int
+    processors: int
+
+    @classmethod
+    def of(cls, spec: MapSpec, processors: int) -> Shape:
+        return cls(spec.type, spec.key_size, spec.value_size, spec.max_entries, spec.flags, processors)
+
+    @property
+    def name(self) -> str:
+        """What the names of its functions begin with."""
+        sizes = f"k{self.key_size}.v{self.value_size}.n{self.max_entries}"
+        return f"map.{self.type.value}.{sizes}.f{self.flags}.p{self.processors}"
+
+    @property
+    def value_stride(self) -> int:
+        """Room of one value: aligned to 8, so that programs may use 64-bit atomics on it."""
+        return round_up(self.value_size, 8)
+
+
+@dataclass(frozen=True, slots=True)
+class MapFunctions:
+    """The native operations of one shape, in one module. -errno is the negative number of errno.h, 64 bits.
+
+    lookup(map, key, I32 processor)                       pointer to the value, or null
+    update(map, key, value, I64 flags, I32 processor)     0 or -errno
+    delete(map, key)                                      0 or -errno
+    next(map, I64 position, key out, value out)           a position after the given one, or -ENOENT at the end
+
+    Key and value need no alignment. A value's pointer stays good memory for as long as the map; its entry may be
+    deleted, and its memory given to another entry, under whoever still holds it (as with the kernel's preallocated
+    maps). `next` starts at position 0 and copies one entry out; it visits everything that stays in the map meanwhile
+    exactly once. Of a per-CPU map it copies the values of all processors, one after the other, unpadded.
+    """
+
+    lookup: ir.Function
+    update: ir.Function
+    delete: ir.Function
+    next: ir.Function
+
+
+SIGNATURES: Mapping[str, tuple[ir.Type, Mapping[str, ir.Type]]] = {
+    "lookup": (PTR, {"map": PTR, "key": PTR, "processor": I32}),
+    "update": (I64, {"map": PTR, "key": PTR, "value": PTR, "flags": I64, "processor": I32}),
+    "delete": (I64, {"map": PTR, "key": PTR}),
+    "next": (I64, {"map": PTR, "position": I64, "key_out": PTR, "value_out": PTR}),
+}
+
+
+def define(module: ir.Module, shape: Shape, operation: str, *, inline: bool = False) -> Code:
+    """Start writing one of the operations that SIGNATURES names."""
+    result, parameters = SIGNATURES[operation]
+    return internal(module, f"{shape.name}.{operation}", result, inline=inline, **parameters)
+
+
+def internal(module: ir.Module, name: str, result: ir.Type, *, inline: bool = False, **parameters: ir.Type) -> Code:
+    """Start writing a function that only this module calls and that never unwinds."""
+    code = Code.define(module, name, result, **parameters)
+    code.function.attributes.add("nounwind")
+    if inline:
+        code.function.attributes.add("alwaysinline")
+    return code
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """One map type.
+
+    `check` raises MapRefused; `size` gives the bytes of a map's memory; `initialise` gets that memory, all zero;
+    `count` the entries in it; `emit` writes the operations. `failures` says which errno of an operation is which
+    error, where it differs from the usual; `per_processor` maps keep one value for every processor.
+    """
+
+    check: Callable[[MapSpec], None]
+    size: Callable[[Shape], int]
+    initialise: Callable[[Memory, Shape], None]
+    count: Callable[[Memory, Shape], int]
+    emit: Callable[[ir.Module, Shape], MapFunctions]
+    failures: Mapping[int, type[MapError]] = field(default_factory=dict)
+    per_processor: bool = False
