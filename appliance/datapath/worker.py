@@ -50,7 +50,7 @@ class WorkerThread:
         self._wirings = tuple(wirings)
         self._on_failure = on_failure
         self._scratch = ctypes.create_string_buffer(SCRATCH_SIZE)
-        self._wake = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+        self._wake = os.eventfd(0, os.EFD_CLOEXEC)
         self.block = Worker(
             port_count=len(wirings), wake_fd=self._wake, spin=spin, scratch=ctypes.addressof(self._scratch)
         )
@@ -99,7 +99,7 @@ class WorkerThread:
                 self._report_failures()
                 continue
             self.block.stop = 0
-            os.eventfd_read(self._wake)
+            os.eventfd_read(self._wake)  # waits for the write that follows `stop`, which may not have happened yet
             self._run, self._next = self._next, None
             self._changed.set()
 

@@ -1,0 +1,61 @@
+"""A box between two hosts whose program does what each frame asks for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+from llvmlite import ir
+
+from appliance.datapath.datapath import Datapath, Interface, Passage, loops, run_function
+from appliance.ir import I8, I32, I64, PTR, Code, Engine
+from hooks.xdp import XDP_LINUX, FrameContext
+from tests.netns import Topology, run_inside
+
+ORDER = 14  # the first byte behind the Ethernet header says which verdict the frame wants, the second where to
+
+
+def obedient_engine(else_verdict: int = 2) -> Engine:
+    """A loop around a program that returns the frame's ORDER byte if it is 1 to 5, else `else_verdict`."""
+    module = ir.Module("obedient")
+    code = Code.define(module, "program_obey", I64, context=PTR)
+    data = code.pointer(code.field(code["context"], FrameContext, "data").load())
+    order = code.load(code.at(data, ORDER), I8)
+    target = code.resize(code.load(code.at(data, ORDER + 1), I8), I32)
+    code.field(code["context"], FrameContext, "redirect_ifindex").store(target)
+    known = code.and_(code.compare(order, ">=", 1), code.compare(order, "<=", 5))
+    code.ret(code.select(known, code.resize(order, I64), else_verdict))
+    loops(XDP_LINUX, "obey", "obey")(module, {"obey": code.function})
+    return Engine(module)
+
+
+@pytest.fixture(scope="session")
+def engine() -> Iterator[Engine]:
+    with obedient_engine() as compiled:
+        yield compiled
+
+
+class Box:
+    """The topology with the datapath running in its box namespace."""
+
+    def __init__(self, net: Topology, datapath: Datapath, indices: dict[str, int]) -> None:
+        self.net, self.datapath, self.indices = net, datapath, indices
+
+
+@contextmanager
+def running_box(engine: Engine, *, tap: bool = False, workers: int = 1, **topology: bool) -> Iterator[Box]:
+    with Topology(**topology) as net:
+        with net.box.netlink() as route:
+            indices = {name: route.link_lookup(ifname=name)[0] for name in ("outside", "inside")}
+        outside, inside = (Interface(name, indices[name], 1500) for name in ("outside", "inside"))
+        passage = Passage(outside, None if tap else inside)
+        datapath = run_inside(net.box, lambda: Datapath([passage], run_function(engine), workers=workers))
+        with datapath:
+            yield Box(net, datapath, indices)
+
+
+@pytest.fixture
+def box(engine: Engine) -> Iterator[Box]:
+    with running_box(engine) as running:
+        yield running

@@ -1,0 +1,221 @@
+"""Real frames through the native loop: what each verdict does, and what AF_PACKET must not spoil."""
+
+from __future__ import annotations
+
+import hashlib
+import socket
+import struct
+import threading
+import time
+
+import pytest
+from scapy.layers.inet import IP, UDP
+from scapy.layers.l2 import Dot1AD, Dot1Q, Ether
+
+from appliance.datapath.datapath import run_function
+from appliance.ir import Engine
+from hooks.contract import Verdict
+from tests.appliance.datapath.conftest import Box, obedient_engine, running_box
+
+ABORTED_ORDER, DROP, PASS, TX, REDIRECT = 5, 1, 2, 3, 4
+MACS = bytes.fromhex("020000000002020000000001")
+
+
+def frame(order: int, *, target: int = 0, number: int = 0, size: int = 60) -> bytes:
+    return (MACS + b"\x88\xb5" + struct.pack("!BBI", order, target, number)).ljust(size, b".")
+
+
+def exchange(box: Box, *frames: bytes, expect: int) -> tuple[list[bytes], list[bytes]]:
+    """Send from outside; what arrives inside, and what comes back outside."""
+    with box.net.outside.packet_socket() as near, box.net.inside.packet_socket() as far:
+        near.send(*frames)
+        arrived = far.receive(expect) + far.drain()
+        return arrived, near.drain()
+
+
+def test_pass_crosses_and_only_once(box: Box) -> None:
+    sent = [frame(PASS, number=n, size=60 + n) for n in range(100)]
+    arrived, returned = exchange(box, *sent, expect=100)
+    assert arrived == sent
+    assert returned == []
+    seen = box.datapath.statistics()
+    assert seen["outside"].verdicts[Verdict.PASS].packets == 100
+    assert seen["outside"].verdicts[Verdict.PASS].bytes == sum(map(len, sent))
+    assert seen["inside"].transmitted.packets == 100
+    assert seen["inside"].received.packets == 0, "what the box sent itself came back on the tap"
+
+
+def test_both_directions(box: Box) -> None:
+    with box.net.outside.packet_socket() as near, box.net.inside.packet_socket() as far:
+        far.send(frame(PASS, number=7))
+        assert near.receive(1) == [frame(PASS, number=7)]
+
+
+def test_drop_stays(box: Box) -> None:
+    arrived, returned = exchange(box, frame(DROP), frame(PASS), expect=1)
+    assert (arrived, returned) == ([frame(PASS)], [])
+    assert box.datapath.statistics()["outside"].verdicts[Verdict.DROP].packets == 1
+
+
+def test_an_unknown_answer_is_aborted(box: Box) -> None:
+    arrived, returned = exchange(box, frame(ABORTED_ORDER), frame(PASS), expect=1)
+    assert (arrived, returned) == ([frame(PASS)], [])
+    assert box.datapath.statistics()["outside"].verdicts[Verdict.ABORTED].packets == 1
+
+
+def test_tx_goes_back(box: Box) -> None:
+    arrived, returned = exchange(box, frame(TX), expect=0)
+    assert (arrived, returned) == ([], [frame(TX)])
+    assert box.datapath.statistics()["outside"].verdicts[Verdict.TX].packets == 1
+
+
+def test_redirect_goes_where_it_says(box: Box) -> None:
+    across = frame(REDIRECT, target=box.indices["inside"])
+    back = frame(REDIRECT, target=box.indices["outside"])
+    nowhere = frame(REDIRECT, target=250)
+    arrived, returned = exchange(box, across, back, nowhere, expect=1)
+    assert (arrived, returned) == ([across], [back])
+    assert box.datapath.statistics()["outside"].transmit_errors["redirect_unknown"] == 1
+
+
+@pytest.mark.parametrize(
+    "tags",
+    [Dot1Q(vlan=7, prio=5), Dot1AD(vlan=100) / Dot1Q(vlan=7), Dot1AD(vlan=1) / Dot1Q(vlan=2) / Dot1Q(vlan=3)],
+    ids=["802.1Q", "QinQ", "three"],
+)
+def test_vlan_tags_survive(box: Box, tags: Dot1Q) -> None:
+    tagged = bytes(
+        Ether(dst="02:00:00:00:00:02", src="02:00:00:00:00:01")
+        / tags
+        / IP(src="10.0.0.1", dst="10.0.0.2")
+        / UDP()
+        / (b"x" * 80)
+    )
+    arrived, _ = exchange(box, tagged, expect=1)
+    assert arrived == [tagged]
+
+
+def test_a_full_mtu_frame_with_a_tag(box: Box) -> None:
+    tagged = MACS + b"\x81\x00\x00\x05\x88\xb5" + bytes([0]) * 1500
+    arrived, _ = exchange(box, tagged, expect=1)
+    assert arrived == [tagged]
+
+
+def test_a_frame_beyond_the_mtu_is_counted_and_stalls_nothing(box: Box) -> None:
+    box.net.outside.set_link("eth0", mtu=1600)
+    box.net.box.set_link("outside", mtu=1600)
+    arrived, _ = exchange(box, frame(PASS, size=1550), frame(PASS), expect=1)
+    assert arrived == [frame(PASS)]
+    assert box.datapath.statistics()["inside"].transmit_errors["too_long"] == 1
+
+
+@pytest.mark.parametrize("offloads", [True, False], ids=["super-frames", "finished frames"])
+def test_bulk_tcp_is_bit_identical(engine: Engine, offloads: bool) -> None:
+    """With offloads, 64 kB super-frames with unfinished checksums cross; none may be cut or left unfinished."""
+    payload = hashlib.shake_256(b"tidegate").digest(1 << 20) * 16
+    with running_box(engine, offloads=offloads) as box:
+        listener = box.net.inside.open_socket(socket.AF_INET, socket.SOCK_STREAM)
+        listener.bind((box.net.inside.ipv4, 5001))
+        listener.listen()
+        received = hashlib.sha256()
+
+        def drink() -> None:
+            connection, _ = listener.accept()
+            with connection:
+                while chunk := connection.recv(1 << 16):
+                    received.update(chunk)
+
+        reader = threading.Thread(target=drink)
+        reader.start()
+        with box.net.outside.open_socket(socket.AF_INET, socket.SOCK_STREAM) as sender:
+            sender.connect((box.net.inside.ipv4, 5001))
+            sender.sendall(payload)
+        reader.join(30)
+        listener.close()
+        assert received.hexdigest() == hashlib.sha256(payload).hexdigest()
+        statistics = box.datapath.statistics()
+        assert statistics["outside"].capture_dropped["truncated"] == 0
+        if offloads:
+            mean = statistics["outside"].received.bytes / statistics["outside"].received.packets
+            assert mean > 2048, "no super-frame came; this test would prove nothing"
+
+
+def test_checksums_are_right_on_arrival(box: Box) -> None:
+    """A UDP datagram whose checksum the sender left to its card arrives acceptable to a receiver that checks it."""
+    with box.net.inside.open_socket(socket.AF_INET, socket.SOCK_DGRAM) as receiver:
+        receiver.bind((box.net.inside.ipv4, 5002))
+        receiver.settimeout(2)
+        box.net.inside.offloads(False)
+        with box.net.outside.open_socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+            sender.sendto(b"checked", (box.net.inside.ipv4, 5002))
+        assert receiver.recv(100) == b"checked"
+
+
+def test_tap_counts_and_sends_nothing(engine: Engine) -> None:
+    with running_box(engine, tap=True) as box:
+        arrived, returned = exchange(box, frame(PASS), frame(DROP), frame(TX), expect=0)
+        assert (arrived, returned) == ([], [])
+        seen = box.datapath.statistics()["outside"]
+        assert {verdict: seen.verdicts[verdict].packets for verdict in Verdict} == {
+            Verdict.ABORTED: 0,
+            Verdict.DROP: 1,
+            Verdict.PASS: 1,
+            Verdict.TX: 1,
+            Verdict.REDIRECT: 0,
+        }
+        assert seen.transmitted.packets == 0
+
+
+def test_what_the_ring_dropped_is_counted(engine: Engine) -> None:
+    """With the worker ended, the receive ring fills up and the rest is lost: seen, not hidden."""
+    with running_box(engine) as box:
+        box.datapath._threads[0].close()
+        slots = box.datapath._sockets[0][1].receive_slots
+        with box.net.outside.packet_socket() as near:
+            near.send(*[frame(PASS)] * (slots + 100))
+        assert box.datapath.statistics()["outside"].capture_dropped["ring_full"] == 100
+
+
+def test_swap_loses_and_reorders_nothing(engine: Engine) -> None:
+    with running_box(engine) as box, obedient_engine() as other:
+        count = 10_000
+        with box.net.outside.packet_socket() as near, box.net.inside.packet_socket() as far:
+
+            def send() -> None:
+                for first in range(0, count, 100):
+                    near.send(*(frame(PASS, number=n) for n in range(first, first + 100)))
+                    time.sleep(0.002)  # as fast as the reader below can follow
+
+            sender = threading.Thread(target=send)
+            numbers: list[int] = []
+
+            def collect() -> None:
+                for got in far.receive(count, 20):
+                    numbers.append(struct.unpack_from("!I", got, 16)[0])
+
+            reader = threading.Thread(target=collect)
+            reader.start()
+            sender.start()
+            for code in [other, engine] * 15:
+                box.datapath.swap(run_function(code))
+            sender.join()
+            reader.join()
+        assert numbers == list(range(count))
+
+
+def test_two_workers_share_the_flows(engine: Engine) -> None:
+    with running_box(engine, workers=2) as box:
+        flows = [
+            bytes(
+                Ether(dst="02:00:00:00:00:02", src="02:00:00:00:00:01")
+                / IP(src="10.0.0.1", dst="10.0.0.2")
+                / UDP(sport=port, dport=9)
+                / (b"x" * 30)
+            )
+            for port in range(1000, 1200)
+        ]
+        arrived, _ = exchange(box, *flows, expect=len(flows))
+        assert sorted(arrived) == sorted(flows)
+        shares = [thread.block.ports[0].counters.received_packets for thread in box.datapath._threads]
+        assert sum(shares) == len(flows)
+        assert min(shares) > 0
