@@ -1,0 +1,17 @@
+"""What a program demands and does; the proof that it is safe."""
+
+from appliance.verifier.program import Access, CallFacts, Facts, Region, VerifiedProgram
+from appliance.verifier.report import Rejected, Report, Unsupported
+from appliance.verifier.verifier import Verifier
+
+__all__ = [
+    "Access",
+    "CallFacts",
+    "Facts",
+    "Region",
+    "Rejected",
+    "Report",
+    "Unsupported",
+    "VerifiedProgram",
+    "Verifier",
+]

@@ -1,0 +1,88 @@
+"""Where a branch leads, and what each way teaches about the values that it compares.
+
+    number    against number       both ranges sharpen (`branches`), or a way is impossible
+    packet    against `data_end`   on the way where the pointer is not past the end, its bytes are in the packet
+    metadata  against `data`       the same for the metadata
+    map value or null against 0    the pointer, with all its copies, becomes a value, or the number 0
+
+Any other comparison of pointers teaches nothing: both ways are possible.
+"""
+
+from __future__ import annotations
+
+from appliance.ebpf.instructions import Branch, Register
+from appliance.ebpf.opcodes import Condition
+from appliance.verifier.branches import MIRRORED, OPPOSITE, refine
+from appliance.verifier.scalar import Scalar
+from appliance.verifier.state import State
+from appliance.verifier.transfer import operand
+from appliance.verifier.values import PACKET_START, ZERO, Kind, Pointer, Value
+
+# As in the Linux kernel (MAX_PACKET_OFF): no packet is longer, so no honest comparison needs more.
+_FARTHEST_COMPARED = 0xFFFF
+
+# How many bytes beyond the pointer's own offset are in the packet, if `pointer condition end` holds.
+_PROVED: dict[Condition, int] = {Condition.LE: 0, Condition.LT: 1}
+
+_NEVER_NULL = frozenset({Kind.STACK, Kind.CONTEXT, Kind.PACKET, Kind.METADATA, Kind.MAP_VALUE})
+
+
+def ways(state: State, branch: Branch) -> tuple[State | None, State | None]:
+    """The states that fall through and that jump; None for a way that is impossible. May reuse `state`."""
+    dst = state.registers[branch.dst]
+    source = operand(state, branch.source)
+    assert dst is not None
+    if type(dst) is Scalar and type(source) is Scalar:
+        return _compare_numbers(state, branch, dst, source)
+    falls, jumps = state, state.copy()
+    proof = _packet_proof(branch.condition, dst, source)
+    if proof is not None:
+        pointer, condition = proof
+        _learn_range(falls, pointer, OPPOSITE[condition])
+        _learn_range(jumps, pointer, condition)
+        return falls, jumps
+    if branch.condition in (Condition.EQ, Condition.NE) and ZERO in (dst, source):
+        pointer = dst if type(dst) is Pointer else source  # type: ignore[assignment]
+        null, value = (jumps, falls) if branch.condition is Condition.EQ else (falls, jumps)
+        if pointer.kind is Kind.MAP_VALUE_OR_NULL:
+            null.replace_pointers(Kind.MAP_VALUE_OR_NULL, pointer.id, ZERO)
+            value.replace_pointers(Kind.MAP_VALUE_OR_NULL, pointer.id, Pointer(Kind.MAP_VALUE, map=pointer.map))
+        elif pointer.kind in _NEVER_NULL:
+            return (falls, None) if branch.condition is Condition.EQ else (None, jumps)
+    return falls, jumps
+
+
+def _compare_numbers(state: State, branch: Branch, a: Scalar, b: Scalar) -> tuple[State | None, State | None]:
+    refined = [refine(branch.condition, holds, branch.width, a, b) for holds in (False, True)]
+    results: list[State | None] = [None, None]
+    for way, pair in enumerate(refined):
+        if pair is None:
+            continue
+        result = state.copy() if way == 0 and refined[1] is not None else state
+        if pair[0] != a:
+            result.learn(branch.dst, pair[0])
+        if type(branch.source) is Register and pair[1] != b:
+            result.learn(branch.source.number, pair[1])
+        results[way] = result
+    return results[0], results[1]
+
+
+def _packet_proof(condition: Condition, a: Value, b: Value) -> tuple[Pointer, Condition] | None:
+    """The packet or metadata pointer that is compared with its end, and the condition with the pointer first."""
+    if type(a) is not Pointer or type(b) is not Pointer or condition not in OPPOSITE:
+        return None
+    if _is_end_of(a, b):
+        return a, condition
+    return (b, MIRRORED[condition]) if _is_end_of(b, a) else None
+
+
+def _is_end_of(pointer: Pointer, end: Pointer) -> bool:
+    if pointer.kind is Kind.PACKET:
+        return end.kind is Kind.PACKET_END
+    return pointer.kind is Kind.METADATA and end == Pointer(Kind.PACKET, id=PACKET_START)
+
+
+def _learn_range(state: State, pointer: Pointer, condition: Condition) -> None:
+    more = _PROVED.get(condition)
+    if more is not None and pointer.least >= 0 and pointer.most <= _FARTHEST_COMPARED:
+        state.learn_range(pointer.id, pointer.offset + more)

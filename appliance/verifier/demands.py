@@ -1,0 +1,257 @@
+"""What each instruction demands of the state before it: a table by instruction type, read by `explore`.
+
+A demand either holds, or raises a Violation that says in words what is missing. What an instruction then does to the
+state is in `transfer`, and may rely on its demands.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeAlias
+
+from appliance.ebpf.instructions import (
+    FRAME_POINTER,
+    Alu,
+    Atomic,
+    Branch,
+    ByteSwap,
+    CallFunction,
+    CallHelper,
+    CallKernel,
+    CallRegister,
+    Exit,
+    Instruction,
+    Jump,
+    LegacyPacketLoad,
+    Load,
+    LoadConstant,
+    LoadFunction,
+    LoadMap,
+    LoadMapValue,
+    Move,
+    Negate,
+    Operand,
+    Register,
+    Store,
+)
+from appliance.ebpf.opcodes import AluOp, AtomicOp
+from appliance.verifier.calls import demand_call
+from appliance.verifier.environment import Environment
+from appliance.verifier.memory import Purpose, demand_access
+from appliance.verifier.report import Violation
+from appliance.verifier.scalar import Scalar
+from appliance.verifier.state import State
+from appliance.verifier.transfer import operand
+from appliance.verifier.values import PACKET_KINDS, Kind, Pointer, Value
+
+Demand: TypeAlias = Callable[[Environment, State, Any], None]
+
+# A pointer stays this close to its region: far less than any address, so that comparisons of pointers never wrap.
+FARTHEST = 1 << 29
+
+_DESTROYED = (
+    "a helper call destroys r1 to r5, and moving the packet makes its pointers dead; set the variable on every path"
+)
+
+
+def initialised(state: State, register: int) -> Value:
+    """What the register holds. Violates if nothing was written to it on this path."""
+    value = state.registers[register]
+    if value is None:
+        raise Violation(f"reads r{register}, which holds nothing that may be read on this path", _DESTROYED)
+    return value
+
+
+def _written(register: int) -> None:
+    if register == FRAME_POINTER:
+        raise Violation("writes r10, the frame pointer, which may only be read")
+
+
+def _operand(state: State, source: Operand) -> Value:
+    """The second operand's value."""
+    return initialised(state, source.number) if type(source) is Register else operand(state, source)
+
+
+def _number(state: State, register: int, action: str) -> None:
+    value = initialised(state, register)
+    if type(value) is Pointer:
+        raise Violation(
+            f"{action} r{register}, which is {value}: only numbers may be used so",
+            "of pointers, only `pointer + number`, `pointer - number` and `pointer - pointer` keep their meaning",
+        )
+
+
+def _move(environment: Environment, state: State, instruction: Move) -> None:
+    _written(instruction.dst)
+    value = _operand(state, instruction.source)
+    if type(value) is Pointer and (instruction.width == 32 or instruction.sign_bits):
+        raise Violation(f"copies a part of {value}, which would lose what it points to", "copy pointers whole")
+
+
+def _alu(environment: Environment, state: State, instruction: Alu) -> None:
+    _written(instruction.dst)
+    dst = initialised(state, instruction.dst)
+    source = _operand(state, instruction.source)
+    if type(dst) is Scalar and type(source) is Scalar:
+        return
+    if instruction.width == 32 or instruction.op not in (AluOp.ADD, AluOp.SUB):
+        pointer = dst if type(dst) is Pointer else source
+        raise Violation(
+            f"computes `{instruction.op.value}`"
+            + (" in 32 bits" if instruction.width == 32 else "")
+            + f" with {pointer}: only 64-bit `+` and `-` keep a pointer",
+            "compute the offset as a number first, bound it, and add it to the pointer last",
+        )
+    if type(dst) is Pointer and type(source) is Pointer:
+        _pointer_difference(instruction, dst, source)
+    elif type(dst) is Pointer:
+        assert type(source) is Scalar
+        _moved(dst, source)
+    elif instruction.op is AluOp.SUB:
+        raise Violation(f"subtracts {source} from a number", "subtract the number from the pointer instead")
+    else:
+        assert type(source) is Pointer and type(dst) is Scalar
+        _moved(source, dst)
+
+
+def _pointer_difference(instruction: Alu, dst: Pointer, source: Pointer) -> None:
+    same = dst.kind is source.kind or (dst.kind in PACKET_KINDS and source.kind in PACKET_KINDS)
+    if instruction.op is AluOp.ADD or not same or dst.kind in (Kind.MAP, Kind.MAP_VALUE_OR_NULL):
+        raise Violation(
+            f"computes `{instruction.op.value}` of {dst} and {source}",
+            "only pointers into the same memory may be subtracted from each other, and none may be added",
+        )
+
+
+def _moved(pointer: Pointer, by: Scalar) -> None:
+    if pointer.kind is Kind.MAP_VALUE_OR_NULL:
+        raise Violation(
+            f"moves a pointer that may be null: the lookup in map `{pointer.map}` may have found nothing",
+            "check it first: `if (!value) return …`",
+        )
+    if pointer.kind in (Kind.MAP, Kind.PACKET_END) or (pointer.kind is Kind.CONTEXT and by.constant is None):
+        raise Violation(f"moves {pointer}, which must stay as it is")
+    if max(abs(by.whole.smin), abs(by.whole.smax), abs(pointer.least), abs(pointer.most)) >= FARTHEST:
+        raise Violation(
+            f"moves {pointer.kind.value} by {by}, which may be too far",
+            "bound the number first: compare it with a constant, or mask it, in the type that is added",
+        )
+
+
+def _negate(environment: Environment, state: State, instruction: Negate) -> None:
+    _written(instruction.dst)
+    _number(state, instruction.dst, "negates")
+
+
+def _byte_swap(environment: Environment, state: State, instruction: ByteSwap) -> None:
+    _written(instruction.dst)
+    _number(state, instruction.dst, "swaps the bytes of")
+
+
+def _load(environment: Environment, state: State, instruction: Load) -> None:
+    _written(instruction.dst)
+    pointer = demand_access(environment, state, instruction.base, instruction.offset, instruction.size, Purpose.READ)
+    if pointer.kind is Kind.CONTEXT and instruction.signed:
+        raise Violation("reads the context with sign extension, which its fields do not have")
+
+
+def _store(environment: Environment, state: State, instruction: Store) -> None:
+    value = _operand(state, instruction.source)
+    pointer = demand_access(environment, state, instruction.base, instruction.offset, instruction.size, Purpose.WRITE)
+    if type(value) is not Pointer:
+        return
+    if pointer.kind is not Kind.STACK:
+        raise Violation(
+            f"stores {value} where it can be seen outside of the program",
+            "pointers may be kept in registers and on the stack only; store what they point to",
+        )
+    if instruction.size != 8 or pointer.variable.constant is None:
+        raise Violation(f"saves {value} in part, or at a variable place of the stack", "save pointers whole")
+
+
+def _atomic(environment: Environment, state: State, instruction: Atomic) -> None:
+    _number(state, instruction.src, "atomically updates memory with")
+    if instruction.op is AtomicOp.CMPXCHG:
+        _number(state, 0, "compares memory with")
+    if instruction.fetch:
+        _written(instruction.src)
+    pointer = demand_access(environment, state, instruction.base, instruction.offset, instruction.size, Purpose.UPDATE)
+    fixed = pointer.offset + instruction.offset
+    if (fixed + pointer.variable.bits.value) % instruction.size or pointer.variable.bits.mask % instruction.size:
+        raise Violation(
+            f"atomically updates {instruction.size} bytes at a place that may not be a multiple of {instruction.size}",
+            "align the counter: put 8-byte members first, and do not pack the structure",
+        )
+
+
+def _branch(environment: Environment, state: State, instruction: Branch) -> None:
+    dst = initialised(state, instruction.dst)
+    source = _operand(state, instruction.source)
+    if instruction.width == 32 and (type(dst) is Pointer or type(source) is Pointer):
+        raise Violation("compares the low half of a pointer, which means nothing", "compare pointers whole")
+
+
+def _exit(environment: Environment, state: State, instruction: Exit) -> None:
+    value = initialised(state, 0)
+    if isinstance(value, Pointer):
+        raise Violation(f"returns {value}, which would tell its address", "return one of the hook's verdicts")
+    verdicts = environment.spec.hook.verdicts
+    low, high = min(verdicts), max(verdicts)
+    if not low <= value.whole.umin <= value.whole.umax <= high:
+        raise Violation(
+            f"returns {value}, but a verdict of hook `{environment.spec.hook.name}` is {low} to {high}",
+            f"return constants, or bound the number on every path: `if (verdict > {high}) verdict = …`",
+        )
+
+
+def _constant(environment: Environment, state: State, instruction: LoadConstant) -> None:
+    _written(instruction.dst)
+
+
+def _map(environment: Environment, state: State, instruction: LoadMap) -> None:
+    _written(instruction.dst)
+    environment.map(instruction.map)
+
+
+def _map_value(environment: Environment, state: State, instruction: LoadMapValue) -> None:
+    _written(instruction.dst)
+    spec = environment.map(instruction.map)
+    if not 0 <= instruction.offset < max(spec.value_size, 1):
+        raise Violation(
+            f"takes the address of byte {instruction.offset} of map `{instruction.map}`, "
+            f"whose value has {spec.value_size} bytes"
+        )
+
+
+def _nothing(environment: Environment, state: State, instruction: Instruction) -> None:
+    """Demands nothing."""
+
+
+def _later(what: str, hint: str) -> Demand:
+    def demand(environment: Environment, state: State, instruction: Any) -> None:
+        raise Violation(f"{what}, which is not supported yet", hint, unsupported=True)
+
+    return demand
+
+
+DEMANDS: dict[type, Demand] = {
+    Alu: _alu,
+    Move: _move,
+    Negate: _negate,
+    ByteSwap: _byte_swap,
+    Load: _load,
+    Store: _store,
+    Atomic: _atomic,
+    LoadConstant: _constant,
+    LoadMap: _map,
+    LoadMapValue: _map_value,
+    Jump: _nothing,
+    Branch: _branch,
+    CallHelper: demand_call,
+    Exit: _exit,
+    LegacyPacketLoad: _later("uses a legacy packet load", "read the packet through `ctx->data` instead"),
+    LoadFunction: _later("takes the address of a function", "mark the function `static __always_inline`"),
+    CallFunction: _later("calls a function of the program", "mark the function `static __always_inline`"),
+    CallRegister: _later("calls the function in a register", "call functions by name, and inline them"),
+    CallKernel: _later("calls a kernel function", "call helpers instead"),
+}

@@ -1,0 +1,95 @@
+"""What a program is proved against, and the notes that are taken on the way: the same for all of its states."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from appliance.ebpf.platform import Platform
+from appliance.ebpf.spec import MapSpec, ProgramSpec
+from appliance.verifier.program import Access, CallFacts, Facts, Region
+from appliance.verifier.report import Violation
+from appliance.verifier.values import REGIONS, Pointer
+
+_BPF_F_RDONLY_PROG = 1 << 7  # include/uapi/linux/bpf.h: programs may only read the map
+
+
+def access_of(pointer: Pointer, offset: int) -> Access:
+    """The fact about a memory operand `offset` bytes from a pointer."""
+    region = REGIONS[pointer.kind]
+    fixed = region in (Region.STACK, Region.CONTEXT) and pointer.variable.constant is not None
+    return Access(region, pointer.least + offset if fixed else None, pointer.map)
+
+
+@dataclass(slots=True)
+class Environment:
+    """The program, its maps and its platform; facts grow as instructions are explored."""
+
+    spec: ProgramSpec
+    maps: Mapping[str, MapSpec]
+    platform: Platform
+    facts: FactsRecorder
+    last_name: int = 0
+
+    def fresh(self) -> int:
+        """A name that nothing has: for packet ids, null checks and links."""
+        self.last_name += 1
+        return self.last_name
+
+    def map(self, name: str) -> MapSpec:
+        """The map of that name. Violates if the collection has none."""
+        spec = self.maps.get(name)
+        if spec is None:
+            raise Violation(f"uses the map `{name}`, which the collection does not have")
+        return spec
+
+    def is_read_only(self, name: str) -> bool:
+        spec = self.map(name)
+        return spec.read_only or bool(spec.flags & _BPF_F_RDONLY_PROG)
+
+
+class FactsRecorder:
+    """Collects what holds at an instruction on every path that reached it so far."""
+
+    def __init__(self) -> None:
+        self._accesses: dict[int, Access | None] = {}
+        self._calls: dict[int, CallFacts] = {}
+        self.reachable: set[int] = set()
+
+    def access(self, index: int, access: Access) -> None:
+        """One memory operand on one path. Violates if paths disagree on whether it is the context."""
+        known = self._accesses.setdefault(index, access)
+        if known is access or known == access:
+            return
+        merged = _merge(known, access)
+        regions = {found.region if found is not None else None for found in (known, access)}
+        if Region.CONTEXT in regions and (merged is None or merged.offset is None):
+            raise Violation(
+                "accesses a field of the context on one path, and another field or other memory on another path",
+                "read the context's fields at the start of the program, into local variables",
+            )
+        self._accesses[index] = merged
+
+    def call(self, index: int, facts: CallFacts) -> None:
+        """One helper call on one path."""
+        known = self._calls.setdefault(index, facts)
+        if known == facts:
+            return
+        self._calls[index] = CallFacts(
+            facts.helper,
+            facts.map if facts.map == known.map else None,
+            tuple(_merge(a, b) for a, b in zip(known.arguments, facts.arguments, strict=True)),
+        )
+
+    def facts(self) -> Facts:
+        accesses = {index: access for index, access in self._accesses.items() if access is not None}
+        return Facts(accesses, dict(self._calls), frozenset(self.reachable))
+
+
+def _merge(a: Access | None, b: Access | None) -> Access | None:
+    """What holds of both; None if they are in different regions."""
+    if a is None or b is None or a.region is not b.region:
+        return None
+    if a == b:
+        return a
+    return Access(a.region, a.offset if a.offset == b.offset else None, a.map if a.map == b.map else None)

@@ -1,0 +1,201 @@
+"""When an access to memory is allowed: one rule per kind of pointer.
+
+stack       -512 <= place, place + size <= 0; what is read was written, and is not part of a pointer
+context     exactly a declared field; written only if the field may be
+packet      0 <= place; place + size within what comparisons with `data_end` proved on this path
+metadata    the same, against `data`
+map value   0 <= place, place + size <= value size; written only if the map may be
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from enum import Enum
+from typing import NamedTuple, TypeAlias
+
+from appliance.ebpf.instructions import STACK_SIZE
+from appliance.verifier import stack as stack_cells
+from appliance.verifier.environment import Environment
+from appliance.verifier.report import Violation
+from appliance.verifier.state import State
+from appliance.verifier.values import Kind, Pointer, Value
+
+
+class Purpose(Enum):
+    """What an access does; the value is the verb of the message."""
+
+    READ = "reads"
+    WRITE = "writes"
+    UPDATE = "atomically updates"
+    PASS = "lets the helper read"
+    FILL = "lets the helper write"
+
+
+_WRITING = frozenset({Purpose.WRITE, Purpose.UPDATE, Purpose.FILL})
+
+
+class Request(NamedTuple):
+    """`size` bytes at `offset` bytes from the pointer in `register`."""
+
+    register: int
+    pointer: Pointer
+    offset: int
+    size: int
+    purpose: Purpose
+
+    @property
+    def low(self) -> int:
+        """The lowest first byte, counted from the region's base."""
+        return self.pointer.least + self.offset
+
+    @property
+    def high(self) -> int:
+        """One past the highest last byte."""
+        return self.pointer.most + self.offset + self.size
+
+
+def demand_access(
+    environment: Environment, state: State, register: int, offset: int, size: int, purpose: Purpose
+) -> Pointer:
+    """The pointer in `register`, through which `size` bytes at `offset` may be accessed for that purpose."""
+    value = state.registers[register]
+    if type(value) is not Pointer:
+        raise Violation(
+            f"{purpose.value} memory through r{register}, which is not a pointer but {_what(value)}", _hint(value)
+        )
+    _RULES[value.kind](environment, state, Request(register, value, offset, size, purpose))
+    return value
+
+
+def _what(value: Value | None) -> str:
+    return "a register that nothing was written to on this path" if value is None else f"a number ({value})"
+
+
+def _hint(value: Value | None) -> str | None:
+    if value is None:
+        return "a helper call destroys r1 to r5, and moving the packet makes its pointers dead: load them again"
+    return "arithmetic other than adding and subtracting turns no number into a pointer; keep the pointer itself"
+
+
+def _bytes(size: int) -> str:
+    return "1 byte" if size == 1 else f"{size} bytes"
+
+
+def _span(low: int, high: int) -> str:
+    return f"byte {low}" if high - low == 1 else f"bytes {low} to {high - 1}"
+
+
+def _stack(environment: Environment, state: State, request: Request) -> None:
+    low, high = request.low, request.high
+    if low < -STACK_SIZE or high > 0:
+        raise Violation(
+            f"{request.purpose.value} stack {_span(low, high)} from r10, but the stack is bytes -{STACK_SIZE} to -1",
+            f"a program's local variables together may have {STACK_SIZE} bytes; keep array indexes inside their array",
+        )
+    if request.purpose in (Purpose.WRITE, Purpose.FILL):
+        return
+    whole = request.purpose is Purpose.READ and request.pointer.variable.constant is not None
+    if whole and stack_cells.read(state.stack, low, request.size) is not None:
+        return
+    bad = stack_cells.first_unreadable(state.stack, low, high)
+    if bad is None:
+        return
+    held = stack_cells.holder(state.stack, bad)
+    reason = "was not written on this path" if held is None else "is a part of a pointer that was saved there"
+    raise Violation(
+        f"{request.purpose.value} stack {_span(low, high)} from r10, but byte {bad} {reason}",
+        "initialise the whole variable, padding included: `struct key k = {}` may leave padding, memset does not"
+        if held is None
+        else "pointers may be saved on the stack, but only be read back whole",
+    )
+
+
+def _context(environment: Environment, state: State, request: Request) -> None:
+    layout = environment.spec.hook.context
+    if request.pointer.variable.constant is None:
+        raise Violation("accesses the context at an offset that is not a constant", "name the field in the source")
+    if request.purpose in (Purpose.PASS, Purpose.FILL, Purpose.UPDATE):
+        raise Violation(f"{request.purpose.value} the context, which only plain loads may access", None)
+    field = layout.field_at(request.low, request.size)
+    if field is None:
+        fields = ", ".join(f"{f.name} at {f.offset} ({_bytes(f.size)})" for f in layout.fields)
+        raise Violation(
+            f"{request.purpose.value} {_span(request.low, request.high)} of the context `{layout.name}`, "
+            "which is no field of it",
+            f"its fields are {fields}",
+        )
+    if request.purpose is Purpose.WRITE and not field.writable:
+        raise Violation(f"writes `{field.name}` of the context `{layout.name}`, which may only be read")
+
+
+def _ranged(base: str, limit: str) -> Rule:
+    """The rule of a memory whose end the program finds by comparing."""
+
+    def rule(environment: Environment, state: State, request: Request) -> None:
+        if request.purpose is Purpose.UPDATE:
+            raise Violation("atomically updates packet memory, which only plain loads and stores may access")
+        known = state.ranges.get(request.pointer.id, 0)
+        first = request.pointer.offset + request.offset
+        if request.low < 0:
+            raise Violation(
+                f"{request.purpose.value} {_span(request.low, request.low + request.size)} from `{base}`, before it",
+                f"show that what is added to `{base}` is not negative: use unsigned types",
+            )
+        if first + request.size <= known:
+            return
+        if request.pointer.variable.constant is None:
+            where = f"a variable distance ({request.pointer.variable}) past `{base}`"
+            span, ending = _span(first, first + request.size), f" behind {where}"
+        else:
+            span, ending = _span(request.low, request.high), f" past `{base}`"
+        inside = f"only {_bytes(known)}" if known else "none"
+        are = "is" if known == 1 else "are"
+        raise Violation(
+            f"{request.purpose.value} {span}{ending}, but {inside} {are} known to be inside on this path",
+            f"compare first: `if (pointer + {first + request.size} > {limit}) return …`, with the same pointer",
+        )
+
+    return rule
+
+
+def _map_value(environment: Environment, state: State, request: Request) -> None:
+    name = request.pointer.map
+    assert name is not None
+    size = environment.map(name).value_size
+    if request.low < 0 or request.high > size:
+        raise Violation(
+            f"{request.purpose.value} {_span(request.low, request.high)} of a value of map `{name}`, "
+            f"which has {_bytes(size)}",
+            "bound the index before it is used: `if (index >= N) return …`, or `index &= N - 1`",
+        )
+    if request.purpose in _WRITING and environment.is_read_only(name):
+        raise Violation(f"writes a value of map `{name}`, which is read-only", "drop `const`, or use another map")
+
+
+def _maybe_null(environment: Environment, state: State, request: Request) -> None:
+    raise Violation(
+        f"{request.purpose.value} memory through r{request.register}, which may be null: "
+        f"the lookup in map `{request.pointer.map}` may have found nothing",
+        "check it first: `if (!value) return …`",
+    )
+
+
+def _no_memory(environment: Environment, state: State, request: Request) -> None:
+    raise Violation(
+        f"{request.purpose.value} memory through r{request.register}, which is {request.pointer}: "
+        "nothing may be accessed there"
+    )
+
+
+Rule: TypeAlias = Callable[[Environment, State, Request], None]
+
+_RULES: dict[Kind, Rule] = {
+    Kind.STACK: _stack,
+    Kind.CONTEXT: _context,
+    Kind.PACKET: _ranged("data", "data_end"),
+    Kind.METADATA: _ranged("data_meta", "data"),
+    Kind.PACKET_END: _no_memory,
+    Kind.MAP_VALUE: _map_value,
+    Kind.MAP_VALUE_OR_NULL: _maybe_null,
+    Kind.MAP: _no_memory,
+}

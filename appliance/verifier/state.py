@@ -1,0 +1,167 @@
+"""What is known at one point of one path: registers, stack, how much of the packet is there, equal numbers.
+
+registers    11 values; None may not be read
+stack        cells (`stack`), shared between states, never changed in place
+ranges       packet id -> bytes known to be inside the packet, counted from base + variable part
+links        place -> name; places with the same name hold the same number. A place is a register (0 to 10) or the
+             offset of an 8-byte stack cell (negative)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from appliance.ebpf.instructions import FRAME_POINTER, STACK_SIZE
+from appliance.verifier import stack as stack_cells
+from appliance.verifier.scalar import Scalar
+from appliance.verifier.stack import Cell, Stack
+from appliance.verifier.values import METADATA_START, PACKET_KINDS, PACKET_START, Kind, Pointer, Value
+
+REGISTERS = 11
+NO_RANGES: Mapping[int, int] = {PACKET_START: 0, METADATA_START: 0}
+
+
+class State:
+    """One abstract state. Registers change in place; the mappings are replaced, never changed."""
+
+    __slots__ = ("links", "ranges", "registers", "stack")
+
+    def __init__(
+        self,
+        registers: list[Value | None],
+        stack: Stack,
+        ranges: Mapping[int, int],
+        links: Mapping[int, int],
+    ) -> None:
+        self.registers = registers
+        self.stack = stack
+        self.ranges = ranges
+        self.links = links
+
+    @classmethod
+    def entry(cls) -> State:
+        """How every program starts: r1 is the context, r10 the end of the stack, nothing else may be read."""
+        registers: list[Value | None] = [None] * REGISTERS
+        registers[1] = Pointer(Kind.CONTEXT)
+        registers[FRAME_POINTER] = Pointer(Kind.STACK)
+        return cls(registers, {}, NO_RANGES, {})
+
+    def copy(self) -> State:
+        return State(self.registers.copy(), self.stack, self.ranges, self.links)
+
+    def set(self, register: int, value: Value | None) -> None:
+        """A new value; whatever the register was equal to, it no longer is."""
+        self.registers[register] = value
+        if register in self.links:
+            self._unlink((register,))
+
+    def link(self, one: int, other: int, name: int) -> None:
+        """From now on `one` and `other` hold the same number; `name` is a fresh one, used if neither has any."""
+        name = self.links.get(one, name)
+        self.links = {**self.links, one: name, other: name}
+
+    def _unlink(self, places: tuple[int, ...] | list[int]) -> None:
+        links = dict(self.links)
+        for place in places:
+            links.pop(place, None)
+        self.links = links
+
+    def store(self, offset: int, size: int, value: Value) -> None:
+        """Write to the stack."""
+        self._unlink_stack(offset, offset + size)
+        self.stack = stack_cells.write(self.stack, offset, size, value)
+
+    def blur(self, low: int, high: int) -> None:
+        """Some bytes of the stack in [low, high) may have changed."""
+        self._unlink_stack(low, high)
+        self.stack = stack_cells.blur(self.stack, low, high)
+
+    def fill(self, low: int, high: int) -> None:
+        """All bytes of the stack in [low, high) now hold unknown numbers."""
+        self._unlink_stack(low, high)
+        self.stack = stack_cells.fill(self.stack, low, high)
+
+    def _unlink_stack(self, low: int, high: int) -> None:
+        lost = [place for place in self.links if place < 0 and low - 8 < place < high]
+        if lost:
+            self._unlink(lost)
+
+    def learn(self, register: int, number: Scalar) -> None:
+        """The number in `register`, and in every place linked to it, is now known better."""
+        self.registers[register] = number
+        name = self.links.get(register)
+        if name is None:
+            return
+        for place, other in self.links.items():
+            if other != name or place == register:
+                continue
+            if place >= 0:
+                self.registers[place] = number
+            else:
+                self.stack = {**self.stack, place: Cell(8, number)}
+
+    def learn_range(self, packet: int, length: int) -> None:
+        """`length` bytes from the base of that packet id on are inside the packet."""
+        if length > self.ranges.get(packet, 0):
+            self.ranges = {**self.ranges, packet: length}
+
+    def replace_pointers(self, kind: Kind, name: int, value: Value) -> None:
+        """Every pointer of that kind and id, wherever it is, becomes `value`."""
+        for register, held in enumerate(self.registers):
+            if type(held) is Pointer and held.kind is kind and held.id == name:
+                self.registers[register] = value
+        for offset, cell in self.stack.items():
+            held = cell.value
+            if type(held) is Pointer and held.kind is kind and held.id == name:
+                self.stack = {**self.stack, offset: Cell(8, value)}
+
+    def forget_packet(self) -> None:
+        """The packet moved: every pointer into it is dead."""
+        for register, held in enumerate(self.registers):
+            if type(held) is Pointer and held.kind in PACKET_KINDS:
+                self.registers[register] = None
+        self.stack = {
+            offset: cell
+            for offset, cell in self.stack.items()
+            if not (type(cell.value) is Pointer and cell.value.kind in PACKET_KINDS)
+        }
+        self.ranges = NO_RANGES
+
+    def keep(self, live: int) -> None:
+        """Forget what nobody reads any more. `live` has a bit per register and per stack byte (see `liveness`)."""
+        registers = self.registers
+        for register in range(FRAME_POINTER):
+            if not live >> register & 1:
+                registers[register] = None
+        stack = self.stack
+        if stack:
+            bytes_live = live >> REGISTERS
+            if not bytes_live:
+                self.stack = {}
+            else:
+                dead = [
+                    at for at, cell in stack.items() if not bytes_live >> (at + STACK_SIZE) & ((1 << cell.size) - 1)
+                ]
+                if dead:
+                    self.stack = {at: cell for at, cell in stack.items() if at not in dead}
+        if self.links:
+            self._keep_links()
+        if len(self.ranges) > len(NO_RANGES):
+            self._keep_ranges()
+
+    def _keep_links(self) -> None:
+        names: dict[int, int] = {}
+        held = {
+            place: name
+            for place, name in self.links.items()
+            if (self.registers[place] is not None if place >= 0 else place in self.stack)
+        }
+        for name in held.values():
+            names[name] = names.get(name, 0) + 1
+        self.links = {place: name for place, name in held.items() if names[name] > 1}
+
+    def _keep_ranges(self) -> None:
+        used = {value.id for value in self.registers if type(value) is Pointer}
+        used.update(cell.value.id for cell in self.stack.values() if type(cell.value) is Pointer)
+        used.update(NO_RANGES)
+        self.ranges = {packet: length for packet, length in self.ranges.items() if packet in used}

@@ -1,0 +1,227 @@
+"""What each instruction does to the state, its demands being met: a table by instruction type, read by `explore`.
+
+Branches are not here: they do nothing but choose, and what the choice teaches is in `conditions`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeAlias
+
+from appliance.ebpf.instructions import (
+    Alu,
+    Atomic,
+    ByteSwap,
+    CallHelper,
+    Load,
+    LoadConstant,
+    LoadMap,
+    LoadMapValue,
+    Move,
+    Negate,
+    Operand,
+    Register,
+    Store,
+)
+from appliance.ebpf.opcodes import AluOp, AtomicOp
+from appliance.ebpf.spec import MapType
+from appliance.verifier import scalar
+from appliance.verifier import stack as stack_cells
+from appliance.verifier.calls import apply_call
+from appliance.verifier.environment import Environment, access_of
+from appliance.verifier.scalar import Scalar
+from appliance.verifier.state import State
+from appliance.verifier.values import METADATA_START, PACKET_START, RANGED_KINDS, Kind, Pointer, Value
+from hooks.contract import FieldKind
+
+Transfer: TypeAlias = Callable[[Environment, State, int, Any], None]
+
+_FIELD_POINTERS: dict[FieldKind, Pointer] = {
+    FieldKind.PACKET_START: Pointer(Kind.PACKET, id=PACKET_START),
+    FieldKind.PACKET_END: Pointer(Kind.PACKET_END),
+    FieldKind.PACKET_META: Pointer(Kind.METADATA, id=METADATA_START),
+}
+
+
+def operand(state: State, source: Operand) -> Value:
+    """The second operand's value."""
+    if type(source) is Register:
+        value = state.registers[source.number]
+        assert value is not None
+        return value
+    return scalar.constant(source.value)  # type: ignore[union-attr]
+
+
+def _move(environment: Environment, state: State, index: int, i: Move) -> None:
+    value = operand(state, i.source)
+    if type(value) is Pointer:
+        state.set(i.dst, value)
+        return
+    assert type(value) is Scalar
+    if i.sign_bits:
+        state.set(i.dst, scalar.sign_extend(value, i.sign_bits, i.width))
+        return
+    moved = value if i.width == 64 else scalar.truncate(value, 4)
+    state.set(i.dst, moved)
+    if type(i.source) is Register and i.source.number != i.dst and moved is value and value.bits.mask:
+        state.link(i.source.number, i.dst, environment.fresh())
+
+
+def _alu(environment: Environment, state: State, index: int, i: Alu) -> None:
+    dst, source = state.registers[i.dst], operand(state, i.source)
+    if type(dst) is Scalar and type(source) is Scalar:
+        state.set(i.dst, scalar.operate(i.op, i.width, dst, source))
+    elif type(dst) is Pointer and type(source) is Pointer:
+        state.set(i.dst, _difference(dst, source))
+    elif type(dst) is Pointer and type(source) is Scalar:
+        by = scalar.negate(64, source) if i.op is AluOp.SUB else source
+        state.set(i.dst, _moved(environment, state, dst, by))
+    elif type(dst) is Scalar and type(source) is Pointer:
+        state.set(i.dst, _moved(environment, state, source, dst))
+
+
+def _difference(a: Pointer, b: Pointer) -> Scalar:
+    """Known if both have the same base and variable part."""
+    if a.kind is b.kind and a.kind in RANGED_KINDS and a.id == b.id:
+        return scalar.constant(a.offset - b.offset)
+    return scalar.UNKNOWN
+
+
+def _moved(environment: Environment, state: State, pointer: Pointer, by: Scalar) -> Pointer:
+    """A constant moves the offset; anything else makes a new variable part, which for the packet has a new id."""
+    if by.constant is not None:
+        return pointer._replace(offset=pointer.offset + by.whole.smin)
+    variable = scalar.operate(AluOp.ADD, 64, pointer.variable, by)
+    if pointer.kind not in RANGED_KINDS:
+        return pointer._replace(variable=variable)
+    name = environment.fresh()
+    state.learn_range(name, state.ranges.get(pointer.id, 0) - by.whole.smax)
+    return pointer._replace(variable=variable, id=name)
+
+
+def _negate(environment: Environment, state: State, index: int, i: Negate) -> None:
+    value = state.registers[i.dst]
+    assert type(value) is Scalar
+    state.set(i.dst, scalar.negate(i.width, value))
+
+
+def _byte_swap(environment: Environment, state: State, index: int, i: ByteSwap) -> None:
+    value = state.registers[i.dst]
+    assert type(value) is Scalar
+    stays = i.order == "le"
+    state.set(i.dst, scalar.truncate(value, i.bits // 8) if stays else scalar.swap_bytes(value, i.bits))
+
+
+def _load(environment: Environment, state: State, index: int, i: Load) -> None:
+    pointer = state.registers[i.base]
+    assert type(pointer) is Pointer
+    environment.facts.access(index, access_of(pointer, i.offset))
+    value = _LOADS.get(pointer.kind, _load_unknown)(environment, state, pointer, i)
+    if i.signed and type(value) is Scalar:
+        value = scalar.sign_extend(value, 8 * i.size, 64)
+    state.set(i.dst, value)
+    place = pointer.least + i.offset
+    fixed = pointer.kind is Kind.STACK and pointer.variable.constant is not None
+    if fixed and i.size == 8 and place in state.links:
+        state.link(place, i.dst, state.links[place])
+
+
+def _load_unknown(environment: Environment, state: State, pointer: Pointer, i: Load) -> Value:
+    return scalar.unknown(i.size)
+
+
+def _load_stack(environment: Environment, state: State, pointer: Pointer, i: Load) -> Value:
+    if pointer.variable.constant is None:
+        return scalar.unknown(i.size)
+    value = stack_cells.read(state.stack, pointer.least + i.offset, i.size)
+    assert value is not None
+    return value
+
+
+def _load_context(environment: Environment, state: State, pointer: Pointer, i: Load) -> Value:
+    field = environment.spec.hook.context.field_at(pointer.least + i.offset, i.size)
+    assert field is not None
+    return _FIELD_POINTERS.get(field.kind) or scalar.unknown(i.size)
+
+
+def _load_map_value(environment: Environment, state: State, pointer: Pointer, i: Load) -> Value:
+    """A constant, if nobody can change it: read-only data of the program."""
+    assert pointer.map is not None
+    spec = environment.maps[pointer.map]
+    place = pointer.least + i.offset
+    fixed = pointer.variable.constant is not None
+    if fixed and spec.read_only and spec.type is MapType.ARRAY and spec.max_entries == 1 and len(spec.contents) == 1:
+        value = spec.contents[0][1][place : place + i.size]
+        if len(value) == i.size:
+            return scalar.constant(int.from_bytes(value, "little"))
+    return scalar.unknown(i.size)
+
+
+_LOADS: dict[Kind, Callable[[Environment, State, Pointer, Load], Value]] = {
+    Kind.STACK: _load_stack,
+    Kind.CONTEXT: _load_context,
+    Kind.MAP_VALUE: _load_map_value,
+}
+
+
+def _store(environment: Environment, state: State, index: int, i: Store) -> None:
+    pointer = state.registers[i.base]
+    assert type(pointer) is Pointer
+    environment.facts.access(index, access_of(pointer, i.offset))
+    if pointer.kind is not Kind.STACK:
+        return
+    if pointer.variable.constant is None:
+        state.blur(pointer.least + i.offset, pointer.most + i.offset + i.size)
+        return
+    value = operand(state, i.source)
+    if type(value) is Scalar:
+        cut = scalar.truncate(value, i.size)
+        state.store(pointer.least + i.offset, i.size, cut)
+        if i.size == 8 and type(i.source) is Register and value.bits.mask:
+            state.link(i.source.number, pointer.least + i.offset, environment.fresh())
+    else:
+        state.store(pointer.least + i.offset, i.size, value)
+
+
+def _atomic(environment: Environment, state: State, index: int, i: Atomic) -> None:
+    pointer = state.registers[i.base]
+    assert type(pointer) is Pointer
+    environment.facts.access(index, access_of(pointer, i.offset))
+    if pointer.kind is Kind.STACK:
+        state.blur(pointer.least + i.offset, pointer.most + i.offset + i.size)
+    old = scalar.unknown(i.size)
+    if i.op is AtomicOp.CMPXCHG:
+        state.set(0, old)
+    elif i.fetch or i.op is AtomicOp.XCHG:
+        state.set(i.src, old)
+
+
+def _constant(environment: Environment, state: State, index: int, i: LoadConstant) -> None:
+    state.set(i.dst, scalar.constant(i.value))
+
+
+def _map(environment: Environment, state: State, index: int, i: LoadMap) -> None:
+    state.set(i.dst, Pointer(Kind.MAP, map=i.map))
+
+
+def _map_value(environment: Environment, state: State, index: int, i: LoadMapValue) -> None:
+    state.set(i.dst, Pointer(Kind.MAP_VALUE, i.offset, map=i.map))
+
+
+def _call(environment: Environment, state: State, index: int, i: CallHelper) -> None:
+    apply_call(environment, state, index, i)
+
+
+TRANSFERS: dict[type, Transfer] = {
+    Alu: _alu,
+    Move: _move,
+    Negate: _negate,
+    ByteSwap: _byte_swap,
+    Load: _load,
+    Store: _store,
+    Atomic: _atomic,
+    LoadConstant: _constant,
+    LoadMap: _map,
+    LoadMapValue: _map_value,
+    CallHelper: _call,
+}

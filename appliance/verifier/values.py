@@ -1,0 +1,91 @@
+"""What a register or a stack cell can hold: a number, a pointer, or nothing that may be read (None).
+
+A pointer is   base of its region  +  variable part (a set of numbers)  +  constant offset.
+
+Two pointers with the same `id` have the same base and the same variable part, whatever its value; so what is learned
+of one holds for the other, at its own distance. The packet's start is the id PACKET_START with no variable part.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import NamedTuple, TypeAlias
+
+from appliance.ebpf.opcodes import AluOp
+from appliance.verifier import scalar
+from appliance.verifier.program import Region
+from appliance.verifier.scalar import Scalar
+
+ZERO = scalar.constant(0)
+
+PACKET_START = 0
+METADATA_START = -1
+
+
+class Kind(Enum):
+    """What a pointer points to."""
+
+    STACK = "a pointer to the stack"
+    CONTEXT = "a pointer to the context"
+    PACKET = "a pointer to the packet"
+    METADATA = "a pointer to the packet's metadata"
+    PACKET_END = "the end of the packet"
+    MAP_VALUE = "a pointer to a map value"
+    MAP_VALUE_OR_NULL = "a pointer to a map value, or null"
+    MAP = "a map"
+
+
+REGIONS: dict[Kind, Region] = {
+    Kind.STACK: Region.STACK,
+    Kind.CONTEXT: Region.CONTEXT,
+    Kind.PACKET: Region.PACKET,
+    Kind.METADATA: Region.METADATA,
+    Kind.MAP_VALUE: Region.MAP_VALUE,
+}
+
+# Pointers that die when a helper moves the packet.
+PACKET_KINDS = frozenset({Kind.PACKET, Kind.METADATA, Kind.PACKET_END})
+
+# Pointers whose id ties them to what is known of the packet's length behind them.
+RANGED_KINDS = frozenset({Kind.PACKET, Kind.METADATA})
+
+
+class Pointer(NamedTuple):
+    """A pointer; `map` names the map of the last three kinds."""
+
+    kind: Kind
+    offset: int = 0
+    variable: Scalar = ZERO
+    id: int = 0
+    map: str | None = None
+
+    @property
+    def least(self) -> int:
+        """The smallest distance from the region's base."""
+        return self.offset + self.variable.whole.smin
+
+    @property
+    def most(self) -> int:
+        """The greatest distance from the region's base."""
+        return self.offset + self.variable.whole.smax
+
+    def __str__(self) -> str:
+        text = self.kind.value + (f" `{self.map}`" if self.map else "")
+        if self.variable.constant is None:
+            return f"{text}, {self.least} to {self.most} bytes from its start"
+        return f"{text}, at {self.least:+d}" if self.least else text
+
+
+Value: TypeAlias = Scalar | Pointer
+
+
+def shifted(variable: Scalar, distance: int) -> Scalar:
+    """The variable part, moved by a constant."""
+    return scalar.operate(AluOp.ADD, 64, variable, scalar.constant(distance)) if distance else variable
+
+
+def describe(value: Value | None) -> str:
+    """In words, for messages."""
+    if value is None:
+        return "nothing that may be read"
+    return str(value) if type(value) is Pointer else f"a number, {value}"

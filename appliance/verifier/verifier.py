@@ -1,0 +1,102 @@
+"""The proof that a program is safe: the only place where a VerifiedProgram is made.
+
+A program is explored with few states per point first, which is fast and enough for most. If that fails where states
+had been joined, it may be the join that lost what was needed: then more of them are kept apart.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+
+from appliance.ebpf.disassembler import statement
+from appliance.ebpf.instructions import slot_numbers
+from appliance.ebpf.platform import LINUX, Platform
+from appliance.ebpf.spec import MapSpec, ProgramSpec
+from appliance.verifier import cfg, liveness, order
+from appliance.verifier.environment import Environment, FactsRecorder
+from appliance.verifier.explore import Exploration, Refused
+from appliance.verifier.program import _TOKEN, Facts, VerifiedProgram
+from appliance.verifier.report import Rejected, Report, Unsupported, Violation
+from appliance.verifier.values import describe
+
+LARGEST_PROGRAM = 1_000_000  # slots, as in the Linux kernel (BPF_COMPLEXITY_LIMIT_INSNS)
+
+# States kept apart at each point, and steps that may be taken, one exploration after the other.
+EFFORTS: tuple[tuple[int, int], ...] = ((1, 300_000), (8, 500_000), (128, 1_000_000))
+
+
+class Verifier:
+    """Proves programs against the maps of their collection, on one platform."""
+
+    def __init__(
+        self,
+        maps: Mapping[str, MapSpec],
+        platform: Platform = LINUX,
+        *,
+        efforts: tuple[tuple[int, int], ...] = EFFORTS,
+    ) -> None:
+        self._maps = maps
+        self._platform = platform
+        self._efforts = efforts
+
+    def verify(self, spec: ProgramSpec) -> VerifiedProgram:
+        """The program with its facts. Raises Rejected (or Unsupported), with a report, if it is not proved safe."""
+        began = time.perf_counter()
+        try:
+            facts = self._prove(spec)
+        except Refused as refused:
+            report = self._report(spec, refused)
+            raise (Unsupported if refused.violation.unsupported else Rejected)(report) from None
+        return VerifiedProgram(_TOKEN, spec, self._maps, facts, time.perf_counter() - began)
+
+    def _prove(self, spec: ProgramSpec) -> Facts:
+        _check_shape(spec)
+        graph = cfg.build(spec.instructions)
+        row = order.weak_topological_order(graph)
+        live = liveness.live_at_blocks(spec.instructions, graph, self._platform.helpers, self._maps)
+        for attempt, (width, budget) in enumerate(self._efforts, 1):
+            environment = Environment(spec, self._maps, self._platform, FactsRecorder())
+            exploration = Exploration(environment, graph, row, live, width, budget)
+            try:
+                exploration.run()
+            except Refused as refused:
+                final = attempt == len(self._efforts) or not exploration.joined
+                if final or refused.violation.unsupported:
+                    raise
+            else:
+                return environment.facts.facts()
+        raise AssertionError("the last effort either proves or refuses")
+
+    def _report(self, spec: ProgramSpec, refused: Refused) -> Report:
+        violation, index = refused.violation, refused.index
+        slots = slot_numbers(spec.instructions)
+        inside = index < len(spec.instructions)
+        known: tuple[tuple[str, str], ...] = ()
+        if refused.state is not None and inside:
+            reads = liveness.register_effects(spec.instructions[index], self._platform.helpers)[0]
+            held = refused.state.registers
+            known = tuple((f"r{n}", describe(held[n])) for n in range(10) if reads >> n & 1)
+        return Report(
+            program=spec.name,
+            section=spec.section,
+            index=index,
+            slot=slots[index] if inside else 0,
+            text=statement(spec.instructions[index], slots, self._platform) if inside else "",
+            source=spec.line_of(index),
+            demand=violation.demand,
+            known=known,
+            hint=violation.hint,
+        )
+
+
+def _check_shape(spec: ProgramSpec) -> None:
+    """What must hold before there is a graph. Raises Refused."""
+    slots = sum(instruction.slots for instruction in spec.instructions)
+    if not spec.instructions:
+        raise Refused(Violation("has no instructions", "end every path with a return"), 0, None)
+    if slots > LARGEST_PROGRAM:
+        raise Refused(Violation(f"has {slots} slots, more than {LARGEST_PROGRAM}", "split the program"), 0, None)
+    outside = cfg.outside_target(spec.instructions)
+    if outside is not None:
+        raise Refused(Violation("jumps out of the program"), outside, None)
