@@ -149,7 +149,7 @@ class Code:
         with self.builder.goto_block(self._entry):
             slot = self.builder.alloca(ir.ArrayType(I8, size))
         slot.align = align
-        return self.builder.bitcast(slot, PTR)
+        return self._retype(slot, PTR)
 
     def _pair(self, left: Value, right: Value) -> tuple[Value, Value]:
         return left, self.value(right, left.type)
