@@ -94,6 +94,9 @@ def _alu(environment: Environment, state: State, instruction: Alu) -> None:
     source = _operand(state, instruction.source)
     if type(dst) is Scalar and type(source) is Scalar:
         return
+    if type(dst) is Pointer and type(source) is Pointer and instruction.op in (AluOp.ADD, AluOp.SUB):
+        _pointer_difference(instruction, dst, source)
+        return
     if instruction.width == 32 or instruction.op not in (AluOp.ADD, AluOp.SUB):
         pointer = dst if type(dst) is Pointer else source
         raise Violation(
@@ -102,9 +105,7 @@ def _alu(environment: Environment, state: State, instruction: Alu) -> None:
             + f" with {pointer}: only 64-bit `+` and `-` keep a pointer",
             "compute the offset as a number first, bound it, and add it to the pointer last",
         )
-    if type(dst) is Pointer and type(source) is Pointer:
-        _pointer_difference(instruction, dst, source)
-    elif type(dst) is Pointer:
+    if type(dst) is Pointer:
         assert type(source) is Scalar
         _moved(dst, source)
     elif instruction.op is AluOp.SUB:

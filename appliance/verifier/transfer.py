@@ -72,7 +72,8 @@ def _alu(environment: Environment, state: State, index: int, i: Alu) -> None:
     if type(dst) is Scalar and type(source) is Scalar:
         state.set(i.dst, scalar.operate(i.op, i.width, dst, source))
     elif type(dst) is Pointer and type(source) is Pointer:
-        state.set(i.dst, _difference(dst, source))
+        difference = _difference(dst, source)
+        state.set(i.dst, difference if i.width == 64 else scalar.truncate(difference, 4))
     elif type(dst) is Pointer and type(source) is Scalar:
         by = scalar.negate(64, source) if i.op is AluOp.SUB else source
         state.set(i.dst, _moved(environment, state, dst, by))
