@@ -1,0 +1,76 @@
+"""Programs for the JIT's tests: made by hand, with facts as the verifier would state them."""
+
+import ctypes
+from collections.abc import Mapping, Sequence
+
+from llvmlite import ir
+
+from appliance.ebpf.instructions import Instruction
+from appliance.ebpf.spec import ProgramSpec
+from appliance.helpers.native import Clock, MapSite
+from appliance.ir import Engine
+from appliance.jit.program import emit_program, emit_raw
+from appliance.jit.run import emit_run
+from appliance.verifier.program import _TOKEN, Access, CallFacts, Facts, VerifiedProgram
+from appliance.verifier.unverified import trust_without_proof
+from hooks.xdp import XDP_LINUX, FrameContext
+
+
+def program(
+    instructions: Sequence[Instruction],
+    accesses: Mapping[int, Access] | None = None,
+    calls: Mapping[int, CallFacts] | None = None,
+    reachable: frozenset[int] | None = None,
+) -> VerifiedProgram:
+    """A program that was proved to be what the test says."""
+    spec = ProgramSpec("test", "xdp", XDP_LINUX, tuple(instructions))
+    everything = frozenset(range(len(instructions)))
+    facts = Facts(accesses or {}, calls or {}, everything if reachable is None else reachable)
+    return VerifiedProgram(_TOKEN, spec, {}, facts, 0.0)
+
+
+def run_raw(instructions: Sequence[Instruction], memory: bytearray | None = None) -> int:
+    """r0 of bytecode that nobody verified, given memory that it may change."""
+    module = ir.Module("raw")
+    spec = ProgramSpec("test", "", XDP_LINUX, tuple(instructions))
+    emit_raw(module, trust_without_proof(spec))
+    with Engine(module) as engine:
+        run = engine.function("raw_test", ctypes.c_uint64, ctypes.c_void_p, ctypes.c_uint64)
+        if not memory:
+            return int(run(None, 0))
+        return int(run(ctypes.addressof(ctypes.c_char.from_buffer(memory)), len(memory)))
+
+
+def run_frame(
+    verified: VerifiedProgram,
+    context: FrameContext,
+    maps: Mapping[str, MapSite] | None = None,
+    clock: Clock = Clock.MONOTONIC,
+) -> int:
+    """r0 of a program upon a frame."""
+    module = ir.Module("frame")
+    emit_run(module, emit_program(module, verified, maps or {}, clock))
+    with Engine(module) as engine:
+        return int(engine.function("run", ctypes.c_uint64, ctypes.c_void_p)(ctypes.byref(context)))
+
+
+class Frame:
+    """A frame in memory with room around it, and its context."""
+
+    def __init__(self, data: bytes, headroom: int = 32, tailroom: int = 32) -> None:
+        self.memory = bytearray(headroom) + bytearray(data) + bytearray(b"\xff" * tailroom)
+        self._anchor = ctypes.c_char.from_buffer(self.memory)
+        self.start = ctypes.addressof(self._anchor)
+        begin = self.start + headroom
+        self.context = FrameContext(
+            data=begin,
+            data_end=begin + len(data),
+            data_meta=begin,
+            hard_start=self.start,
+            hard_end=self.start + len(self.memory),
+        )
+
+    @property
+    def data(self) -> bytes:
+        """What the frame is now."""
+        return bytes(self.memory[self.context.data - self.start : self.context.data_end - self.start])
