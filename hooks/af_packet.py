@@ -114,7 +114,9 @@ class PacketSocket:
         membership = kernel.packet_mreq(socket.if_nametoindex(self.interface), kernel.PACKET_MR_PROMISC)
         set_option(kernel.SOL_PACKET, kernel.PACKET_ADD_MEMBERSHIP, bytes(membership))
         if fanout is not None:
-            set_option(kernel.SOL_PACKET, kernel.PACKET_FANOUT, fanout & 0xFFFF | kernel.PACKET_FANOUT_HASH << 16)
+            # inside a group PACKET_IGNORE_OUTGOING has no effect; the group has a flag of its own for it
+            kind = kernel.PACKET_FANOUT_HASH | kernel.PACKET_FANOUT_FLAG_IGNORE_OUTGOING
+            set_option(kernel.SOL_PACKET, kernel.PACKET_FANOUT, fanout & 0xFFFF | kind << 16)
 
     def _request(self, slots: int) -> kernel.tpacket_req:
         block = max(BLOCK_SIZE, self.geometry.slot_size)

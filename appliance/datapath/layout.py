@@ -55,6 +55,7 @@ class Port(ctypes.Structure):
         ("transmit_slots", ctypes.c_uint32),
         ("transmit_next", ctypes.c_uint32),
         ("transmit_pending", ctypes.c_uint32),
+        ("transmit_retries", ctypes.c_uint32),
         ("fd", ctypes.c_int32),
         ("oversize_fd", ctypes.c_int32),
         ("ifindex", ctypes.c_uint32),

@@ -25,7 +25,7 @@ from hooks.linux.if_packet import tpacket2_hdr
 from hooks.linux.socket import POLLERR, POLLHUP, POLLNVAL, pollfd
 from hooks.xdp import FrameContext
 
-BATCH = 64
+BATCH = 256  # frames served before the other ports get their turn and what is to leave is kicked
 POLL_MILLISECONDS = 1000
 RETRY_MILLISECONDS = 1
 ENETDOWN = 100

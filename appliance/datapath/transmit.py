@@ -21,7 +21,7 @@ from hooks.linux.socket import EAGAIN, EINTR, ENOBUFS, MSG_DONTWAIT
 from hooks.xdp import FrameContext
 
 PATIENT_ERRORS = (EAGAIN, EINTR, ENOBUFS)
-LINEAR_LIMIT = 512
+RETRIES = 256  # failed kicks in a row before what waits in the ring is given up
 
 
 def emit_transmit(module: ir.Module, flush: ir.Function) -> ir.Function:
@@ -73,7 +73,8 @@ def _too_long(code: Code, worker: Value, port: Value, data: Value, length: Value
 def _prepend_offload(code: Code, worker: Value, data: Value, length: Value) -> Value:
     """Write the offload header in front of the frame, its offsets counted from where the frame begins now.
 
-    `hdr_len` is how much the kernel copies at once instead of referring to our pages: all of a small frame.
+    `hdr_len` is how much the kernel copies at once instead of referring to our pages, which is dearer: all of a frame
+    that is not to be cut into segments.
     """
     message = code.at(data, -VNET_SIZE)
     source = code.field(worker, Worker, "offload").address
@@ -82,10 +83,9 @@ def _prepend_offload(code: Code, worker: Value, data: Value, length: Value) -> V
     shift = code.resize(moved, I16)
     unfinished = code.compare(code.and_(offload["flags"], kernel.VIRTIO_NET_HDR_F_NEEDS_CSUM), "!=", 0)
     segmented = code.compare(offload["gso_type"], "!=", kernel.VIRTIO_NET_HDR_GSO_NONE)
-    small = code.resize(code.select(code.compare(length, "<", LINEAR_LIMIT), length, LINEAR_LIMIT), I16)
     offload["csum_start"] = code.select(unfinished, code.add(offload["csum_start"], shift), 0)
     offload["csum_offset"] = code.select(unfinished, offload["csum_offset"], 0)
-    offload["hdr_len"] = code.select(segmented, code.add(offload["hdr_len"], shift), small)
+    offload["hdr_len"] = code.select(segmented, code.add(offload["hdr_len"], shift), code.resize(length, I16))
     offload["flags"] = code.and_(offload["flags"], kernel.VIRTIO_NET_HDR_F_NEEDS_CSUM)
     for name, value in offload.items():
         code.field(message, virtio_net_hdr, name).store(value)
@@ -129,11 +129,12 @@ def _emit_send_whole(module: ir.Module) -> ir.Function:
 def emit_flush(module: ir.Module) -> ir.Function:
     """`void flush(port)`: tell the kernel to send what stands in the transmit ring.
 
-    What can't be sent yet stays pending and is tried again; an error of the socket itself lands in `failed`.
+    What can't be sent yet stays pending and is tried again, but not for ever: a cable that comes back after a minute
+    must not carry frames of a minute ago. An error of the socket itself lands in `failed`.
     """
     code = Code.define(module, "flush", VOID, port=PTR)
     port = code["port"]
-    pending = code.field(port, Port, "transmit_pending")
+    pending, retries = code.field(port, Port, "transmit_pending"), code.field(port, Port, "transmit_retries")
     with code.if_(code.compare(pending.load(), "==", 0)):
         code.ret()
     send = external(module, "send", I64, I32, PTR, I64, I32)
@@ -141,10 +142,34 @@ def emit_flush(module: ir.Module) -> ir.Function:
     sent = code.call(send, code.field(port, Port, "fd").load(), ir.Constant(PTR, None), 0, MSG_DONTWAIT)
     with code.if_(code.compare_signed(sent, "<", 0), likely=False):
         errno = code.load(code.call(errno_location), I32, align=4)
-        for patient in PATIENT_ERRORS:
-            with code.if_(code.compare(errno, "==", patient)):
-                code.ret()
-        code.field(port, Port, "failed").store(errno)
+        retries.add(1)
+        with code.if_(code.compare(retries.load(), "<", RETRIES)):
+            for patient in PATIENT_ERRORS:
+                with code.if_(code.compare(errno, "==", patient)):
+                    code.ret()
+        with code.if_(code.and_(code.compare(errno, "!=", EAGAIN), code.compare(errno, "!=", ENOBUFS))):
+            code.field(port, Port, "failed").store(errno)
+        code.call(_emit_give_up(module), port)
     pending.store(0)
+    retries.store(0)
+    code.ret()
+    return code.function
+
+
+def _emit_give_up(module: ir.Module) -> ir.Function:
+    """`void give_up(port)`: empty the frames that wait in the ring; with PACKET_LOSS the next kick skips them."""
+    code = Code.define(module, "give_up", VOID, port=PTR)
+    port = code["port"]
+    ring = code.pointer(code.field(port, Port, "transmit_ring").load())
+    slot_size = code.resize(code.field(port, Port, "slot_size").load(), I64)
+    failed = code.field(code.field(port, Port, "counters").address, PortCounters, "transmit_failed")
+    with code.count(code.resize(code.field(port, Port, "transmit_slots").load(), I64)) as index:
+        slot = code.at(ring, code.mul(index, slot_size))
+        status = code.field(slot, tpacket2_hdr, "tp_status").load_acquire()
+        length = code.field(slot, tpacket2_hdr, "tp_len")
+        waits = code.compare(status, "==", kernel.TP_STATUS_SEND_REQUEST)
+        with code.if_(code.and_(waits, code.compare(length.load(), "!=", 0))):
+            length.store(0)
+            failed.add(1)
     code.ret()
     return code.function

@@ -1,0 +1,36 @@
+# What a person types. Everything is installed into .venv; the first run sets it up, later runs start at once.
+
+PYTHON := .venv/bin/python
+READY := .venv/ready
+
+.PHONY: demo test install lint bench fuzz programs clean
+
+demo: $(READY)  ## the box between attackers and a server, in a private network, for a minute
+	@.venv/bin/tidegate lab --seconds 60
+
+test: $(READY)  ## every test
+	$(PYTHON) -m pytest
+
+install: $(READY)  ## the set-up alone
+
+lint: $(READY)  ## ruff, mypy --strict, and the floors of docs/architecture.md
+	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
+	.venv/bin/mypy
+	.venv/bin/lint-imports
+
+bench: $(READY)  ## every figure, as ratios in one run
+	$(PYTHON) -m tests.bench
+
+fuzz: $(READY)  ## long runs against hostile input
+	$(PYTHON) -m tests.fuzz
+
+programs: $(READY)  ## compile programs/*.bpf.c with clang
+	$(MAKE) -C programs
+
+clean:
+	rm -rf .venv build *.egg-info
+
+$(READY): requirements.lock pyproject.toml packages.txt .ci/install
+	.ci/install
+	@touch $@

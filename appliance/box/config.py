@@ -1,0 +1,175 @@
+"""The box's own part of its document: interfaces, workers, metrics, and what judges the frames.
+
+version: 1
+interfaces: [{outside: eth0, inside: eth1, mode: inline}]
+workers: 1
+metrics: {listen: "127.0.0.1:9478"}
+rules: […]                                          a rule set, or
+program: {object: firewall.bpf.o, inward: xdp_firewall}      somebody's own eBPF object
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from appliance.errors import InputRefused
+from appliance.rules.check import check
+from appliance.rules.document import Document, read_document
+from appliance.rules.load import parse_rule_set
+from appliance.rules.model import RuleSet
+from appliance.rules.refusal import RuleSetRefused
+from appliance.rules.schema import RULE_SET_KEYS, Entry
+
+InterfaceName = Annotated[str, Field(pattern=r"^[^\s/]{1,15}$", description="an interface, as `ip link` shows it")]
+MOST_PASSAGES = 8
+
+
+class InterfaceEntry(Entry):
+    """One entry of `interfaces:`"""
+
+    outside: InterfaceName
+    inside: InterfaceName | None = None
+    mode: Literal["inline", "tap"] = Field("inline", description="tap: count and judge, enforce nothing")
+
+
+class MetricsEntry(Entry):
+    """`metrics:`"""
+
+    listen: str = Field("127.0.0.1:9478", description="address:port that Prometheus scrapes")
+
+
+class ProgramEntry(Entry):
+    """`program:`"""
+
+    object: str = Field(description="an eBPF object file, relative to this document")
+    inward: str | None = Field(None, description="the program for frames from outside, if the object has several")
+    outward: str | None = Field(None, description="the program for frames from inside; they pass if there is none")
+
+
+class BoxEntry(Entry):
+    """The top level, less the keys of the rule set."""
+
+    version: Literal[1] = Field(description="the version of this format: 1")
+    interfaces: Annotated[list[InterfaceEntry], Field(min_length=1, max_length=MOST_PASSAGES)]
+    workers: Annotated[int, Field(ge=1, le=64)] = Field(1, description="threads; the kernel deals flows out among them")
+    metrics: MetricsEntry = MetricsEntry()
+    program: ProgramEntry | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PassageConfig:
+    """Two interfaces that frames cross between, or, in tap mode, one that is listened to."""
+
+    outside: str
+    inside: str | None
+
+    def __str__(self) -> str:
+        return f"{self.outside} <-> {self.inside}" if self.inside else f"{self.outside} (tap: nothing is enforced)"
+
+
+@dataclass(frozen=True, slots=True)
+class ProgramConfig:
+    """An eBPF object and which of its programs judge."""
+
+    path: Path
+    inward: str | None
+    outward: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class BoxConfig:
+    """A box as its document describes it, found right. Either `rules` or `program` is given."""
+
+    path: Path
+    passages: tuple[PassageConfig, ...]
+    workers: int
+    metrics_address: str
+    metrics_port: int
+    rules: RuleSet | None
+    program: ProgramConfig | None
+
+
+def load_box_config(path: str | Path) -> BoxConfig:
+    """Read a box's document and every file that it names. Raises RuleSetRefused with all defects that were found."""
+    document = read_document(path)
+    if not isinstance(document.data, dict):
+        check(BoxEntry, document, document.data)
+    defects: list[InputRefused] = []
+    shared = RULE_SET_KEYS & BoxEntry.model_fields.keys()
+    own = {key: value for key, value in document.data.items() if key in shared or key not in RULE_SET_KEYS}
+    entry = _collected(defects, lambda: check(BoxEntry, document, own))
+    part = {key: value for key, value in document.data.items() if key in RULE_SET_KEYS}
+    rules = _collected(defects, lambda: parse_rule_set(document, part))
+    if isinstance(entry, BoxEntry):
+        defects += _contradictions(document, entry)
+    if defects or not isinstance(entry, BoxEntry):
+        raise RuleSetRefused(sorted(defects, key=_position))
+    address, port = _listen(entry.metrics.listen) or ("", 0)
+    return BoxConfig(
+        path=Path(path),
+        passages=tuple(PassageConfig(i.outside, i.inside) for i in entry.interfaces),
+        workers=entry.workers,
+        metrics_address=address,
+        metrics_port=port,
+        rules=None if entry.program else rules,
+        program=_program(document, entry.program) if entry.program else None,
+    )
+
+
+def _collected(defects: list[InputRefused], read: Any) -> Any:
+    try:
+        return read()
+    except RuleSetRefused as refused:
+        defects += refused.defects
+        return None
+
+
+def _position(defect: InputRefused) -> tuple[str, int, int]:
+    where = defect.where
+    return (where.file, where.line, where.column) if where is not None and not isinstance(where, str) else ("", 0, 0)
+
+
+def _contradictions(document: Document, entry: BoxEntry) -> list[InputRefused]:
+    """What each key allows and the document as a whole does not."""
+    defects = []
+    seen: dict[str, int] = {}
+    for number, interface in enumerate(entry.interfaces):
+        at = ("interfaces", number)
+        if interface.mode == "inline" and interface.inside is None:
+            hint = "frames from outside must go somewhere: name the inside interface, or say `mode: tap`"
+            defects.append(document.refuse("an inline passage needs `inside`", at, hint=hint))
+        if interface.mode == "tap" and interface.inside is not None:
+            hint = "a tap only listens to `outside`; leave `inside` out"
+            defects.append(document.refuse("a tap has no `inside`", (*at, "inside"), hint=hint))
+        for key, name in (("outside", interface.outside), ("inside", interface.inside)):
+            if name in seen:
+                what, hint = f"interface {name} is used twice", "each interface belongs to one passage"
+                defects.append(document.refuse(what, (*at, key), hint=hint))
+            elif name is not None:
+                seen[name] = number
+    if _listen(entry.metrics.listen) is None:
+        what, hint = f"{entry.metrics.listen!r} is not an address and a port", 'write it as "127.0.0.1:9478"'
+        defects.append(document.refuse(what, ("metrics", "listen"), hint=hint))
+    for key in ("rules", "include", "sets", "allowlist", "defaults"):
+        if entry.program and key in document.data:
+            what = f"`program` and `{key}` can't stand together"
+            defects.append(document.refuse(what, (key,), hint="an object brings its own rules", key=True))
+    return defects
+
+
+def _listen(text: str) -> tuple[str, int] | None:
+    """`127.0.0.1:9478` or `[::1]:9478` as address and port."""
+    address, colon, port = text.rpartition(":")
+    if not colon or not port.isascii() or not port.isdigit() or not 0 <= int(port) <= 65535:
+        return None
+    if address.startswith("[") and address.endswith("]"):
+        return address[1:-1], int(port)
+    return None if not address or ":" in address else (address, int(port))
+
+
+def _program(document: Document, entry: ProgramEntry) -> ProgramConfig:
+    return ProgramConfig(Path(document.file).parent / entry.object, entry.inward, entry.outward)

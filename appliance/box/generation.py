@@ -1,0 +1,138 @@
+"""One loaded configuration: the object that judges, its maps, and the native loop around it.
+
+A reload builds the next generation beside the running one. State that belongs to a rule (who sent how much, who is
+known) is handed over by map name, which follows from the rule's id; counters begin at 0 in every generation and are
+summed up by id, so that a rule may move to another place in the list without taking another rule's counts.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from appliance.box.config import BoxConfig, ProgramConfig
+from appliance.datapath.datapath import loops, run_function
+from appliance.datapath.statistics import Count
+from appliance.datapath.worker import Run
+from appliance.ebpf.assembler import assemble
+from appliance.ebpf.objects import load_object, load_object_file
+from appliance.ebpf.spec import CollectionSpec, ProgramSpec
+from appliance.errors import InputRefused
+from appliance.jit.collection import Collection
+from appliance.maps.map import Map
+from appliance.rules.compile import INWARD_PROGRAM, OUTWARD_PROGRAM, CompiledRules, compile_rule_set
+from hooks.contract import Verdict
+from hooks.xdp import XDP_LINUX
+
+PASS_ALL = "pass_all"
+COUNTER = struct.Struct("=QQ")  # packets, bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """What to load: an object's specs, the names of its two programs, and the rules it was made of, if any."""
+
+    spec: CollectionSpec
+    inward: str
+    outward: str
+    rules: CompiledRules | None = None
+
+    @classmethod
+    def of(cls, config: BoxConfig) -> Judgement:
+        """Compile the rule set, or read the object. Raises InputRefused."""
+        if config.program is not None:
+            return _of_object(config.program)
+        assert config.rules is not None
+        return cls.of_rules(compile_rule_set(config.rules), str(config.path))
+
+    @classmethod
+    def of_rules(cls, rules: CompiledRules, source: str) -> Judgement:
+        """A compiled rule set by the road of every object: bytes, loader, specs."""
+        spec = load_object(rules.object, source)
+        filled = {
+            name: replace(declared, contents=rules.contents.get(name, declared.contents))
+            for name, declared in spec.maps.items()
+        }
+        return cls(replace(spec, maps=filled), INWARD_PROGRAM, OUTWARD_PROGRAM, rules)
+
+
+def _of_object(program: ProgramConfig) -> Judgement:
+    spec = load_object_file(program.path)
+    inward = program.inward or _only(spec, program.path)
+    programs = dict(spec.programs)
+    if program.outward is None:
+        programs[PASS_ALL] = _pass_all()
+    return Judgement(replace(spec, programs=programs), inward, program.outward or PASS_ALL)
+
+
+def _only(spec: CollectionSpec, path: Path) -> str:
+    names = list(spec.programs)
+    if len(names) != 1:
+        hint = f"name one as `inward`: {', '.join(names)}" if names else "it holds no XDP program"
+        raise InputRefused(f"the object holds {len(names)} programs", where=str(path), hint=hint)
+    return names[0]
+
+
+def _pass_all() -> ProgramSpec:
+    """What judges frames from inside when an object has nothing to say of them."""
+    verdict = XDP_LINUX.number(Verdict.PASS)
+    return ProgramSpec(PASS_ALL, "xdp", XDP_LINUX, assemble(f"r0 = {verdict}\nexit"))
+
+
+class Generation:
+    """A judgement, loaded. `run` is the native loop. Closing twice is harmless."""
+
+    def __init__(self, judgement: Judgement, collection: Collection) -> None:
+        self.judgement = judgement
+        self.collection = collection
+        self.run: Run = run_function(collection.engine)
+
+    @classmethod
+    def load(cls, judgement: Judgement, workers: int, previous: Generation | None = None) -> Generation:
+        """Verify and compile; take over the state of the rules that stay. Raises InputRefused; `previous` is then
+        what it was."""
+        collection = Collection.load(
+            judgement.spec,
+            programs=(judgement.inward, judgement.outward),
+            processors=workers,
+            reuse=previous.state_maps() if previous else {},
+            loops=loops(XDP_LINUX, judgement.inward, judgement.outward),
+        )
+        return cls(judgement, collection)
+
+    def state_maps(self) -> Mapping[str, Map]:
+        """The maps whose contents belong to rules, or to somebody's own program, and outlive a reload."""
+        rules = self.judgement.rules
+        if rules is None:
+            return self.collection.maps
+        return {name: self.collection.maps[name] for name in rules.state_maps if name in self.collection.maps}
+
+    def rule_counts(self) -> dict[str, Count]:
+        """What each rule counted in this generation, by id."""
+        rules = self.judgement.rules
+        if rules is None:
+            return {}
+        counters = self.collection.maps[rules.counters]
+        return {rule.id: _sum(counters, rule.index) for rule in rules.counted}
+
+    def parse_errors(self) -> dict[str, int]:
+        """Malformed frames of this generation, by reason."""
+        rules = self.judgement.rules
+        if rules is None:
+            return {}
+        errors = self.collection.maps[rules.parse_errors]
+        return {
+            reason: sum(int.from_bytes(value, "little") for value in errors.lookup_all(struct.pack("=I", index)))
+            for index, reason in enumerate(rules.parse_error_reasons)
+        }
+
+    def close(self, successor: Generation | None = None) -> None:
+        """End it; what a successor took over stays."""
+        self.collection.close(keep=successor.collection.maps.values() if successor else ())
+
+
+def _sum(counters: Map, index: int) -> Count:
+    """One rule's counters, summed over the workers."""
+    return sum((Count(*COUNTER.unpack(value)) for value in counters.lookup_all(struct.pack("=I", index))), Count())

@@ -1,0 +1,107 @@
+"""`tidegate verify OBJ…`: a verdict for every program of every file, and why."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import click
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from appliance.cli.output import json_option, print_json
+from appliance.ebpf.objects import load_object_file
+from appliance.ebpf.platform import PLATFORMS, Platform
+from appliance.ebpf.spec import CollectionSpec, ProgramSpec
+from appliance.errors import InputRefused
+from appliance.verifier.report import Rejected, Unsupported
+from appliance.verifier.verifier import Verifier
+
+ACCEPTED, REJECTED, UNSUPPORTED = "accepted", "rejected", "unsupported"
+COLOURS = {ACCEPTED: "green", REJECTED: "red", UNSUPPORTED: "yellow"}
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One program's verdict; the fields are those of `--json`. `line` is the source line, as text."""
+
+    file: str
+    section: str
+    program: str
+    type: str
+    instructions: int
+    verdict: str
+    reason: str
+    line: str
+    milliseconds: float
+
+
+@click.command()
+@click.argument("objects", metavar="OBJ...", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--section", help="Only programs of this section.")
+@click.option("--program", "name", help="Only the program of this name.")
+@click.option("--platform", "platform_name", type=click.Choice(sorted(PLATFORMS)), help="Recognised if not given.")
+@json_option
+def command(
+    objects: tuple[Path, ...], section: str | None, name: str | None, platform_name: str | None, as_json: bool
+) -> int:
+    """Verify the programs of eBPF objects. Exit status 1 if one of them is not accepted."""
+    platform = PLATFORMS[platform_name] if platform_name else None
+    rows = [row for path in objects for row in _verify_file(path, platform, section, name)]
+    if as_json:
+        print_json([asdict(row) for row in rows])
+    else:
+        _print_table(rows)
+    return int(any(row.verdict != ACCEPTED for row in rows))
+
+
+def _verify_file(path: Path, platform: Platform | None, section: str | None, name: str | None) -> Iterator[Row]:
+    spec = load_object_file(path, platform)
+    chosen = [
+        program
+        for program in spec.programs.values()
+        if section in (None, program.section) and name in (None, program.name)
+    ]
+    skipped = [s for s in spec.skipped if section in (None, s.section) and name in (None, s.name)]
+    if not chosen and not skipped:
+        known = ", ".join(f"{program.name} in {program.section}" for program in spec.programs.values())
+        raise InputRefused("no such program", where=str(path), hint=f"it holds: {known or 'no program'}")
+    for program in chosen:
+        yield _verify_program(path, spec, program)
+    for missing in skipped:
+        yield Row(str(path), missing.section, missing.name, "", 0, UNSUPPORTED, missing.reason, "", 0.0)
+
+
+def _verify_program(path: Path, spec: CollectionSpec, program: ProgramSpec) -> Row:
+    began = time.perf_counter()
+    verdict, reason, line = ACCEPTED, "", ""
+    try:
+        Verifier(spec.maps, PLATFORMS[spec.platform]).verify(program)
+    except Rejected as rejected:
+        verdict = UNSUPPORTED if isinstance(rejected, Unsupported) else REJECTED
+        reason = str(rejected)
+        line = str(rejected.report.source or "")
+    milliseconds = round((time.perf_counter() - began) * 1000, 3)
+    count = len(program.instructions)
+    return Row(str(path), program.section, program.name, program.hook.name, count, verdict, reason, line, milliseconds)
+
+
+def _print_table(rows: list[Row]) -> None:
+    console = Console(highlight=False)
+    table = Table(box=None, pad_edge=False)
+    for heading in ("file", "section", "program", "instructions", "verdict", "ms"):
+        table.add_column(heading, justify="right" if heading in ("instructions", "ms") else "left")
+    for row in rows:
+        verdict = f"[{COLOURS[row.verdict]}]{row.verdict}[/]"
+        table.add_row(
+            escape(row.file), escape(row.section), escape(row.program), str(row.instructions), verdict,
+            f"{row.milliseconds:.1f}",
+        )  # fmt: skip
+    console.print(table)
+    for row in rows:
+        if row.reason:
+            print(f"\n{row.program}: {row.verdict}\n{row.reason}", file=sys.stdout)
