@@ -47,6 +47,8 @@ def read_features(interface: str) -> dict[str, Feature]:
 
 def set_features(interface: str, wanted: Mapping[str, bool]) -> None:
     """Switch features on and off. Raises InterfaceError if the card refuses, KeyError for a name nobody knows."""
+    if not wanted:
+        return
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asked:
         names = _feature_names(asked, interface)
         count = (len(names) + 31) // 32

@@ -95,10 +95,10 @@ class Namespace:
         with self.entered():
             return subprocess.Popen(argv, **options)
 
-    def run(self, argv: Sequence[str], **options: Any) -> subprocess.CompletedProcess[str]:
-        """Run a program inside to its end and return its output as text; a failure raises CalledProcessError."""
+    def run(self, argv: Sequence[str], *, check: bool = True, **options: Any) -> subprocess.CompletedProcess[str]:
+        """Run a program inside to its end and return its output as text; with `check`, a failure is an exception."""
         with self.entered():
-            return subprocess.run(argv, check=True, capture_output=True, text=True, **options)
+            return subprocess.run(argv, check=check, capture_output=True, text=True, **options)
 
     @contextmanager
     def netlink(self) -> Iterator[Any]:

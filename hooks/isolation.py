@@ -1,0 +1,203 @@
+"""An interface of an inline box belongs to the box alone, while it runs; afterwards it is as it was before.
+
+What is changed, and why:
+
+    receive offloads off    GRO and LRO glue frames together; the box must see and forward what was on the wire
+    IPv6 off                else the host speaks by itself: router solicitations, MLD, duplicate address detection
+    closed to the host      the host's stack neither hears nor answers (`hooks.closing`)
+    up                      if it was down
+
+Promiscuous mode is not here: a packet socket asks for it (PACKET_MR_PROMISC), and the kernel ends it with the socket.
+In tap mode the box changes nothing else, so a tapped interface is never isolated.
+
+What was there before is written to a file under /run/tidegate first. The file is locked while the interface is held,
+so no two boxes take the same one; and if the process is killed the next one finds the file, restores what the *first*
+found, and not what the killed one left.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import json
+import os
+import socket
+from contextlib import ExitStack, suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from types import TracebackType
+
+from hooks.closing import close_to_host, has_clsact, open_to_host
+from hooks.errors import InterfaceError, PrivilegeError
+from hooks.ethtool import read_features, set_features
+from hooks.netdev import Interface, find_interface, set_up
+
+STATE_DIRECTORY = Path("/run/tidegate")
+RECEIVE_OFFLOADS = ("rx-gro", "rx-lro", "rx-gro-hw", "rx-gro-list", "rx-udp-gro-forwarding")
+
+
+@dataclass(frozen=True, slots=True)
+class Before:
+    """How the interface was. `offloads` are the receive offloads that were asked for; `disable_ipv6` None: no IPv6."""
+
+    name: str
+    ethernet: str
+    up: bool
+    offloads: tuple[str, ...]
+    disable_ipv6: str | None
+    clsact: bool
+
+
+class Isolation:
+    """Hold one interface for the length of a `with` block, in the namespace of the thread that enters and leaves.
+
+    Raises InterfaceError if it does not exist, is loopback, a port of a bridge, carries an address, or is held by
+    another box. Leaving never fails because the interface is gone, and leaving twice is harmless.
+    """
+
+    def __init__(self, name: str, *, state_directory: Path = STATE_DIRECTORY) -> None:
+        self.name = name
+        self._state_directory = state_directory
+        self._held = ExitStack()
+
+    def __enter__(self) -> Interface:
+        with ExitStack() as undo:
+            interface = find_interface(self.name)
+            _refuse_unfit(interface)
+            record = undo.enter_context(_Record(self._state_directory, interface))
+            before = record.read() or _read_state(interface)
+            record.write(before)
+            undo.callback(_restore, interface, before, record)
+            _isolate(interface)
+            self._held = undo.pop_all()
+        return interface
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._held.close()
+
+
+def _refuse_unfit(interface: Interface) -> None:
+    name = interface.name
+    if interface.loopback:
+        raise InterfaceError("the loopback interface can't be inline", where=name, hint="name a network card")
+    if interface.master:
+        hint = f"take it out with `ip link set {name} nomaster`"
+        raise InterfaceError(f"it is a port of {interface.master}", where=name, hint=hint)
+    if interface.own_addresses:
+        hint = f"an inline interface has none: `ip address flush dev {name}`"
+        raise InterfaceError(f"it carries the address {', '.join(interface.own_addresses)}", where=name, hint=hint)
+
+
+def _read_state(interface: Interface) -> Before:
+    features = read_features(interface.name)
+    return Before(
+        name=interface.name,
+        ethernet=interface.ethernet,
+        up=interface.up,
+        offloads=tuple(
+            name
+            for name in RECEIVE_OFFLOADS
+            if name in features and features[name].requested and features[name].changeable
+        ),
+        disable_ipv6=_ipv6_switch(interface.name, None),
+        clsact=has_clsact(interface.name, interface.index),
+    )
+
+
+def _isolate(interface: Interface) -> None:
+    """Close first, open for traffic last, so that no frame slips through in between."""
+    close_to_host(interface.name, interface.index)
+    _ipv6_switch(interface.name, "1")
+    features = read_features(interface.name)
+    wanted = [name for name in RECEIVE_OFFLOADS if name in features and features[name].changeable]
+    set_features(interface.name, dict.fromkeys((name for name in wanted if features[name].requested), False))
+    if not interface.up:
+        set_up(interface, True)
+
+
+def _restore(interface: Interface, before: Before, record: _Record) -> None:
+    """Put everything back, under the name that the interface has now; if it is gone there is nothing to do."""
+    try:
+        name = socket.if_indextoname(interface.index)
+        if not before.up:
+            set_up(interface, False)
+        set_features(name, dict.fromkeys(before.offloads, True))
+        if before.disable_ipv6 is not None:
+            _ipv6_switch(name, before.disable_ipv6)
+        open_to_host(name, interface.index, remove_clsact=not before.clsact)
+    except (OSError, InterfaceError):
+        if _exists(interface.index):
+            raise
+    record.forget()
+
+
+def _exists(index: int) -> bool:
+    with suppress(OSError):
+        return bool(socket.if_indextoname(index))
+    return False
+
+
+def _ipv6_switch(interface: str, value: str | None) -> str | None:
+    """Read `disable_ipv6`, and before that write `value` if it differs. None on a host without IPv6.
+
+    A container may mount /proc/sys read-only; then IPv6 stays on, and the closed egress keeps the host silent.
+    """
+    switch = Path("/proc/sys/net/ipv6/conf") / interface / "disable_ipv6"
+    try:
+        if value is not None and switch.read_text().strip() != value:
+            switch.write_text(value)
+        return switch.read_text().strip()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        if error.errno not in (errno.EROFS, errno.EACCES):
+            raise
+        return None
+
+
+class _Record:
+    """The file that says how the interface was, locked while it is held."""
+
+    def __init__(self, directory: Path, interface: Interface) -> None:
+        namespace = Path("/proc/thread-self/ns/net").stat().st_ino
+        self._path = directory / f"{namespace}-{interface.index}.json"
+        self._interface = interface
+        self._descriptor = -1
+
+    def __enter__(self) -> _Record:
+        where = self._interface.name
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            self._descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(self._descriptor)
+            raise InterfaceError("another box holds it", where=where, hint="end that one first") from None
+        except PermissionError:
+            raise PrivilegeError(f"{self._path} can't be written", where=where, hint="run as root") from None
+        except OSError as error:
+            hint = f"make {self._path.parent} writable"
+            raise InterfaceError(f"{self._path}: {error.strerror}", where=where, hint=hint) from None
+        return self
+
+    def read(self) -> Before | None:
+        """What a killed box wrote about this same interface; None if there is nothing of use."""
+        try:
+            written = json.loads(os.pread(self._descriptor, 1 << 16, 0))
+            before = Before(**{**written, "offloads": tuple(written["offloads"])})
+        except (ValueError, TypeError, KeyError):
+            return None
+        same = (before.name, before.ethernet) == (self._interface.name, self._interface.ethernet)
+        return before if same else None
+
+    def write(self, before: Before) -> None:
+        os.ftruncate(self._descriptor, 0)
+        os.pwrite(self._descriptor, json.dumps(asdict(before)).encode(), 0)
+
+    def forget(self) -> None:
+        self._path.unlink(missing_ok=True)
+
+    def __exit__(self, *_: object) -> None:
+        os.close(self._descriptor)

@@ -1,0 +1,75 @@
+"""linux/{netlink,rtnetlink,pkt_sched,pkt_cls,bpf_common}.h: messages that attach a filter to an interface."""
+
+from __future__ import annotations
+
+import ctypes
+
+NLM_F_REQUEST = 0x001
+NLM_F_ACK = 0x004
+NLM_F_REPLACE = 0x100
+NLM_F_EXCL = 0x200
+NLM_F_CREATE = 0x400
+
+NLMSG_ERROR = 0x2
+
+RTM_NEWQDISC = 36
+RTM_DELQDISC = 37
+RTM_NEWTFILTER = 44
+RTM_DELTFILTER = 45
+
+TC_H_CLSACT = 0xFFFFFFF1
+TC_H_CLSACT_HANDLE = 0xFFFF0000
+TC_H_MIN_INGRESS = 0xFFF2
+TC_H_MIN_EGRESS = 0xFFF3
+
+TCA_KIND = 1
+TCA_OPTIONS = 2
+
+TCA_BPF_OPS_LEN = 4
+TCA_BPF_OPS = 5
+TCA_BPF_NAME = 7
+TCA_BPF_FLAGS = 8
+TCA_BPF_FLAG_ACT_DIRECT = 1 << 0
+
+TC_ACT_SHOT = 2
+
+BPF_RET = 0x06
+BPF_K = 0x00
+
+
+class nlmsghdr(ctypes.Structure):
+    """The head of every netlink message; `nlmsg_len` counts it too."""
+
+    _fields_ = (
+        ("nlmsg_len", ctypes.c_uint32),
+        ("nlmsg_type", ctypes.c_uint16),
+        ("nlmsg_flags", ctypes.c_uint16),
+        ("nlmsg_seq", ctypes.c_uint32),
+        ("nlmsg_pid", ctypes.c_uint32),
+    )
+
+
+class nlmsgerr(ctypes.Structure):
+    """The answer to a request: 0 or -errno, and the request's head."""
+
+    _fields_ = (("error", ctypes.c_int32), ("msg", nlmsghdr))
+
+
+class tcmsg(ctypes.Structure):
+    """Which queueing discipline or filter of which interface. `tcm_info`: priority << 16 | protocol (big-endian)."""
+
+    _fields_ = (
+        ("tcm_family", ctypes.c_uint8),
+        ("tcm_pad1", ctypes.c_uint8),
+        ("tcm_pad2", ctypes.c_uint16),
+        ("tcm_ifindex", ctypes.c_int32),
+        ("tcm_handle", ctypes.c_uint32),
+        ("tcm_parent", ctypes.c_uint32),
+        ("tcm_info", ctypes.c_uint32),
+    )
+
+
+class sock_filter(ctypes.Structure):
+    """One instruction of classic BPF (linux/filter.h)."""
+
+    _fields_ = (("code", ctypes.c_uint16), ("jt", ctypes.c_uint8), ("jf", ctypes.c_uint8), ("k", ctypes.c_uint32))

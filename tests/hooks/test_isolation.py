@@ -1,0 +1,254 @@
+"""An isolated interface belongs to the box alone, and is afterwards as it was before."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hooks.errors import InterfaceError
+from hooks.ethtool import Feature, read_features, set_features
+from hooks.isolation import Isolation
+from hooks.netdev import Interface, find_interface
+from tests.netns import Host, PacketSocket, Topology
+
+pytestmark = pytest.mark.netns
+
+HOLDER = """
+import signal, sys
+from pathlib import Path
+from hooks.isolation import Isolation
+signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+with Isolation(sys.argv[1], state_directory=Path(sys.argv[2])):
+    print("held", flush=True)
+    signal.pause()
+"""
+
+
+@pytest.fixture
+def net() -> Any:
+    with Topology(ipv6=True) as made:
+        with made.box.entered():
+            set_features("outside", {"rx-gro": True})
+        yield made
+
+
+def snapshot(box: Host, interface: str = "outside") -> dict[str, object]:
+    """Everything that isolation could leave changed, as the system's own tools tell it."""
+    with box.entered():
+        features: dict[str, Feature] = read_features(interface)
+        described: Interface = find_interface(interface)
+    link = json.loads(box.run(["ip", "-j", "-d", "link", "show", interface]).stdout)[0]
+    return {
+        "features": features,
+        "up": described.up,
+        "flags": sorted(set(link["flags"]) & {"UP", "PROMISC", "ALLMULTI", "NOARP", "MULTICAST"}),
+        "promiscuity": link["promiscuity"],
+        "mtu": link["mtu"],
+        "addresses": described.own_addresses,
+        "sysctl": {
+            path.name: path.read_text() for path in sorted(sysctls(box, interface)) if path.name != "stable_secret"
+        },
+        "qdiscs": box.run(["tc", "qdisc", "show", "dev", interface]).stdout,
+        "filters": [
+            box.run(["tc", "filter", "show", "dev", interface, direction], check=False).stdout
+            for direction in ("ingress", "egress")
+        ],
+    }
+
+
+def sysctls(box: Host, interface: str) -> list[Path]:
+    return list((Path("/proc/sys/net/ipv6/conf") / interface).iterdir())
+
+
+def frame(payload: bytes = b"tide") -> bytes:
+    return bytes.fromhex("020000000002020000000001") + b"\x88\xb5" + payload.ljust(46, b"\0")
+
+
+def isolated_settings(box: Host) -> tuple[bool, bool, str]:
+    with box.entered():
+        return (
+            find_interface("outside").up,
+            read_features("outside")["rx-gro"].active,
+            box.sysctl("ipv6/conf/outside/disable_ipv6"),
+        )
+
+
+@pytest.mark.parametrize("was_up", [True, False])
+def test_everything_is_restored(net: Topology, tmp_path: Path, was_up: bool) -> None:
+    net.box.set_up("outside", was_up)
+    with net.box.entered():
+        before = snapshot(net.box)
+        with Isolation("outside", state_directory=tmp_path) as held:
+            assert held.name == "outside"
+            assert isolated_settings(net.box) == (True, False, "1")
+            assert snapshot(net.box) != before
+        assert snapshot(net.box) == before
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_everything_is_restored_after_an_exception_and_leaving_twice_is_harmless(net: Topology, tmp_path: Path) -> None:
+    with net.box.entered():
+        before = snapshot(net.box)
+        isolation = Isolation("outside", state_directory=tmp_path)
+        with pytest.raises(ZeroDivisionError), isolation:
+            raise ZeroDivisionError
+        isolation.__exit__(None, None, None)
+        assert snapshot(net.box) == before
+
+
+def test_a_failure_half_way_is_undone(net: Topology, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise InterfaceError("the card refuses", where="outside")
+
+    with net.box.entered():
+        before = snapshot(net.box)
+        with monkeypatch.context() as patch:
+            patch.setattr("hooks.isolation.read_features", refuse)
+            with pytest.raises(InterfaceError, match="outside: the card refuses"):
+                Isolation("outside", state_directory=tmp_path).__enter__()
+        assert snapshot(net.box) == before
+
+
+def hold_in_child(box: Host, state_directory: Path) -> subprocess.Popen[str]:
+    argv = [sys.executable, "-c", HOLDER, "outside", str(state_directory)]
+    child = box.popen(argv, stdout=subprocess.PIPE, text=True)
+    assert child.stdout is not None
+    assert child.stdout.readline() == "held\n"
+    return child
+
+
+def test_sigterm_restores(net: Topology, tmp_path: Path) -> None:
+    with net.box.entered():
+        before = snapshot(net.box)
+        with hold_in_child(net.box, tmp_path) as child:
+            assert snapshot(net.box) != before
+            child.send_signal(signal.SIGTERM)
+        assert (child.returncode, snapshot(net.box)) == (0, before)
+
+
+def test_what_a_killed_box_left_is_restored_by_the_next_one(net: Topology, tmp_path: Path) -> None:
+    with net.box.entered():
+        before = snapshot(net.box)
+        with hold_in_child(net.box, tmp_path) as child:
+            child.kill()
+        assert snapshot(net.box) != before
+        with Isolation("outside", state_directory=tmp_path):
+            assert isolated_settings(net.box) == (True, False, "1")
+        assert snapshot(net.box) == before
+
+
+def test_only_one_box_may_hold_it(net: Topology, tmp_path: Path) -> None:
+    with net.box.entered(), hold_in_child(net.box, tmp_path) as child:
+        with pytest.raises(InterfaceError) as raised, Isolation("outside", state_directory=tmp_path):
+            pass
+        child.terminate()
+    assert str(raised.value) == "outside: another box holds it (end that one first)"
+
+
+def test_a_clsact_that_was_there_stays_with_its_filters(net: Topology, tmp_path: Path) -> None:
+    net.box.run(["tc", "qdisc", "add", "dev", "outside", "clsact"])
+    mine = ["tc", "filter", "add", "dev", "outside", "ingress", "prio", "7", "protocol", "ip", "u32"]
+    net.box.run([*mine, "match", "u32", "0", "0", "classid", "1:1"])
+    with net.box.entered():
+        before = snapshot(net.box)
+        with Isolation("outside", state_directory=tmp_path):
+            pass
+        assert snapshot(net.box) == before
+
+
+def test_filters_that_somebody_adds_meanwhile_stay(net: Topology, tmp_path: Path) -> None:
+    with net.box.entered(), Isolation("outside", state_directory=tmp_path):
+        theirs = ["tc", "filter", "add", "dev", "outside", "egress", "prio", "7", "protocol", "ip", "u32"]
+        net.box.run([*theirs, "match", "u32", "0", "0", "classid", "1:1"])
+    assert "clsact" in net.box.run(["tc", "qdisc", "show", "dev", "outside"]).stdout
+    left = net.box.run(["tc", "filter", "show", "dev", "outside", "egress"]).stdout
+    assert "pref 7 u32" in left
+    assert "tidegate" not in left
+
+
+def test_leaving_is_quiet_when_the_interface_is_gone(net: Topology, tmp_path: Path) -> None:
+    with net.box.entered():
+        with Isolation("outside", state_directory=tmp_path):
+            net.box.delete_link("outside")
+        assert list(tmp_path.iterdir()) == []
+        net.box.add_veth("outside", net.outside, "eth0")
+        with Isolation("outside", state_directory=tmp_path):
+            assert isolated_settings(net.box) == (True, False, "1")
+
+
+def test_a_renamed_interface_is_restored_under_its_new_name(net: Topology, tmp_path: Path) -> None:
+    with net.box.entered():
+        before = snapshot(net.box)
+        with Isolation("outside", state_directory=tmp_path):
+            net.box.set_link("outside", state="down")
+            with net.box.netlink() as route:
+                route.link("set", index=find_interface("outside").index, ifname="moved", state="up")
+        assert isinstance(before["qdiscs"], str)
+        after = snapshot(net.box, "moved")
+        assert {**after, "qdiscs": ""} == {**before, "qdiscs": ""}
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        pytest.param(
+            lambda net: net.box.add_address("outside", "192.0.2.1/24"),
+            "outside: it carries the address 192.0.2.1/24"
+            " (an inline interface has none: `ip address flush dev outside`)",
+            id="an address",
+        ),
+        pytest.param(
+            lambda net: net.box.add_bridge("br0", ["outside"]),
+            "outside: it is a port of br0 (take it out with `ip link set outside nomaster`)",
+            id="a bridge port",
+        ),
+        pytest.param(
+            lambda net: net.box.run(["tc", "qdisc", "add", "dev", "outside", "ingress"]),
+            "outside: an `ingress` qdisc stands where clsact must be"
+            " (remove it with `tc qdisc del dev outside ingress`)",
+            id="an ingress qdisc",
+        ),
+    ],
+)
+def test_an_interface_in_use_is_refused(net: Topology, tmp_path: Path, change: Any, message: str) -> None:
+    change(net)
+    with net.box.entered():
+        before = snapshot(net.box)
+        with pytest.raises(InterfaceError) as raised, Isolation("outside", state_directory=tmp_path):
+            pass
+        assert str(raised.value) == message
+        assert snapshot(net.box) == before
+
+
+def test_loopback_is_refused(net: Topology, tmp_path: Path) -> None:
+    with net.box.entered(), pytest.raises(InterfaceError) as raised, Isolation("lo", state_directory=tmp_path):
+        pass
+    assert str(raised.value) == "lo: the loopback interface can't be inline (name a network card)"
+
+
+def test_the_host_hears_nothing_and_the_tap_hears_all(net: Topology, tmp_path: Path) -> None:
+    net.box.sysctl("ipv4/icmp_ratelimit", 0)
+    with net.box.entered(), Isolation("outside", state_directory=tmp_path), PacketSocket("outside") as tap:
+        net.box.run(["ip", "address", "add", "10.0.0.9/24", "dev", "outside"])  # after isolation, so not refused
+        with net.outside.packet_socket() as wire:
+            wire.send(frame())
+            assert frame() in tap.drain()
+            answered = net.outside.run(["ping", "-c", "1", "-W", "1", "10.0.0.9"], check=False).returncode == 0
+            assert not answered
+            assert [heard for heard in wire.drain() if heard[6:12] != bytes.fromhex("020000000001")] == []
+
+
+def test_the_host_is_silent_and_the_box_past_the_queueing_discipline_is_not(net: Topology, tmp_path: Path) -> None:
+    with net.box.entered(), Isolation("outside", state_directory=tmp_path), net.outside.packet_socket() as wire:
+        wire.drain()
+        with PacketSocket("outside", bypass=False) as host, PacketSocket("outside", bypass=True) as box:
+            with pytest.raises(OSError, match="No buffer space available"):  # what a dropping clsact answers
+                host.send(frame(b"from the host"))
+            box.send(frame(b"from the box"))
+        assert wire.drain() == [frame(b"from the box")]
