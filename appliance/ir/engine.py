@@ -39,14 +39,14 @@ class Engine:
         options = llvm.create_pipeline_tuning_options(speed_level=level)
         builder = llvm.create_pass_builder(self._machine, options)
         builder.getModulePassManager().run(native, builder)
+        self._module = native
         self._engine: Any = llvm.create_mcjit_compiler(native, self._machine)
         self._engine.finalize_object()
         self.seconds = time.perf_counter() - began
 
     def address(self, name: str) -> int:
         """The address of an exported function. Raises KeyError if the module has none of that name."""
-        if self._engine is None:
-            raise RuntimeError("the engine is closed")
+        self._open_module()
         address = int(self._engine.get_function_address(name))
         if not address:
             raise KeyError(name)
@@ -57,6 +57,19 @@ class Engine:
         native = ctypes.CFUNCTYPE(result, *arguments)(self.address(name))
         native.engine = self  # type: ignore[attr-defined]  # keeps the code alive
         return native
+
+    def optimised(self) -> str:
+        """The module's IR as it was compiled, for listings. Raises RuntimeError once the engine is closed."""
+        return str(self._open_module())
+
+    def assembly(self) -> str:
+        """The native code as assembly text, for listings. Raises RuntimeError once the engine is closed."""
+        return str(self._machine.emit_assembly(self._open_module()))
+
+    def _open_module(self) -> Any:
+        if self._engine is None:
+            raise RuntimeError("the engine is closed")
+        return self._module
 
     def close(self) -> None:
         if self._engine is not None:
