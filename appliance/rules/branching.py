@@ -1,0 +1,216 @@
+"""Conditions as branches: each goes on where it holds, and leaves for a block of the caller's where it doesn't.
+
+Ranges become a balanced tree of compares: `n` ranges cost about log2(n) of them. What is too large for that becomes a
+map, whose contents travel beside the object.
+"""
+
+from __future__ import annotations
+
+import struct
+
+from llvmlite import ir
+
+from appliance.ebpf.spec import MapType
+from appliance.ir.code import I32, I64, Code, Value
+from appliance.rules.bpf_module import BpfModule, MapShape
+from appliance.rules.frame import Frame
+from appliance.rules.layout import NO_PREALLOC, set_name
+from appliance.rules.matchers import Layer
+from appliance.rules.model import BitTest, Condition, HasBits, InAddresses, InRanges
+from appliance.rules.ranges import Ranges, prefixes
+from appliance.rules.values import Addresses
+
+MOST_COMPARES = 64  # ranges; a larger set is a map
+LOW_HALF = (1 << 64) - 1
+
+# what must be so in a frame for a layer to be there: a field, and its value
+_PRESENCE: dict[Layer, tuple[str, int] | None] = {
+    Layer.FRAME: None,
+    Layer.VLAN: None,  # an absent tag's id is no id
+    Layer.IP: None,  # the version is compared to 0
+    Layer.IPV4: ("version", 4),
+    Layer.IPV6: ("version", 6),
+    Layer.TCP: ("transport", 6),
+    Layer.UDP: ("transport", 17),
+    Layer.ICMP: ("transport", 1),
+    Layer.ICMPV6: ("transport", 58),
+}
+
+
+class Sets:
+    """The maps that hold large sets, shared by all rules that name the same elements."""
+
+    def __init__(self, module: BpfModule) -> None:
+        self.module = module
+        self.contents: dict[str, tuple[tuple[bytes, bytes], ...]] = {}
+
+    def trie(self, kind: str, ranges: Ranges, bits: int) -> Value:
+        """An LPM trie of the ranges: key is the prefix length, in host order, and the address, in network order."""
+        size = bits // 8
+        entries = tuple(
+            (struct.pack("<I", length) + low.to_bytes(size, "big"), b"\1\0\0\0")
+            for low, length in prefixes(ranges, bits)
+        )
+        return self._map(kind, MapShape(MapType.LPM_TRIE, 4 + size, 4, len(entries), NO_PREALLOC), entries)
+
+    def bitmap(self, kind: str, ranges: Ranges) -> Value:
+        """An array of 64-bit words with a bit for each number up to the last one that is in the ranges."""
+        bits = 0
+        for low, high in ranges:
+            bits |= (1 << (high + 1)) - (1 << low)
+        words = -(-bits.bit_length() // 64)
+        entries = tuple((struct.pack("<I", i), struct.pack("<Q", bits >> (64 * i) & LOW_HALF)) for i in range(words))
+        return self._map(kind, MapShape(MapType.ARRAY, 4, 8, words), entries)
+
+    def _map(self, kind: str, shape: MapShape, entries: tuple[tuple[bytes, bytes], ...]) -> Value:
+        name = set_name(kind, entries)
+        self.contents[name] = entries
+        return self.module.declare_map(name, shape)
+
+
+class Branching:
+    """Writes the conditions of rules into one program."""
+
+    def __init__(self, module: BpfModule, code: Code, frame: Frame, sets: Sets) -> None:
+        self.module = module
+        self.code = code
+        self.frame = frame
+        self.sets = sets
+
+    def block(self, name: str) -> ir.Block:
+        return self.code.function.append_basic_block(name)
+
+    def unless(self, condition: Value, otherwise: ir.Block) -> None:
+        """Leave for `otherwise` unless the condition holds."""
+        go_on = self.block("holds")
+        self.code.builder.cbranch(condition, go_on, otherwise)
+        self.code.builder.position_at_end(go_on)
+
+    def conditions(self, conditions: tuple[Condition, ...], otherwise: ir.Block) -> None:
+        """Leave for `otherwise` unless every condition holds; what tells most frames apart comes first."""
+        layers = {condition.matcher.layer for condition in conditions}
+        for layer in sorted(layers, key=lambda layer: list(Layer).index(layer), reverse=True):
+            self.presence(layer, otherwise)
+        for condition in sorted(conditions, key=_cost):
+            if isinstance(condition, HasBits):
+                for test in condition.tests:
+                    self.unless(self._bits(self.frame[condition.matcher.fields[0]], test), otherwise)
+            elif isinstance(condition, InAddresses):
+                self._addresses(condition.matcher.fields[0], condition.addresses, otherwise)
+            else:
+                self._ranges(condition, otherwise)
+
+    def presence(self, layer: Layer, otherwise: ir.Block) -> None:
+        """Leave for `otherwise` unless the frame has that layer."""
+        needed = _PRESENCE[layer]
+        if needed is not None:
+            self.unless(self.code.compare(self.frame[needed[0]], "==", needed[1]), otherwise)
+        elif layer is Layer.IP:
+            self.unless(self.code.compare(self.frame["version"], "!=", 0), otherwise)
+
+    def _bits(self, value: Value, test: BitTest) -> Value:
+        return self.code.compare(self.code.and_(value, test.mask), "!=" if test.negated else "==", test.wanted)
+
+    def _ranges(self, condition: InRanges, otherwise: ir.Block) -> None:
+        found = self.block("found")
+        for field in condition.matcher.fields:
+            other = self.block("other")
+            self.tree(self.frame[field], condition.ranges, found, other)
+            self.code.builder.position_at_end(other)
+        self.code.builder.branch(otherwise)
+        self.code.builder.position_at_end(found)
+
+    def _addresses(self, side: str, addresses: Addresses, otherwise: ir.Block) -> None:
+        found, not_v4 = self.block("found"), self.block("not_v4")
+        version = self.frame["version"]
+        if addresses.v4:
+            self.unless(self.code.compare(version, "==", 4), not_v4)
+            self.family(side, 4, addresses.v4, found, otherwise)
+        else:
+            self.code.builder.branch(not_v4)
+        self.code.builder.position_at_end(not_v4)
+        if addresses.v6:
+            self.unless(self.code.compare(version, "==", 6), otherwise)
+            self.family(side, 6, addresses.v6, found, otherwise)
+        else:
+            self.code.builder.branch(otherwise)
+        self.code.builder.position_at_end(found)
+
+    def family(self, side: str, family: int, ranges: Ranges, found: ir.Block, otherwise: ir.Block) -> None:
+        """Where a frame of that family goes by its `source` or `destination`."""
+        code = self.code
+        high, low = self.frame[f"{side}_high"], self.frame[f"{side}_low"]
+        if len(ranges) > MOST_COMPARES:
+            return self._trie(family, ranges, high, low, found, otherwise)
+        if family == 4:
+            return self.tree(code.resize(low, I32), ranges, found, otherwise)
+        if all(a & LOW_HALF == 0 and b & LOW_HALF == LOW_HALF for a, b in ranges):
+            return self.tree(high, tuple((a >> 64, b >> 64) for a, b in ranges), found, otherwise)
+        wide = ir.IntType(128)
+        value = code.or_(code.shl(code.resize(high, wide), 64), code.resize(low, wide))
+        return self.tree(value, ranges, found, otherwise)
+
+    def tree(self, value: Value, ranges: Ranges, found: ir.Block, otherwise: ir.Block) -> None:
+        """Go to `found` if the value is in the ranges, else to `otherwise`."""
+        code = self.code
+        if len(ranges) > MOST_COMPARES:
+            return self._bitmap(value, ranges, found, otherwise)
+        if not ranges:
+            code.builder.branch(otherwise)
+            return None
+        if len(ranges) == 1:
+            code.builder.cbranch(self._in(value, *ranges[0]), found, otherwise)
+            return None
+        middle = len(ranges) // 2
+        below, above = self.block("below"), self.block("above")
+        code.builder.cbranch(code.compare(value, "<", ranges[middle][0]), below, above)
+        code.builder.position_at_end(below)
+        self.tree(value, ranges[:middle], found, otherwise)
+        code.builder.position_at_end(above)
+        return self.tree(value, ranges[middle:], found, otherwise)
+
+    def _in(self, value: Value, low: int, high: int) -> Value:
+        code = self.code
+        maximum = (1 << value.type.width) - 1
+        if low == high:
+            return code.compare(value, "==", low)
+        if low == 0:
+            return code.compare(value, "<=", min(high, maximum))
+        if high >= maximum:
+            return code.compare(value, ">=", low)
+        return code.compare(code.sub(value, low), "<=", high - low)
+
+    def _trie(self, family: int, ranges: Ranges, high: Value, low: Value, found: ir.Block, otherwise: ir.Block) -> None:
+        code = self.code
+        bits = 32 if family == 4 else 128
+        trie = self.sets.trie(f"set{family}", ranges, bits)
+        key = code.buffer(24)  # the address begins at 4, aligned for halves of it
+        code.store(ir.Constant(I32, bits), key, align=4)
+        if family == 4:
+            code.store(code.swap_bytes(code.resize(low, I32)), code.at(key, 4), align=4)
+        else:
+            for offset, half in ((4, high), (12, low)):
+                swapped = code.swap_bytes(half)
+                code.store(code.resize(swapped, I32), code.at(key, offset), align=4)
+                code.store(code.resize(code.shr(swapped, 32), I32), code.at(key, offset + 4), align=4)
+        value = self.module.helper(code, "map_lookup_elem", trie, key)
+        code.builder.cbranch(code.is_null(value), otherwise, found)
+
+    def _bitmap(self, value: Value, ranges: Ranges, found: ir.Block, otherwise: ir.Block) -> None:
+        code = self.code
+        bitmap = self.sets.bitmap("bits", ranges)
+        key = code.buffer(4, align=4)
+        code.store(code.shr(code.resize(value, I32), 6), key, align=4)
+        word = self.module.helper(code, "map_lookup_elem", bitmap, key)
+        self.unless(code.compare(code.integer(word), "!=", 0), otherwise)
+        bit = code.shr(code.load(word, I64, align=8), code.and_(code.resize(value, I64), 63))
+        code.builder.cbranch(code.compare(code.and_(bit, 1), "!=", 0), found, otherwise)
+
+
+def _cost(condition: Condition) -> int:
+    """Roughly how many compares a condition takes."""
+    if isinstance(condition, HasBits):
+        return len(condition.tests)
+    if isinstance(condition, InAddresses):
+        return 1 + 2 * len(condition.addresses.v4) + 4 * len(condition.addresses.v6)
+    return len(condition.ranges)

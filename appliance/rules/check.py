@@ -1,0 +1,160 @@
+"""Pydantic's errors in the words of this project: what, where in the file, and what would make it right.
+
+The box's own document uses this too: `check(Model, document, data)`.
+"""
+
+from __future__ import annotations
+
+import types
+import typing
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from appliance.errors import InputRefused
+from appliance.rules.document import Document, KeyPath
+from appliance.rules.refusal import RuleSetRefused, did_you_mean
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+def check(model: type[Model], document: Document, data: Any, at: KeyPath = ()) -> Model:
+    """`data`, which stands at the path `at` of the document, as that model. Raises RuleSetRefused with every defect."""
+    if not isinstance(data, dict):
+        keys = ", ".join(model.model_fields)
+        empty = "the document is empty" if data is None and not at else f"this is {shape(data)}, not a mapping of keys"
+        raise RuleSetRefused([document.refuse(empty, at, hint=f"known keys are: {keys}")])
+    try:
+        return model.model_validate(data)
+    except ValidationError as error:
+        defects = [_told(model, document, defect, at) for defect in error.errors(include_url=False)]
+        raise RuleSetRefused(defects) from error
+
+
+def shape(value: Any) -> str:
+    """What kind of YAML node a value was, with its article."""
+    for kind, name in ((bool, "a truth value"), (int | float, "a number"), (str, "text"), (list, "a list")):
+        if isinstance(value, kind):
+            return name
+    return "empty" if value is None else "a mapping"
+
+
+def _told(model: type[BaseModel], document: Document, error: Mapping[str, Any], at: KeyPath) -> InputRefused:
+    path, is_key = _place_of(document, at, error["loc"])
+    name = str(path[-1]) if path else ""
+    kind = error["type"]
+    if kind == "extra_forbidden":
+        known = _keys_at(model, error["loc"][:-1])
+        return document.refuse(f"unknown key {name!r}", path, hint=did_you_mean(name, known), key=True)
+    if kind == "missing":
+        missing = error["loc"][-1]
+        return document.refuse(f"the key {missing!r} is missing", path, hint=_description(model, error["loc"]))
+    what, hint = _SAYINGS.get(kind, _plain)(error)
+    subject = f"{name}: " if isinstance(path[-1] if path else None, str) and not is_key else ""
+    return document.refuse(subject + what, path, hint=hint, key=is_key)
+
+
+def _place_of(document: Document, at: KeyPath, loc: tuple[str | int, ...]) -> tuple[KeyPath, bool]:
+    """The longest part of the error's location that stands in the document, and whether its key is meant."""
+    path = at
+    for step in loc:
+        if step == "[key]":
+            return path, True
+        if (*path, step) not in document.values:
+            break
+        path = (*path, step)
+    return path, False
+
+
+Saying = tuple[str, str | None]
+
+
+def _plain(error: Mapping[str, Any]) -> Saying:
+    message = str(error["msg"])
+    return message[:1].lower() + message[1:], None
+
+
+def _literal(error: Mapping[str, Any]) -> Saying:
+    expected = str(error["ctx"]["expected"])
+    words = [word.strip("'") for word in expected.replace(" or ", ", ").split(", ")]
+    return f"{_quoted(error['input'])} isn't one of {', '.join(words)}", did_you_mean(error["input"], words)
+
+
+def _pattern(error: Mapping[str, Any]) -> Saying:
+    return (
+        f"{_quoted(error['input'])} isn't a name",
+        "begin with a lower-case letter or a digit, go on with those, `-`, `_` or `.`, 63 characters at most",
+    )
+
+
+def _wanted(what: str) -> Callable[[Mapping[str, Any]], Saying]:
+    return lambda error: (f"this is {shape(error['input'])}, but {what} is wanted", None)
+
+
+def _limit(words: str, key: str) -> Callable[[Mapping[str, Any]], Saying]:
+    return lambda error: (f"{_quoted(error['input'])} must be {words} {error['ctx'][key]:g}", None)
+
+
+def _quoted(value: Any) -> str:
+    return shape(value) if isinstance(value, list | dict | None) else repr(value)
+
+
+_SAYINGS: dict[str, Callable[[Mapping[str, Any]], Saying]] = {
+    "literal_error": _literal,
+    "string_pattern_mismatch": _pattern,
+    "string_type": _wanted("text"),
+    "int_type": _wanted("a whole number"),
+    "int_from_float": _wanted("a whole number"),
+    "float_type": _wanted("a number"),
+    "bool_type": _wanted("true or false"),
+    "list_type": _wanted("a list"),
+    "dict_type": _wanted("a mapping of keys"),
+    "model_type": _wanted("a mapping of keys"),
+    "greater_than": _limit("more than", "gt"),
+    "greater_than_equal": _limit("at least", "ge"),
+    "less_than": _limit("less than", "lt"),
+    "less_than_equal": _limit("at most", "le"),
+    "finite_number": _wanted("a finite number"),
+}
+
+
+def _model_at(model: type[BaseModel], loc: tuple[str | int, ...]) -> type[BaseModel] | None:
+    """The model that describes the mapping at that location, if there is one."""
+    kind: Any = model
+    for step in loc:
+        if isinstance(kind, type) and issubclass(kind, BaseModel):
+            field = kind.model_fields.get(str(step))
+            kind = _inner(field.annotation) if field else None
+        else:
+            kind = _inner(kind)
+    return kind if isinstance(kind, type) and issubclass(kind, BaseModel) else None
+
+
+def _inner(annotation: Any) -> Any:
+    """What stays of an annotation when Optional, Annotated and the outermost container are taken off, as needed."""
+    origin = typing.get_origin(annotation)
+    if origin is typing.Annotated:
+        return _inner(typing.get_args(annotation)[0])
+    if origin in (typing.Union, types.UnionType):
+        return _inner(next(a for a in typing.get_args(annotation) if a is not type(None)))
+    if origin in (list, dict):
+        return _Container(typing.get_args(annotation)[-1])
+    return annotation.element if isinstance(annotation, _Container) else annotation
+
+
+class _Container:
+    """A list or mapping type whose elements the next step of a location goes into."""
+
+    def __init__(self, element: Any) -> None:
+        self.element = element
+
+
+def _keys_at(model: type[BaseModel], loc: tuple[str | int, ...]) -> list[str]:
+    found = _model_at(model, loc)
+    return list(found.model_fields) if found else []
+
+
+def _description(model: type[BaseModel], loc: tuple[str | int, ...]) -> str | None:
+    owner = _model_at(model, loc[:-1])
+    return owner.model_fields[str(loc[-1])].description if owner else None

@@ -1,0 +1,239 @@
+"""`match:` to conditions. Whatever way a condition is written, it ends as ranges of numbers, or as tests of bits.
+
+tcp.dport: 443                          (443, 443)
+tcp.dport: [80, 443, "8000-8099"]       three ranges
+frame.len: {gt: 90, not: "1400-1500"}   (91, 1399), (1501, 2**32 - 1)
+ip.src: {in: "@office", not: 192.0.2.1} ranges of either family
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from appliance.errors import InputRefused
+from appliance.rules.document import Document, KeyPath
+from appliance.rules.matchers import MATCHERS, Matcher
+from appliance.rules.model import BitTest, Condition, HasBits, InAddresses, InRanges
+from appliance.rules.ranges import Ranges, complement, intersection, union
+from appliance.rules.refusal import did_you_mean
+from appliance.rules.values import (
+    V4_MAXIMUM,
+    V6_MAXIMUM,
+    Addresses,
+    AddressKind,
+    BadValue,
+    FlagsKind,
+    NumberKind,
+    SetType,
+    TruthKind,
+    read_flags,
+    read_number,
+    read_prefix,
+    read_range,
+)
+
+OPERATORS = ("eq", "any", "all", "not", "gt", "lt", "in")
+
+
+@dataclass(frozen=True, slots=True)
+class NamedSet:
+    """One entry of `sets:`, read: addresses for prefixes, ranges for everything else."""
+
+    name: str
+    type: SetType
+    ranges: Ranges = ()
+    addresses: Addresses = field(default_factory=Addresses)
+
+
+class Reader:
+    """Reads the values of one document, and collects what is wrong with them."""
+
+    def __init__(self, document: Document, sets: Mapping[str, NamedSet | None], defects: list[InputRefused]) -> None:
+        """`sets` has None for a set that was refused already, so that its uses aren't refused again."""
+        self.document = document
+        self.sets = sets
+        self.defects = defects
+
+    def refuse(self, what: str, path: KeyPath, hint: str | None = None, *, key: bool = False) -> None:
+        self.defects.append(self.document.refuse(what, path, hint=hint, key=key))
+
+    def match(self, match: Mapping[str, Any], path: KeyPath) -> tuple[Condition, ...]:
+        """Every condition of a rule's `match:`."""
+        conditions = []
+        for name, value in match.items():
+            matcher = MATCHERS.get(name)
+            if matcher is None:
+                self.refuse(f"unknown field {name!r}", (*path, name), did_you_mean(name, MATCHERS), key=True)
+                continue
+            condition = self._condition(matcher, value, (*path, name))
+            if condition is not None:
+                conditions.append(condition)
+        return tuple(conditions)
+
+    def _condition(self, matcher: Matcher, value: Any, path: KeyPath) -> Condition | None:
+        operators = value if isinstance(value, dict) else {"eq": value}
+        known = _OPERATORS_OF[type(matcher.kind)]
+        for operator in operators:
+            if operator not in known:
+                words = f"{matcher.name} takes no operator {operator!r}"
+                self.refuse(words, (*path, operator), did_you_mean(operator, known), key=True)
+                return None
+        if not operators:
+            self.refuse(f"{matcher.name} has no value", path, f"operators are: {', '.join(known)}")
+            return None
+        at = path if not isinstance(value, dict) else None
+        before = len(self.defects)
+        condition = _READERS[type(matcher.kind)](self, matcher, operators, path, at)
+        return condition if len(self.defects) == before else None
+
+    # numbers
+
+    def _numbers(self, matcher: Matcher, operators: Mapping[str, Any], path: KeyPath, at: KeyPath | None) -> Condition:
+        kind = matcher.kind
+        assert isinstance(kind, NumberKind)
+        ranges: Ranges = ((0, kind.maximum),)
+        for operator, value in operators.items():
+            where = at or (*path, operator)
+            if operator in ("gt", "lt"):
+                limit = self.limit(kind, value, where)
+                allowed: Ranges = ((limit + 1, kind.maximum),) if operator == "gt" else ((0, limit - 1),)
+            else:
+                allowed = self.ranges(kind, value, where)
+                allowed = complement(allowed, kind.maximum) if operator == "not" else allowed
+            ranges = intersection(ranges, tuple((low, high) for low, high in allowed if low <= high))
+        if not ranges and not self._is_pending(operators):
+            self.refuse(f"{matcher.name} can't have any value here", path, "loosen or remove a condition")
+        return InRanges(matcher, ranges)
+
+    def _is_pending(self, operators: Mapping[str, Any]) -> bool:
+        """Whether a set that was refused before is the reason why nothing matches."""
+        texts = [text for value in operators.values() for text in (value if isinstance(value, list) else [value])]
+        return any(isinstance(text, str) and self.sets.get(text[1:], self) is None for text in texts)
+
+    def limit(self, kind: NumberKind, value: Any, path: KeyPath) -> int:
+        try:
+            return read_number(kind, value)
+        except BadValue as bad:
+            self.refuse(bad.what, path, bad.hint)
+            return 0
+
+    def ranges(self, kind: NumberKind, value: Any, path: KeyPath) -> Ranges:
+        """A number, a range, a set's name, or a list of these."""
+        ranges = []
+        for element, where in _each(value, path):
+            if isinstance(element, str) and element.startswith("@"):
+                found = self._named(element, kind.set_type, where)
+                ranges += [r for r in found.ranges if r[0] <= kind.maximum] if found else []
+                continue
+            try:
+                ranges.append(read_range(kind, element))
+            except BadValue as bad:
+                self.refuse(bad.what, where, bad.hint)
+        return union(ranges)
+
+    # addresses
+
+    def _prefixes(self, matcher: Matcher, operators: Mapping[str, Any], path: KeyPath, at: KeyPath | None) -> Condition:
+        kind = matcher.kind
+        assert isinstance(kind, AddressKind)
+        v4: Ranges = ((0, V4_MAXIMUM),) if 4 in kind.families else ()
+        v6: Ranges = ((0, V6_MAXIMUM),)
+        for operator, value in operators.items():
+            found = self.addresses(kind, value, at or (*path, operator))
+            if operator == "not":
+                found = Addresses(complement(found.v4, V4_MAXIMUM), complement(found.v6, V6_MAXIMUM))
+            v4, v6 = intersection(v4, found.v4), intersection(v6, found.v6)
+        if not v4 and not v6 and not self._is_pending(operators):
+            self.refuse(f"{matcher.name} can't have any value here", path, "loosen or remove a condition")
+        return InAddresses(matcher, Addresses(v4, v6))
+
+    def addresses(self, kind: AddressKind, value: Any, path: KeyPath) -> Addresses:
+        """A prefix, a set's name, or a list of these."""
+        found: dict[int, list[tuple[int, int]]] = {4: [], 6: []}
+        for element, where in _each(value, path):
+            if isinstance(element, str) and element.startswith("@"):
+                named = self._named(element, kind.set_type, where)
+                if named:
+                    found[4] += named.addresses.v4
+                    found[6] += named.addresses.v6
+                continue
+            try:
+                family, addresses = read_prefix(kind, element)
+                found[family].append(addresses)
+            except BadValue as bad:
+                self.refuse(bad.what, where, bad.hint)
+        return Addresses(union(found[4]), union(found[6]))
+
+    def _named(self, text: str, wanted: SetType, path: KeyPath) -> NamedSet | None:
+        name = text[1:]
+        if name not in self.sets:
+            self.refuse(f"there is no set {name!r}", path, did_you_mean(name, self.sets))
+            return None
+        found = self.sets[name]
+        if found is not None and found.type is not wanted:
+            self.refuse(f"the set {name!r} holds {found.type.value} elements", path, f"use a set of {wanted.value}")
+            return None
+        return found
+
+    # flags and truth
+
+    def _flags(self, matcher: Matcher, operators: Mapping[str, Any], path: KeyPath, at: KeyPath | None) -> Condition:
+        kind = matcher.kind
+        assert isinstance(kind, FlagsKind)
+        everything = sum(kind.bits.values())
+        tests = []
+        for operator, value in operators.items():
+            if at and isinstance(value, list):
+                hint = f"write {matcher.name}: {{all: [syn], not: [ack]}}, or {{eq: [syn]}} for exactly these"
+                self.refuse(f"a list of {kind.name}s needs an operator: eq, any, all or not", path, hint)
+                break
+            bits = self._bits(kind, value, at or (*path, operator))
+            if not bits and operator in ("any", "all", "not") and value == []:
+                self.refuse(f"{operator} needs at least one {kind.name}", (*path, operator), "eq: [] means none set")
+            tests.append(
+                {
+                    "eq": BitTest(everything, bits),
+                    "all": BitTest(bits, bits),
+                    "any": BitTest(bits, 0, negated=True),
+                    "not": BitTest(bits, 0),
+                }[operator]
+            )
+        return HasBits(matcher, tuple(tests))
+
+    def _bits(self, kind: FlagsKind, value: Any, path: KeyPath) -> int:
+        bits = 0
+        for element, where in _each(value, path):
+            try:
+                bits |= read_flags(kind, element)
+            except BadValue as bad:
+                self.refuse(bad.what, where, bad.hint)
+        return bits
+
+    def _truth(self, matcher: Matcher, operators: Mapping[str, Any], path: KeyPath, at: KeyPath | None) -> Condition:
+        (value,) = operators.values()
+        if not isinstance(value, bool):
+            self.refuse(f"{matcher.name} is true or false", at or path, "write true or false")
+        return InRanges(matcher, ((int(bool(value)), int(bool(value))),))
+
+
+def _each(value: Any, path: KeyPath) -> list[tuple[Any, KeyPath]]:
+    """The elements of a list with their paths; a single value is a list of one."""
+    if isinstance(value, list):
+        return [(element, (*path, index)) for index, element in enumerate(value)]
+    return [(value, path)]
+
+
+_OPERATORS_OF: dict[type, tuple[str, ...]] = {
+    NumberKind: ("eq", "any", "in", "not", "gt", "lt"),
+    AddressKind: ("eq", "any", "in", "not"),
+    FlagsKind: ("eq", "any", "all", "not"),
+    TruthKind: ("eq",),
+}
+_READERS: dict[type, Callable[..., Condition]] = {
+    NumberKind: Reader._numbers,
+    AddressKind: Reader._prefixes,
+    FlagsKind: Reader._flags,
+    TruthKind: Reader._truth,
+}

@@ -1,0 +1,118 @@
+"""Which maps a compiled rule set has, how they are named, and what their entries mean.
+
+    rule_counters   per-CPU array   rule index ── packets, bytes        then allowlist, policy, malformed
+    parse_errors    per-CPU array   index in PARSE_ERRORS ── frames
+    rate_…          array           0 ── the theoretical arrival time of a rule's bucket
+    rsrc_… rdst_…   LRU hash        address ── the same, of each address
+    known_…         LRU hash        address ── until when the source is known
+    seen_…          LRU hash        address, ports, sequence number ── when the segment was first seen
+    set4_… set6_…   LPM trie        prefix ── 1, for sets too large for compares
+    port_…          array           number / 64 ── 64 bits, for sets too large for compares
+
+The names of a rule's maps follow from its id, so that a reload which keeps the id finds the state under the same name;
+the name of a set's map follows from its elements, so that a set which changes is another map.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from appliance.ebpf.spec import MapType
+from appliance.errors import SourceLine
+from appliance.rules.bpf_module import NAME_LIMIT, MapShape
+from appliance.rules.frame import PARSE_ERRORS
+from appliance.rules.model import Action, Mode, Rule, RuleSet
+
+COUNTERS = "rule_counters"
+ERRORS = "parse_errors"
+ALLOWLIST, POLICY, MALFORMED = "allowlist", "policy", "malformed"
+VERDICT_COUNTERS = (ALLOWLIST, POLICY, MALFORMED)  # behind the rules, in this order
+
+ADDRESS_SIZE = 16  # bytes; IPv4 mapped into IPv6
+NO_PREALLOC = 1  # BPF_F_NO_PREALLOC, include/uapi/linux/bpf.h: a trie takes no other
+
+
+class CounterValue(ctypes.Structure):
+    """A value of `rule_counters`: frames counted, and their bytes from the Ethernet header on."""
+
+    _fields_ = (("packets", ctypes.c_uint64), ("bytes", ctypes.c_uint64))
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """Something with a counter. `index` is its key in `rule_counters`; `where` is None for what is no rule."""
+
+    id: str
+    index: int
+    action: Action
+    mode: Mode
+    where: SourceLine | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CompiledRules:
+    """A rule set as an object, and what an object can't say of itself.
+
+    `object` is an ELF file with two XDP programs, compile.INWARD_PROGRAM and OUTWARD_PROGRAM. `contents` are the
+    entries that its set maps must be given, as (key, value) bytes, before a program runs. `state_maps` are the names
+    of the maps that a reload hands over. `counted` are the rules in order, then VERDICT_COUNTERS.
+    """
+
+    object: bytes
+    source: str
+    counted: tuple[Counted, ...]
+    contents: Mapping[str, tuple[tuple[bytes, bytes], ...]]
+    state_maps: tuple[str, ...]
+    seconds: float
+    counters: str = COUNTERS
+    parse_errors: str = ERRORS
+    parse_error_reasons: tuple[str, ...] = PARSE_ERRORS
+
+    @property
+    def rules(self) -> tuple[Counted, ...]:
+        """The rules alone, in order."""
+        return self.counted[: -len(VERDICT_COUNTERS)]
+
+
+def counted(rules: RuleSet) -> tuple[Counted, ...]:
+    """Everything that a rule set counts, in the order of the counters."""
+    verdicts = {ALLOWLIST: Action.PASS, POLICY: rules.policy, MALFORMED: rules.malformed}
+    return (
+        *(Counted(rule.id, rule.index, rule.action, rule.mode, rule.where) for rule in rules.rules),
+        *(
+            Counted(name, verdict_index(rules, name), verdicts[name], Mode.ENFORCE if name == ALLOWLIST else rules.mode)
+            for name in VERDICT_COUNTERS
+        ),
+    )
+
+
+def counters_shape(rules: RuleSet) -> MapShape:
+    entries = len(rules.rules) + len(VERDICT_COUNTERS)
+    return MapShape(MapType.PERCPU_ARRAY, 4, ctypes.sizeof(CounterValue), entries)
+
+
+def errors_shape() -> MapShape:
+    return MapShape(MapType.PERCPU_ARRAY, 4, 8, len(PARSE_ERRORS))
+
+
+def verdict_index(rules: RuleSet, name: str) -> int:
+    """The index in `rule_counters` of one of VERDICT_COUNTERS."""
+    return len(rules.rules) + VERDICT_COUNTERS.index(name)
+
+
+def state_name(kind: str, rule: Rule) -> str:
+    """The name of a rule's state map of that kind."""
+    return _hashed(kind, rule.id.encode())
+
+
+def set_name(kind: str, contents: object) -> str:
+    """The name of a set's map of that kind."""
+    return _hashed(kind, repr(contents).encode())
+
+
+def _hashed(kind: str, data: bytes) -> str:
+    room = NAME_LIMIT - len(kind) - 1
+    return f"{kind}_{hashlib.sha256(data).hexdigest()[:room]}"

@@ -1,0 +1,76 @@
+"""Rates: a token bucket as one number, by the generic cell rate algorithm (ITU-T I.371, annex A).
+
+The state is the theoretical arrival time: when the bucket would be full again. A frame costs some time; it conforms
+if that time still fits into the burst.
+
+            now                     arrival time
+    ─────────┼───────────────────────────┼──────┼────────> time
+             |<───────── ahead ─────────>|<cost>|
+             |<───────────── burst ─────────────────>|        conforms: ahead + cost <= burst
+
+Time is counted in sixteenths of a nanosecond, modulo 2**64, and only differences of it are compared. One compare and
+exchange takes the tokens, so that workers share a bucket without a lock; if it fails TRIES times, too much is going on
+at once and the frame is over the limit. A state further ahead than any frame can bring it is none: the bucket is full.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from llvmlite import ir
+
+from appliance.ir.code import I64, PTR, Code, Value
+from appliance.rules.bpf_module import BpfModule
+from appliance.rules.model import Rate
+
+TICKS = 16  # per nanosecond
+TICKS_SHIFT = 4
+SECOND = TICKS * 10**9
+TRIES = 3
+CLOCK_SLACK = SECOND  # how far the clocks of two processors may be apart
+LARGEST_FRAME_BITS = 18  # a frame has fewer than 2**18 bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What a frame costs in ticks: `(bytes or 1) * factor >> shift`; and how many ticks fit into the burst."""
+
+    factor: int
+    shift: int
+    burst: int
+    per_byte: bool
+
+    @classmethod
+    def of(cls, rate: Rate) -> Cost:
+        if rate.unit == "pps":
+            factor = max(1, round(SECOND / rate.amount))
+            return cls(factor, 0, min(factor * rate.burst, 1 << 62), per_byte=False)
+        ticks = 8 * SECOND / rate.amount
+        shift = 0
+        while shift < 40 and round(ticks * (1 << (shift + 1))) < 1 << (62 - LARGEST_FRAME_BITS):
+            shift += 1
+        return cls(max(1, round(ticks * (1 << shift))), shift, min(round(ticks * rate.burst), 1 << 62), per_byte=True)
+
+    def write(self, code: Code, length: Value) -> Value:
+        """The cost of a frame of that many bytes."""
+        if not self.per_byte:
+            return ir.Constant(I64, self.factor)
+        return code.shr(code.mul(length, self.factor), self.shift)
+
+
+def define_conforms(module: BpfModule, *, inline: bool) -> ir.Function:
+    """`conforms(state, now, cost, burst) -> 1 if the frame is within the limit, and has taken its tokens`."""
+    code = module.subprogram("conforms", inline=inline, state=PTR, now=I64, cost=I64, burst=I64)
+    state, now, burst = code["state"], code["now"], code["burst"]
+    for _ in range(TRIES):
+        arrival = code.load(state, I64, align=8)
+        ahead = code.sub(arrival, now)
+        impossible = code.compare(ahead, ">", code.add(burst, CLOCK_SLACK))
+        ahead = code.add(code.select(impossible, 0, ahead), code["cost"])
+        with code.if_(code.compare(ahead, ">", burst)):
+            code.ret(0)
+        taken = code.compare_exchange(state, arrival, code.add(now, ahead))
+        with code.if_(taken):
+            code.ret(1)
+    code.ret(0)
+    return code.function

@@ -1,0 +1,99 @@
+"""The one total table of what a rule can match on.
+
+A matcher reads one or more fields of the parsed frame (`appliance.rules.frame.FIELDS`) and matches when any of them
+lies in the wanted ranges, provided that the frame has the matcher's layer at all: a field that isn't there never
+matches, whatever the operator. Names follow Wireshark's display filters.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+from appliance.rules.values import (
+    BYTE,
+    ETHERTYPE,
+    FLAGS,
+    MAC,
+    NUMBER,
+    PORT,
+    PREFIX,
+    PREFIX_V6,
+    PROTOCOL,
+    SHORT,
+    TRUTH,
+    VLAN_ID,
+    Kind,
+    NumberKind,
+)
+
+
+class Layer(Enum):
+    """What a frame must have for a matcher to look at it."""
+
+    FRAME = "every frame"
+    VLAN = "frames with a VLAN tag"
+    IP = "IPv4 and IPv6 packets"
+    IPV4 = "IPv4 packets"
+    IPV6 = "IPv6 packets"
+    TCP = "TCP segments, except behind a first fragment"
+    UDP = "UDP datagrams, except behind a first fragment"
+    ICMP = "ICMP messages of IPv4, except behind a first fragment"
+    ICMPV6 = "ICMPv6 messages, except behind a first fragment"
+
+
+@dataclass(frozen=True, slots=True)
+class Matcher:
+    """One field of the rule language. `fields` are the frame fields that it reads; one of them has to match."""
+
+    name: str
+    layer: Layer
+    kind: Kind
+    fields: tuple[str, ...]
+    doc: str
+
+
+_IP_VERSION = NumberKind("IP version", 15)
+_DEPTH = NumberKind("number of VLAN tags", 4)
+
+_ALL = (
+    Matcher("frame.len", Layer.FRAME, NUMBER, ("length",), "bytes of the frame, from the Ethernet header on"),
+    Matcher("eth.type", Layer.FRAME, ETHERTYPE, ("ethertype",), "the ethertype behind all VLAN tags"),
+    Matcher("eth.src", Layer.FRAME, MAC, ("mac_source",), "source MAC address"),
+    Matcher("eth.dst", Layer.FRAME, MAC, ("mac_destination",), "destination MAC address"),
+    Matcher(
+        "vlan.id", Layer.VLAN, VLAN_ID, ("vlan_0", "vlan_1", "vlan_2", "vlan_3"), "the VLAN id of any tag in the stack"
+    ),
+    Matcher("vlan.depth", Layer.FRAME, _DEPTH, ("vlan_depth",), "number of VLAN tags, 0 to 4"),
+    Matcher("ip.version", Layer.IP, _IP_VERSION, ("version",), "4 or 6"),
+    Matcher("ip.src", Layer.IP, PREFIX, ("source",), "source address, of either family"),
+    Matcher("ip.dst", Layer.IP, PREFIX, ("destination",), "destination address, of either family"),
+    Matcher("ipv6.src", Layer.IPV6, PREFIX_V6, ("source",), "IPv6 source address"),
+    Matcher("ipv6.dst", Layer.IPV6, PREFIX_V6, ("destination",), "IPv6 destination address"),
+    Matcher(
+        "ip.proto", Layer.IP, PROTOCOL, ("protocol",), "IPv4's protocol; in IPv6 what stands behind extension headers"
+    ),
+    Matcher("ip.ttl", Layer.IP, BYTE, ("ttl",), "time to live; IPv6's hop limit"),
+    Matcher("ip.len", Layer.IP, SHORT, ("ip_length",), "bytes of the IP packet, its header included"),
+    Matcher(
+        "ip.fragment", Layer.IP, TRUTH, ("fragment",), "true for every fragment of a packet, the first one included"
+    ),
+    Matcher("ip.frag_offset", Layer.IP, SHORT, ("fragment_offset",), "where a fragment's data belongs, in bytes"),
+    Matcher("ip.flags.mf", Layer.IP, TRUTH, ("more_fragments",), "more fragments follow"),
+    Matcher("ip.flags.df", Layer.IPV4, TRUTH, ("dont_fragment",), "IPv4's don't-fragment bit"),
+    Matcher("tcp.sport", Layer.TCP, PORT, ("source_port",), "source port"),
+    Matcher("tcp.dport", Layer.TCP, PORT, ("destination_port",), "destination port"),
+    Matcher("tcp.port", Layer.TCP, PORT, ("source_port", "destination_port"), "source or destination port"),
+    Matcher("tcp.flags", Layer.TCP, FLAGS, ("tcp_flags",), "fin syn rst psh ack urg ece cwr ae"),
+    Matcher("tcp.window", Layer.TCP, SHORT, ("tcp_window",), "the window field, unscaled"),
+    Matcher("udp.sport", Layer.UDP, PORT, ("source_port",), "source port"),
+    Matcher("udp.dport", Layer.UDP, PORT, ("destination_port",), "destination port"),
+    Matcher("udp.port", Layer.UDP, PORT, ("source_port", "destination_port"), "source or destination port"),
+    Matcher("udp.length", Layer.UDP, SHORT, ("udp_length",), "UDP's length field: header and data, in bytes"),
+    Matcher("icmp.type", Layer.ICMP, BYTE, ("icmp_type",), "ICMP type"),
+    Matcher("icmp.code", Layer.ICMP, BYTE, ("icmp_code",), "ICMP code"),
+    Matcher("icmpv6.type", Layer.ICMPV6, BYTE, ("icmp_type",), "ICMPv6 type"),
+    Matcher("icmpv6.code", Layer.ICMPV6, BYTE, ("icmp_code",), "ICMPv6 code"),
+)
+
+MATCHERS: dict[str, Matcher] = {matcher.name: matcher for matcher in _ALL}

@@ -1,0 +1,136 @@
+"""What a rule set is once it has been read and found right: resolved, immutable, ready to compile."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+
+from appliance.errors import SourceLine
+from appliance.rules.matchers import Matcher
+from appliance.rules.ranges import Ranges
+from appliance.rules.values import Addresses
+
+
+class Action(Enum):
+    """What becomes of a frame that a rule matches. COUNT counts it and goes on to the next rule."""
+
+    PASS = "pass"
+    DROP = "drop"
+    COUNT = "count"
+
+
+class Mode(Enum):
+    """MONITOR counts what would have been done, and does nothing."""
+
+    ENFORCE = "enforce"
+    MONITOR = "monitor"
+
+
+class Direction(Enum):
+    """Which way a frame goes: IN comes from outside, OUT from inside."""
+
+    IN = "in"
+    OUT = "out"
+    BOTH = "both"
+
+    def covers(self, way: Direction) -> bool:
+        """Whether a rule of this direction judges frames that go that way (IN or OUT)."""
+        return self in (way, Direction.BOTH)
+
+
+@dataclass(frozen=True, slots=True)
+class InRanges:
+    """One of the matcher's fields lies in the ranges."""
+
+    matcher: Matcher
+    ranges: Ranges
+
+
+@dataclass(frozen=True, slots=True)
+class InAddresses:
+    """The matcher's address lies in the ranges of its family."""
+
+    matcher: Matcher
+    addresses: Addresses
+
+
+@dataclass(frozen=True, slots=True)
+class BitTest:
+    """`value & mask == wanted`, or the opposite when `negated`."""
+
+    mask: int
+    wanted: int
+    negated: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class HasBits:
+    """Every test holds for the matcher's field."""
+
+    matcher: Matcher
+    tests: tuple[BitTest, ...]
+
+
+Condition = InRanges | InAddresses | HasBits
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """A limit: the rule's action is for frames over it, frames within it go on to the next rule.
+
+    `amount` is packets or bits per second; `burst` is packets or bytes. `per` is None (one bucket for the rule) or
+    the field whose every value has a bucket of its own, for the `sources` values seen last.
+    """
+
+    unit: str
+    amount: float
+    burst: int
+    per: str | None
+    sources: int
+
+
+@dataclass(frozen=True, slots=True)
+class Retransmit:
+    """A test that only a real TCP stack passes: the rule's action is for sources that haven't passed it.
+
+    A source passes by sending the same segment again between `after` and `before` seconds after its first try, and
+    stays known for `remember` seconds after its last matching frame. `sources` known addresses and `tries` first
+    tries are remembered, the ones seen last.
+    """
+
+    after: float
+    before: float
+    remember: float
+    sources: int
+    tries: int
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One rule. `index` is its place in the order of evaluation and in the counters."""
+
+    id: str
+    index: int
+    conditions: tuple[Condition, ...]
+    action: Action
+    mode: Mode
+    direction: Direction
+    rate: Rate | None
+    retransmit: Retransmit | None
+    description: str
+    where: SourceLine
+
+
+@dataclass(frozen=True, slots=True)
+class RuleSet:
+    """A whole rule set. `texts` are the files that it was read from, the first one first, for the line information."""
+
+    file: str
+    policy: Action
+    malformed: Action
+    mode: Mode
+    direction: Direction
+    allowlist: Addresses
+    rules: tuple[Rule, ...]
+    texts: Mapping[str, str]

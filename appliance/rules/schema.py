@@ -1,0 +1,89 @@
+"""The shape of a rule set document: which keys there are, of which type. Meaning is checked in `load`."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+Way = Literal["in", "out", "both"]
+ModeWord = Literal["enforce", "monitor"]
+Seconds = Annotated[float, Field(gt=0, le=86400 * 365, allow_inf_nan=False)]
+Capacity = Annotated[int, Field(ge=1, le=1 << 22)]
+RuleId = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_.-]{0,62}\z")]
+SetName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}\z")]
+
+
+class Entry(BaseModel):
+    """Every mapping of a document: unknown keys are refused, and nothing is converted on the quiet."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class DefaultsEntry(Entry):
+    """`defaults:`"""
+
+    policy: Literal["pass", "drop"] = Field("pass", description="what becomes of a frame that no rule decides")
+    mode: ModeWord = Field("enforce", description="mode of rules that name none, of the policy and of malformed")
+    malformed: Literal["pass", "drop"] = Field("drop", description="what becomes of a malformed frame")
+    direction: Way = Field("both", description="direction of rules that name none, and of policy and malformed")
+
+
+class SetEntry(Entry):
+    """One entry of `sets:`"""
+
+    type: Literal["prefix", "port", "mac", "number"]
+    elements: list[Any] | None = None
+    file: str | None = Field(None, description="one element per line; # begins a comment")
+
+
+class RateEntry(Entry):
+    """`rate:` of a rule"""
+
+    pps: Annotated[float, Field(gt=0, le=1e9, allow_inf_nan=False)] | None = Field(None, description="packets/s")
+    bps: Annotated[float, Field(gt=0, le=1e12, allow_inf_nan=False)] | None = Field(None, description="bits/s")
+    burst: Annotated[int, Field(ge=1, le=1 << 32)] | None = Field(None, description="packets for pps, bytes for bps")
+    per: Literal["ip.src", "ip.dst"] | None = None
+    sources: Capacity | None = None
+
+
+class RetransmitEntry(Entry):
+    """`retransmit:` of a rule"""
+
+    after: Seconds = 0.5
+    before: Seconds = 8.0
+    remember: Seconds = 600.0
+    sources: Capacity = 65536
+    tries: Capacity = 262144
+
+
+class RuleEntry(Entry):
+    """One entry of `rules:`"""
+
+    id: RuleId
+    action: Literal["pass", "drop", "count"]
+    match: dict[str, Any] | None = None
+    rate: RateEntry | None = None
+    retransmit: RetransmitEntry | None = None
+    mode: ModeWord | None = None
+    direction: Way | None = None
+    description: str = ""
+
+
+class IncludedEntry(Entry):
+    """A rule file that another one includes."""
+
+    version: Literal[1] = 1
+    include: list[str] = []
+    sets: dict[SetName, SetEntry] = {}
+    rules: list[RuleEntry] = []
+
+
+class RuleSetEntry(IncludedEntry):
+    """A rule set, alone in its document or a part of a box's."""
+
+    defaults: DefaultsEntry = Field(default_factory=lambda: DefaultsEntry.model_validate({}))
+    allowlist: list[Any] = []
+
+
+RULE_SET_KEYS = frozenset(RuleSetEntry.model_fields)

@@ -1,0 +1,245 @@
+"""The kinds of value that a rule set can name, and how each is read.
+
+Everything becomes ranges: of plain numbers, or of IPv4 and IPv6 addresses side by side.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+import socket
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any
+
+from appliance.rules.ranges import Range, Ranges
+from appliance.rules.refusal import did_you_mean
+
+V4_MAXIMUM = (1 << 32) - 1
+V6_MAXIMUM = (1 << 128) - 1
+
+
+class BadValue(ValueError):
+    """A value that can't be read. `what` and `hint` are for the user; the caller knows the place."""
+
+    def __init__(self, what: str, hint: str | None = None) -> None:
+        super().__init__(what)
+        self.what = what
+        self.hint = hint
+
+
+class SetType(Enum):
+    """What the elements of a named set are."""
+
+    PREFIX = "prefix"
+    PORT = "port"
+    MAC = "mac"
+    NUMBER = "number"
+
+
+@dataclass(frozen=True, slots=True)
+class NumberKind:
+    """Numbers from 0 to `maximum`, some with a name."""
+
+    name: str
+    maximum: int
+    set_type: SetType = SetType.NUMBER
+    names: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class AddressKind:
+    """IPv4 and IPv6 prefixes; an element's family decides which packets it can match."""
+
+    name: str = "IP prefix"
+    set_type: SetType = SetType.PREFIX
+    families: tuple[int, ...] = (4, 6)
+
+
+@dataclass(frozen=True, slots=True)
+class FlagsKind:
+    """A field of named bits."""
+
+    name: str
+    bits: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class TruthKind:
+    """true or false."""
+
+    name: str = "truth value"
+
+
+Kind = NumberKind | AddressKind | FlagsKind | TruthKind
+
+
+@dataclass(frozen=True, slots=True)
+class Addresses:
+    """A set of IP addresses: IPv4 as 32-bit and IPv6 as 128-bit numbers, in the order that people read them."""
+
+    v4: Ranges = ()
+    v6: Ranges = ()
+
+    def __bool__(self) -> bool:
+        return bool(self.v4 or self.v6)
+
+
+# include/uapi/linux/if_ether.h
+ETHERTYPES = {
+    "ipv4": 0x0800,
+    "arp": 0x0806,
+    "rarp": 0x8035,
+    "ipv6": 0x86DD,
+    "mpls": 0x8847,
+    "pppoe-discovery": 0x8863,
+    "pppoe-session": 0x8864,
+    "lldp": 0x88CC,
+    "ptp": 0x88F7,
+}
+
+# The IANA registry "Assigned Internet Protocol Numbers"
+PROTOCOLS = {
+    "icmp": 1,
+    "igmp": 2,
+    "ipip": 4,
+    "tcp": 6,
+    "udp": 17,
+    "dccp": 33,
+    "ipv6": 41,
+    "rsvp": 46,
+    "gre": 47,
+    "esp": 50,
+    "ah": 51,
+    "icmpv6": 58,
+    "eigrp": 88,
+    "ospf": 89,
+    "pim": 103,
+    "vrrp": 112,
+    "l2tp": 115,
+    "sctp": 132,
+    "udplite": 136,
+}
+
+# RFC 9293 section 3.1, and RFC 9768 for `ae`
+TCP_FLAGS = {
+    "fin": 0x001,
+    "syn": 0x002,
+    "rst": 0x004,
+    "psh": 0x008,
+    "ack": 0x010,
+    "urg": 0x020,
+    "ece": 0x040,
+    "cwr": 0x080,
+    "ae": 0x100,
+}
+
+MAC = NumberKind("MAC address", (1 << 48) - 1, SetType.MAC)
+PORT = NumberKind("port", 0xFFFF, SetType.PORT)
+BYTE = NumberKind("number", 0xFF)
+SHORT = NumberKind("number", 0xFFFF)
+NUMBER = NumberKind("number", (1 << 32) - 1)
+VLAN_ID = NumberKind("VLAN id", 0xFFF)
+ETHERTYPE = NumberKind("ethertype", 0xFFFF, names=ETHERTYPES)
+PROTOCOL = NumberKind("IP protocol", 0xFF, names=PROTOCOLS)
+PREFIX = AddressKind()
+PREFIX_V6 = AddressKind("IPv6 prefix", families=(6,))
+FLAGS = FlagsKind("TCP flag", TCP_FLAGS)
+TRUTH = TruthKind()
+
+ELEMENT_KINDS: dict[SetType, NumberKind | AddressKind] = {
+    SetType.PREFIX: PREFIX,
+    SetType.PORT: PORT,
+    SetType.MAC: MAC,
+    SetType.NUMBER: NUMBER,
+}
+
+_MAC = re.compile(r"[0-9a-f]{2}([:-][0-9a-f]{2}){5}", re.IGNORECASE)
+_NUMBER = re.compile(r"[0-9]{1,20}|0x[0-9a-fA-F]{1,20}")
+
+
+def read_number(kind: NumberKind, value: Any) -> int:
+    """One number of that kind, by digits or by name. Raises BadValue."""
+    if isinstance(value, bool) or not isinstance(value, int | str):
+        raise BadValue(f"{_shown(value)} isn't a {kind.name}", _number_hint(kind))
+    number = value if isinstance(value, int) else _number_of_text(kind, value.strip())
+    if not 0 <= number <= kind.maximum:
+        raise BadValue(f"{value} is out of range: a {kind.name} is 0 to {kind.maximum}")
+    return number
+
+
+def _number_of_text(kind: NumberKind, text: str) -> int:
+    if kind is MAC:
+        if not _MAC.fullmatch(text):
+            raise BadValue(f"{text!r} isn't a MAC address", "write it like 02:00:5e:10:00:01")
+        return int(text.replace(":", "").replace("-", ""), 16)
+    if text.lower() in kind.names:
+        return kind.names[text.lower()]
+    if not _NUMBER.fullmatch(text):
+        raise BadValue(f"{text!r} isn't a {kind.name}", _number_hint(kind, text))
+    return int(text, 0) if text[:2] == "0x" else int(text)
+
+
+def _number_hint(kind: NumberKind, text: str = "") -> str:
+    if kind is MAC:
+        return 'write it like "02:00:5e:10:00:01", in quotes'
+    if kind.names:
+        return f"a number, or a name: {did_you_mean(text, kind.names)}"
+    return 'write a number, a range like "1024-65535", or the name of a set like "@name"'
+
+
+def read_range(kind: NumberKind, value: Any) -> Range:
+    """A number, or a range `low-high` that includes both. Raises BadValue."""
+    if isinstance(value, str) and "-" in value and value.lower() not in kind.names and not _MAC.fullmatch(value):
+        low_text, _, high_text = value.partition("-")
+        low, high = read_number(kind, low_text), read_number(kind, high_text)
+        if low > high:
+            raise BadValue(f"the range {value} is backwards", f"write {high}-{low}")
+        return low, high
+    number = read_number(kind, value)
+    return number, number
+
+
+def read_prefix(kind: AddressKind, value: Any) -> tuple[int, Range]:
+    """A prefix or one address: its family (4 or 6) and the range of addresses. Raises BadValue."""
+    hint = "write an address like 192.0.2.1 or a prefix like 192.0.2.0/24 or 2001:db8::/32"
+    if not isinstance(value, str):
+        raise BadValue(f"{_shown(value)} isn't an {kind.name}", hint)
+    text = value.strip()
+    address, _, length = text.partition("/")
+    family = 6 if ":" in address else 4
+    bits = 128 if family == 6 else 32
+    try:
+        packed = socket.inet_pton(socket.AF_INET6 if family == 6 else socket.AF_INET, address)
+        size = bits if length == "" and "/" not in text else int(length) if length.isdecimal() else -1
+    except (OSError, ValueError) as error:
+        raise BadValue(f"{value!r} isn't an {kind.name}", hint) from error
+    if not 0 <= size <= bits:
+        raise BadValue(f"{value!r} isn't an {kind.name}", f"the length of an IPv{family} prefix is 0 to {bits}")
+    if family not in kind.families:
+        raise BadValue(f"{value!r} isn't an {kind.name}", "ip.src and ip.dst take both families")
+    low = int.from_bytes(packed, "big")
+    host_mask = (1 << (bits - size)) - 1
+    if low & host_mask:
+        network = ipaddress.ip_network(text, strict=False)
+        raise BadValue(f"{text} has bits set behind its prefix", f"the network is {network}, one host {address}")
+    return family, (low, low | host_mask)
+
+
+def read_flags(kind: FlagsKind, value: Any) -> int:
+    """The bits of one name. Raises BadValue."""
+    if not isinstance(value, str) or value.lower() not in kind.bits:
+        raise BadValue(f"{_shown(value)} isn't a {kind.name}", did_you_mean(value, kind.bits))
+    return kind.bits[value.lower()]
+
+
+def _shown(value: Any) -> str:
+    """How a wrong value is named in a message: its text, or what it is when it is no scalar."""
+    if value is None:
+        return "an empty value"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, dict):
+        return "a mapping"
+    return "a list" if isinstance(value, list) else repr(value)
