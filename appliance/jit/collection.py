@@ -11,7 +11,7 @@ code, and then closes the old collection, which keeps what the new one uses.
 
     new = Collection.load(spec, reuse=old.maps, loops=…)
     …                                     swap at a batch boundary
-    old.close(keep=new.maps.values())
+    old.close(keep=new.maps.values())     or, called off:  old.bind(); new.close(keep=old.maps.values())
 """
 
 from __future__ import annotations
@@ -92,6 +92,11 @@ class Collection:
             _bind(maps, engine, reuse or {})
             opened.pop_all()
         return cls(verified, maps, engine, verify_seconds=proved - began, compile_seconds=compiled - proved)
+
+    def bind(self) -> None:
+        """Let the maps' control plane use this collection's code (again: after a reload that was called off)."""
+        for map_ in self.maps.values():
+            map_.bind(self.engine)
 
     def close(self, *, keep: Iterable[Map] = ()) -> None:
         """Close the code, then the maps, save those to `keep`: the ones that the next collection took over.

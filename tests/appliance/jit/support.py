@@ -2,13 +2,16 @@
 
 import ctypes
 from collections.abc import Mapping, Sequence
+from textwrap import dedent
 
 from llvmlite import ir
 
+from appliance.ebpf.assembler import assemble
 from appliance.ebpf.instructions import Instruction
-from appliance.ebpf.spec import ProgramSpec
+from appliance.ebpf.spec import CollectionSpec, MapSpec, ProgramSpec
 from appliance.helpers.native import Clock, MapSite
 from appliance.ir import Engine
+from appliance.jit.collection import Collection
 from appliance.jit.program import emit_program, emit_raw
 from appliance.jit.run import emit_run
 from appliance.verifier.program import _TOKEN, Access, CallFacts, Facts, VerifiedProgram
@@ -74,3 +77,25 @@ class Frame:
     def data(self) -> bytes:
         """What the frame is now."""
         return bytes(self.memory[self.context.data - self.start : self.context.data_end - self.start])
+
+
+def collection_spec(maps: Sequence[MapSpec] = (), **programs: str) -> CollectionSpec:
+    """A collection of Linux XDP programs in assembly, by name."""
+    return CollectionSpec(
+        source="test.o",
+        platform="linux",
+        programs={name: ProgramSpec(name, "xdp", XDP_LINUX, assemble(dedent(text))) for name, text in programs.items()},
+        maps={spec.name: spec for spec in maps},
+    )
+
+
+def run_loops(module: ir.Module, functions: Mapping[str, ir.Function]) -> None:
+    """A loop for each program, `run_NAME`."""
+    for name, function in functions.items():
+        emit_run(module, function, f"run_{name}")
+
+
+def run_loaded(collection: Collection, name: str, context: FrameContext) -> int:
+    """r0 of one program of a collection that was loaded with `run_loops`."""
+    run = collection.engine.function(f"run_{name}", ctypes.c_uint64, ctypes.c_void_p)
+    return int(run(ctypes.byref(context)))
