@@ -16,10 +16,12 @@ from appliance.maps.errors import (
 )
 from appliance.maps.kind import Flag, MapFunctions
 from appliance.maps.map import Map, open_map
+from appliance.maps.model import MODELS, ModelMap, model
 from appliance.maps.operations import KINDS, emit_operations, export_operations
 
 __all__ = [
     "KINDS",
+    "MODELS",
     "EntryExists",
     "Flag",
     "Map",
@@ -28,9 +30,11 @@ __all__ = [
     "MapFull",
     "MapFunctions",
     "MapRefused",
+    "ModelMap",
     "NoSuchEntry",
     "OperationRefused",
     "emit_operations",
     "export_operations",
+    "model",
     "open_map",
 ]

@@ -28,7 +28,7 @@ import os
 from dataclasses import dataclass
 
 from appliance.maps.hashing import SEEDS
-from appliance.maps.kind import CACHE_LINE, Shape, round_up
+from appliance.maps.kind import Shape, element_size, round_up
 from appliance.maps.memory import Memory
 
 SLOTS = 7
@@ -80,14 +80,9 @@ class HashLayout:
         elements = buckets + bucket_count * ctypes.sizeof(Bucket)
         key = 8 if marks else 0
         value = key + round_up(shape.key_size, 8)
-        element_size = _element_size(value + shape.value_stride)
-        size = elements + shape.max_entries * element_size
-        return cls(buckets, bucket_count, elements, element_size, key, value, size)
-
-
-def _element_size(size: int) -> int:
-    """A small element never lies across two cache lines."""
-    return 1 << (size - 1).bit_length() if size <= CACHE_LINE else round_up(size, 8)
+        each = element_size(value + shape.value_stride)
+        size = elements + shape.max_entries * each
+        return cls(buckets, bucket_count, elements, each, key, value, size)
 
 
 def initialise(memory: Memory, shape: Shape) -> None:

@@ -32,6 +32,11 @@ def round_up(size: int, multiple: int) -> int:
     return -(-size // multiple) * multiple
 
 
+def element_size(size: int) -> int:
+    """Room for an element of `size` bytes: a small one never lies across two cache lines."""
+    return 1 << (size - 1).bit_length() if size <= CACHE_LINE else round_up(size, 8)
+
+
 @dataclass(frozen=True, slots=True)
 class Shape:
     """All that the code of a map's operations depends on. Sizes in bytes; `processors` as given to `Map.open`."""

@@ -18,6 +18,7 @@ from appliance.maps.array import ARRAY
 from appliance.maps.errors import MapRefused
 from appliance.maps.hash import HASH
 from appliance.maps.kind import SIGNATURES, Kind, MapFunctions, Shape
+from appliance.maps.lpm_trie import LPM_TRIE
 from appliance.maps.lru_hash import LRU_HASH
 from appliance.maps.percpu_array import PERCPU_ARRAY
 
@@ -26,6 +27,7 @@ KINDS: Mapping[MapType, Kind] = {
     MapType.PERCPU_ARRAY: PERCPU_ARRAY,
     MapType.HASH: HASH,
     MapType.LRU_HASH: LRU_HASH,
+    MapType.LPM_TRIE: LPM_TRIE,
 }
 
 FORWARDED = ("update", "delete", "next")

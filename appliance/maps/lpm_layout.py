@@ -1,0 +1,93 @@
+"""The memory of an LPM trie: path-compressed binary tries, one for each way that an address can begin.
+
+    map ─> ┌────────────┐   A prefix of at least `root_bits` bits is in the trie of its first root_bits bits; a shorter
+           │ TrieHeader │   one is in the shallow trie. So a lookup in a large set starts where a plain trie would
+           ├────────────┤   have arrived after root_bits steps, and asks the shallow trie only if it finds nothing.
+           │ root 0     │
+           │ root 1     │   a trie                 node (numbers begin at 1; a link of 0 leads nowhere)
+           │ … 2^bits   │                          ┌───────────┬───────────┬────────┬──────────┬──────┬───────┐
+           ├────────────┤      10.0/8              │ child 0   │ child 1   │ length │ is_entry │ bits │ value │
+           │ node 1     │     0/     \\1            └───────────┴───────────┴────────┴──────────┴──────┴───────┘
+           │ node 2     │   10.1/16  10.128/9        `bits` are 64-bit words that begin with the first bit of the
+           │ …          │                            prefix; what is beyond `length` is 0
+           └────────────┘
+
+A node whose two children differ at its end, and which is no entry itself, has is_entry 0. Such nodes are fewer than
+the entries, so 2 * max_entries nodes suffice.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from dataclasses import dataclass
+
+from appliance.maps.kind import CACHE_LINE, Shape, element_size, round_up
+from appliance.maps.memory import Memory
+
+LENGTH_SIZE = 4  # bpf_lpm_trie_key begins with the prefix length, u32 in host order
+MOST_ROOT_BITS = 16
+ENTRIES_PER_ROOT = 2  # sparse tries need not be told apart by roots
+
+
+class TrieHeader(ctypes.Structure):
+    """`sequence` grows whenever nodes are freed: a reader that sees it change starts again."""
+
+    _fields_ = (
+        ("sequence", ctypes.c_uint32),
+        ("shallow", ctypes.c_uint32),
+        ("_rest_of_line", ctypes.c_uint64 * 7),
+        ("lock", ctypes.c_uint16),
+        ("free", ctypes.c_uint32),
+        ("fresh", ctypes.c_uint32),
+        ("count", ctypes.c_uint32),
+        ("_rest_of_second_line", ctypes.c_uint64 * 6),
+    )
+
+
+class Node(ctypes.Structure):
+    """The fixed part of a node. In a freed one, `children[0]` is the next freed one."""
+
+    _fields_ = (
+        ("children", ctypes.c_uint32 * 2),
+        ("length", ctypes.c_uint32),
+        ("is_entry", ctypes.c_uint32),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class TrieLayout:
+    """Where everything is. `roots` and `nodes` in bytes from the map's address, `bits` and `value` from a node's."""
+
+    data_size: int
+    words: int
+    root_bits: int
+    roots: int
+    nodes: int
+    node_size: int
+    bits: int
+    value: int
+    size: int
+
+    @classmethod
+    def of(cls, shape: Shape) -> TrieLayout:
+        data_size = shape.key_size - LENGTH_SIZE
+        words = -(-data_size // 8)
+        wanted = (shape.max_entries // ENTRIES_PER_ROOT).bit_length() - 1
+        root_bits = max(0, min(MOST_ROOT_BITS, wanted, data_size * 8))
+        roots = ctypes.sizeof(TrieHeader)
+        nodes = round_up(roots + (4 << root_bits), CACHE_LINE)
+        bits = ctypes.sizeof(Node)
+        value = bits + 8 * words
+        node_size = element_size(value + shape.value_stride)
+        size = nodes + 2 * shape.max_entries * node_size
+        return cls(data_size, words, root_bits, roots, nodes, node_size, bits, value, size)
+
+    @property
+    def longest(self) -> int:
+        """The longest prefix, in bits."""
+        return self.data_size * 8
+
+
+def count(memory: Memory, shape: Shape) -> int:
+    """The prefixes in the trie."""
+    return int.from_bytes(memory.read(TrieHeader.count.offset, TrieHeader.count.size), "little")

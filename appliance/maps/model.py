@@ -1,0 +1,212 @@
+"""The same maps in plain Python: the interpreter's maps, and the oracle that the native ones are tested against.
+
+Operations answer as the native ones do, 0 or -errno, and an LRU hash gives up the very same entries. One processor.
+"""
+
+from __future__ import annotations
+
+import errno
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+
+from appliance.ebpf.spec import MapSpec, MapType
+from appliance.maps.kind import Flag
+from appliance.maps.operations import kind_of
+
+
+class ModelMap:
+    """A map that holds its values as bytearrays; `lookup` gives the live one, which the program may write to."""
+
+    def __init__(self, spec: MapSpec) -> None:
+        self.spec = spec
+        self._values: dict[bytes, bytearray] = {}
+
+    def lookup(self, key: bytes) -> bytearray | None:
+        """The value itself, or None."""
+        return self._values.get(key)
+
+    def update(self, key: bytes, value: bytes, flags: int = Flag.ANY) -> int:
+        """0 or -errno. An entry that is there keeps its bytearray."""
+        if flags > Flag.EXIST:
+            return -errno.EINVAL
+        known = self._values.get(key)
+        if known is None:
+            return -errno.ENOENT if flags == Flag.EXIST else self._insert(key, value)
+        if flags == Flag.NOEXIST:
+            return -errno.EEXIST
+        known[:] = value
+        self._used(key)
+        return 0
+
+    def delete(self, key: bytes) -> int:
+        """0 or -errno."""
+        if self._values.pop(key, None) is None:
+            return -errno.ENOENT
+        self._deleted(key)
+        return 0
+
+    def keys(self) -> Iterator[bytes]:
+        """Every key, in no particular order."""
+        return iter(list(self._values))
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    def _is_full(self) -> bool:
+        return len(self._values) >= self.spec.max_entries
+
+    def _insert(self, key: bytes, value: bytes) -> int:
+        """Put in what is not there, or refuse: 0 or -errno."""
+        raise NotImplementedError
+
+    def _used(self, key: bytes) -> None:
+        """The entry has been updated."""
+
+    def _deleted(self, key: bytes) -> None:
+        """The entry is gone."""
+
+
+class ModelArray(ModelMap):
+    """Arrays and, as there is one processor, per-CPU arrays."""
+
+    def __init__(self, spec: MapSpec) -> None:
+        super().__init__(spec)
+        indices = range(spec.max_entries)
+        self._values = {index.to_bytes(4, "little"): bytearray(spec.value_size) for index in indices}
+
+    def _insert(self, key: bytes, value: bytes) -> int:
+        return -errno.E2BIG
+
+    def update(self, key: bytes, value: bytes, flags: int = Flag.ANY) -> int:
+        if flags <= Flag.EXIST and key not in self._values:
+            return -errno.E2BIG
+        return super().update(key, value, flags)
+
+    def delete(self, key: bytes) -> int:
+        return -errno.EINVAL
+
+
+class ModelHash(ModelMap):
+    def _insert(self, key: bytes, value: bytes) -> int:
+        if self._is_full():
+            return -errno.E2BIG
+        self._values[key] = bytearray(value)
+        return 0
+
+
+class ModelLruHash(ModelMap):
+    """The clock of `lru_hash`: elements 0, 1, 2 …, a stack of freed ones, marks of use, and a hand."""
+
+    def __init__(self, spec: MapSpec) -> None:
+        super().__init__(spec)
+        self._elements: list[bytes] = []  # the key in each element
+        self._number: dict[bytes, int] = {}
+        self._free: list[int] = []
+        self._marked: set[int] = set()
+        self._hand = 0
+
+    def lookup(self, key: bytes) -> bytearray | None:
+        if key in self._number:
+            self._used(key)
+        return super().lookup(key)
+
+    def _used(self, key: bytes) -> None:
+        self._marked.add(self._number[key])
+
+    def _deleted(self, key: bytes) -> None:
+        self._free.append(self._number.pop(key))
+
+    def _insert(self, key: bytes, value: bytes) -> int:
+        number = self._take()
+        self._elements[number] = key
+        self._number[key] = number
+        self._marked.discard(number)
+        self._values[key] = bytearray(value)
+        return 0
+
+    def _take(self) -> int:
+        if self._free:
+            return self._free.pop()
+        if not self._is_full():
+            self._elements.append(b"")
+            return len(self._elements) - 1
+        return self._evict()
+
+    def _evict(self) -> int:
+        while True:
+            number = self._hand % self.spec.max_entries
+            self._hand += 1
+            if number not in self._marked:
+                del self._values[self._elements[number]]
+                del self._number[self._elements[number]]
+                return number
+            self._marked.remove(number)
+
+
+class ModelLpmTrie(ModelMap):
+    """Keyed by the key with its meaningless bits cleared. `_lengths` counts the prefixes of each length."""
+
+    def __init__(self, spec: MapSpec) -> None:
+        super().__init__(spec)
+        self._lengths: Counter[int] = Counter()
+
+    def _longest(self) -> int:
+        return 8 * (self.spec.key_size - 4)
+
+    @staticmethod
+    def _split(key: bytes) -> tuple[int, bytes]:
+        return int.from_bytes(key[:4], "little"), key[4:]
+
+    @staticmethod
+    def _prefix(length: int, data: bytes) -> bytes:
+        bits = 8 * len(data)
+        kept = int.from_bytes(data, "big") >> (bits - length) << (bits - length)
+        return length.to_bytes(4, "little") + kept.to_bytes(len(data), "big")
+
+    def lookup(self, key: bytes) -> bytearray | None:
+        length, data = self._split(key)
+        if length > self._longest():
+            return None
+        lengths = sorted((shorter for shorter in +self._lengths if shorter <= length), reverse=True)
+        candidates = (self._values.get(self._prefix(shorter, data)) for shorter in lengths)
+        return next((value for value in candidates if value is not None), None)
+
+    def update(self, key: bytes, value: bytes, flags: int = Flag.ANY) -> int:
+        length, data = self._split(key)
+        if length > self._longest():
+            return -errno.EINVAL
+        return super().update(self._prefix(length, data), value, flags)
+
+    def delete(self, key: bytes) -> int:
+        length, data = self._split(key)
+        if length > self._longest():
+            return -errno.EINVAL
+        return super().delete(self._prefix(length, data))
+
+    def _insert(self, key: bytes, value: bytes) -> int:
+        if self._is_full():
+            return -errno.ENOSPC
+        self._values[key] = bytearray(value)
+        self._lengths[self._split(key)[0]] += 1
+        return 0
+
+    def _deleted(self, key: bytes) -> None:
+        self._lengths[self._split(key)[0]] -= 1
+
+
+MODELS: Mapping[MapType, Callable[[MapSpec], ModelMap]] = {
+    MapType.ARRAY: ModelArray,
+    MapType.PERCPU_ARRAY: ModelArray,
+    MapType.HASH: ModelHash,
+    MapType.LRU_HASH: ModelLruHash,
+    MapType.LPM_TRIE: ModelLpmTrie,
+}
+
+
+def model(spec: MapSpec) -> ModelMap:
+    """A map as `spec` declares it, with its contents. Raises MapRefused as the native one does."""
+    kind_of(spec)
+    made = MODELS[spec.type](spec)
+    for key, value in spec.contents:
+        made.update(key, value)
+    return made

@@ -1,0 +1,92 @@
+"""Every kind of map against its model: the same answers to the same operations, whatever their order."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
+
+from appliance.ebpf.spec import MapSpec, MapType
+from appliance.maps import KINDS, MODELS, model
+from tests.appliance.maps.native import NativeMap
+
+SPECS = {
+    "array": MapSpec("m", MapType.ARRAY, 4, 5, 6),
+    "percpu_array": MapSpec("m", MapType.PERCPU_ARRAY, 4, 12, 6),
+    "hash": MapSpec("m", MapType.HASH, 3, 4, 9),
+    "hash of one": MapSpec("m", MapType.HASH, 16, 8, 1),
+    "hash with long keys": MapSpec("m", MapType.HASH, 77, 1, 40),
+    "lru_hash": MapSpec("m", MapType.LRU_HASH, 8, 3, 7),
+    "lru_hash of one": MapSpec("m", MapType.LRU_HASH, 5, 8, 1),
+    "lpm_trie of bytes": MapSpec("m", MapType.LPM_TRIE, 5, 8, 12),
+    "lpm_trie of IPv4": MapSpec("m", MapType.LPM_TRIE, 8, 4, 30),
+    "lpm_trie of IPv6": MapSpec("m", MapType.LPM_TRIE, 20, 8, 200),
+    "lpm_trie of 27 bytes": MapSpec("m", MapType.LPM_TRIE, 31, 2, 20),
+}
+
+
+@st.composite
+def prefixes(draw: st.DrawFn, size: int) -> bytes:
+    """Keys of a trie: a few kinds of data with some bits turned, so that they share beginnings of every length."""
+    longest = 8 * size
+    length = draw(st.integers(0, longest) | st.sampled_from([0, 1, longest, longest + 1]))
+    data = bytearray(draw(st.sampled_from([b"\x00", b"\xff", b"\x0a"])) * size)
+    for bit in draw(st.lists(st.integers(0, longest - 1), max_size=2)):
+        data[bit // 8] ^= 0x80 >> bit % 8
+    return length.to_bytes(4, "little") + bytes(data)
+
+
+def keys_of(spec: MapSpec) -> st.SearchStrategy[bytes]:
+    """So few keys that the operations meet at them."""
+    if spec.type in (MapType.ARRAY, MapType.PERCPU_ARRAY):
+        return st.integers(0, spec.max_entries + 1).map(lambda index: index.to_bytes(4, "little"))
+    if spec.type is MapType.LPM_TRIE:
+        return prefixes(spec.key_size - 4)
+    numbers = st.integers(0, 2 * spec.max_entries + 1)
+    return numbers.map(lambda number: (number * 0x0101).to_bytes(spec.key_size, "little"))
+
+
+def machine_for(spec: MapSpec) -> type[RuleBasedStateMachine]:
+    keys, values = keys_of(spec), st.binary(min_size=spec.value_size, max_size=spec.value_size)
+
+    class Twins(RuleBasedStateMachine):
+        """The native map and the model, side by side."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.native, self.model = NativeMap(spec), model(spec)
+
+        def teardown(self) -> None:
+            self.native.map.close()
+
+        @rule(key=keys, value=values, flags=st.sampled_from([0, 0, 0, 1, 2, 3]))
+        def update(self, key: bytes, value: bytes, flags: int) -> None:
+            assert self.native.update(key, value, flags) == self.model.update(key, value, flags)
+
+        @rule(key=keys)
+        def delete(self, key: bytes) -> None:
+            assert self.native.delete(key) == self.model.delete(key)
+
+        @rule(key=keys)
+        def lookup(self, key: bytes) -> None:
+            assert self.native.lookup(key) == self.model.lookup(key)
+
+        @invariant()
+        def the_keys_are_the_same(self) -> None:
+            keys = list(self.native.map.keys())
+            assert sorted(keys) == sorted(self.model.keys())
+            assert len(self.native.map) == len(self.model) == len(keys)
+
+    return Twins
+
+
+@pytest.mark.parametrize("name", SPECS)
+def test_native_and_model_agree(name: str) -> None:
+    run_state_machine_as_test(
+        machine_for(SPECS[name]), settings=settings(max_examples=60, stateful_step_count=50, deadline=None)
+    )
+
+
+def test_every_kind_has_a_model_and_a_case_here() -> None:
+    assert set(KINDS) == set(MODELS) == {spec.type for spec in SPECS.values()}
