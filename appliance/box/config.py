@@ -56,7 +56,7 @@ class BoxEntry(Entry):
     version: Literal[1] = Field(description="the version of this format: 1")
     interfaces: Annotated[list[InterfaceEntry], Field(min_length=1, max_length=MOST_PASSAGES)]
     workers: Annotated[int, Field(ge=1, le=64)] = Field(1, description="threads; the kernel deals flows out among them")
-    metrics: MetricsEntry = MetricsEntry()
+    metrics: MetricsEntry = Field(default_factory=lambda: MetricsEntry.model_validate({}))
     program: ProgramEntry | None = None
 
 

@@ -18,15 +18,17 @@ from appliance.datapath.statistics import Count
 from appliance.datapath.worker import Run
 from appliance.ebpf.assembler import assemble
 from appliance.ebpf.objects import load_object, load_object_file
-from appliance.ebpf.spec import CollectionSpec, ProgramSpec
+from appliance.ebpf.spec import CollectionSpec, MapType, ProgramSpec
 from appliance.errors import InputRefused
 from appliance.jit.collection import Collection
 from appliance.maps.map import Map
-from appliance.rules.compile import INWARD_PROGRAM, OUTWARD_PROGRAM, CompiledRules, compile_rule_set
+from appliance.rules.compile import INWARD_PROGRAM, OUTWARD_PROGRAM, compile_rule_set
+from appliance.rules.layout import CompiledRules
 from hooks.contract import Verdict
 from hooks.xdp import XDP_LINUX
 
 PASS_ALL = "pass_all"
+FILLING = frozenset({MapType.HASH, MapType.LRU_HASH, MapType.LPM_TRIE})
 COUNTER = struct.Struct("=QQ")  # packets, bytes
 
 
@@ -108,6 +110,10 @@ class Generation:
         if rules is None:
             return self.collection.maps
         return {name: self.collection.maps[name] for name in rules.state_maps if name in self.collection.maps}
+
+    def filling_maps(self) -> Mapping[str, Map]:
+        """The maps that fill up as frames come: how full they are is worth watching."""
+        return {name: map_ for name, map_ in self.collection.maps.items() if map_.spec.type in FILLING}
 
     def rule_counts(self) -> dict[str, Count]:
         """What each rule counted in this generation, by id."""

@@ -21,6 +21,7 @@ from appliance.errors import InputRefused
 from appliance.verifier.report import Rejected, Unsupported
 from appliance.verifier.verifier import Verifier
 
+NO_HOOK = "no hook of this platform claims the section"
 ACCEPTED, REJECTED, UNSUPPORTED = "accepted", "rejected", "unsupported"
 COLOURS = {ACCEPTED: "green", REJECTED: "red", UNSUPPORTED: "yellow"}
 
@@ -73,7 +74,7 @@ def _verify_file(path: Path, platform: Platform | None, section: str | None, nam
     for program in chosen:
         yield _verify_program(path, spec, program)
     for missing in skipped:
-        yield Row(str(path), missing.section, missing.name, "", 0, UNSUPPORTED, missing.reason, "", 0.0)
+        yield Row(str(path), missing.section, missing.name, "", 0, UNSUPPORTED, NO_HOOK, "", 0.0)
 
 
 def _verify_program(path: Path, spec: CollectionSpec, program: ProgramSpec) -> Row:

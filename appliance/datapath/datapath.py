@@ -22,15 +22,7 @@ from appliance.datapath.worker import Run, Wiring, WorkerThread
 from appliance.ir import Engine
 from hooks.af_packet import Geometry, PacketSocket
 from hooks.contract import HookPoint
-
-
-@dataclass(frozen=True, slots=True)
-class Interface:
-    """An interface as it is now, by the number and MTU that the kernel gave it."""
-
-    name: str
-    index: int
-    mtu: int
+from hooks.netdev import Interface
 
 
 @dataclass(frozen=True, slots=True)

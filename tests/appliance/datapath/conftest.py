@@ -8,8 +8,9 @@ from contextlib import contextmanager
 import pytest
 from llvmlite import ir
 
-from appliance.datapath.datapath import Datapath, Interface, Passage, loops, run_function
+from appliance.datapath.datapath import Datapath, Passage, loops, run_function
 from appliance.ir import I8, I32, I64, PTR, Code, Engine
+from hooks.netdev import find_interface
 from hooks.xdp import XDP_LINUX, FrameContext
 from tests.netns import Topology, run_inside
 
@@ -46,9 +47,8 @@ class Box:
 @contextmanager
 def running_box(engine: Engine, *, tap: bool = False, workers: int = 1, **topology: bool) -> Iterator[Box]:
     with Topology(**topology) as net:
-        with net.box.netlink() as route:
-            indices = {name: route.link_lookup(ifname=name)[0] for name in ("outside", "inside")}
-        outside, inside = (Interface(name, indices[name], 1500) for name in ("outside", "inside"))
+        outside, inside = run_inside(net.box, lambda: [find_interface(name) for name in ("outside", "inside")])
+        indices = {interface.name: interface.index for interface in (outside, inside)}
         passage = Passage(outside, None if tap else inside)
         datapath = run_inside(net.box, lambda: Datapath([passage], run_function(engine), workers=workers))
         with datapath:

@@ -1,0 +1,155 @@
+"""A box from its start to its end.
+
+    read ── verify, compile ── listen for Prometheus ── isolate interfaces ── forward ── … ── restore
+                                                                                 │
+                                                          SIGHUP: the same up to compile, then swap
+
+What can be refused is refused before an interface is touched; what was touched is put back, whatever happens.
+"""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from importlib.metadata import version
+from pathlib import Path
+
+from appliance.box.config import BoxConfig, load_box_config
+from appliance.box.generation import Generation, Judgement
+from appliance.box.notify import notify
+from appliance.box.totals import Totals
+from appliance.box.traffic import Traffic
+from appliance.errors import InputRefused
+from appliance.metrics import BoxCollector, MapUse, MetricsServer, RuleCount, Snapshot
+
+SIGNALS = (signal.SIGHUP, signal.SIGTERM, signal.SIGINT)
+WATCH_SECONDS = 0.5
+
+
+class Box:
+    """One box. `run` is its whole life; everything else is for the metrics server's threads."""
+
+    def __init__(self, path: Path, log: Callable[[str], None]) -> None:
+        self._path = path
+        self._log = log
+        self._lock = threading.Lock()  # held while a generation is exchanged or read
+        self._totals = Totals()
+        self._reloads = {"success": 0, "failure": 0}
+        self._loaded_at = 0.0
+        self._generation: Generation | None = None
+        self._traffic: Traffic | None = None
+
+    def run(self) -> None:
+        """Serve until SIGTERM or SIGINT; SIGHUP reloads. Raises InputRefused, CannotRun or HookError at the start.
+
+        Signals are taken in between steps, never in the middle of one, so that the end is always an orderly one.
+        """
+        signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+        try:
+            with ExitStack() as running:
+                self._start(running)
+                self._serve()
+        finally:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
+
+    def _start(self, running: ExitStack) -> None:
+        config = load_box_config(self._path)
+        self._config = config
+        self._generation = Generation.load(Judgement.of(config), config.workers)
+        running.callback(self._end_generation)
+        self._loaded_at = time.time()
+        running.enter_context(MetricsServer(config.metrics_address, config.metrics_port, BoxCollector(self.snapshot)))
+        self._traffic = running.enter_context(
+            Traffic(config.passages, self._generation.run, workers=config.workers, log=self._log)
+        )
+        for passage in config.passages:
+            self._log(f"{passage}: serving")
+        self._log(f"{self._described(config)}; metrics on {config.metrics_address}:{config.metrics_port}")
+        notify("READY=1", f"STATUS={self._described(config)}")
+
+    def _described(self, config: BoxConfig) -> str:
+        if config.rules is None:
+            assert config.program is not None
+            return f"{config.program.path} loaded"
+        return f"{len(config.rules.rules)} rules loaded"
+
+    def _serve(self) -> None:
+        assert self._traffic is not None
+        while True:
+            arrived = signal.sigtimedwait(SIGNALS, WATCH_SECONDS)
+            if arrived is None:
+                self._traffic.watch()
+            elif arrived.si_signo == signal.SIGHUP:
+                self._reload()
+            else:
+                notify("STOPPING=1")
+                return
+
+    def _reload(self) -> None:
+        """Load the configuration anew; if it is refused, say why and go on with the one that runs."""
+        notify("RELOADING=1", f"MONOTONIC_USEC={time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000}")
+        try:
+            config = load_box_config(self._path)
+            self._refuse_other_wiring(config)
+            self._exchange(Generation.load(Judgement.of(config), config.workers, self._generation))
+        except InputRefused as refused:
+            self._reloads["failure"] += 1
+            self._log(f"reload refused, the running rules stay: {refused}")
+        else:
+            self._reloads["success"] += 1
+            self._loaded_at = time.time()
+            self._log(f"reloaded: {self._described(config)}")
+        notify("READY=1")
+
+    def _refuse_other_wiring(self, config: BoxConfig) -> None:
+        """A reload changes what is judged and how; sockets and threads stay."""
+        for key in ("passages", "workers", "metrics_address", "metrics_port"):
+            if getattr(config, key) != getattr(self._config, key):
+                name = {"passages": "interfaces", "workers": "workers"}.get(key, "metrics.listen")
+                raise InputRefused(
+                    f"a reload can't change `{name}`", where=str(self._path), hint="restart the box for that"
+                )
+
+    def _exchange(self, successor: Generation) -> None:
+        assert self._generation is not None
+        assert self._traffic is not None
+        with self._lock:
+            self._traffic.swap(successor.run)
+            self._totals.retire(self._generation)
+            self._generation.close(successor)
+            self._generation = successor
+
+    def _end_generation(self) -> None:
+        with self._lock:
+            generation, self._generation = self._generation, None
+        if generation is not None:
+            generation.close()
+
+    def snapshot(self) -> Snapshot:
+        """What is exported, now. From any thread."""
+        with self._lock:
+            generation, traffic = self._generation, self._traffic
+            if generation is None:
+                return Snapshot(version("tidegate"))
+            rules = generation.judgement.rules
+            counts = self._totals.rules(generation)
+            return Snapshot(
+                version=version("tidegate"),
+                rules=tuple(
+                    RuleCount(rule.id, rule.action.value, rule.mode.value, counts[rule.id])
+                    for rule in (rules.counted if rules else ())
+                ),
+                interfaces=traffic.statistics() if traffic else {},
+                interfaces_up=traffic.up() if traffic else {},
+                parse_errors=self._totals.parse_errors(generation),
+                maps=tuple(
+                    MapUse(name, len(map_), map_.spec.max_entries) for name, map_ in generation.filling_maps().items()
+                ),
+                verify_seconds={name: program.seconds for name, program in generation.collection.programs.items()},
+                compile_seconds=generation.collection.compile_seconds,
+                reloads=dict(self._reloads),
+                reload_timestamp=self._loaded_at,
+            )
