@@ -46,19 +46,18 @@ from appliance.verifier.values import PACKET_KINDS, Kind, Pointer, Value
 
 Demand: TypeAlias = Callable[[Environment, State, Any], None]
 
-# A pointer stays this close to its region: far less than any address, so that comparisons of pointers never wrap.
-FARTHEST = 1 << 29
+# A pointer stays this close to its region: any 32-bit number may be added, and no address is near enough to zero or to
+# 2**64 for that to wrap.
+FARTHEST = 1 << 33
 
-_DESTROYED = (
-    "a helper call destroys r1 to r5, and moving the packet makes its pointers dead; set the variable on every path"
-)
+_UNSET = "set it on every path; a helper call destroys r1 to r5, and moving the packet makes its pointers dead"
 
 
 def initialised(state: State, register: int) -> Value:
     """What the register holds. Violates if nothing was written to it on this path."""
     value = state.registers[register]
     if value is None:
-        raise Violation(f"reads r{register}, which holds nothing that may be read on this path", _DESTROYED)
+        raise Violation(f"reads r{register}, which holds nothing that may be read on this path", _UNSET)
     return value
 
 
@@ -134,7 +133,7 @@ def _moved(pointer: Pointer, by: Scalar) -> None:
         raise Violation(f"moves {pointer}, which must stay as it is")
     if max(abs(by.whole.smin), abs(by.whole.smax), abs(pointer.least), abs(pointer.most)) >= FARTHEST:
         raise Violation(
-            f"moves {pointer.kind.value} by {by}, which may be too far",
+            f"moves {pointer} by {by}, which may be too far",
             "bound the number first: compare it with a constant, or mask it, in the type that is added",
         )
 
@@ -193,6 +192,8 @@ def _branch(environment: Environment, state: State, instruction: Branch) -> None
 
 
 def _exit(environment: Environment, state: State, instruction: Exit) -> None:
+    if state.registers[0] is None:
+        raise Violation("returns without a verdict: nothing was written to r0 on this path", "end every path with one")
     value = initialised(state, 0)
     if isinstance(value, Pointer):
         raise Violation(f"returns {value}, which would tell its address", "return one of the hook's verdicts")

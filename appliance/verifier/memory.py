@@ -53,6 +53,12 @@ class Request(NamedTuple):
         """One past the highest last byte."""
         return self.pointer.most + self.offset + self.size
 
+    def span(self, what: str = "") -> str:
+        """The bytes in words, of `what`."""
+        if self.high - self.low == self.size:
+            return what + _span(self.low, self.high)
+        return f"{_bytes(self.size)} somewhere in {what}{_span(self.low, self.high)}"
+
 
 def demand_access(
     environment: Environment, state: State, register: int, offset: int, size: int, purpose: Purpose
@@ -60,20 +66,18 @@ def demand_access(
     """The pointer in `register`, through which `size` bytes at `offset` may be accessed for that purpose."""
     value = state.registers[register]
     if type(value) is not Pointer:
-        raise Violation(
-            f"{purpose.value} memory through r{register}, which is not a pointer but {_what(value)}", _hint(value)
-        )
+        raise Violation(f"{purpose.value} memory through r{register}, which {_what(value)}", _hint(value))
     _RULES[value.kind](environment, state, Request(register, value, offset, size, purpose))
     return value
 
 
 def _what(value: Value | None) -> str:
-    return "a register that nothing was written to on this path" if value is None else f"a number ({value})"
+    return "holds nothing that may be read on this path" if value is None else f"is no pointer but a number ({value})"
 
 
 def _hint(value: Value | None) -> str | None:
     if value is None:
-        return "a helper call destroys r1 to r5, and moving the packet makes its pointers dead: load them again"
+        return "set it on every path; a helper call destroys r1 to r5, and moving the packet its pointers: load again"
     return "arithmetic other than adding and subtracting turns no number into a pointer; keep the pointer itself"
 
 
@@ -89,7 +93,7 @@ def _stack(environment: Environment, state: State, request: Request) -> None:
     low, high = request.low, request.high
     if low < -STACK_SIZE or high > 0:
         raise Violation(
-            f"{request.purpose.value} stack {_span(low, high)} from r10, but the stack is bytes -{STACK_SIZE} to -1",
+            f"{request.purpose.value} {request.span('stack ')} from r10, but the stack is bytes -{STACK_SIZE} to -1",
             f"a program's local variables together may have {STACK_SIZE} bytes; keep array indexes inside their array",
         )
     if request.purpose in (Purpose.WRITE, Purpose.FILL):
@@ -103,8 +107,8 @@ def _stack(environment: Environment, state: State, request: Request) -> None:
     held = stack_cells.holder(state.stack, bad)
     reason = "was not written on this path" if held is None else "is a part of a pointer that was saved there"
     raise Violation(
-        f"{request.purpose.value} stack {_span(low, high)} from r10, but byte {bad} {reason}",
-        "initialise the whole variable, padding included: `struct key k = {}` may leave padding, memset does not"
+        f"{request.purpose.value} {request.span('stack ')} from r10, but byte {bad} {reason}",
+        "initialise the whole variable on every path, the padding of structures included (memset)"
         if held is None
         else "pointers may be saved on the stack, but only be read back whole",
     )
@@ -120,8 +124,7 @@ def _context(environment: Environment, state: State, request: Request) -> None:
     if field is None:
         fields = ", ".join(f"{f.name} at {f.offset} ({_bytes(f.size)})" for f in layout.fields)
         raise Violation(
-            f"{request.purpose.value} {_span(request.low, request.high)} of the context `{layout.name}`, "
-            "which is no field of it",
+            f"{request.purpose.value} {request.span()} of the context `{layout.name}`, which is no field of it",
             f"its fields are {fields}",
         )
     if request.purpose is Purpose.WRITE and not field.writable:
@@ -138,7 +141,7 @@ def _ranged(base: str, limit: str) -> Rule:
         first = request.pointer.offset + request.offset
         if request.low < 0:
             raise Violation(
-                f"{request.purpose.value} {_span(request.low, request.low + request.size)} from `{base}`, before it",
+                f"{request.purpose.value} {request.span()} from `{base}`, before it",
                 f"show that what is added to `{base}` is not negative: use unsigned types",
             )
         if first + request.size <= known:
@@ -147,7 +150,7 @@ def _ranged(base: str, limit: str) -> Rule:
             where = f"a variable distance ({request.pointer.variable}) past `{base}`"
             span, ending = _span(first, first + request.size), f" behind {where}"
         else:
-            span, ending = _span(request.low, request.high), f" past `{base}`"
+            span, ending = request.span(), f" past `{base}`"
         inside = f"only {_bytes(known)}" if known else "none"
         are = "is" if known == 1 else "are"
         raise Violation(
@@ -164,8 +167,7 @@ def _map_value(environment: Environment, state: State, request: Request) -> None
     size = environment.map(name).value_size
     if request.low < 0 or request.high > size:
         raise Violation(
-            f"{request.purpose.value} {_span(request.low, request.high)} of a value of map `{name}`, "
-            f"which has {_bytes(size)}",
+            f"{request.purpose.value} {request.span()} of a value of map `{name}`, which has {_bytes(size)}",
             "bound the index before it is used: `if (index >= N) return …`, or `index &= N - 1`",
         )
     if request.purpose in _WRITING and environment.is_read_only(name):

@@ -241,8 +241,6 @@ def describe(a: Scalar) -> str:
     if a.constant is not None:
         return str(a.whole.smin)
     if a.whole.umax <= ALL >> 1 or a.whole.umin > ALL >> 1:
-        if a.whole == _ALL64:
-            return "any number"
         text = f"{a.whole.smin} to {a.whole.smax}"
     elif a.whole.smin > _ALL64.smin or a.whole.smax < _ALL64.smax:
         text = f"{a.whole.smin} to {a.whole.smax}"

@@ -23,16 +23,16 @@ METADATA_START = -1
 
 
 class Kind(Enum):
-    """What a pointer points to."""
+    """What a pointer points to; the value is how messages call it."""
 
     STACK = "a pointer to the stack"
     CONTEXT = "a pointer to the context"
     PACKET = "a pointer to the packet"
     METADATA = "a pointer to the packet's metadata"
     PACKET_END = "the end of the packet"
-    MAP_VALUE = "a pointer to a map value"
-    MAP_VALUE_OR_NULL = "a pointer to a map value, or null"
-    MAP = "a map"
+    MAP_VALUE = "a pointer to a value of map `{map}`"
+    MAP_VALUE_OR_NULL = "null or a pointer to a value of map `{map}`"
+    MAP = "map `{map}`"
 
 
 REGIONS: dict[Kind, Region] = {
@@ -70,7 +70,7 @@ class Pointer(NamedTuple):
         return self.offset + self.variable.whole.smax
 
     def __str__(self) -> str:
-        text = self.kind.value + (f" `{self.map}`" if self.map else "")
+        text = self.kind.value.format(map=self.map)
         if self.variable.constant is None:
             return f"{text}, {self.least} to {self.most} bytes from its start"
         return f"{text}, at {self.least:+d}" if self.least else text
@@ -88,4 +88,4 @@ def describe(value: Value | None) -> str:
     """In words, for messages."""
     if value is None:
         return "nothing that may be read"
-    return str(value) if type(value) is Pointer else f"a number, {value}"
+    return str(value)

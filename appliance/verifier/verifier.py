@@ -73,7 +73,7 @@ class Verifier:
         slots = slot_numbers(spec.instructions)
         inside = index < len(spec.instructions)
         known: tuple[tuple[str, str], ...] = ()
-        if refused.state is not None and inside:
+        if refused.state is not None and inside and not violation.unsupported:
             reads = liveness.register_effects(spec.instructions[index], self._platform.helpers)[0]
             held = refused.state.registers
             known = tuple((f"r{n}", describe(held[n])) for n in range(10) if reads >> n & 1)

@@ -1,0 +1,79 @@
+"""The Linux kernel's verifier as a judge: bpf(BPF_PROG_LOAD) by ctypes, never attached to anything.
+
+Sources: `union bpf_attr` of include/uapi/linux/bpf.h.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import struct
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+
+from appliance.ebpf.codec import encode
+from appliance.ebpf.platform import LINUX
+from appliance.ebpf.spec import MapSpec, ProgramSpec
+
+_SYS_BPF = 321  # x86_64
+_MAP_CREATE, _MAP_UPDATE, _PROG_LOAD, _MAP_FREEZE = 0, 2, 5, 22
+_LOG_SIZE = 1 << 20
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+def _bpf(command: int, attributes: bytes) -> int:
+    """The system call's result; -errno if it failed."""
+    result = int(_libc.syscall(_SYS_BPF, command, attributes, len(attributes)))
+    return result if result >= 0 else -ctypes.get_errno()
+
+
+def available() -> bool:
+    """Whether this process may load programs."""
+    result = _bpf(_MAP_CREATE, struct.pack("<5I", 2, 4, 4, 1, 0))
+    if result >= 0:
+        os.close(result)
+    return result >= 0
+
+
+@contextmanager
+def kernel_maps(maps: Mapping[str, MapSpec]) -> Iterator[dict[str, int]]:
+    """The maps in the kernel, by name, as file descriptors."""
+    numbers = {type_: number for number, type_ in LINUX.map_types.items()}
+    descriptors: dict[str, int] = {}
+    try:
+        for spec in maps.values():
+            attributes = struct.pack(
+                "<5I", numbers[spec.type], spec.key_size, spec.value_size, spec.max_entries, spec.flags
+            )
+            descriptor = _bpf(_MAP_CREATE, attributes)
+            if descriptor < 0:
+                raise OSError(-descriptor, os.strerror(-descriptor), spec.name)
+            descriptors[spec.name] = descriptor
+            for key, value in spec.contents:
+                buffers = (ctypes.create_string_buffer(key, len(key)), ctypes.create_string_buffer(value, len(value)))
+                addresses = (ctypes.addressof(buffer) for buffer in buffers)
+                assert _bpf(_MAP_UPDATE, struct.pack("<IxxxxQQQ", descriptor, *addresses, 0)) == 0
+            if spec.read_only:
+                assert _bpf(_MAP_FREEZE, struct.pack("<I", descriptor)) == 0
+        yield descriptors
+    finally:
+        for descriptor in descriptors.values():
+            os.close(descriptor)
+
+
+def refusal(spec: ProgramSpec, maps: Mapping[str, int]) -> str | None:
+    """None if the kernel accepts the program, else what its verifier says."""
+    slots = encode(spec.instructions, maps)
+    code = ctypes.create_string_buffer(slots, len(slots))
+    license_ = ctypes.create_string_buffer(b"GPL")
+    log = ctypes.create_string_buffer(_LOG_SIZE)
+    addresses = [ctypes.addressof(buffer) for buffer in (code, license_, log)]
+    attributes = struct.pack(
+        "<IIQQIIQ", spec.hook.program_type, len(slots) // 8, addresses[0], addresses[1], 1, _LOG_SIZE, addresses[2]
+    )
+    descriptor = _bpf(_PROG_LOAD, attributes)
+    if descriptor >= 0:
+        os.close(descriptor)
+        return None
+    words = log.value.decode(errors="replace").strip().splitlines()
+    return "\n".join(words[-6:]) or os.strerror(-descriptor)

@@ -1,0 +1,54 @@
+"""Cases for the verifier: short programs in assembly, each with what is to be said of it.
+
+A case is a YAML mapping: `name`, `code`, and for a bad program `rejects` (the exact demand) and `slot`. `kernel` gives
+the reason if the Linux kernel decides otherwise. All cases share MAPS.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from ruamel.yaml import YAML
+
+from appliance.ebpf.assembler import assemble
+from appliance.ebpf.spec import MapSpec, MapType, ProgramSpec
+from hooks.xdp import XDP_LINUX
+
+CASES = Path(__file__).parents[2] / "cases" / "verifier"
+
+RODATA = bytes(range(1, 17))
+MAPS: dict[str, MapSpec] = {
+    spec.name: spec
+    for spec in (
+        MapSpec("counters", MapType.ARRAY, 4, 8, 4),
+        MapSpec("flows", MapType.HASH, 8, 16, 64),
+        MapSpec("networks", MapType.LPM_TRIE, 8, 4, 64, flags=1),
+        MapSpec("globals", MapType.ARRAY, 4, 16, 1),
+        MapSpec("constants", MapType.ARRAY, 4, 16, 1, flags=1 << 7, contents=((bytes(4), RODATA),), read_only=True),
+        MapSpec("programs", MapType.PROG_ARRAY, 4, 4, 4),
+    )
+}
+
+
+@dataclass(frozen=True)
+class Case:
+    name: str
+    code: str
+    rejects: str | None = None
+    slot: int | None = None
+    kernel: str | None = None
+
+    def spec(self) -> ProgramSpec:
+        return program(self.code, self.name)
+
+
+def program(code: str, name: str = "test") -> ProgramSpec:
+    """A program of the XDP hook, from assembly."""
+    return ProgramSpec(name, "xdp", XDP_LINUX, assemble(code))
+
+
+def load_cases() -> list[Case]:
+    """Every case of every file."""
+    yaml = YAML(typ="safe")
+    return [Case(**entry) for path in sorted(CASES.glob("*.yaml")) for entry in yaml.load(path)]
