@@ -1,0 +1,36 @@
+"""The checking interpreter: registers with provenance, memory with bounds, and a Fault for whatever leaves them.
+
+`Interpreter(program, maps, helpers).run(context)` takes maps and helpers as given objects: `InterpreterMap` and
+`Helper` say what they must do.
+"""
+
+from appliance.ebpf.interpreter.context import Context, PacketMemory
+from appliance.ebpf.interpreter.interpreter import BUDGET, Fault, Interpreter
+from appliance.ebpf.interpreter.machine import HelperCall
+from appliance.ebpf.interpreter.regions import Region
+from appliance.ebpf.interpreter.values import (
+    FunctionAddress,
+    Helper,
+    InterpreterMap,
+    MapHandle,
+    Pointer,
+    Value,
+    Violation,
+)
+
+__all__ = [
+    "BUDGET",
+    "Context",
+    "Fault",
+    "FunctionAddress",
+    "Helper",
+    "HelperCall",
+    "Interpreter",
+    "InterpreterMap",
+    "MapHandle",
+    "PacketMemory",
+    "Pointer",
+    "Region",
+    "Value",
+    "Violation",
+]

@@ -1,0 +1,104 @@
+"""A program run step by step, with every access checked: the oracle of the tests, and an engine of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from appliance.ebpf.disassembler import statement
+from appliance.ebpf.instructions import slot_numbers
+from appliance.ebpf.interpreter.context import Context
+from appliance.ebpf.interpreter.machine import Machine
+from appliance.ebpf.interpreter.regions import Region
+from appliance.ebpf.interpreter.steps import make_steps
+from appliance.ebpf.interpreter.values import Helper, InterpreterMap, Pointer, Violation, describe
+from appliance.ebpf.platform import PLATFORMS
+from appliance.ebpf.spec import ProgramSpec
+from appliance.errors import InputRefused, SourceLine
+
+BUDGET = 1_000_000
+
+
+class Fault(InputRefused):
+    """A program did what no verified program does. `region` and `offset` are where, if it was an access."""
+
+    def __init__(
+        self, what: str, *, index: int, slot: int, statement: str, line: SourceLine | None, violation: Violation
+    ) -> None:
+        place = f"slot {slot} ({statement})"
+        super().__init__(what, where=f"{line}: {place}" if line else place)
+        self.index = index
+        self.slot = slot
+        self.statement = statement
+        self.line = line
+        self.region = violation.region
+        self.offset = violation.offset
+
+
+class Interpreter:
+    """One program with its maps and helpers, to be run as often as wanted."""
+
+    def __init__(
+        self,
+        program: ProgramSpec,
+        maps: Mapping[str, InterpreterMap] | None = None,
+        helpers: Mapping[str, Helper] | None = None,
+        *,
+        budget: int = BUDGET,
+    ) -> None:
+        """`helpers` go by name; the program's hook says which platform numbers them. `budget` limits the instructions
+        of one run."""
+        self.program = program
+        self._maps = maps or {}
+        numbers = PLATFORMS[program.hook.platform].helpers
+        self._helpers = {
+            number: (name, (helpers or {})[name]) for number, name in numbers.items() if name in (helpers or {})
+        }
+        self._budget = budget
+        self._steps = make_steps(program.instructions)
+
+    def run(self, context: Context) -> int:
+        """Run with r1 pointing to the hook's context. r0 at the end, 0 to 2**64 - 1. Raises Fault."""
+        machine = Machine(self._maps, self._helpers, context)
+        machine.registers[1] = Pointer(context, 0)
+        return self._run(machine)
+
+    def run_memory(self, memory: bytearray) -> int:
+        """Run without a hook: r1 points to `memory`, which is writable, and r2 is its length. Raises Fault."""
+        machine = Machine(self._maps, self._helpers, None)
+        machine.registers[1] = Pointer(Region("the memory", memory), 0)
+        machine.registers[2] = len(memory)
+        return self._run(machine)
+
+    def _run(self, machine: Machine) -> int:
+        steps, index = self._steps, 0
+        try:
+            for _ in range(self._budget):
+                following = steps[index](machine)
+                if following < 0:
+                    return self._answer(machine)
+                index = following
+            raise Violation(f"no end after {self._budget} instructions")
+        except Violation as violation:
+            raise self._fault(index, violation) from None
+
+    @staticmethod
+    def _answer(machine: Machine) -> int:
+        answer = machine.registers[0]
+        if not isinstance(answer, int):
+            raise Violation(f"the program returns r0, which holds {describe(answer)}")
+        return answer
+
+    def _fault(self, index: int, violation: Violation) -> Fault:
+        instructions = self.program.instructions
+        slots = slot_numbers(instructions)
+        inside = index < len(instructions)
+        return Fault(
+            violation.what,
+            index=index,
+            slot=slots[index] if inside else sum(i.slots for i in instructions),
+            statement=statement(instructions[index], slots, PLATFORMS[self.program.hook.platform])
+            if inside
+            else "the end",
+            line=self.program.line_of(index) if inside else None,
+            violation=violation,
+        )

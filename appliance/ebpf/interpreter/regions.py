@@ -1,0 +1,125 @@
+"""Memories, each with its bounds, and with a note of what was never written and where a pointer is kept.
+
+    index into data     0            low - origin                  high - origin
+                        +-----------------+-----------------------------+-----------+
+                        |  out of reach   |           in reach          |           |
+                        +-----------------+-----------------------------+-----------+
+    offset              origin            low                           high
+
+A pointer stored with all its 8 bytes is kept beside the data, under its offset, and comes back by a load of just these
+bytes. Anything that overwrites one of them ends it.
+"""
+
+from __future__ import annotations
+
+from appliance.ebpf.instructions import STACK_SIZE
+from appliance.ebpf.interpreter.values import Value, Violation
+
+POINTER_SIZE = 8
+
+
+class Region:
+    """One piece of memory: `high - low` bytes from offset `low`, of which byte `origin` is the first of `data`.
+
+    `tracked`: every byte counts as unwritten until the program has stored to it.
+    """
+
+    __slots__ = ("_pointers", "_written", "data", "high", "low", "name", "origin", "writable")
+
+    def __init__(
+        self,
+        name: str,
+        data: bytearray | memoryview,
+        *,
+        origin: int = 0,
+        low: int | None = None,
+        high: int | None = None,
+        writable: bool = True,
+        tracked: bool = False,
+    ) -> None:
+        self.name = name
+        self.data = data
+        self.origin = origin
+        self.low = origin if low is None else low
+        self.high = origin + len(data) if high is None else high
+        self.writable = writable
+        self._written = bytearray(len(data)) if tracked else None
+        self._pointers: dict[int, Value] = {}
+
+    @classmethod
+    def stack(cls) -> Region:
+        """A frame's own stack; r10 points to its offset 0, behind its last byte."""
+        return cls("the stack", bytearray(STACK_SIZE), origin=-STACK_SIZE, tracked=True)
+
+    def end(self, reason: str) -> None:
+        """Nothing is in reach any more; `reason` becomes part of the region's name."""
+        self.low = self.high = 0
+        self.name = f"{self.name} ({reason})"
+
+    def load(self, offset: int, size: int) -> Value:
+        """The little-endian number, or the kept pointer, at `offset`."""
+        if offset < self.low or offset + size > self.high:
+            self._out_of_reach("read", offset, size)
+        if self._pointers and (kept := self._kept(offset, size)) is not None:
+            return kept
+        index = offset - self.origin
+        if self._written is not None and self._written.find(0, index, index + size) >= 0:
+            self._unwritten(offset, size)
+        return int.from_bytes(self.data[index : index + size], "little")
+
+    def store(self, offset: int, size: int, value: Value) -> None:
+        """Put the low `size` bytes of a number, or all 8 of anything else, at `offset`."""
+        if value.__class__ is not int and size != POINTER_SIZE:
+            raise Violation(f"a store of {size} bytes cuts a pointer", self.name, offset)
+        number = value if isinstance(value, int) else 0
+        self.write(offset, (number & (1 << size * 8) - 1).to_bytes(size, "little"))
+        if not isinstance(value, int):
+            self._pointers[offset] = value
+
+    def read(self, offset: int, size: int) -> bytes:
+        """Plain bytes, for a helper."""
+        if offset < self.low or offset + size > self.high:
+            self._out_of_reach("read", offset, size)
+        for place in self._pointers:
+            if place < offset + size and offset < place + POINTER_SIZE:
+                raise Violation(f"read of a pointer kept at offset {place} of {self.name} as bytes", self.name, offset)
+        index = offset - self.origin
+        if self._written is not None and self._written.find(0, index, index + size) >= 0:
+            self._unwritten(offset, size)
+        return bytes(self.data[index : index + size])
+
+    def write(self, offset: int, content: bytes) -> None:
+        """Put plain bytes at `offset`."""
+        size = len(content)
+        if offset < self.low or offset + size > self.high:
+            self._out_of_reach("write", offset, size)
+        if not self.writable:
+            raise Violation(f"write to {self.name}, which is read-only", self.name, offset)
+        index = offset - self.origin
+        self.data[index : index + size] = content
+        if self._written is not None:
+            self._written[index : index + size] = b"\1" * size
+        if self._pointers:
+            ended = [place for place in self._pointers if place < offset + size and offset < place + POINTER_SIZE]
+            for place in ended:
+                del self._pointers[place]
+
+    def _kept(self, offset: int, size: int) -> Value | None:
+        if size == POINTER_SIZE and offset in self._pointers:
+            return self._pointers[offset]
+        for place in self._pointers:
+            if place < offset + size and offset < place + POINTER_SIZE:
+                raise Violation(f"read of a part of a pointer at offset {offset} of {self.name}", self.name, offset)
+        return None
+
+    def _out_of_reach(self, access: str, offset: int, size: int) -> None:
+        raise Violation(
+            f"{access} of {size} bytes at offset {offset} of {self.name}, which spans {self.low} to {self.high}",
+            self.name,
+            offset,
+        )
+
+    def _unwritten(self, offset: int, size: int) -> None:
+        raise Violation(
+            f"read of {size} bytes at offset {offset} of {self.name}, not all of which were written", self.name, offset
+        )

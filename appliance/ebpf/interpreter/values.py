@@ -1,0 +1,91 @@
+"""What a register can hold: a number, or something with a provenance that arithmetic can't make up.
+
+None              nothing yet
+int               0 to 2**64 - 1
+Pointer           a place in one region; never a number
+MapHandle         a map, to be given to a helper
+FunctionAddress   a subprogram, to be called
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeAlias
+
+from appliance.ebpf.spec import MapSpec
+
+if TYPE_CHECKING:
+    from appliance.ebpf.interpreter.machine import HelperCall
+    from appliance.ebpf.interpreter.regions import Region
+
+
+class InterpreterMap(Protocol):
+    """A map as the interpreter takes it. `appliance.maps.model` has one for each type."""
+
+    @property
+    def spec(self) -> MapSpec: ...
+
+    def lookup(self, key: bytes) -> bytearray | memoryview | None:
+        """The live value: what is written to it is in the map. None if there is none."""
+        ...
+
+    def update(self, key: bytes, value: bytes, flags: int) -> int:
+        """0 or -errno."""
+        ...
+
+    def delete(self, key: bytes) -> int:
+        """0 or -errno."""
+        ...
+
+
+class Pointer(NamedTuple):
+    """Byte `offset` of a region, where 0 is the region's own origin; it may lie outside of the region."""
+
+    region: Region
+    offset: int
+
+
+@dataclass(frozen=True, slots=True)
+class MapHandle:
+    """A map in a register."""
+
+    map: InterpreterMap
+
+
+@dataclass(frozen=True, slots=True)
+class FunctionAddress:
+    """The address of the subprogram that starts at instruction `index`."""
+
+    index: int
+
+
+Value: TypeAlias = int | Pointer | MapHandle | FunctionAddress
+Helper: TypeAlias = "Callable[[HelperCall], Value]"
+
+
+class Violation(Exception):
+    """Something that a verified program never does. The interpreter adds where, and raises it on as a Fault."""
+
+    def __init__(self, what: str, region: str | None = None, offset: int | None = None) -> None:
+        super().__init__(what)
+        self.what = what
+        self.region = region
+        self.offset = offset
+
+
+def describe(value: Value | None) -> str:
+    """What a register holds, in the words of a message."""
+    match value:
+        case None:
+            return "nothing yet"
+        case 0:
+            return "null"
+        case int():
+            return "a number"
+        case Pointer():
+            return f"a pointer to {value.region.name}"
+        case MapHandle():
+            return f"the map {value.map.spec.name!r}"
+        case FunctionAddress():
+            return "a function"

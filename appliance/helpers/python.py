@@ -1,0 +1,158 @@
+"""The helpers in Python, for the interpreter: name to what answers a call. Total over PROTOTYPES.
+
+Answers agree bit for bit with `native`, which the JIT writes into its code.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from functools import partial
+
+from appliance.ebpf.interpreter import Context, Helper, HelperCall, Value
+from hooks.contract import Verdict
+from hooks.xdp import FrameContext
+
+M32 = (1 << 32) - 1
+M64 = (1 << 64) - 1
+SEED = 0x9E3779B97F4A7C15  # stands in for a state of 0, which xorshift would never leave
+MULTIPLIER = 0x2545F4914F6CDD1D
+
+
+def python_helpers(clock: Callable[[FrameContext], int] | None = None) -> Mapping[str, Helper]:
+    """Every helper by name. `clock` answers ktime_get_ns, in nanoseconds: by default the frame's own `time_ns`.
+
+    For a program without a frame (raw memory) the clock is this machine's, and randomness starts at SEED each time.
+    """
+    return {
+        "map_lookup_elem": map_lookup_elem,
+        "map_update_elem": map_update_elem,
+        "map_delete_elem": map_delete_elem,
+        "ktime_get_ns": partial(ktime_get_ns, clock or _frame_time),
+        "get_prandom_u32": get_prandom_u32,
+        "get_smp_processor_id": get_smp_processor_id,
+        "csum_diff": csum_diff,
+        "xdp_adjust_head": xdp_adjust_head,
+        "xdp_adjust_tail": xdp_adjust_tail,
+        "redirect": redirect,
+    }
+
+
+def _frame_time(frame: FrameContext) -> int:
+    return int(frame.time_ns)
+
+
+def _frame(call: HelperCall) -> FrameContext:
+    """The frame that the program judges; for raw memory, one of zeros."""
+    context = call.machine.context
+    return context.host if context is not None and isinstance(context.host, FrameContext) else FrameContext()
+
+
+def map_lookup_elem(call: HelperCall) -> Value:
+    """A pointer to the live value under the key (r2) of the map (r1), or null."""
+    map_ = call.map(0)
+    value = map_.lookup(call.read(1, map_.spec.key_size))
+    return 0 if value is None else call.machine.value_pointer(map_, value)
+
+
+def map_update_elem(call: HelperCall) -> Value:
+    """Put the value (r3) under the key (r2) with the flags (r4). 0 or -errno."""
+    map_ = call.map(0)
+    key, value = call.read(1, map_.spec.key_size), call.read(2, map_.spec.value_size)
+    return map_.update(key, value, call.number(3)) & M64
+
+
+def map_delete_elem(call: HelperCall) -> Value:
+    """Remove the key (r2). 0 or -errno."""
+    map_ = call.map(0)
+    return map_.delete(call.read(1, map_.spec.key_size)) & M64
+
+
+def ktime_get_ns(clock: Callable[[FrameContext], int], call: HelperCall) -> Value:
+    """Nanoseconds by the clock."""
+    if call.machine.context is None:
+        return time.monotonic_ns()
+    return clock(_frame(call)) & M64
+
+
+def get_prandom_u32(call: HelperCall) -> Value:
+    """xorshift64* (Vigna, 2016) upon the frame's `random_state`; the answer is the high half of the product."""
+    frame = _frame(call)
+    state = frame.random_state or SEED
+    state ^= state >> 12
+    state ^= state << 25 & M64
+    state ^= state >> 27
+    frame.random_state = state
+    return (state * MULTIPLIER & M64) >> 32
+
+
+def get_smp_processor_id(call: HelperCall) -> Value:
+    """The worker's number."""
+    return int(_frame(call).processor_id)
+
+
+def csum_diff(call: HelperCall) -> Value:
+    """What removing `from` (r1, r2 bytes) and adding `to` (r3, r4 bytes) makes of the sum r5, folded to 16 bits.
+
+    That is the answer of Linux 6.13 and later (net/core/filter.c); older kernels gave all 32 bits on most machines, and
+    refused sizes that are no multiple of 4. A size of 0 takes no part, whatever its pointer.
+    """
+    removed_size, added_size, seed = (call.number(argument) & M32 for argument in (1, 3, 4))
+    removed = call.read(0, removed_size) if removed_size else b""
+    added = call.read(2, added_size) if added_size else b""
+    if not added:
+        return _fold_to_16(~_partial_sum(removed, ~seed & M32) & M32)
+    total = _partial_sum(added, seed)
+    if removed:
+        total = _fold_to_32(total + (~_partial_sum(removed, 0) & M32))
+    return _fold_to_16(total)
+
+
+def _partial_sum(memory: bytes, seed: int) -> int:
+    """The memory's 32-bit words and the seed, in one's complement; a rest counts as if zeros followed it."""
+    padded = memory + bytes(-len(memory) % 4)
+    return _fold_to_32(seed + sum(int.from_bytes(padded[at : at + 4], "little") for at in range(0, len(padded), 4)))
+
+
+def _fold_to_32(total: int) -> int:
+    while total > M32:
+        total = (total & M32) + (total >> 32)
+    return total
+
+
+def _fold_to_16(total: int) -> int:
+    while total > 0xFFFF:
+        total = (total & 0xFFFF) + (total >> 16)
+    return total
+
+
+def xdp_adjust_head(call: HelperCall) -> Value:
+    """Move the frame's start by a signed 32-bit distance (r2). 0 or -EINVAL."""
+    return _given_context(call).packet.adjust_head(_distance(call)) & M64
+
+
+def xdp_adjust_tail(call: HelperCall) -> Value:
+    """Move the frame's end by a signed 32-bit distance (r2); bytes won are zero. 0 or -EINVAL."""
+    return _given_context(call).packet.adjust_tail(_distance(call)) & M64
+
+
+def _given_context(call: HelperCall) -> Context:
+    """The context, which r1 must point to the start of."""
+    pointer = call.pointer(0)
+    if pointer.region is not call.context or pointer.offset:
+        raise call.refuse(0, "the context")
+    return call.context
+
+
+def _distance(call: HelperCall) -> int:
+    distance = call.number(1) & M32
+    return distance - (distance >> 31 << 32)
+
+
+def redirect(call: HelperCall) -> Value:
+    """Name the interface (r1) that a REDIRECT verdict sends to. REDIRECT's number, or ABORTED's if flags are given."""
+    interface, flags, context = call.number(0), call.number(1), call.context
+    if flags:
+        return context.hook.number(Verdict.ABORTED)
+    _frame(call).redirect_ifindex = interface & M32
+    return context.hook.number(Verdict.REDIRECT)
