@@ -45,7 +45,7 @@ class Judgement:
     def of(cls, config: BoxConfig) -> Judgement:
         """Compile the rule set, or read the object. Raises InputRefused."""
         if config.program is not None:
-            return _of_object(config.program)
+            return cls.of_object(config.program)
         assert config.rules is not None
         return cls.of_rules(compile_rule_set(config.rules), str(config.path))
 
@@ -59,14 +59,19 @@ class Judgement:
         }
         return cls(replace(spec, maps=filled), INWARD_PROGRAM, OUTWARD_PROGRAM, rules)
 
-
-def _of_object(program: ProgramConfig) -> Judgement:
-    spec = load_object_file(program.path)
-    inward = program.inward or _only(spec, program.path)
-    programs = dict(spec.programs)
-    if program.outward is None:
-        programs[PASS_ALL] = _pass_all()
-    return Judgement(replace(spec, programs=programs), inward, program.outward or PASS_ALL)
+    @classmethod
+    def of_object(cls, program: ProgramConfig) -> Judgement:
+        """Somebody's own object; frames from inside pass if it has no program for them."""
+        spec = load_object_file(program.path)
+        inward = program.inward or _only(spec, program.path)
+        programs = dict(spec.programs)
+        if program.outward is None:
+            programs[PASS_ALL] = _pass_all()
+        for name in (inward, program.outward or PASS_ALL):
+            if name not in programs:
+                hint = f"it holds: {', '.join(spec.programs) or 'no program'}"
+                raise InputRefused(f"no program {name!r} in the object", where=str(program.path), hint=hint)
+        return cls(replace(spec, programs=programs), inward, program.outward or PASS_ALL)
 
 
 def _only(spec: CollectionSpec, path: Path) -> str:

@@ -17,6 +17,7 @@ from appliance.datapath.capture import FRAME, Capture
 from appliance.datapath.layout import (
     SCRATCH_HEADROOM,
     SCRATCH_SIZE,
+    SCRATCH_TAILROOM,
     VERDICTS,
     PortCounters,
     ReplayFrame,
@@ -68,7 +69,7 @@ def _emit_replay(module: ir.Module, program: ir.Function, hook: HookPoint) -> No
             "data_meta": start,
             "data_end": code.at(start, length),
             "hard_start": scratch,
-            "hard_end": code.at(scratch, SCRATCH_SIZE),
+            "hard_end": code.at(start, code.add(length, SCRATCH_TAILROOM)),
         }
         for name, place in places.items():
             code.field(context, FrameContext, name).store(code.integer(place))

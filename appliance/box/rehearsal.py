@@ -1,0 +1,147 @@
+"""A judgement tried on captures, without a network: by the native code that a box runs, or by the interpreter.
+
+Both engines find the same: the capture's clock, the same random numbers, the same room around a frame, and state that
+is empty when a capture begins, so that one capture's times mean nothing to the next.
+"""
+
+from __future__ import annotations
+
+import struct
+import time
+from collections import Counter
+from collections.abc import Mapping
+from types import TracebackType
+from typing import Protocol
+
+from appliance.box.generation import COUNTER, Judgement
+from appliance.datapath.capture import Capture
+from appliance.datapath.layout import SCRATCH_HEADROOM, SCRATCH_TAILROOM, VERDICTS
+from appliance.datapath.replay import RANDOM_SEED, ReplayResult, replay, replay_loop
+from appliance.datapath.statistics import Count
+from appliance.ebpf.interpreter import Context, Interpreter, PacketMemory
+from appliance.ebpf.platform import PLATFORMS
+from appliance.helpers.native.call import Clock
+from appliance.helpers.python import python_helpers
+from appliance.jit.collection import Collection
+from appliance.maps.model import model
+from appliance.verifier.verifier import Verifier
+from hooks.contract import Verdict
+from hooks.xdp import FrameContext
+
+
+class Rehearsal(Protocol):
+    """What both engines offer. A context manager."""
+
+    def replay(self, capture: Capture) -> ReplayResult:
+        """Judge every frame of a capture."""
+
+    def rule_counts(self) -> Mapping[str, Count]:
+        """What each rule counted, by id, over all captures so far."""
+
+    def close(self) -> None: ...
+
+
+class NativeRehearsal:
+    """The program compiled as a box compiles it."""
+
+    def __init__(self, judgement: Judgement) -> None:
+        """Verify and compile. Raises InputRefused."""
+        self._rules = judgement.rules
+        hook = judgement.spec.programs[judgement.inward].hook
+        self._collection = Collection.load(
+            judgement.spec,
+            programs=(judgement.inward,),
+            clock=Clock.FRAME,
+            loops=replay_loop(hook, judgement.inward),
+        )
+
+    def replay(self, capture: Capture) -> ReplayResult:
+        for name in self._rules.state_maps if self._rules else ():
+            self._collection.maps[name].clear()
+        return replay(self._collection.engine, capture)
+
+    def rule_counts(self) -> Mapping[str, Count]:
+        if self._rules is None:
+            return {}
+        counters = self._collection.maps[self._rules.counters]
+        return {
+            rule.id: Count(*COUNTER.unpack(counters.lookup(struct.pack("=I", rule.index)) or bytes(COUNTER.size)))
+            for rule in self._rules.counted
+        }
+
+    def close(self) -> None:
+        self._collection.close()
+
+    def __enter__(self) -> NativeRehearsal:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+class InterpretedRehearsal:
+    """The program step by step, every access checked. Slow, and independent of LLVM."""
+
+    def __init__(self, judgement: Judgement) -> None:
+        """Verify. Raises InputRefused."""
+        self._rules = judgement.rules
+        self._spec = judgement.spec
+        self._program = judgement.spec.programs[judgement.inward]
+        Verifier(self._spec.maps, PLATFORMS[self._spec.platform]).verify(self._program)
+        self._maps = {name: model(declared) for name, declared in self._spec.maps.items()}
+        self._host = FrameContext(random_state=RANDOM_SEED)
+
+    def replay(self, capture: Capture) -> ReplayResult:
+        for name in self._rules.state_maps if self._rules else ():
+            self._maps[name] = model(self._spec.maps[name])
+        interpreter = Interpreter(self._program, self._maps, python_helpers())
+        self._host.random_state = RANDOM_SEED
+        packets, sizes, sequence = Counter[Verdict](), Counter[Verdict](), bytearray()
+        began = time.perf_counter()
+        for record in capture.records():
+            verdict = self._judge(interpreter, capture.frame(record), record.time_ns)
+            packets[verdict] += 1
+            sizes[verdict] += record.length
+            sequence.append(VERDICTS.index(verdict))
+        return ReplayResult(
+            Count(packets.total(), sizes.total()),
+            {verdict: Count(packets[verdict], sizes[verdict]) for verdict in VERDICTS},
+            bytes(sequence),
+            time.perf_counter() - began,
+        )
+
+    def _judge(self, interpreter: Interpreter, frame: bytes, time_ns: int) -> Verdict:
+        hook = self._program.hook
+        self._host.time_ns = time_ns
+        packet = PacketMemory(frame, headroom=SCRATCH_HEADROOM, tailroom=SCRATCH_TAILROOM)
+        answer = interpreter.run(Context(hook, self._host, packet)) & 0xFFFFFFFF
+        return hook.verdicts.get(answer, hook.otherwise)
+
+    def rule_counts(self) -> Mapping[str, Count]:
+        if self._rules is None:
+            return {}
+        counters = self._maps[self._rules.counters]
+        counts = {}
+        for rule in self._rules.counted:
+            value = counters.lookup(struct.pack("=I", rule.index))
+            counts[rule.id] = Count(*COUNTER.unpack(value)) if value is not None else Count()
+        return counts
+
+    def close(self) -> None:
+        """Nothing outlives it."""
+
+    def __enter__(self) -> InterpretedRehearsal:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+ENGINES: Mapping[str, type[NativeRehearsal] | type[InterpretedRehearsal]] = {
+    "jit": NativeRehearsal,
+    "interpreter": InterpretedRehearsal,
+}
