@@ -1,0 +1,87 @@
+"""`tidegate exec`: raw bytecode, unverified, run once. The plugin of the public bpf_conformance suite.
+
+This is the only door for programs that nobody proved (docs/decisions/0003-the-unverified-door.md), and so it opens in
+a child process, with limits on time and memory: what crashes there is a message here.
+"""
+
+from __future__ import annotations
+
+import os
+import resource
+import signal
+import sys
+import traceback
+from collections.abc import Callable
+
+import click
+
+from appliance.ebpf.codec import decode
+from appliance.ebpf.interpreter import Interpreter
+from appliance.ebpf.spec import ProgramSpec
+from appliance.errors import InputRefused, TidegateError
+from appliance.jit.raw import run_raw
+from appliance.verifier.unverified import trust_without_proof
+from hooks.xdp import XDP_LINUX
+
+CPU_SECONDS = 30
+
+
+@click.command()
+@click.option("--engine", type=click.Choice(["interpreter", "jit"]), default="jit", show_default=True)
+@click.argument("memory_hex", metavar="[MEMORY-HEX]", required=False, default="")
+def command(engine: str, memory_hex: str) -> int:
+    """Run raw bytecode once, UNVERIFIED, in a child process; print r0 in hex.
+
+    The program comes on standard input, as hex digits. r1 points to the memory, which is writable; r2 is its length.
+    """
+    memory = bytearray(_bytes_of(memory_hex, "MEMORY-HEX"))
+    code = _bytes_of(sys.stdin.read(), "standard input")
+    if not code:
+        raise InputRefused("no program", where="standard input", hint="give its bytecode as hex digits")
+    program = ProgramSpec("exec", "", XDP_LINUX, decode(code))
+    return _in_child(lambda: ENGINES[engine](program, memory))
+
+
+def _bytes_of(text: str, where: str) -> bytes:
+    try:
+        return bytes.fromhex("".join(text.split()))
+    except ValueError as error:
+        raise InputRefused("not hex digits in pairs", where=where, hint="write bytes as in `b7 00 00 00`") from error
+
+
+def _interpret(program: ProgramSpec, memory: bytearray) -> int:
+    return Interpreter(program).run_memory(memory)
+
+
+def _compile_and_run(program: ProgramSpec, memory: bytearray) -> int:
+    return run_raw(trust_without_proof(program), memory)
+
+
+ENGINES: dict[str, Callable[[ProgramSpec, bytearray], int]] = {"interpreter": _interpret, "jit": _compile_and_run}
+
+
+def _in_child(run: Callable[[], int]) -> int:
+    """Run and print in a forked child; its exit status, or a message if it was killed."""
+    sys.stdout.flush()
+    child = os.fork()
+    if child == 0:
+        os._exit(_child(run))
+    status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    if status < 0:
+        name = signal.Signals(-status).name
+        raise InputRefused(f"the program was ended by {name}", hint="`--engine interpreter` says which access it was")
+    return status
+
+
+def _child(run: Callable[[], int]) -> int:
+    resource.setrlimit(resource.RLIMIT_CPU, (CPU_SECONDS, CPU_SECONDS))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    try:
+        print(f"{run():x}", flush=True)
+    except TidegateError as error:
+        print(f"tidegate: {error}", file=sys.stderr, flush=True)
+        return error.exit_status
+    except BaseException:  # the child must end here, whatever happened, and not go on as a second parent
+        traceback.print_exc()
+        return 1
+    return 0
