@@ -118,7 +118,7 @@ class Resolver:
             if self._btf is not None and symbol.name in _names(self._btf, section):
                 feature, hint = meaning
         return UnsupportedObject(
-            feature, f"{symbol.name} is not defined in this file ({feature} are not supported)", hint=hint
+            feature, f"{symbol.name} is not defined in this file; missing here: {feature}", hint=hint
         )
 
 

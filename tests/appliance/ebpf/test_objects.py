@@ -1,0 +1,274 @@
+"""Object files as a whole: programs, their functions, lines, platform, license, and what is refused."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from appliance.ebpf.instructions import CallFunction, CallHelper, Exit, Immediate, LoadConstant, LoadFunction, Move
+from appliance.ebpf.object_errors import ObjectError, UnsupportedObject
+from appliance.ebpf.objects import load_object, load_object_file
+from appliance.ebpf.platform import LINUX, WINDOWS
+from appliance.ebpf.spec import MapSpec, MapType, ProgramSpec, SkippedProgram
+from appliance.errors import InputRefused
+from hooks.xdp import XDP_LINUX, XDP_WINDOWS
+from tests.appliance.ebpf.compiling import PREFIX, PROGRAMS, ROOT, compile_by_llvm_20, compile_c
+
+LICENSE = 'char _license[] SEC("license") = "GPL";'
+PASS = 'SEC("xdp") int pass_all(struct xdp_md *ctx) { return XDP_PASS; }'
+SPIKE = Path("/work/shared/spikes/rule_to_object.py")
+
+
+def test_sections_programs_and_their_order() -> None:
+    source = """
+    SEC("xdp/second") int b(struct xdp_md *ctx) { return XDP_DROP; }
+    SEC("xdp") int c(struct xdp_md *ctx) { return XDP_PASS; }
+    SEC("xdp") int a(struct xdp_md *ctx) { return XDP_TX; }
+    SEC("kprobe/do_exit") int probe(void *ctx) { return 0; }
+    """
+    spec = load_object(compile_c(source + LICENSE), "many.o")
+    assert [(program.name, program.section) for program in spec.programs.values()] == [
+        ("b", "xdp/second"),
+        ("c", "xdp"),
+        ("a", "xdp"),
+    ]
+    assert spec.skipped == (SkippedProgram("probe", "kprobe/do_exit"),)
+    assert spec.programs["a"].instructions == (Move(32, 0, Immediate(3)), Exit())
+    assert {program.license for program in spec.programs.values()} == {"GPL"}
+    assert all(program.hook is XDP_LINUX for program in spec.programs.values())
+    assert (spec.source, spec.maps) == ("many.o", {})
+
+
+FUNCTIONS = """
+static __noinline int deep(int x) { return x * bpf_get_prandom_u32(); }
+static __noinline int unused_by_two(int x) { return deep(x) + 1; }
+__noinline int visible(int x) { return deep(x) - 1; }
+SEC("xdp") int one(struct xdp_md *ctx) { return (unused_by_two(ctx->rx_queue_index) + visible(3)) & 3; }
+SEC("xdp") int two(struct xdp_md *ctx) { return visible(ctx->ingress_ifindex) & 3; }
+"""
+
+
+def test_called_functions_stand_behind_the_program_each_once() -> None:
+    spec = load_object(compile_c(FUNCTIONS), "calls.o")
+    assert list(spec.programs) == ["one", "two"], "functions in .text are called, not run"
+    for name, callees in {"one": {"unused_by_two", "deep", "visible"}, "two": {"visible", "deep"}}.items():
+        program = spec.programs[name]
+        assert set(program.functions.values()) == {name} | callees
+        assert program.functions[0] == name
+        starts = [*program.functions, len(program.instructions)]
+        assert all(isinstance(program.instructions[start - 1], Exit) for start in starts[1:])
+        called = {i.target for i in program.instructions if isinstance(i, CallFunction)}
+        assert {program.functions[target] for target in called} == callees
+
+
+def test_a_call_reaches_the_function_that_the_source_names() -> None:
+    program = load_object(compile_c(FUNCTIONS), "calls.o").programs["two"]
+    index = {name: start for start, name in program.functions.items()}
+    calls = {at: i.target for at, i in enumerate(program.instructions) if isinstance(i, CallFunction)}
+    of_two = [target for at, target in calls.items() if at < min(index["visible"], index["deep"])]
+    assert of_two == [index["visible"]]
+    assert any(i == CallHelper(7) for i in program.instructions[index["deep"] :])
+
+
+def test_static_functions_in_the_section_of_the_program() -> None:
+    source = """
+    static __noinline SEC("xdp") int twice(int x) { return x * 2; }
+    SEC("xdp") int main_program(struct xdp_md *ctx) { return twice(ctx->rx_queue_index) & 3; }
+    """
+    spec = load_object(compile_c(source), "static.o")
+    assert list(spec.programs) == ["main_program"]
+    assert list(spec.programs["main_program"].functions.values()) == ["main_program", "twice"]
+
+
+def test_the_address_of_a_function() -> None:
+    source = """
+    static long (*loop)(__u32, void *, void *, __u64) = (void *)181;
+    static int each(__u32 index, void *context) { return 0; }
+    SEC("xdp") int looping(struct xdp_md *ctx) { loop(10, each, (void *)0, 0); return XDP_PASS; }
+    """
+    program = load_object(compile_c(source), "callback.o").programs["looping"]
+    (load,) = (i for i in program.instructions if isinstance(i, LoadFunction))
+    assert program.functions[load.target] == "each"
+
+
+def test_lines_of_programs_and_functions() -> None:
+    function = ["static __noinline int f(int x)", "{", "\treturn x * 3;", "}"]
+    main = ['SEC("xdp") int p(struct xdp_md *ctx)', "{", "\treturn f(ctx->rx_queue_index) & 3;", "}"]
+    program = load_object(compile_c("\n".join([*function, *main])), "lines.o").programs["p"]
+    before = PREFIX.count("\n")
+    of_function = {(line.line - before, line.text) for at, line in program.lines.items() if at >= _start(program, "f")}
+    of_main = {(line.line - before, line.text) for at, line in program.lines.items() if at < _start(program, "f")}
+    assert (3, "") in of_function, "the text of a file that clang can't open again is empty"
+    assert (7, "") in of_main
+    assert {line for line, _ in of_main} <= {5, 6, 7}
+    assert {line for line, _ in of_function} <= {1, 2, 3}
+    assert {line.file for line in program.lines.values()} == {str(ROOT / "<stdin>")}
+
+
+def _start(program: ProgramSpec, function: str) -> int:
+    return next(at for at, name in program.functions.items() if name == function)
+
+
+def test_data_sections_become_maps_of_one_value() -> None:
+    source = """
+    const volatile int limit = 5;
+    int table[3] = {1, 2, 3};
+    __u64 zero[4];
+    SEC("xdp") int p(struct xdp_md *ctx) { zero[1]++; return table[ctx->rx_queue_index & 1] + limit; }
+    """
+    maps = load_object(compile_c(source), "data.o").maps
+    assert maps == {
+        ".rodata": MapSpec(".rodata", MapType.ARRAY, 4, 4, 1, contents=((bytes(4), b"\5\0\0\0"),), read_only=True),
+        ".data": MapSpec(".data", MapType.ARRAY, 4, 12, 1, contents=((bytes(4), b"\1\0\0\0\2\0\0\0\3\0\0\0"),)),
+        ".bss": MapSpec(".bss", MapType.ARRAY, 4, 32, 1),
+    }
+
+
+def test_constants_of_64_bits_stay_constants() -> None:
+    source = 'SEC("xdp") int p(struct xdp_md *ctx) { return (ctx->data * 0x123456789abcdefULL) >> 63; }'
+    instructions = load_object(compile_c(source), "constant.o").programs["p"].instructions
+    assert LoadConstant(2, 0x123456789ABCDEF) in instructions or LoadConstant(1, 0x123456789ABCDEF) in instructions
+
+
+# platforms
+
+WINDOWS_CONTEXT = """
+typedef struct xdp_md_ { void *data; void *data_end; __u64 data_meta; __u32 ingress_ifindex; } xdp_md_t;
+struct { __uint(type, 2); __type(key, __u32); __type(value, __u64); __uint(max_entries, 4); } counts SEC(".maps");
+static void *(*lookup)(void *map, const void *key) = (void *)1;
+SEC("xdp") int drop(xdp_md_t *ctx) { __u32 k = 0; __u64 *v = lookup(&counts, &k); if (v) *v += 1; return 2; }
+"""
+
+
+def test_the_platform_is_recognised_by_its_context() -> None:
+    windows = load_object(compile_c(WINDOWS_CONTEXT), "w.o")
+    assert (windows.platform, windows.programs["drop"].hook) == ("windows", XDP_WINDOWS)
+    linux = load_object(compile_c(PASS), "l.o")
+    assert (linux.platform, linux.programs["pass_all"].hook) == ("linux", XDP_LINUX)
+
+
+def test_map_types_are_the_platforms() -> None:
+    source = WINDOWS_CONTEXT.replace("type, 2", "type, 9")
+    assert load_object(compile_c(source), "w.o").maps["counts"].type is MapType.LPM_TRIE
+    assert load_object(compile_c(source), "w.o", LINUX).maps["counts"].type is MapType.LRU_HASH
+
+
+def test_a_given_platform_counts_more_than_a_recognised_one() -> None:
+    assert load_object(compile_c(PASS), "l.o", WINDOWS).programs["pass_all"].hook is XDP_WINDOWS
+
+
+# other compilers
+
+
+@pytest.mark.parametrize("path", sorted(PROGRAMS.glob("*.bpf.c")), ids=lambda path: path.name)
+def test_what_llvm_20_makes_of_our_programs(path: Path) -> None:
+    ours = load_object_file(path.with_suffix(".o"))
+    spec = load_object(compile_by_llvm_20(path), "llvm20.o")
+    assert spec.maps == ours.maps
+    assert list(spec.programs) == list(ours.programs)
+    (program,), (other,) = spec.programs.values(), ours.programs.values()
+    assert (program.section, program.hook, program.license) == (other.section, other.hook, other.license)
+    assert {line.line for line in program.lines.values()} & {line.line for line in other.lines.values()}
+
+
+@pytest.mark.skipif(not SPIKE.exists(), reason="the shared spike is not on this machine")
+def test_an_object_made_from_rules(tmp_path: Path) -> None:
+    rules, made = tmp_path / "rules.yaml", tmp_path / "rules.o"
+    rules.write_text("version: 1\nrules:\n  - {id: a}\n  - {id: b}\n")
+    subprocess.run([sys.executable, str(SPIKE), str(rules), str(made)], check=True)
+    spec = load_object_file(made)
+    assert spec.maps == {"counters": MapSpec("counters", MapType.ARRAY, 4, 8, 16)}
+    assert {str(line) for line in spec.programs["filter"].lines.values()} == {
+        f"{rules}:2",
+        f"{rules}:3:5",
+        f"{rules}:4:5",
+    }
+    assert spec.programs["filter"].lines[1].text == "  - {id: a}"
+
+
+# refusals
+
+
+def refusal(source: str, *flags: str) -> ObjectError:
+    with pytest.raises(ObjectError) as caught:
+        load_object(compile_c(source, *flags), "x.o")
+    assert isinstance(caught.value, InputRefused)
+    assert caught.value.exit_status == 1
+    return caught.value
+
+
+MAPS = f'struct {{ MAP(BPF_MAP_TYPE_ARRAY); }} m SEC(".maps"); {PASS}'
+NOT_YET = {
+    "legacy map definitions": (
+        'struct bpf_map_def { int type, k, v, n; }; struct bpf_map_def SEC("maps") m = {1, 4, 8, 1};' + PASS
+    ),
+    "initial values of a map of maps or programs": """
+        struct inner { MAP(BPF_MAP_TYPE_ARRAY); } inner_map SEC(".maps");
+        struct { __uint(type, BPF_MAP_TYPE_PROG_ARRAY); __uint(max_entries, 1); __type(key, __u32);
+                 __array(values, int (void *)); } progs SEC(".maps");"""
+    + PASS,
+    "maps of maps": """
+        struct { __uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS); __uint(max_entries, 1); __type(key, __u32);
+                 __type(value, __u32); } outer SEC(".maps");"""
+    + PASS,
+    "maps pinned by name": MAPS.replace("MAP(", "__uint(pinning, LIBBPF_PIN_BY_NAME); MAP("),
+    "map_extra": MAPS.replace("MAP(", "__uint(map_extra, 3); MAP("),
+    "map type 99": MAPS.replace("BPF_MAP_TYPE_ARRAY", "99"),
+    "CO-RE relocations": """
+        struct sk { int a, b; } __attribute__((preserve_access_index));
+        SEC("xdp") int p(struct xdp_md *ctx) { struct sk *s = (void *)(long)ctx->data; return s->b; }""",
+    "kconfig variables": 'extern int CONFIG_HZ __kconfig; SEC("xdp") int p(void *ctx) { return CONFIG_HZ; }',
+    "kernel symbols and functions": """
+        extern int bpf_xdp_something(void *ctx) __ksym; SEC("xdp") int p(void *ctx) { return bpf_xdp_something(ctx); }
+        """,
+    "linking of several objects": 'extern int elsewhere; SEC("xdp") int p(void *ctx) { return elsewhere; }',
+    "pointers in global variables": 'int a = 1; int *p = &a; SEC("xdp") int q(void *ctx) { return *p; }',
+}
+
+
+@pytest.mark.parametrize("feature", NOT_YET)
+def test_what_is_not_supported_is_named(feature: str) -> None:
+    error = refusal(NOT_YET[feature])
+    assert isinstance(error, UnsupportedObject)
+    assert error.feature == feature
+    assert str(error).startswith("x.o: ")
+
+
+def test_messages_say_what_where_and_what_to_do() -> None:
+    assert str(refusal(NOT_YET["legacy map definitions"])) == (
+        "x.o: section maps: the maps are declared in the old way, as `struct bpf_map_def`\n"
+        '  hint: declare them with __uint and __type in SEC(".maps")'
+    )
+    assert str(refusal(NOT_YET["linking of several objects"])) == (
+        "x.o: function p, slot 0: elsewhere is not defined in this file; missing here: linking of several objects\n"
+        "  hint: link them first: `bpftool gen object`"
+    )
+    assert str(refusal(MAPS, "-g0")) == (
+        "x.o: section .maps: nothing says what the maps are like: there is no BTF for them\n"
+        "  hint: build the object with -g"
+    )
+    assert str(refusal("int x = 1;")) == (
+        'x.o: the file holds no program\n  hint: put the program into a section: SEC("xdp")'
+    )
+
+
+def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
+    with pytest.raises(ObjectError) as caught:
+        load_object_file(tmp_path / "absent.o")
+    assert str(caught.value) == f"{tmp_path}/absent.o: the file can't be read: No such file or directory"
+    with pytest.raises(ObjectError, match="Is a directory"):
+        load_object_file(tmp_path)
+
+
+def test_code_for_the_machine_itself_is_refused() -> None:
+    source = "int main(void) { return 0; }"
+    made = subprocess.run(
+        ["clang", "-x", "c", "-c", "-o", "-", "-"], input=source.encode(), capture_output=True, check=True
+    )
+    with pytest.raises(ObjectError, match=r"the object is for the machine EM_[A-Z0-9_]+, not for eBPF"):
+        load_object(made.stdout, "host.o")
+
+
+def test_big_endian_is_refused() -> None:
+    assert "big endian" in str(refusal(PASS, "-target", "bpfeb"))

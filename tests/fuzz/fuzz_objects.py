@@ -1,0 +1,78 @@
+"""Damaged object files through the loader: each must load or be refused with an ObjectError, in bounded time.
+
+Run: python -m tests.fuzz.fuzz_objects [seconds] [seed]
+
+A find is written to /tmp/tidegate-fuzz-objects-*.o; its bytes belong into a test.
+"""
+
+from __future__ import annotations
+
+import random
+import sys
+import time
+from pathlib import Path
+
+from appliance.ebpf.object_errors import ObjectError
+from appliance.ebpf.objects import load_object
+from tests.appliance.ebpf.compiling import PROGRAMS, compile_c
+from tests.fuzz.mutations import mutate
+
+SLOW = 2.0  # seconds for an object of a few kilobytes: something is not linear
+
+
+# What our own programs do not have: called functions, static and global, and data of every kind.
+_RICH = """
+const volatile int limit = 5;
+int table[3] = {1, 2, 3};
+static volatile int kept = 4;
+__u64 zero[4];
+struct { MAP(BPF_MAP_TYPE_HASH); } one SEC(".maps");
+static struct { MAP(BPF_MAP_TYPE_ARRAY); } other SEC(".maps");
+static __noinline int called(int x) { return table[x & 1] * bpf_get_prandom_u32() + kept; }
+__noinline int known(int x) { zero[2]++; return called(x) - limit; }
+static __noinline int look(__u32 x) { __u64 *v = bpf_map_lookup_elem(&one, &x); return v ? *v : known(x); }
+SEC("xdp") int first(struct xdp_md *ctx) { return look(ctx->rx_queue_index) & 3; }
+SEC("xdp/second") int second(struct xdp_md *ctx) { __u32 k = 1; __u64 *v = bpf_map_lookup_elem(&other, &k);
+    return v ? *v & 3 : called(ctx->ingress_ifindex) & 1; }
+char _license[] SEC("license") = "GPL";
+"""
+
+
+def bases() -> list[bytes]:
+    """Sound objects to damage."""
+    return [*(path.read_bytes() for path in sorted(PROGRAMS.glob("*.bpf.o"))), compile_c(_RICH)]
+
+
+def survives(data: bytes) -> bool:
+    """Whether the loader takes the file; False if it is refused. Any other exception is a find."""
+    try:
+        load_object(data, "fuzz.o")
+    except ObjectError:
+        return False
+    return True
+
+
+def main(seconds: float = 60.0, seed: int | None = None) -> int:
+    """Mutate for that long and say what came of it; the number of finds."""
+    seed = time.time_ns() if seed is None else seed
+    source, sound = random.Random(seed), bases()
+    counts, finds, end = {True: 0, False: 0}, 0, time.monotonic() + seconds
+    while time.monotonic() < end:
+        data, began = mutate(source.choice(sound), source), time.perf_counter()
+        try:
+            counts[survives(data)] += 1
+            problem = "slow" if time.perf_counter() - began > SLOW else ""
+        except Exception as error:
+            problem = repr(error)
+        if problem:
+            finds += 1
+            place = Path(f"/tmp/tidegate-fuzz-objects-{seed}-{finds}.o")
+            place.write_bytes(data)
+            print(f"{place}: {problem}")
+    print(f"objects: seed {seed}: {counts[True]} loaded, {counts[False]} refused, {finds} finds")
+    return finds
+
+
+if __name__ == "__main__":
+    arguments = [float(argument) for argument in sys.argv[1:]]
+    sys.exit(bool(main(*arguments[:1], *map(int, arguments[1:2]))))
