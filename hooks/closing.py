@@ -26,6 +26,7 @@ from pyroute2 import IPRoute
 
 from hooks.errors import InterfaceError, PrivilegeError
 from hooks.linux import rtnetlink as kernel
+from hooks.linux.filter import BPF_K, BPF_RET, sock_filter
 from hooks.linux.if_packet import ETH_P_ALL
 
 PRIORITY = 1
@@ -53,7 +54,7 @@ def close_to_host(interface: str, index: int) -> None:
     flags = kernel.NLM_F_CREATE | kernel.NLM_F_EXCL
     failure = _request(kernel.RTM_NEWQDISC, flags, _clsact_address(index), _attribute(kernel.TCA_KIND, b"clsact\0"))
     _check(failure, interface, "the kernel has no clsact (CONFIG_NET_SCH_INGRESS)", tolerated={errno.EEXIST})
-    drop = kernel.sock_filter(kernel.BPF_RET | kernel.BPF_K, 0, 0, kernel.TC_ACT_SHOT)
+    drop = sock_filter(BPF_RET | BPF_K, 0, 0, kernel.TC_ACT_SHOT)
     options = (
         _attribute(kernel.TCA_BPF_OPS_LEN, struct.pack("=H", 1))
         + _attribute(kernel.TCA_BPF_OPS, bytes(drop))

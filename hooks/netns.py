@@ -13,6 +13,7 @@ import ctypes
 import errno
 import os
 import re
+import signal
 import subprocess
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -89,6 +90,16 @@ class Namespace:
             _setns(target)
         finally:
             os.close(target)
+
+    def processes(self) -> list[int]:
+        """The ids of the processes that live inside."""
+        inside = self.path.stat().st_ino
+        found = []
+        for entry in Path("/proc").glob("[0-9]*"):
+            with suppress(OSError):
+                if (entry / "ns/net").stat().st_ino == inside:
+                    found.append(int(entry.name))
+        return found
 
     def popen(self, argv: Sequence[str], **options: Any) -> subprocess.Popen[Any]:
         """Start a program inside. `options` are those of `subprocess.Popen`. The caller ends it before `close`."""
@@ -170,6 +181,11 @@ class Namespace:
             index = route.link_lookup(ifname=interface)[0]
             route.neigh("replace", ifindex=index, dst=address, lladdr=ethernet, state="permanent")
 
+    def add_default_route(self, gateway: str) -> None:
+        """Send what is not on-link to `gateway`."""
+        with self.netlink() as route:
+            route.route("add", dst="default", gateway=gateway)
+
     def sysctl(self, name: str, value: str | int | None = None) -> str:
         """Read, and before that write if there is a `value`, a setting below /proc/sys/net, as `ipv6/conf/…`."""
         path = Path("/proc/sys/net") / name
@@ -185,12 +201,19 @@ def owned_name(prefix: str, role: str) -> str:
 
 
 def remove_leftovers(prefix: str) -> list[str]:
-    """Remove namespaces named by `owned_name` whose process is gone (killed, say); return their names."""
+    """Remove namespaces named by `owned_name` whose process is gone (killed, say); return their names.
+
+    Processes that still live in them are killed: they belong to nobody any more.
+    """
     removed = []
     for entry in sorted(NAMES.iterdir()) if NAMES.is_dir() else []:
         match = _OWNED_NAME.fullmatch(entry.name)
         if match and match["prefix"] == prefix and not _is_alive(int(match["pid"])):
-            Namespace(entry.name).close()
+            leftover = Namespace(entry.name)
+            for pid in leftover.processes():
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+            leftover.close()
             removed.append(entry.name)
     return removed
 

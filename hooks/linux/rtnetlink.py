@@ -1,4 +1,4 @@
-"""linux/{netlink,rtnetlink,pkt_sched,pkt_cls,bpf_common}.h: messages that attach a filter to an interface."""
+"""linux/{netlink,rtnetlink,pkt_sched,pkt_cls}.h: messages that attach a filter to an interface."""
 
 from __future__ import annotations
 
@@ -33,9 +33,6 @@ TCA_BPF_FLAG_ACT_DIRECT = 1 << 0
 
 TC_ACT_SHOT = 2
 
-BPF_RET = 0x06
-BPF_K = 0x00
-
 
 class nlmsghdr(ctypes.Structure):
     """The head of every netlink message; `nlmsg_len` counts it too."""
@@ -67,9 +64,3 @@ class tcmsg(ctypes.Structure):
         ("tcm_parent", ctypes.c_uint32),
         ("tcm_info", ctypes.c_uint32),
     )
-
-
-class sock_filter(ctypes.Structure):
-    """One instruction of classic BPF (linux/filter.h)."""
-
-    _fields_ = (("code", ctypes.c_uint16), ("jt", ctypes.c_uint8), ("jf", ctypes.c_uint8), ("k", ctypes.c_uint32))

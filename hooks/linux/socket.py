@@ -28,3 +28,23 @@ class iovec(ctypes.Structure):
     """One stretch of memory of a scattered read or write."""
 
     _fields_ = (("iov_base", ctypes.c_uint64), ("iov_len", ctypes.c_uint64))
+
+
+class msghdr(ctypes.Structure):
+    """One message of sendmsg(2), its bytes scattered over `msg_iovlen` stretches."""
+
+    _fields_ = (
+        ("msg_name", ctypes.c_uint64),
+        ("msg_namelen", ctypes.c_uint32),
+        ("msg_iov", ctypes.c_uint64),
+        ("msg_iovlen", ctypes.c_uint64),
+        ("msg_control", ctypes.c_uint64),
+        ("msg_controllen", ctypes.c_uint64),
+        ("msg_flags", ctypes.c_int32),
+    )
+
+
+class mmsghdr(ctypes.Structure):
+    """One of the messages of sendmmsg(2); `msg_len` is how many of its bytes were sent."""
+
+    _fields_ = (("msg_hdr", msghdr), ("msg_len", ctypes.c_uint32))

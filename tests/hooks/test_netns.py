@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 import threading
@@ -70,9 +71,12 @@ def test_leftovers_of_a_dead_process_are_removed_and_those_of_a_living_one_stay(
     child = subprocess.Popen([sys.executable, "-c", ""])
     child.wait()
     dead = Namespace.create(f"tgleft{child.pid}-box")
+    orphan = dead.popen(["sleep", "60"])
+    assert dead.processes() == [orphan.pid]
     with Namespace.create(owned_name("tgleft", "box")) as living:
         assert remove_leftovers("tgleft") == [dead.name]
         assert living.path.exists()
+    assert orphan.wait(timeout=5) == -signal.SIGKILL
     assert not dead.path.exists()
 
 
