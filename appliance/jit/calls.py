@@ -15,7 +15,7 @@ ARGUMENTS = range(1, 6)
 
 def emit_helper(sub: Subprogram, index: int, call: CallHelper) -> None:
     plan, facts = sub.plan, _facts(sub, index, call)
-    if facts.helper not in IMPLEMENTATIONS or not plan.takes_frame:
+    if facts.helper not in IMPLEMENTATIONS:
         raise sub.refusal(f"helper {call.helper}, which does not exist here", index)
     taken = ARGUMENTS[: len(PROTOTYPES[facts.helper].arguments)]
     places = [sub.stack_place(access) for access in facts.arguments] + [None] * len(taken)

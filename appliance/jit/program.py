@@ -6,16 +6,18 @@ emit_raw        i64 raw_NAME(ptr memory, i64 length)    exported; for bytecode t
 
 from __future__ import annotations
 
+import ctypes
 from collections.abc import Mapping
 
 from llvmlite import ir
 
 from appliance.helpers.native.call import Clock, MapSite
-from appliance.ir import I64, PTR
+from appliance.ir import I64, PTR, Code
 from appliance.jit.flow import Flow, walk
 from appliance.jit.subprogram import ProgramPlan, Subprogram
 from appliance.jit.table import EMITTERS
 from appliance.verifier.program import VerifiedProgram
+from hooks.xdp import FrameContext
 
 SUBPROGRAM_ARGUMENTS = (I64,) * 5
 
@@ -25,16 +27,20 @@ def emit_program(
 ) -> ir.Function:
     """Write the program and its subprograms; `maps` are those that it names. Raises NotCompilable."""
     entry = _declare(module, f"program_{program.spec.name}", PTR)
-    _write(ProgramPlan(program, maps, clock, takes_frame=True, functions={0: entry}))
+    _write(ProgramPlan(program, maps, clock, functions={0: entry}))
     return entry
 
 
 def emit_raw(module: ir.Module, program: VerifiedProgram) -> ir.Function:
-    """Write bytecode that gets memory in r1 and its length in r2, and has neither a context nor maps nor helpers."""
-    entry = _declare(module, f"raw_{program.spec.name}", PTR, I64)
-    entry.linkage = "external"
-    _write(ProgramPlan(program, {}, Clock.MONOTONIC, takes_frame=False, functions={0: entry}))
-    return entry
+    """Write bytecode that gets memory in r1 and its length in r2. There are no maps; helpers see a frame of zeros."""
+    name = f"raw_{program.spec.name}"
+    body = _declare(module, f"{name}.0", PTR, *SUBPROGRAM_ARGUMENTS)
+    _write(ProgramPlan(program, {}, Clock.MONOTONIC, functions={0: body}))
+    code = Code.define(module, name, I64, linkage="external", memory=PTR, length=I64)
+    context = code.buffer(ctypes.sizeof(FrameContext))
+    code.fill(context, 0, ctypes.sizeof(FrameContext))
+    code.ret(code.call(body, context, code.integer(code["memory"]), code["length"], 0, 0, 0))
+    return code.function
 
 
 def _declare(module: ir.Module, name: str, *parameters: ir.Type) -> ir.Function:
@@ -61,9 +67,8 @@ def _write_subprogram(plan: ProgramPlan, flow: Flow) -> None:
     sub = Subprogram(plan, function, flow.leaders)
     if flow.falls_off is not None:
         raise sub.refusal("the program goes on behind its last instruction", flow.falls_off)
-    arguments = function.args if flow.entry == 0 else function.args[1:]
-    for register, argument in enumerate(arguments, 1):
-        sub.write(register, sub.code.integer(argument) if argument.type == PTR else argument)
+    for register, argument in enumerate(function.args[1:] or [sub.code.integer(sub.context)], 1):
+        sub.write(register, argument)
     sub.go(flow.entry)
     for index in flow.body:
         if index in sub.blocks:

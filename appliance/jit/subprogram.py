@@ -32,15 +32,11 @@ class NotCompilable(InputRefused):
 
 @dataclass(frozen=True, slots=True)
 class ProgramPlan:
-    """What all subprograms of one program share. `functions`: the subprograms by their first instruction.
-
-    `takes_frame` is false for raw bytecode, whose r1 points to plain memory and not to a hook's context.
-    """
+    """What all subprograms of one program share. `functions`: the subprograms by their first instruction."""
 
     program: VerifiedProgram
     maps: Mapping[str, MapSite]
     clock: Clock
-    takes_frame: bool
     functions: dict[int, ir.Function] = field(default_factory=dict)
 
 
