@@ -24,17 +24,16 @@ import time
 
 from llvmlite import ir
 
-from appliance.ebpf.spec import MapType
 from appliance.errors import InputRefused
 from appliance.ir.code import I32, I64, Value
 from appliance.rules import layout
 from appliance.rules.bpf_module import BpfModule, MapShape
 from appliance.rules.branching import Branching, Sets
 from appliance.rules.frame import Frame
+from appliance.rules.gates import Gates
 from appliance.rules.layout import CompiledRules
-from appliance.rules.limits import TICKS_SHIFT, Cost, define_conforms
-from appliance.rules.matchers import Layer
-from appliance.rules.model import Action, Direction, Mode, Rate, Retransmit, Rule, RuleSet
+from appliance.rules.limits import define_conforms
+from appliance.rules.model import Action, Direction, Mode, Rule, RuleSet
 from hooks.contract import Verdict
 from hooks.xdp import XDP_LINUX
 
@@ -44,7 +43,6 @@ PROGRAMS = {Direction.IN: INWARD_PROGRAM, Direction.OUT: OUTWARD_PROGRAM}
 MOST_INLINED = 64  # rules; a larger set calls what it would repeat, for BPF's jumps reach 32767 instructions far
 
 _VERDICTS = {Action.PASS: XDP_LINUX.number(Verdict.PASS), Action.DROP: XDP_LINUX.number(Verdict.DROP)}
-_ANY = 0  # BPF_ANY, include/uapi/linux/bpf.h
 
 
 def compile_rule_set(rules: RuleSet) -> CompiledRules:
@@ -123,16 +121,15 @@ class _Program:
             return
         self.counter = code.variable(I32, 0)
         self.monitored = code.variable(I32, 0)
-        self.now = code.variable(I64, 0)
         block = code.function.append_basic_block
         self.tails = {Action.PASS: block("pass"), Action.DROP: block("drop")}
         self.malformed = block("malformed")
         self.frame = Frame(code, self._allowlist, self.malformed)
         self.branching = Branching(self.module, code, self.frame, self.shared.sets)
-        self.source_key = code.buffer(layout.ADDRESS_SIZE)
-        self.destination_key = code.buffer(layout.ADDRESS_SIZE)
+        shared = self.shared
+        self.gates = Gates(self.module, code, self.frame, self.branching, shared.state, shared.conforms)
         self.frame.parse()
-        self._keys()
+        self.gates.prepare(self.rules)
         for rule in self.rules:
             self._rule(rule)
         self._policy()
@@ -154,19 +151,6 @@ class _Program:
         self._decide(Action.PASS, layout.verdict_index(self.shared.rules, layout.ALLOWLIST))
         self.code.builder.position_at_end(otherwise)
 
-    def _keys(self) -> None:
-        """The addresses as keys of maps, in network order, if a rule keeps state by them."""
-        code = self.code
-        wanted = {rule.rate.per for rule in self.rules if rule.rate and rule.rate.per}
-        wanted |= {"ip.src" for rule in self.rules if rule.retransmit}
-        for name, side, key in (
-            ("ip.src", "source", self.source_key),
-            ("ip.dst", "destination", self.destination_key),
-        ):
-            if name in wanted:
-                code.store(code.swap_bytes(self.frame[f"{side}_high"]), key, align=8)
-                code.store(code.swap_bytes(self.frame[f"{side}_low"]), code.at(key, 8), align=8)
-
     # rules
 
     def _rule(self, rule: Rule) -> None:
@@ -176,10 +160,7 @@ class _Program:
         self.branching.conditions(rule.conditions, following)
         if rule.mode is Mode.MONITOR:
             self.branching.unless(code.compare(self.monitored.get(), "==", 0), following)
-        if rule.rate is not None:
-            self._rate(rule, rule.rate, following)
-        if rule.retransmit is not None:
-            self._retransmit(rule, rule.retransmit, following)
+        self.gates.pass_through(rule, following)
         self._act(rule, following)
         code.builder.position_at_end(following)
 
@@ -195,48 +176,6 @@ class _Program:
     def _decide(self, verdict: Action, counter: int) -> None:
         self.counter.set(counter)
         self.code.builder.branch(self.tails[verdict])
-
-    def _time(self) -> Value:
-        """Nanoseconds, read once per frame, by the first rule that asks."""
-        code = self.code
-        with code.if_(code.compare(self.now.get(), "==", 0)):
-            self.now.set(self.module.helper(code, "ktime_get_ns"))
-        return self.now.get()
-
-    def _rate(self, rule: Rule, rate: Rate, within: ir.Block) -> None:
-        """Leave for `within` if the frame is within the rate."""
-        code = self.code
-        cost = Cost.of(rate)
-        if rate.per is None:
-            state = self.shared.state("rate", rule, MapShape(MapType.ARRAY, 4, 8, 1))
-            key = code.buffer(4, align=4)
-            code.store(ir.Constant(I32, 0), key, align=4)
-        else:
-            self.branching.presence(Layer.IP, within)
-            kind, key = ("rsrc", self.source_key) if rate.per == "ip.src" else ("rdst", self.destination_key)
-            shape = MapShape(MapType.LRU_HASH, layout.ADDRESS_SIZE, 8, rate.sources)
-            state = self.shared.state(kind, rule, shape)
-        now = code.shl(self._time(), TICKS_SHIFT)
-        price = cost.write(code, self.frame["length"])
-        bucket = self.module.helper(code, "map_lookup_elem", state, key)
-        over = self.branching.block("over")
-        known, unknown = self.branching.block("known"), self.branching.block("unknown")
-        code.builder.cbranch(code.is_null(bucket), unknown, known)
-        code.builder.position_at_end(known)
-        conforms = code.call(self.shared.conforms, bucket, now, price, cost.burst)
-        code.builder.cbranch(code.compare(conforms, "!=", 0), within, over)
-        code.builder.position_at_end(unknown)
-        if rate.per is not None:
-            self.branching.unless(code.compare(price, "<=", cost.burst), over)
-            value = code.buffer(8)
-            code.store(code.add(now, price), value, align=8)
-            self.module.helper(code, "map_update_elem", state, key, value, _ANY)
-        code.builder.branch(within)
-        code.builder.position_at_end(over)
-
-    def _retransmit(self, rule: Rule, test: Retransmit, passed: ir.Block) -> None:
-        """Leave for `passed` if the source is known, or shows itself by this very frame."""
-        raise NotImplementedError
 
     # the ends
 

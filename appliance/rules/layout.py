@@ -31,7 +31,6 @@ ERRORS = "parse_errors"
 ALLOWLIST, POLICY, MALFORMED = "allowlist", "policy", "malformed"
 VERDICT_COUNTERS = (ALLOWLIST, POLICY, MALFORMED)  # behind the rules, in this order
 
-ADDRESS_SIZE = 16  # bytes; IPv4 mapped into IPv6
 NO_PREALLOC = 1  # BPF_F_NO_PREALLOC, include/uapi/linux/bpf.h: a trie takes no other
 
 

@@ -1,0 +1,158 @@
+"""What a rule asks of a frame that matched, and remembers about it: its rate, or whether its source retransmits.
+
+A gate leaves for `within` when the rule's action isn't for this frame, and goes on when it is.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Callable, Iterable
+
+from llvmlite import ir
+
+from appliance.ebpf.spec import MapType
+from appliance.ir.code import I32, I64, Code, Value
+from appliance.rules.bpf_module import BpfModule, MapShape
+from appliance.rules.branching import Branching
+from appliance.rules.frame import Frame
+from appliance.rules.limits import TICKS_SHIFT, Cost
+from appliance.rules.matchers import Layer
+from appliance.rules.model import Rate, Retransmit, Rule
+
+ADDRESS_SIZE = 16  # bytes; IPv4 mapped into IPv6
+SIDES = {"ip.src": "source", "ip.dst": "destination"}
+_ANY = 0  # BPF_ANY, include/uapi/linux/bpf.h
+
+StateMap = Callable[[str, Rule, MapShape], Value]
+
+
+class SegmentKey(ctypes.Structure):
+    """What a retransmission has in common with the first try. The address is in network order."""
+
+    _fields_ = (
+        ("source_high", ctypes.c_uint64),
+        ("source_low", ctypes.c_uint64),
+        ("ports", ctypes.c_uint32),
+        ("sequence", ctypes.c_uint32),
+    )
+
+
+class Gates:
+    """Writes gates into one program. `state` declares a map of a rule's own; `conforms` takes tokens of a bucket."""
+
+    def __init__(
+        self, module: BpfModule, code: Code, frame: Frame, branching: Branching, state: StateMap, conforms: ir.Function
+    ) -> None:
+        self.module = module
+        self.code = code
+        self.frame = frame
+        self.branching = branching
+        self.state = state
+        self.conforms = conforms
+        self.now = code.variable(I64, 0)
+        self.keys = {name: code.buffer(ADDRESS_SIZE) for name in SIDES}
+
+    def prepare(self, rules: Iterable[Rule]) -> None:
+        """Before the rules: the addresses as keys of maps, where a rule keeps state by them."""
+        wanted = {rule.rate.per for rule in rules if rule.rate} | {"ip.src" for rule in rules if rule.retransmit}
+        for name, side in SIDES.items():
+            if name in wanted:
+                for offset, half in ((0, "high"), (8, "low")):
+                    swapped = self.code.swap_bytes(self.frame[f"{side}_{half}"])
+                    self.code.store(swapped, self.code.at(self.keys[name], offset), align=8)
+
+    def pass_through(self, rule: Rule, within: ir.Block) -> None:
+        """The gate that the rule has, if it has one."""
+        if rule.rate is not None:
+            self._rate(rule, rule.rate, within)
+        if rule.retransmit is not None:
+            self._retransmit(rule, rule.retransmit, within)
+
+    def _time(self) -> Value:
+        """Nanoseconds, read once per frame, by the first rule that asks."""
+        code = self.code
+        with code.if_(code.compare(self.now.get(), "==", 0)):
+            self.now.set(self.module.helper(code, "ktime_get_ns"))
+        return self.now.get()
+
+    def _lookup(self, map_: Value, key: Value, missing: ir.Block) -> Value:
+        """The value; leaves for `missing` if there is none."""
+        value = self.module.helper(self.code, "map_lookup_elem", map_, key)
+        self.branching.unless(self.code.compare(self.code.integer(value), "!=", 0), missing)
+        return value
+
+    def _update(self, map_: Value, key: Value, number: Value) -> None:
+        value = self.code.buffer(8)
+        self.code.store(number, value, align=8)
+        self.module.helper(self.code, "map_update_elem", map_, key, value, _ANY)
+
+    def _rate(self, rule: Rule, rate: Rate, within: ir.Block) -> None:
+        """Leave for `within` if the frame is within the rate."""
+        code, block = self.code, self.branching.block
+        if rate.per is None:
+            buckets = self.state("rate", rule, MapShape(MapType.ARRAY, 4, 8, 1))
+            key = code.buffer(4, align=4)
+            code.store(ir.Constant(I32, 0), key, align=4)
+        else:
+            self.branching.presence(Layer.IP, within)
+            kind, key = "rsrc" if rate.per == "ip.src" else "rdst", self.keys[rate.per]
+            buckets = self.state(kind, rule, MapShape(MapType.LRU_HASH, ADDRESS_SIZE, 8, rate.sources))
+        cost = Cost.of(rate)
+        now = code.shl(self._time(), TICKS_SHIFT)
+        price = cost.write(code, self.frame["length"])
+        over, unknown = block("over"), block("unknown")
+        bucket = self._lookup(buckets, key, unknown)
+        conforms = code.call(self.conforms, bucket, now, price, cost.burst)
+        code.builder.cbranch(code.compare(conforms, "!=", 0), within, over)
+        code.builder.position_at_end(unknown)
+        if rate.per is not None:
+            self.branching.unless(code.compare(price, "<=", cost.burst), over)
+            self._update(buckets, key, code.add(now, price))
+        code.builder.branch(within)
+        code.builder.position_at_end(over)
+
+    def _retransmit(self, rule: Rule, test: Retransmit, passed: ir.Block) -> None:
+        """Leave for `passed` if the source is known, or makes itself known by this very frame.
+
+        Two maps, so that a flood of first tries can't drive out those who have passed. A segment that comes again too
+        early or too late is a first try again: who repeats himself without a pause never passes.
+        """
+        code, block = self.code, self.branching.block
+        known = self.state("known", rule, MapShape(MapType.LRU_HASH, ADDRESS_SIZE, 8, test.sources))
+        seen = self.state("seen", rule, MapShape(MapType.LRU_HASH, ctypes.sizeof(SegmentKey), 8, test.tries))
+        after, before, remember = (round(s * 10**9) for s in (test.after, test.before, test.remember))
+        source, now = self.keys["ip.src"], self._time()
+        unknown, first, again, refused = (block(name) for name in ("unknown", "first", "again", "refused"))
+        until = self._lookup(known, source, unknown)
+        left = code.sub(code.load(until, I64, align=8), now)
+        self.branching.unless(code.compare(left, "<=", remember), unknown)  # past is huge: times are unsigned
+        code.store(code.add(now, remember), until, align=8)
+        code.builder.branch(passed)
+
+        code.builder.position_at_end(unknown)
+        key = self._segment()
+        time = self._lookup(seen, key, first)
+        age = code.sub(now, code.load(time, I64, align=8))
+        self.branching.unless(code.compare(code.sub(age, after), "<=", before - after), again)
+        self._update(known, source, code.add(now, remember))
+        code.builder.branch(passed)
+        code.builder.position_at_end(again)
+        code.store(now, time, align=8)
+        code.builder.branch(refused)
+        code.builder.position_at_end(first)
+        self._update(seen, key, now)
+        code.builder.branch(refused)
+        code.builder.position_at_end(refused)
+
+    def _segment(self) -> Value:
+        code, frame = self.code, self.frame
+        key = code.buffer(ctypes.sizeof(SegmentKey))
+        ports = code.or_(code.shl(frame["source_port"], 16), frame["destination_port"])
+        for name, value in (
+            ("source_high", code.swap_bytes(frame["source_high"])),
+            ("source_low", code.swap_bytes(frame["source_low"])),
+            ("ports", ports),
+            ("sequence", frame["sequence"]),
+        ):
+            code.field(key, SegmentKey, name).store(value)
+        return key

@@ -1,0 +1,35 @@
+"""Every case of tests/cases/rules in the Linux kernel, which says what an object means."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from appliance.rules import compile_rule_set
+from tests.appliance.rules.kernel import SHORTEST, KernelRules, needs_kernel
+from tests.rule_cases import RuleCase, Step, load_cases
+
+
+@needs_kernel
+@pytest.mark.parametrize("case", tuple(load_cases()), ids=lambda case: case.name)
+def test_case_in_the_kernel(case: RuleCase, tmp_path: Path) -> None:
+    with KernelRules(compile_rule_set(case.rule_set(tmp_path)), tmp_path) as rules:
+        for number, step in enumerate(case.steps):
+            if len(step.frame) >= SHORTEST:
+                _run(rules, step, f"frame {number}")
+
+
+def _run(rules: KernelRules, step: Step, name: str) -> None:
+    packets, sizes, errors = rules.packets(), rules.bytes(), rules.errors()
+    time.sleep(step.wait)
+    verdicts = Counter(rules.run(step.frame, step.way) for _ in range(step.times))
+    assert dict(verdicts) == step.verdicts, name
+    counted = {key: value - packets[key] for key, value in rules.packets().items() if value != packets[key]}
+    assert counted == step.counts, name
+    grown = {key: value - sizes[key] for key, value in rules.bytes().items() if value != sizes[key]}
+    assert grown == {key: count * len(step.frame) for key, count in step.counts.items()}, name
+    wrong = {key: value - errors[key] for key, value in rules.errors().items() if value != errors[key]}
+    assert wrong == ({step.error: step.times} if step.error else {}), name
