@@ -21,7 +21,7 @@ from appliance.ir import I32, I64, PTR, Code
 from appliance.ir.code import Value
 from appliance.maps.checks import ARRAY_FLAGS, check_flags, check_key_size, check_sizes
 from appliance.maps.errors import NoSuchEntry
-from appliance.maps.kind import Flag, Kind, MapFunctions, Shape, define
+from appliance.maps.kind import Flag, Kind, MapFunctions, Shape, Weight, define
 from appliance.maps.memory import Memory
 
 INDEX_SIZE = 4
@@ -68,7 +68,7 @@ def _value_at(code: Code, shape: Shape, values: Value, index: Value) -> Value:
 
 
 def _emit_lookup(module: ir.Module, shape: Shape, copies: Copies) -> ir.Function:
-    code = define(module, shape, "lookup", inline=True)
+    code = define(module, shape, "lookup", Weight.INLINE)
     index = code.load(code["key"], I32)
     with code.if_(code.compare(index, ">=", shape.max_entries), likely=False):
         code.ret(ir.Constant(PTR, None))
@@ -94,7 +94,7 @@ def _emit_update(module: ir.Module, shape: Shape, copies: Copies) -> ir.Function
 
 
 def _emit_delete(module: ir.Module, shape: Shape) -> ir.Function:
-    code = define(module, shape, "delete", inline=True)
+    code = define(module, shape, "delete", Weight.INLINE)
     code.ret(-errno.EINVAL)
     return code.function
 

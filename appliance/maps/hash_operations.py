@@ -14,7 +14,7 @@ from appliance.ir.code import Value
 from appliance.maps import lock
 from appliance.maps.hash_layout import SLOTS, Bucket, HashLayout
 from appliance.maps.hash_table import FIRST_SLOT, LINE, HashTable
-from appliance.maps.kind import Flag, MapFunctions, Shape, define
+from appliance.maps.kind import Flag, MapFunctions, Shape, Weight, define
 
 
 class HashOperations:
@@ -45,7 +45,7 @@ class HashOperations:
     # the operations
 
     def _emit_lookup(self) -> ir.Function:
-        code = define(self.module, self.shape, "lookup")
+        code = define(self.module, self.shape, "lookup", Weight.HOT)
         map, key = code["map"], code["key"]
         slot = code.buffer(8)
         word = code.call(self.table.find, map, key, self.table.hash(code, map, key), slot)
@@ -70,7 +70,7 @@ class HashOperations:
         spare = code.variable(I32, 0)
         with code.loop():
             lock.acquire(code, mutex)
-            word = code.call(self.table.find, map, key, hash, slot)
+            word = code.call(self.table.locate, map, key, hash, slot)
             with code.if_(code.compare(word, "!=", 0)):
                 self._update_found(code, mutex, spare, self.table.element(code, map, word))
             with code.if_(code.compare(flags, "==", Flag.EXIST)):
@@ -115,7 +115,7 @@ class HashOperations:
         mutex = code.field(home, Bucket, "lock").address
         slot = code.buffer(8)
         lock.acquire(code, mutex)
-        word = code.call(self.table.find, map, key, hash, slot)
+        word = code.call(self.table.locate, map, key, hash, slot)
         with code.if_(code.compare(word, "==", 0)):
             lock.release(code, mutex)
             code.ret(-errno.ENOENT)

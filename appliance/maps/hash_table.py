@@ -20,7 +20,7 @@ from appliance.ir.code import Value
 from appliance.maps.hash_layout import SLOTS, Bucket, HashHeader, HashLayout
 from appliance.maps.hash_pool import Pool
 from appliance.maps.hashing import SEEDS, hash_words, key_words, same_key
-from appliance.maps.kind import Shape, internal
+from appliance.maps.kind import Shape, Weight, internal
 
 LINE = ctypes.sizeof(Bucket)
 WORDS = LINE // 8
@@ -39,6 +39,7 @@ class HashTable:
         self.layout = layout
         self.pool = Pool(module, shape, layout)
         self.find = self._emit_find(module)
+        self.locate = self._emit_locate(module)
         self.link = self._emit_link(module)
         self.unlink = self._emit_unlink(module)
 
@@ -80,7 +81,7 @@ class HashTable:
 
     def _emit_find(self, module: ir.Module) -> ir.Function:
         """find(map, key, hash, slot out) -> word: the entry under `key`, and the slot that it is in; 0 without."""
-        code = internal(module, f"{self.shape.name}.find", I64, inline=True, map=PTR, key=PTR, hash=I64, slot_out=PTR)
+        code = internal(module, f"{self.shape.name}.find", I64, Weight.INLINE, map=PTR, key=PTR, hash=I64, slot_out=PTR)
         map, hash = code["map"], code["hash"]
         home = self.home(code, map, hash)
         tag = self.tag(code, hash)
@@ -93,6 +94,12 @@ class HashTable:
             distance.add(1)
             bucket.set(self.following(code, map, bucket.get()))
         code.ret(0)
+        return code.function
+
+    def _emit_locate(self, module: ir.Module) -> ir.Function:
+        """`find` for writers, who can afford the call."""
+        code = internal(module, f"{self.shape.name}.locate", I64, map=PTR, key=PTR, hash=I64, slot_out=PTR)
+        code.ret(code.call(self.find, *code.function.args))
         return code.function
 
     def _find_in_bucket(self, code: Code, bucket: Value, tag: Value) -> None:

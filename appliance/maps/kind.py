@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from enum import IntEnum
+from enum import Enum, IntEnum
 
 from llvmlite import ir
 
@@ -93,18 +93,27 @@ SIGNATURES: Mapping[str, tuple[ir.Type, Mapping[str, ir.Type]]] = {
 }
 
 
-def define(module: ir.Module, shape: Shape, operation: str, *, inline: bool = False) -> Code:
+class Weight(Enum):
+    """How a function is to be compiled: what a frame waits for is made fast, all else is made small and soon."""
+
+    INLINE = ("alwaysinline",)
+    HOT = ()
+    SHARED = ("noinline", "optsize")
+
+
+def define(module: ir.Module, shape: Shape, operation: str, weight: Weight = Weight.SHARED) -> Code:
     """Start writing one of the operations that SIGNATURES names."""
     result, parameters = SIGNATURES[operation]
-    return internal(module, f"{shape.name}.{operation}", result, inline=inline, **parameters)
+    return internal(module, f"{shape.name}.{operation}", result, weight, **parameters)
 
 
-def internal(module: ir.Module, name: str, result: ir.Type, *, inline: bool = False, **parameters: ir.Type) -> Code:
+def internal(
+    module: ir.Module, name: str, result: ir.Type, weight: Weight = Weight.SHARED, **parameters: ir.Type
+) -> Code:
     """Start writing a function that only this module calls and that never unwinds."""
     code = Code.define(module, name, result, **parameters)
-    code.function.attributes.add("nounwind")
-    if inline:
-        code.function.attributes.add("alwaysinline")
+    for attribute in ("nounwind", *weight.value):
+        code.function.attributes.add(attribute)
     return code
 
 

@@ -11,7 +11,7 @@ from llvmlite import ir
 
 from appliance.ir import I16, I32, I64, PTR, VOID, Code, Field, external
 from appliance.ir.code import Value
-from appliance.maps.kind import internal
+from appliance.maps.kind import Weight, internal
 
 SPINS = 128  # reads of a held lock before the processor is given away; a critical section takes about 50 ns
 
@@ -38,7 +38,7 @@ def _lock_function(module: ir.Module) -> ir.Function:
     if _LOCK in module.globals:
         return module.globals[_LOCK]
     wait = _wait_function(module)
-    code = internal(module, _LOCK, VOID, inline=True, lock=PTR)
+    code = internal(module, _LOCK, VOID, Weight.INLINE, lock=PTR)
     with code.loop() as loop:
         loop.break_if(code.compare_exchange(code["lock"], 0, 1, I16))
         code.call(wait, code["lock"])
@@ -50,7 +50,6 @@ def _wait_function(module: ir.Module) -> ir.Function:
     """Return when the lock was seen free, or after SPINS reads and a sched_yield."""
     give_away = external(module, "sched_yield", I32)
     code = internal(module, _WAIT, VOID, lock=PTR)
-    code.function.attributes.add("noinline")
     word = Field(code, code["lock"], I16, 2)
     with code.count(ir.Constant(I64, SPINS)):
         with code.if_(code.compare(word.load_acquire(), "==", 0)):

@@ -12,7 +12,7 @@ from llvmlite import ir
 
 from appliance.ir import I32, I64, PTR, Code, Field
 from appliance.ir.code import Value
-from appliance.maps.kind import Shape, define, internal
+from appliance.maps.kind import Shape, Weight, define, internal
 from appliance.maps.lpm_bits import bit_at, common_length, first_bits, load_bits
 from appliance.maps.lpm_layout import LENGTH_SIZE, Node, TrieHeader, TrieLayout
 
@@ -66,7 +66,7 @@ class Trie:
 def emit_lookup(module: ir.Module, trie: Trie) -> ir.Function:
     """The value of the longest prefix that the key begins with, of those that aren't longer than the key says."""
     walk = _emit_walk(module, trie)
-    code = define(module, trie.shape, "lookup")
+    code = define(module, trie.shape, "lookup", Weight.HOT)
     map = code["map"]
     length = trie.key_length(code, code["key"])
     with code.if_(code.compare(length, ">", trie.layout.longest), likely=False):
@@ -91,7 +91,16 @@ def emit_lookup(module: ir.Module, trie: Trie) -> ir.Function:
 def _emit_walk(module: ir.Module, trie: Trie) -> ir.Function:
     """walk(map, place, bits, length) -> the value of the longest match in one trie, or null."""
     words = trie.layout.words
-    code = internal(module, f"{trie.shape.name}.walk", PTR, inline=words <= 2, map=PTR, place=PTR, bits=PTR, length=I32)
+    code = internal(
+        module,
+        f"{trie.shape.name}.walk",
+        PTR,
+        Weight.INLINE if words <= 2 else Weight.HOT,
+        map=PTR,
+        place=PTR,
+        bits=PTR,
+        length=I32,
+    )
     map, bits, length = code["map"], code["bits"], code["length"]
     found = code.variable(PTR, NULL)
     place = code.variable(PTR, code["place"])

@@ -87,7 +87,7 @@ class LruOperations(HashOperations):
         mutex = code.field(home, Bucket, "lock").address
         slot = code.buffer(8)
         lock.acquire(code, mutex)
-        word = code.call(table.find, map, key, hash, slot)
+        word = code.call(table.locate, map, key, hash, slot)
         ours = code.compare(word, "==", table.word(code, hash, number))
         same = code.compare(table.hash(code, map, key), "==", hash)
         with code.if_(code.and_(ours, same)):

@@ -74,11 +74,12 @@ def _export_read(module: ir.Module, shape: Shape, lookup: ir.Function) -> None:
     """Copy, and look again: if the entry has moved meanwhile, what was copied may be another entry's value."""
     name = control_name(shape, "read")
     code = Code.define(module, name, I64, linkage="external", map=PTR, key=PTR, value_out=PTR, processor=I32)
+    copied = code.variable(PTR, ir.Constant(PTR, None))
     with code.loop() as loop:
         value = code.call(lookup, code["map"], code["key"], code["processor"])
         with code.if_(code.is_null(value)):
             code.ret(-errno.ENOENT)
+        loop.break_if(code.compare(code.integer(value), "==", code.integer(copied.get())))
         code.copy(code["value_out"], value, shape.value_size)
-        again = code.call(lookup, code["map"], code["key"], code["processor"])
-        loop.break_if(code.compare(code.integer(again), "==", code.integer(value)))
+        copied.set(value)
     code.ret(0)
