@@ -11,7 +11,7 @@ A program comes first; the functions it reaches follow, each once, in the order 
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -75,7 +75,7 @@ def _function(elf: ElfFile, symbol: Symbol, section: int) -> Function:
     return Function(symbol.name, section, symbol.value, home.data[symbol.value : end], symbol.binding != "STB_LOCAL")
 
 
-def first_slots(functions: Mapping[Function, object]) -> dict[Function, int]:
+def first_slots(functions: Iterable[Function]) -> dict[Function, int]:
     """The slot at which each function starts when they stand one behind the other in that order."""
     starts, slot = {}, 0
     for function in functions:

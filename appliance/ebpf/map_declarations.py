@@ -25,6 +25,7 @@ BPF_F_RDONLY_PROG = 1 << 7
 
 _DATA_SECTIONS = (".rodata", ".data", ".bss")
 _KEY_OF_ARRAY = b"\0\0\0\0"
+# Known attributes; numa_node is a wish about where memory comes from, which changes nothing that can be observed.
 _NUMBERS = frozenset(
     {"type", "max_entries", "map_flags", "key_size", "value_size", "numa_node", "pinning", "map_extra"}
 )

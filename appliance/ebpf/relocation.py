@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TypeAlias
 
-from appliance.ebpf.btf import Btf, Kind, SectionVariable
+from appliance.ebpf.btf import Btf, SectionVariable
 from appliance.ebpf.codec import MapReference, MapValueReference, Slot
 from appliance.ebpf.codec.slots import SLOT_SIZE, unpack_slots
 from appliance.ebpf.elf import ElfFile, Relocation, Symbol
@@ -124,5 +124,5 @@ class Resolver:
 
 def _names(btf: Btf, section: str) -> set[str]:
     listed = btf.data_section(section)
-    entries = listed.entries if listed is not None and listed.kind is Kind.DATASEC else ()
+    entries = listed.entries if listed is not None else ()
     return {btf.type(entry.type).name for entry in entries if isinstance(entry, SectionVariable)}
