@@ -49,10 +49,8 @@ class Interpreter:
         of one run."""
         self.program = program
         self._maps = maps or {}
-        numbers = PLATFORMS[program.hook.platform].helpers
-        self._helpers = {
-            number: (name, (helpers or {})[name]) for number, name in numbers.items() if name in (helpers or {})
-        }
+        given, numbers = helpers or {}, PLATFORMS[program.hook.platform].helpers
+        self._helpers = {number: (name, given[name]) for number, name in numbers.items() if name in given}
         self._budget = budget
         self._steps = make_steps(program.instructions)
 

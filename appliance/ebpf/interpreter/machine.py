@@ -71,9 +71,9 @@ class Machine:
 
     def call(self, number: int) -> None:
         """Call a helper: r0 is its answer, r1 to r5 are lost."""
-        name, helper = self.helpers.get(number, ("", None))
-        if helper is None:
-            raise Violation(f"there is no helper {number}{f' ({name})' if name else ''} here")
+        if number not in self.helpers:
+            raise Violation(f"there is no helper {number} here")
+        name, helper = self.helpers[number]
         answer = helper(HelperCall(self, self.registers[1:6], name))
         self.registers[:6] = [answer, None, None, None, None, None]
 
