@@ -1,0 +1,5 @@
+"""A private network under attack: namespaces with attackers, good clients, a server, and the box between them.
+
+The engine of `tidegate lab`: `appliance.lab.lab.run_lab` runs it and returns a `LabReport`; printing is the command
+line's affair.
+"""

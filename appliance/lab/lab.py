@@ -1,0 +1,138 @@
+"""Running the lab: everything in its place, traffic for a while, an exact account, and nothing left behind.
+
+    network up ─ server ready ─ box forwards ─ clients and attackers go ─ ticks ─ attackers end ─ clients end ─ count
+
+The last report is made when every frame that was sent has had time to arrive.
+"""
+
+from __future__ import annotations
+
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+from types import FrameType
+
+from appliance.lab.box import LabBox, TidegateBox
+from appliance.lab.clients import ask_name
+from appliance.lab.document import lab_document
+from appliance.lab.errors import LabFailed
+from appliance.lab.names import ATTACK_NAMES, marker
+from appliance.lab.network import CLIENT_IPV4, CLIENT_IPV6, SERVER_IPV4, SERVER_IPV6, LabNetwork
+from appliance.lab.report import LabReport, Traffic
+from appliance.lab.worker import Worker
+from hooks.arrivals import ArrivalCounter
+
+ATTACK_RATE = 30_000.0  # frames per second, all attacks together
+TICK_SECONDS = 1.0
+START_SECONDS = 20.0
+SETTLE_SECONDS = 0.3
+
+OnTick = Callable[[LabReport], None]
+
+
+def run_lab(
+    config: Path | None,
+    seconds: float,
+    on_tick: OnTick = lambda _: None,
+    *,
+    box: LabBox | None = None,
+    attack_rate: float = ATTACK_RATE,
+) -> LabReport:
+    """Run the lab for `seconds` of traffic and return its final report; `on_tick` gets one about every second.
+
+    `config` is a box's document or a rule set, None for the default rule set; `box` stands in for Tidegate. Raises
+    LabFailed, RuleSetRefused and HookError; SIGTERM ends the lab as Ctrl-C does. Whatever happens, every process and
+    namespace is gone afterwards.
+    """
+    standing = box or TidegateBox(lab_document(config))
+    with _ending_on_sigterm(), LabNetwork() as network, ExitStack() as parts:
+        return _Lab(network, standing, parts, attack_rate).run(seconds, on_tick)
+
+
+class _Lab:
+    """The parts of one run; `parts` ends them."""
+
+    def __init__(self, network: LabNetwork, box: LabBox, parts: ExitStack, attack_rate: float) -> None:
+        self._network = network
+        self._box = box
+        self._server = parts.enter_context(Worker(network.server, "server", {}))
+        self._flood = parts.enter_context(
+            Worker(network.attackers, "flood", {"interface": "eth0", "rate": attack_rate})
+        )
+        sources = {"4": CLIENT_IPV4, "6": CLIENT_IPV6}
+        settings = {"servers": {"4": SERVER_IPV4, "6": SERVER_IPV6}, "sources": sources}
+        self._clients = parts.enter_context(Worker(network.clients, "clients", settings))
+        parts.enter_context(box.running(network))
+        with network.server.entered():
+            self._arrivals = {
+                name: parts.enter_context(ArrivalCounter("eth0", bytes.fromhex(marker(name).replace(":", ""))))
+                for name in ATTACK_NAMES
+            }
+
+    def run(self, seconds: float, on_tick: OnTick) -> LabReport:
+        workers = (self._server, self._clients, self._flood)
+        for worker in workers:
+            worker.wait_ready()
+        self._server.go()
+        self._await_forwarding()
+        self._clients.go()
+        self._flood.go()
+        start = time.monotonic()
+        end = start + seconds
+        while (left := end - time.monotonic()) > 0:
+            time.sleep(min(left, TICK_SECONDS))
+            for worker in workers:
+                worker.check()
+            self._box.check()
+            on_tick(self._report(time.monotonic() - start))
+        passed = time.monotonic() - start
+        self._flood.finish()
+        self._clients.finish()
+        time.sleep(SETTLE_SECONDS)
+        return self._report(passed)
+
+    def _await_forwarding(self) -> None:
+        """Wait until a client's question comes through the box and is answered. Raises LabFailed."""
+        end = time.monotonic() + START_SECONDS
+        while time.monotonic() < end:
+            self._box.check()
+            with suppress(OSError), self._network.clients.entered():
+                if ask_name(SERVER_IPV4, 1, CLIENT_IPV4[0], timeout=0.1):
+                    return
+            time.sleep(0.05)
+        raise LabFailed(
+            f"nothing came through the box in {START_SECONDS:g} seconds",
+            hint="does the rule set let clients ask by UDP port 53?",
+        )
+
+    def _report(self, seconds: float) -> LabReport:
+        return LabReport(
+            seconds=seconds,
+            good_by_kind={kind: Traffic(*counts) for kind, counts in self._clients.counts.items()},
+            attack_by_kind={
+                name: Traffic(sum(self._flood.counts.get(name, ())), counter.read())
+                for name, counter in self._arrivals.items()
+            },
+            box=self._box.counts(),
+        )
+
+
+@contextmanager
+def _ending_on_sigterm() -> Iterator[None]:
+    """Turn SIGTERM into SystemExit for the length of the block, so that everything is undone on the way out."""
+
+    def end(number: int, _: FrameType | None) -> None:
+        sys.exit(128 + number)
+
+    if threading.current_thread() is not threading.main_thread():
+        yield  # signals are the main thread's business
+        return
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
