@@ -23,6 +23,7 @@ import struct
 from dataclasses import dataclass
 from types import TracebackType
 
+from hooks.closing import BOX_MARK
 from hooks.errors import HookError, InterfaceError, PrivilegeError
 from hooks.linux import if_packet as kernel
 
@@ -97,9 +98,10 @@ class PacketSocket:
         set_option(kernel.SOL_PACKET, kernel.PACKET_LOSS, 1)  # a frame that can't be sent must not stall the ring
         set_option(kernel.SOL_PACKET, kernel.PACKET_IGNORE_OUTGOING, 1)
         set_option(socket.SOL_SOCKET, SO_RCVBUFFORCE, QUEUE_BYTES)
+        set_option(kernel.SOL_PACKET, kernel.PACKET_QDISC_BYPASS, 1)
+        queue.setsockopt(socket.SOL_SOCKET, socket.SO_MARK, BOX_MARK)  # no bypass: the kernel may have to segment
         for each in (ring, queue):
             each.setsockopt(kernel.SOL_PACKET, kernel.PACKET_VNET_HDR, 1)
-            each.setsockopt(kernel.SOL_PACKET, kernel.PACKET_QDISC_BYPASS, 1)
             each.setsockopt(socket.SOL_SOCKET, SO_SNDBUFFORCE, QUEUE_BYTES)
         receive, transmit = (self._request(n) for n in (self.geometry.receive_slots, self.geometry.transmit_slots))
         set_option(kernel.SOL_PACKET, kernel.PACKET_RX_RING, bytes(receive))

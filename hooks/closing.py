@@ -4,10 +4,12 @@
       wire <── [ PACKET_QDISC_BYPASS ]      clsact egress: drop  x── host stack
 
 A packet socket sees a frame before clsact does, and one with PACKET_QDISC_BYPASS sends past it; so the box's frames
-flow and the host neither hears nor speaks on the wire. The filter is a classifier of one classic BPF instruction in
-direct-action mode, "drop". Classic BPF asks for CAP_NET_ADMIN alone, not for the bpf() system call that many
-containers forbid. A clsact that is there already is kept, with its filters: ours have a handle of their own, and one
-that a killed process left is the same filter and simply replaced.
+flow and the host neither hears nor speaks on the wire. Super-frames, which the kernel must cut into segments, can't
+take the bypass: they carry a mark (BOX_MARK), and the filter on the way out lets what has it pass.
+
+The filter is a classifier of a few classic BPF instructions in direct-action mode. Classic BPF asks for CAP_NET_ADMIN
+alone, not for the bpf() system call that many containers forbid. A clsact that is there already is kept, with its
+filters: ours have a handle of their own, and one that a killed process left is the same filter and simply replaced.
 
 Sources: tc-bpf(8), net/sched/cls_bpf.c, `sch_handle_ingress` and `sch_handle_egress` in net/core/dev.c. The messages
 are written here because pyroute2 can't express the classic form of cls_bpf.
@@ -26,13 +28,34 @@ from pyroute2 import IPRoute
 
 from hooks.errors import InterfaceError, PrivilegeError
 from hooks.linux import rtnetlink as kernel
-from hooks.linux.filter import BPF_K, BPF_RET, sock_filter
+from hooks.linux.filter import (
+    BPF_ABS,
+    BPF_JEQ,
+    BPF_JMP,
+    BPF_K,
+    BPF_LD,
+    BPF_RET,
+    BPF_W,
+    SKF_AD_MARK,
+    SKF_AD_OFF,
+    sock_filter,
+)
 from hooks.linux.if_packet import ETH_P_ALL
 
 PRIORITY = 1
 HANDLE = 0x7469  # "ti"
 NAME = b"tidegate-closed\0"
-DIRECTIONS = (kernel.TC_H_MIN_INGRESS, kernel.TC_H_MIN_EGRESS)
+BOX_MARK = 0x74696465  # SO_MARK of frames that the box itself sends through the queueing discipline ("tide")
+_DROP = sock_filter(BPF_RET | BPF_K, 0, 0, kernel.TC_ACT_SHOT)
+_FILTERS = {
+    kernel.TC_H_MIN_INGRESS: (_DROP,),
+    kernel.TC_H_MIN_EGRESS: (
+        sock_filter(BPF_LD | BPF_W | BPF_ABS, 0, 0, SKF_AD_OFF + SKF_AD_MARK & 0xFFFFFFFF),
+        sock_filter(BPF_JMP | BPF_JEQ | BPF_K, 1, 0, BOX_MARK),
+        _DROP,
+        sock_filter(BPF_RET | BPF_K, 0, 0, kernel.TC_ACT_OK),
+    ),
+}
 _GONE = {errno.ENODEV, errno.ENOENT, errno.EINVAL}  # no interface, no filter, no clsact
 
 
@@ -54,15 +77,14 @@ def close_to_host(interface: str, index: int) -> None:
     flags = kernel.NLM_F_CREATE | kernel.NLM_F_EXCL
     failure = _request(kernel.RTM_NEWQDISC, flags, _clsact_address(index), _attribute(kernel.TCA_KIND, b"clsact\0"))
     _check(failure, interface, "the kernel has no clsact (CONFIG_NET_SCH_INGRESS)", tolerated={errno.EEXIST})
-    drop = sock_filter(BPF_RET | BPF_K, 0, 0, kernel.TC_ACT_SHOT)
-    options = (
-        _attribute(kernel.TCA_BPF_OPS_LEN, struct.pack("=H", 1))
-        + _attribute(kernel.TCA_BPF_OPS, bytes(drop))
-        + _attribute(kernel.TCA_BPF_NAME, NAME)
-        + _attribute(kernel.TCA_BPF_FLAGS, struct.pack("=I", kernel.TCA_BPF_FLAG_ACT_DIRECT))
-    )
-    attributes = _attribute(kernel.TCA_KIND, b"bpf\0") + _attribute(kernel.TCA_OPTIONS, options)
-    for direction in DIRECTIONS:
+    for direction, instructions in _FILTERS.items():
+        options = (
+            _attribute(kernel.TCA_BPF_OPS_LEN, struct.pack("=H", len(instructions)))
+            + _attribute(kernel.TCA_BPF_OPS, b"".join(map(bytes, instructions)))
+            + _attribute(kernel.TCA_BPF_NAME, NAME)
+            + _attribute(kernel.TCA_BPF_FLAGS, struct.pack("=I", kernel.TCA_BPF_FLAG_ACT_DIRECT))
+        )
+        attributes = _attribute(kernel.TCA_KIND, b"bpf\0") + _attribute(kernel.TCA_OPTIONS, options)
         flags = kernel.NLM_F_CREATE | kernel.NLM_F_REPLACE
         failure = _request(kernel.RTM_NEWTFILTER, flags, _filter_address(index, direction), attributes)
         _check(failure, interface, "clsact has a filter of another kind at priority 1 or the kernel lacks cls_bpf")
@@ -73,7 +95,7 @@ def open_to_host(interface: str, index: int, remove_clsact: bool) -> None:
 
     `remove_clsact` takes clsact away as well, unless somebody else has put filters there meanwhile.
     """
-    for direction in DIRECTIONS:
+    for direction in _FILTERS:
         failure = _request(kernel.RTM_DELTFILTER, 0, _filter_address(index, direction))
         _check(failure, interface, "the drop filter can't be removed", tolerated=_GONE)
     if remove_clsact and not _has_filters(index):
@@ -84,7 +106,7 @@ def open_to_host(interface: str, index: int, remove_clsact: bool) -> None:
 def _has_filters(index: int) -> bool:
     with IPRoute() as route:
         return any(
-            entry for direction in DIRECTIONS for entry in route.get_filters(index=index, parent=0xFFFF0000 | direction)
+            entry for direction in _FILTERS for entry in route.get_filters(index=index, parent=0xFFFF0000 | direction)
         )
 
 

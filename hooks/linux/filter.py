@@ -11,6 +11,10 @@ BPF_LD, BPF_JMP, BPF_RET = 0x00, 0x05, 0x06
 BPF_W, BPF_H = 0x00, 0x08
 BPF_ABS, BPF_K, BPF_JEQ = 0x20, 0x00, 0x10
 
+# Offsets that load what the kernel knows of a packet instead of its bytes.
+SKF_AD_OFF = -0x1000
+SKF_AD_MARK = 20
+
 
 class sock_filter(ctypes.Structure):
     """One instruction. `jt` and `jf` are how many to skip after a comparison that is true or false."""
