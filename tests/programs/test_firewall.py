@@ -1,4 +1,4 @@
-"""The firewall in the kernel: which frame ends where, and is counted under which reason."""
+"""The firewall, in the Linux kernel and compiled here: which frame ends where, and under which reason it is counted."""
 
 import struct
 from collections.abc import Iterator
@@ -20,6 +20,7 @@ from scapy.layers.l2 import ARP, Dot1AD, Dot1Q, Ether
 from scapy.packet import Packet, Raw
 
 from tests.programs.kernel import KernelProgram, needs_kernel
+from tests.programs.native import NativeProgram
 
 OBJECT = Path(__file__).parents[2] / "programs" / "xdp_firewall.bpf.o"
 
@@ -44,28 +45,29 @@ HOUR = 3600 * 10**9
 HERE, THERE = "02:00:00:00:00:01", "02:00:00:00:00:02"
 ETHER = Ether(src=HERE, dst=THERE)
 
-pytestmark = needs_kernel
 
+class Firewall:
+    """The firewall in one engine, with its maps filled by words of its own trade."""
 
-class Firewall(KernelProgram):
-    """The firewall with its maps filled by words of its own trade."""
+    def __init__(self, program: KernelProgram | NativeProgram) -> None:
+        self.program = program
 
     def block(self, network: str, action: int = BLOCK) -> None:
         prefix = ip_network(network)
         name = {IPv4Network: "sources_v4", IPv6Network: "sources_v6"}[type(prefix)]
         key = struct.pack("<I", prefix.prefixlen) + prefix.network_address.packed
-        self.update(name, key, struct.pack("<IIQ", action, 0, 0))
+        self.program.update(name, key, struct.pack("<IIQ", action, 0, 0))
 
     def port(self, protocol: int, number: int, action: int, side: int = DESTINATION) -> None:
-        self.update("ports", struct.pack("!BBH", protocol, side, number), struct.pack("<I", action))
+        self.program.update("ports", struct.pack("!BBH", protocol, side, number), struct.pack("<I", action))
 
     def settings(self, *, syn: tuple[int, int] = (0, 0), udp: tuple[int, int] = (0, 0), flags: int = 0) -> None:
-        self.update("settings", bytes(4), struct.pack("<QQQQII", *syn, *udp, flags, 0))
+        self.program.update("settings", bytes(4), struct.pack("<QQQQII", *syn, *udp, flags, 0))
 
     def counters(self) -> dict[str, tuple[int, int]]:
         """Frames and bytes by reason, of all processors, without those that are 0."""
         found = {}
-        for key, value in self.dump("counters"):
+        for key, value in self.program.dump("counters"):
             words = struct.unpack(f"<{len(value) // 8}Q", value)
             if any(words):
                 found[REASONS[int.from_bytes(key, "little")]] = (sum(words[::2]), sum(words[1::2]))
@@ -73,14 +75,15 @@ class Firewall(KernelProgram):
 
     def judge(self, *frames: Packet) -> list[str]:
         """Verdicts of the frames, one after the other."""
-        return [self.run(bytes(frame)).verdict for frame in frames]
+        return [self.program.run(bytes(frame)).verdict for frame in frames]
 
 
-@pytest.fixture
-def firewall() -> Iterator[Firewall]:
-    with Firewall(OBJECT) as program:
-        assert isinstance(program, Firewall)
-        yield program
+@pytest.fixture(
+    params=[pytest.param(KernelProgram, id="kernel", marks=needs_kernel), pytest.param(NativeProgram, id="native")]
+)
+def firewall(request: pytest.FixtureRequest) -> Iterator[Firewall]:
+    with request.param(OBJECT) as program:
+        yield Firewall(program)
 
 
 def v4(source: str = "192.0.2.1", **fields: object) -> Packet:
@@ -150,7 +153,7 @@ def test_empty_maps_let_every_sound_frame_pass(firewall: Firewall, name: str) ->
     ],
 )
 def test_what_no_map_is_asked_about(firewall: Firewall, reason: str, frame: Packet) -> None:
-    verdict, size = firewall.run(bytes(frame)).verdict, len(bytes(frame))
+    verdict, size = firewall.program.run(bytes(frame)).verdict, len(bytes(frame))
     assert (verdict, firewall.counters()) == ("pass" if reason == "not ip" else "drop", {reason: (1, size)})
 
 
@@ -162,7 +165,10 @@ def test_the_longest_prefix_decides_and_counts(firewall: Firewall) -> None:
     assert firewall.judge(*(frame / udp() for frame in frames)) == ["drop", "pass", "pass", "drop", "pass"]
     counted = {reason: frames for reason, (frames, _) in firewall.counters().items()}
     assert counted == {"blocked source": 2, "allowed source": 1, "passed": 2}
-    assert {key[0]: struct.unpack("<IIQ", value)[2] for key, value in firewall.dump("sources_v4")} == {24: 1, 25: 1}
+    assert {key[0]: struct.unpack("<IIQ", value)[2] for key, value in firewall.program.dump("sources_v4")} == {
+        24: 1,
+        25: 1,
+    }
 
 
 def test_a_blocked_source_is_found_under_tags_and_extensions(firewall: Firewall) -> None:
@@ -217,7 +223,7 @@ def test_the_reserved_byte_of_a_fragment_header_is_not_its_length(firewall: Fire
     firewall.port(17, 53, BLOCK)
     frame = bytearray(bytes(v6() / IPv6ExtHdrFragment() / udp(53)))
     frame[14 + 40 + 1] = 0xFF
-    assert firewall.run(bytes(frame)).verdict == "drop"
+    assert firewall.program.run(bytes(frame)).verdict == "drop"
     assert set(firewall.counters()) == {"blocked port"}
 
 
