@@ -230,7 +230,7 @@ def _facts(state: State, prototype: HelperPrototype) -> CallFacts:
     for register in range(1, len(prototype.arguments) + 1):
         value = state.registers[register]
         known = type(value) is Pointer and value.kind in REGIONS
-        accesses.append(access_of(value, 0) if known and type(value) is Pointer else None)
+        accesses.append(access_of(value, 0, state.depth) if known and type(value) is Pointer else None)
     return CallFacts(prototype.name, _map_name(state, prototype), tuple(accesses))
 
 

@@ -1,6 +1,7 @@
-"""The control-flow graph of the main program: basic blocks, and how control passes between them.
+"""The control-flow graph of one function: basic blocks, and how control passes between them.
 
-Blocks are found from instruction 0 on, so code that nothing reaches (subprograms behind the main one, too) has none.
+Blocks are found from the function's first instruction on, so code that nothing reaches has none. A call of another
+function of the program is the last instruction of its block.
 """
 
 from __future__ import annotations
@@ -8,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from appliance.ebpf.instructions import Branch, Exit, Instruction, Jump
+from appliance.ebpf.instructions import Branch, CallFunction, Exit, Instruction, Jump
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +27,7 @@ class BasicBlock:
 
 @dataclass(frozen=True, slots=True)
 class ControlFlowGraph:
-    """Blocks in the order of their instructions; block 0 is the entry."""
+    """Block 0 is the entry; the others follow in the order of their instructions."""
 
     blocks: tuple[BasicBlock, ...]
 
@@ -52,28 +53,39 @@ class ControlFlowGraph:
 
 
 def outside_target(instructions: Sequence[Instruction]) -> int | None:
-    """The index of the first jump that leaves the program; None if all stay inside."""
+    """The index of the first jump or call that leaves the program; None if all stay inside."""
     count = len(instructions)
     for index, instruction in enumerate(instructions):
-        if type(instruction) in (Jump, Branch) and not 0 <= instruction.target < count:  # type: ignore[union-attr]
+        if isinstance(instruction, Jump | Branch | CallFunction) and not 0 <= instruction.target < count:
             return index
     return None
 
 
-def build(instructions: Sequence[Instruction]) -> ControlFlowGraph:
-    """The graph of a program of at least one instruction, whose jumps all stay inside."""
-    following = [_following(instructions, index) for index in range(len(instructions))]
-    reachable, leaders = _walk(following)
-    starts = sorted(leaders)
+def build(instructions: Sequence[Instruction], entry: int = 0) -> ControlFlowGraph:
+    """The graph of what is reachable from `entry`, if all jumps stay inside the program. Calls end blocks."""
+    following, leaders = _walk(instructions, entry)
+    starts = [entry, *sorted(leaders - {entry})]
     numbers = {start: number for number, start in enumerate(starts)}
     blocks = []
     for start in starts:
         end = start + 1
-        while end < len(instructions) and following[end - 1] == (end,) and end not in leaders:
+        while end in following and end not in leaders and following[end - 1] == (end,):
             end += 1
         blocks.append(BasicBlock(start, end, tuple(numbers[index] for index in following[end - 1])))
-    assert all(block.start in reachable for block in blocks)
     return ControlFlowGraph(tuple(blocks))
+
+
+def _walk(instructions: Sequence[Instruction], entry: int) -> tuple[dict[int, tuple[int, ...]], set[int]]:
+    """What control may pass to from each reachable instruction, and which of them start a block."""
+    following: dict[int, tuple[int, ...]] = {}
+    leaders, pending = {entry}, [entry]
+    while pending:
+        index = pending.pop()
+        targets = following[index] = _following(instructions, index)
+        if targets != (index + 1,) or type(instructions[index]) is CallFunction:
+            leaders.update(targets)
+        pending += [target for target in targets if target not in following]
+    return following, leaders
 
 
 def _following(instructions: Sequence[Instruction], index: int) -> tuple[int, ...]:
@@ -87,18 +99,3 @@ def _following(instructions: Sequence[Instruction], index: int) -> tuple[int, ..
     if type(instruction) is Branch:
         return (*fall_through, instruction.target)
     return fall_through
-
-
-def _walk(following: Sequence[tuple[int, ...]]) -> tuple[set[int], set[int]]:
-    """The instructions that control can reach, and those of them that start a block."""
-    reachable, leaders, pending = {0}, {0}, [0]
-    while pending:
-        index = pending.pop()
-        targets = following[index]
-        if targets != (index + 1,):
-            leaders.update(targets)
-        for target in targets:
-            if target not in reachable:
-                reachable.add(target)
-                pending.append(target)
-    return reachable, leaders

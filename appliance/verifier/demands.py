@@ -50,6 +50,9 @@ Demand: TypeAlias = Callable[[Environment, State, Any], None]
 # 2**64 for that to wrap.
 FARTHEST = 1 << 33
 
+# Frames, as in the Linux kernel (MAX_CALL_FRAMES).
+DEEPEST = 8
+
 _UNSET = "set it on every path; a helper call destroys r1 to r5, and moving the packet makes its pointers dead"
 
 
@@ -191,7 +194,19 @@ def _branch(environment: Environment, state: State, instruction: Branch) -> None
         raise Violation("compares the low half of a pointer, which means nothing", "compare pointers whole")
 
 
+def _call_function(environment: Environment, state: State, instruction: CallFunction) -> None:
+    if state.depth + 1 >= DEEPEST:
+        raise Violation(
+            f"calls functions more than {DEEPEST} deep, or one that calls itself", "turn the recursion into a loop"
+        )
+
+
 def _exit(environment: Environment, state: State, instruction: Exit) -> None:
+    if state.depth:
+        result = state.registers[0]
+        if type(result) is Pointer and result.kind is Kind.STACK and result.id == state.depth:
+            raise Violation("returns a pointer to its own stack, which is gone then", "let the caller pass the memory")
+        return
     if state.registers[0] is None:
         raise Violation("returns without a verdict: nothing was written to r0 on this path", "end every path with one")
     value = initialised(state, 0)
@@ -253,7 +268,7 @@ DEMANDS: dict[type, Demand] = {
     Exit: _exit,
     LegacyPacketLoad: _later("uses a legacy packet load", "read the packet through `ctx->data` instead"),
     LoadFunction: _later("takes the address of a function", "mark the function `static __always_inline`"),
-    CallFunction: _later("calls a function of the program", "mark the function `static __always_inline`"),
+    CallFunction: _call_function,
     CallRegister: _later("calls the function in a register", "call functions by name, and inline them"),
     CallKernel: _later("calls a kernel function", "call helpers instead"),
 }

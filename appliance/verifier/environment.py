@@ -14,11 +14,12 @@ from appliance.verifier.values import REGIONS, Pointer
 _BPF_F_RDONLY_PROG = 1 << 7  # include/uapi/linux/bpf.h: programs may only read the map
 
 
-def access_of(pointer: Pointer, offset: int) -> Access:
-    """The fact about a memory operand `offset` bytes from a pointer."""
+def access_of(pointer: Pointer, offset: int, depth: int) -> Access:
+    """The fact about a memory operand `offset` bytes from a pointer, in the frame of that depth."""
     region = REGIONS[pointer.kind]
-    fixed = region in (Region.STACK, Region.CONTEXT) and pointer.variable.constant is not None
-    return Access(region, pointer.least + offset if fixed else None, pointer.map)
+    own = region is Region.CONTEXT or (region is Region.STACK and pointer.id == depth)
+    fixed = own and pointer.variable.constant is not None
+    return Access(region, pointer.least - pointer.base + offset if fixed else None, pointer.map)
 
 
 @dataclass(slots=True)

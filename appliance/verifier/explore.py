@@ -3,6 +3,8 @@
 At every time, up to `width` states are kept apart; when more arrive, alike ones are joined, which keeps the work
 linear and loses some precision. With width 1 this is classic abstract interpretation, with a large one it walks every
 path. Loops are not widened: each turn has a time of its own, so a loop that is accepted has been seen to end.
+
+A call of a function of the program explores that function from the state at hand, and goes on with what it returns.
 """
 
 from __future__ import annotations
@@ -10,9 +12,9 @@ from __future__ import annotations
 import heapq
 from dataclasses import dataclass, field
 
-from appliance.ebpf.instructions import Branch, Exit
-from appliance.verifier import merge
-from appliance.verifier.cfg import ControlFlowGraph
+from appliance.ebpf.instructions import Branch, CallFunction, Exit
+from appliance.verifier import cfg, liveness, merge, order
+from appliance.verifier.cfg import BasicBlock, ControlFlowGraph
 from appliance.verifier.conditions import ways
 from appliance.verifier.demands import DEMANDS
 from appliance.verifier.environment import Environment
@@ -33,43 +35,94 @@ class Refused(Exception):
         self.state = state
 
 
-@dataclass(slots=True)
-class Exploration:
-    """One exploration of one program. `joined` tells afterwards whether precision was given up anywhere."""
+@dataclass(frozen=True, slots=True)
+class Function:
+    """The main program or a function that it calls: its graph, the order of its blocks, what is live in each."""
 
-    environment: Environment
     graph: ControlFlowGraph
     order: Order
     live: list[int]
+
+
+@dataclass(slots=True)
+class Effort:
+    """What one exploration may spend. `joined` tells afterwards whether precision was given up anywhere."""
+
     width: int
     budget: int
+    spent: int = 0
     joined: bool = False
-    _pending: dict[Time, tuple[int, list[State]]] = field(default_factory=dict)
-    _times: list[Time] = field(default_factory=list)
-    _last_turns: dict[Time, list[State]] = field(default_factory=dict)
-    _turns: dict[int, int] = field(default_factory=dict)
+    turns: dict[int, int] = field(default_factory=dict)
 
-    def run(self) -> None:
-        """Explore everything. Raises Refused at the first demand that is not met, or when the budget is spent."""
-        self._arrive(self.order.start(0), 0, State.entry())
-        left = self.budget
+    def spend(self, steps: int, index: int) -> None:
+        """Raises Refused when the budget is spent; the report names the loop that took the most turns."""
+        self.spent += steps
+        if self.spent <= self.budget:
+            return
+        words = f"takes more than {self.budget} steps to explore"
+        if self.turns:
+            index, turns = max(self.turns.items(), key=lambda item: item[1])
+            words += f"; this loop went through {turns + 1} turns"
+        raise Refused(Violation(words, "bound the loop by a smaller constant, or split the program"), index, None)
+
+
+class Program:
+    """The functions of one program, each prepared when it is first called."""
+
+    def __init__(self, environment: Environment) -> None:
+        self._environment = environment
+        self._functions: dict[int, Function] = {}
+
+    def function(self, entry: int) -> Function:
+        """The function that starts at that instruction."""
+        function = self._functions.get(entry)
+        if function is None:
+            instructions = self._environment.spec.instructions
+            graph = cfg.build(instructions, entry)
+            helpers = self._environment.platform.helpers
+            live = liveness.live_at_blocks(instructions, graph, helpers, self._environment.maps)
+            function = self._functions[entry] = Function(graph, order.weak_topological_order(graph), live)
+        return function
+
+
+def explore(environment: Environment, program: Program, effort: Effort) -> None:
+    """Explore everything. Raises Refused at the first demand that is not met, or when the budget is spent."""
+    _Exploration(environment, program, effort, program.function(0)).run(State.entry())
+
+
+class _Exploration:
+    """One function, from one state."""
+
+    def __init__(self, environment: Environment, program: Program, effort: Effort, function: Function) -> None:
+        self._environment = environment
+        self._program = program
+        self._effort = effort
+        self._order = function.order
+        self._live = function.live
+        self._blocks = function.graph.blocks
+        self._pending: dict[Time, tuple[int, list[State]]] = {}
+        self._times: list[Time] = []
+        self._last_turns: dict[Time, list[State]] = {}
+        self._returned: list[State] = []
+
+    def run(self, entry: State) -> list[State]:
+        """The states in which the function ends."""
+        self._arrive(self._order.start(0), 0, entry)
         while self._times:
             time = heapq.heappop(self._times)
             number, states = self._pending.pop(time)
-            block = self.graph.blocks[number]
-            if self.order.loops[number] and self.order.loops[number][-1] == number:
-                self._turn(time, number, states)
-            left -= len(states) * (block.end - block.start)
-            if left < 0:
-                raise self._spent(block.start)
-            self.environment.facts.reachable.update(range(block.start, block.end))
+            block = self._blocks[number]
+            if len(time) > 1 and self._order.loops[number][-1] == number:
+                self._turn(time, block, states)
+            self._effort.spend(len(states) * (block.end - block.start), block.start)
+            self._environment.facts.reachable.update(range(block.start, block.end))
             for state in states:
-                self._block(time, number, state)
+                self._block(time, number, block, state)
+        return self._returned
 
-    def _block(self, time: Time, number: int, state: State) -> None:
+    def _block(self, time: Time, number: int, block: BasicBlock, state: State) -> None:
         """One state through one block, and on to the next ones."""
-        block = self.graph.blocks[number]
-        environment, instructions = self.environment, self.environment.spec.instructions
+        environment, instructions = self._environment, self._environment.spec.instructions
         index = block.start
         try:
             for index in range(block.start, block.end):
@@ -79,80 +132,72 @@ class Exploration:
                 transfer = TRANSFERS.get(kind)
                 if transfer is not None:
                     transfer(environment, state, index, instruction)
-            if not block.successors and kind is not Exit:
+            if kind is not Exit and len(block.successors) < (2 if kind is Branch else 1):
                 raise Violation("runs off the end of the program", "end every path with a return")
         except Violation as violation:
             raise Refused(violation, index, state) from None
-        if kind is Branch:
-            self._branch(time, number, instruction, state)  # type: ignore[arg-type]
-        elif block.successors:
-            self._follow(time, number, block.successors[0], state)
+        if isinstance(instruction, Branch):
+            for target, way in zip(block.successors, ways(state, instruction), strict=True):
+                if way is not None:
+                    self._arrive(self._order.advance(time, number, target), target, way)
+        elif isinstance(instruction, CallFunction):
+            self._call(time, number, block, instruction, state)
+        elif isinstance(instruction, Exit):
+            if state.depth:
+                state.leave()
+                self._add(self._returned, state)
+        else:
+            self._arrive(self._order.advance(time, number, block.successors[0]), block.successors[0], state)
 
-    def _branch(self, time: Time, number: int, branch: Branch, state: State) -> None:
-        successors = self.graph.blocks[number].successors
-        falls, jumps = ways(state, branch)
-        if falls is not None:
-            if len(successors) < 2:
-                index = self.graph.blocks[number].end - 1
-                violation = Violation("runs off the end of the program", "end every path with a return")
-                raise Refused(violation, index, falls)
-            self._follow(time, number, successors[0], falls)
-        if jumps is not None:
-            self._follow(time, number, successors[-1], jumps)
-
-    def _follow(self, time: Time, source: int, target: int, state: State) -> None:
-        self._arrive(self.order.advance(time, source, target), target, state)
+    def _call(self, time: Time, number: int, block: BasicBlock, call: CallFunction, state: State) -> None:
+        """Explore the callee, and go on behind the call with each state that it ends in."""
+        state.enter()
+        callee = self._program.function(call.target)
+        target = block.successors[0]
+        for returned in _Exploration(self._environment, self._program, self._effort, callee).run(state):
+            self._arrive(self._order.advance(time, number, target), target, returned)
 
     def _arrive(self, time: Time, number: int, state: State) -> None:
         """A state waits for its time, together with those that are there already."""
-        state.keep(self.live[number])
+        state.keep(self._live[number])
         waiting = self._pending.get(time)
         if waiting is None:
             self._pending[time] = (number, [state])
             heapq.heappush(self._times, time)
-            return
-        states = waiting[1]
-        if self.width > 1:
-            for other in states:
-                if merge.includes(other, state):
-                    return
+        else:
+            self._add(waiting[1], state)
+
+    def _add(self, states: list[State], state: State) -> None:
+        """Keep the state, unless it is included in another; join two when there are more than `width`."""
+        if self._effort.width > 1:
+            if any(merge.includes(other, state) for other in states):
+                return
             states[:] = [other for other in states if not merge.includes(state, other)]
         states.append(state)
-        if len(states) > self.width:
+        if len(states) > self._effort.width:
             self._join_two(states)
 
     def _join_two(self, states: list[State]) -> None:
         """Make one of two: of the newest and the last one before it of the same shape, if there is any."""
-        self.joined = True
+        self._effort.joined = True
         newest = states.pop()
         shape = _shape(newest)
         partner = next((n for n in range(len(states) - 1, -1, -1) if _shape(states[n]) == shape), len(states) - 1)
-        states[partner] = merge.join(states[partner], newest, self.environment.fresh)
+        states[partner] = merge.join(states[partner], newest, self._environment.fresh)
 
-    def _turn(self, time: Time, head: int, states: list[State]) -> None:
+    def _turn(self, time: Time, head: BasicBlock, states: list[State]) -> None:
         """A loop's turn begins. If it begins like the turn before, it goes on for ever."""
         around, turn = time[:-2], time[-2]
-        self._turns[head] = max(self._turns.get(head, 0), turn)
+        turns = self._effort.turns
+        turns[head.start] = max(turns.get(head.start, 0), turn)
         last = self._last_turns.get(around)
         if turn and last is not None and all(any(merge.includes(old, new) for old in last) for new in states):
-            raise Refused(
-                Violation(
-                    f"begins turn {turn + 1} of a loop with nothing changed since the turn before: "
-                    "it is not seen to end",
-                    "count the turns with a variable that the loop's condition compares with a constant",
-                ),
-                self.graph.blocks[head].start,
-                states[0],
+            violation = Violation(
+                f"begins turn {turn + 1} of a loop with nothing changed since the turn before: it is not seen to end",
+                "count the turns with a variable that the loop's condition compares with a constant",
             )
+            raise Refused(violation, head.start, states[0])
         self._last_turns[around] = [state.copy() for state in states]
-
-    def _spent(self, index: int) -> Refused:
-        words = f"takes more than {self.budget} steps to explore"
-        if self._turns:
-            head, turns = max(self._turns.items(), key=lambda item: item[1])
-            index = self.graph.blocks[head].start
-            words += f"; this loop went through {turns + 1} turns"
-        return Refused(Violation(words, "bound the loop by a smaller constant, or split the program"), index, None)
 
 
 def _shape(state: State) -> tuple[object, ...]:

@@ -17,6 +17,7 @@ from appliance.ebpf.instructions import (
     Atomic,
     Branch,
     ByteSwap,
+    CallFunction,
     CallHelper,
     Exit,
     Immediate,
@@ -71,6 +72,8 @@ def register_effects(instruction: Instruction, helpers: Mapping[int, str]) -> tu
             prototype = PROTOTYPES.get(helpers.get(helper, ""))
             count = len(prototype.arguments) if prototype is not None else 5
             return (1 << count + 1) - 2, _CALLER_SAVED
+        case CallFunction():
+            return _CALLER_SAVED & ~1, _CALLER_SAVED
         case Exit():
             return 1, 0
         case LegacyPacketLoad(index=index):
@@ -164,6 +167,9 @@ class _StackTracker:
                 self._read(base, offset, size)
             case CallHelper(helper):
                 self._call(helper)
+            case CallFunction():
+                for register in range(1, 6):
+                    self._read(register, 0, max(-self._addresses.get(register, 0), 0))
             case Move(width=64, dst=dst, source=Register(number), sign_bits=0) if number in self._addresses:
                 self._overwrite(dst)
                 self._addresses[dst] = self._addresses[number]

@@ -45,13 +45,13 @@ class Request(NamedTuple):
 
     @property
     def low(self) -> int:
-        """The lowest first byte, counted from the region's base."""
-        return self.pointer.least + self.offset
+        """The lowest first byte, counted from the region's start, or from r10."""
+        return self.pointer.least + self.offset - self.pointer.base
 
     @property
     def high(self) -> int:
         """One past the highest last byte."""
-        return self.pointer.most + self.offset + self.size
+        return self.pointer.most + self.offset + self.size - self.pointer.base
 
     def span(self, what: str = "") -> str:
         """The bytes in words, of `what`."""
@@ -90,7 +90,7 @@ def _span(low: int, high: int) -> str:
 
 
 def _stack(environment: Environment, state: State, request: Request) -> None:
-    low, high = request.low, request.high
+    low, high, base = request.low, request.high, request.pointer.base
     if low < -STACK_SIZE or high > 0:
         raise Violation(
             f"{request.purpose.value} {request.span('stack ')} from r10, but the stack is bytes -{STACK_SIZE} to -1",
@@ -99,15 +99,15 @@ def _stack(environment: Environment, state: State, request: Request) -> None:
     if request.purpose in (Purpose.WRITE, Purpose.FILL):
         return
     whole = request.purpose is Purpose.READ and request.pointer.variable.constant is not None
-    if whole and stack_cells.read(state.stack, low, request.size) is not None:
+    if whole and stack_cells.read(state.stack, low + base, request.size) is not None:
         return
-    bad = stack_cells.first_unreadable(state.stack, low, high)
+    bad = stack_cells.first_unreadable(state.stack, low + base, high + base)
     if bad is None:
         return
     held = stack_cells.holder(state.stack, bad)
     reason = "was not written on this path" if held is None else "is a part of a pointer that was saved there"
     raise Violation(
-        f"{request.purpose.value} {request.span('stack ')} from r10, but byte {bad} {reason}",
+        f"{request.purpose.value} {request.span('stack ')} from r10, but byte {bad - base} {reason}",
         "initialise the whole variable on every path, the padding of structures included (memset)"
         if held is None
         else "pointers may be saved on the stack, but only be read back whole",

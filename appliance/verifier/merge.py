@@ -40,6 +40,8 @@ class _Inclusion:
             return False
         if (big.kind, big.offset, big.map) != (small.kind, small.offset, small.map):
             return False
+        if big.kind is Kind.STACK:
+            return big.id == small.id and big.variable.includes(small.variable)
         if big.kind in RANGED_KINDS and self._big.ranges.get(big.id, 0) > self._small.ranges.get(small.id, 0):
             return False
         return big.variable.includes(small.variable) and self._names.setdefault(big.id, small.id) == small.id
@@ -85,7 +87,7 @@ class _Join:
             for a, b in zip(self._a.registers, self._b.registers, strict=True)
         ]
         stack = self._stack()
-        return State(registers, stack, self._ranges, self._links(registers, stack))
+        return State(registers, stack, self._ranges, self._links(registers, stack), self._a.depth)
 
     def _name(self, *pair: Hashable) -> int:
         name = self._names.get(pair)
@@ -125,10 +127,10 @@ class _Join:
             return a._replace(id=self._name("null", a.id, b.id))
         if a == b:
             return a
-        if a.kind is Kind.STACK or a.kind is Kind.MAP_VALUE:
+        if (a.kind is Kind.STACK or a.kind is Kind.MAP_VALUE) and a.id == b.id:
             offset = min(a.offset, b.offset)
             variable = scalar.join(shifted(a.variable, a.offset - offset), shifted(b.variable, b.offset - offset))
-            return Pointer(a.kind, offset, variable, 0, a.map)
+            return Pointer(a.kind, offset, variable, a.id, a.map)
         return None
 
     def _maybe_null(self, a: Pointer, b: Pointer) -> Value | None:

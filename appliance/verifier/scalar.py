@@ -240,9 +240,7 @@ def describe(a: Scalar) -> str:
     """In words, for messages: the narrowest thing that can be said."""
     if a.constant is not None:
         return str(a.whole.smin)
-    if a.whole.umax <= ALL >> 1 or a.whole.umin > ALL >> 1:
-        text = f"{a.whole.smin} to {a.whole.smax}"
-    elif a.whole.smin > _ALL64.smin or a.whole.smax < _ALL64.smax:
+    if a.whole.smin > _ALL64.smin or a.whole.smax < _ALL64.smax:
         text = f"{a.whole.smin} to {a.whole.smax}"
     elif a.whole.umax < ALL or a.whole.umin > 0:
         text = f"{a.whole.umin} to {a.whole.umax} unsigned"

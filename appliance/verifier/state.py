@@ -1,10 +1,11 @@
 """What is known at one point of one path: registers, stack, how much of the packet is there, equal numbers.
 
-registers    11 values; None may not be read
+registers    11 values, None may not be read; behind them, r6 to r9 of each caller, the outermost first
 stack        cells (`stack`), shared between states, never changed in place
 ranges       packet id -> bytes known to be inside the packet, counted from base + variable part
-links        place -> name; places with the same name hold the same number. A place is a register (0 to 10) or the
+links        place -> name; places with the same name hold the same number. A place is an index of `registers`, or the
              offset of an 8-byte stack cell (negative)
+depth        the number of callers
 """
 
 from __future__ import annotations
@@ -15,16 +16,25 @@ from appliance.ebpf.instructions import FRAME_POINTER, STACK_SIZE
 from appliance.verifier import stack as stack_cells
 from appliance.verifier.scalar import Scalar
 from appliance.verifier.stack import Cell, Stack
-from appliance.verifier.values import METADATA_START, PACKET_KINDS, PACKET_START, Kind, Pointer, Value
+from appliance.verifier.values import (
+    FRAME_DISTANCE,
+    METADATA_START,
+    PACKET_KINDS,
+    PACKET_START,
+    Kind,
+    Pointer,
+    Value,
+)
 
 REGISTERS = 11
+_SAVED = slice(6, 10)
 NO_RANGES: Mapping[int, int] = {PACKET_START: 0, METADATA_START: 0}
 
 
 class State:
     """One abstract state. Registers change in place; the mappings are replaced, never changed."""
 
-    __slots__ = ("links", "ranges", "registers", "stack")
+    __slots__ = ("depth", "links", "ranges", "registers", "stack")
 
     def __init__(
         self,
@@ -32,11 +42,13 @@ class State:
         stack: Stack,
         ranges: Mapping[int, int],
         links: Mapping[int, int],
+        depth: int = 0,
     ) -> None:
         self.registers = registers
         self.stack = stack
         self.ranges = ranges
         self.links = links
+        self.depth = depth
 
     @classmethod
     def entry(cls) -> State:
@@ -47,7 +59,7 @@ class State:
         return cls(registers, {}, NO_RANGES, {})
 
     def copy(self) -> State:
-        return State(self.registers.copy(), self.stack, self.ranges, self.links)
+        return State(self.registers.copy(), self.stack, self.ranges, self.links, self.depth)
 
     def set(self, register: int, value: Value | None) -> None:
         """A new value; whatever the register was equal to, it no longer is."""
@@ -133,21 +145,53 @@ class State:
         for register in range(FRAME_POINTER):
             if not live >> register & 1:
                 registers[register] = None
-        stack = self.stack
-        if stack:
-            bytes_live = live >> REGISTERS
-            if not bytes_live:
-                self.stack = {}
-            else:
-                dead = [
-                    at for at, cell in stack.items() if not bytes_live >> (at + STACK_SIZE) & ((1 << cell.size) - 1)
-                ]
-                if dead:
-                    self.stack = {at: cell for at, cell in stack.items() if at not in dead}
+        if self.stack:
+            self._keep_stack(live >> REGISTERS)
         if self.links:
             self._keep_links()
         if len(self.ranges) > len(NO_RANGES):
             self._keep_ranges()
+
+    def _keep_stack(self, live: int) -> None:
+        """Forget dead bytes of the current frame. Bit 0 of `live` is the lowest byte of the frame."""
+        lowest = -FRAME_DISTANCE * self.depth - STACK_SIZE
+        dead = [
+            at
+            for at, cell in self.stack.items()
+            if at < lowest + STACK_SIZE and not live >> (at - lowest) & ((1 << cell.size) - 1)
+        ]
+        if dead:
+            self.stack = {at: cell for at, cell in self.stack.items() if at not in dead}
+
+    def enter(self) -> None:
+        """A call of a function of the program: it gets r1 to r5 and a frame of its own; r6 to r9 wait for its end."""
+        saved = len(self.registers)
+        self.registers += self.registers[_SAVED]
+        self.depth += 1
+        self._rename({register: saved + n for n, register in enumerate(range(_SAVED.start, _SAVED.stop))})
+        for register in (0, *range(_SAVED.start, _SAVED.stop)):
+            self.set(register, None)
+        self.registers[FRAME_POINTER] = Pointer(Kind.STACK, -FRAME_DISTANCE * self.depth, id=self.depth)
+
+    def leave(self) -> None:
+        """The end of a called function: its frame is gone, r0 is its result, r1 to r5 are lost, r6 to r9 are back."""
+        gone, self.depth = self.depth, self.depth - 1
+        saved = len(self.registers) - (_SAVED.stop - _SAVED.start)
+        for register in range(1, _SAVED.stop):
+            self.set(register, None)
+        self.registers[_SAVED] = self.registers[saved:]
+        del self.registers[saved:]
+        self._rename({saved + n: register for n, register in enumerate(range(_SAVED.start, _SAVED.stop))})
+        limit = -FRAME_DISTANCE * gone
+        self._unlink_stack(limit - STACK_SIZE, limit)
+        self.stack = {at: cell for at, cell in self.stack.items() if at >= limit and not _points_into(cell.value, gone)}
+        self.registers = [None if _points_into(value, gone) else value for value in self.registers]
+        self.registers[FRAME_POINTER] = Pointer(Kind.STACK, -FRAME_DISTANCE * self.depth, id=self.depth)
+
+    def _rename(self, places: Mapping[int, int]) -> None:
+        """Links of registers that moved to other places; the new places had none."""
+        if self.links:
+            self.links = {places.get(place, place): name for place, name in self.links.items()}
 
     def _keep_links(self) -> None:
         names: dict[int, int] = {}
@@ -165,3 +209,7 @@ class State:
         used.update(cell.value.id for cell in self.stack.values() if type(cell.value) is Pointer)
         used.update(NO_RANGES)
         self.ranges = {packet: length for packet, length in self.ranges.items() if packet in used}
+
+
+def _points_into(value: Value | None, frame: int) -> bool:
+    return type(value) is Pointer and value.kind is Kind.STACK and value.id == frame

@@ -116,7 +116,7 @@ def _byte_swap(environment: Environment, state: State, index: int, i: ByteSwap) 
 def _load(environment: Environment, state: State, index: int, i: Load) -> None:
     pointer = state.registers[i.base]
     assert type(pointer) is Pointer
-    environment.facts.access(index, access_of(pointer, i.offset))
+    environment.facts.access(index, access_of(pointer, i.offset, state.depth))
     value = _LOADS.get(pointer.kind, _load_unknown)(environment, state, pointer, i)
     if i.signed and type(value) is Scalar:
         value = scalar.sign_extend(value, 8 * i.size, 64)
@@ -168,7 +168,7 @@ _LOADS: dict[Kind, Callable[[Environment, State, Pointer, Load], Value]] = {
 def _store(environment: Environment, state: State, index: int, i: Store) -> None:
     pointer = state.registers[i.base]
     assert type(pointer) is Pointer
-    environment.facts.access(index, access_of(pointer, i.offset))
+    environment.facts.access(index, access_of(pointer, i.offset, state.depth))
     if pointer.kind is not Kind.STACK:
         return
     if pointer.variable.constant is None:
@@ -187,7 +187,7 @@ def _store(environment: Environment, state: State, index: int, i: Store) -> None
 def _atomic(environment: Environment, state: State, index: int, i: Atomic) -> None:
     pointer = state.registers[i.base]
     assert type(pointer) is Pointer
-    environment.facts.access(index, access_of(pointer, i.offset))
+    environment.facts.access(index, access_of(pointer, i.offset, state.depth))
     if pointer.kind is Kind.STACK:
         state.blur(pointer.least + i.offset, pointer.most + i.offset + i.size)
     old = scalar.unknown(i.size)

@@ -3,7 +3,8 @@
 A pointer is   base of its region  +  variable part (a set of numbers)  +  constant offset.
 
 Two pointers with the same `id` have the same base and the same variable part, whatever its value; so what is learned
-of one holds for the other, at its own distance. The packet's start is the id PACKET_START with no variable part.
+of one holds for the other, at its own distance. The packet's start is the id PACKET_START with no variable part. The
+id of a pointer to the stack is the number of its frame.
 """
 
 from __future__ import annotations
@@ -20,6 +21,9 @@ ZERO = scalar.constant(0)
 
 PACKET_START = 0
 METADATA_START = -1
+
+# All frames share one space of offsets: frame n (0 is the main program's) has the 512 bytes below -1024 * n.
+FRAME_DISTANCE = 1024
 
 
 class Kind(Enum):
@@ -60,6 +64,11 @@ class Pointer(NamedTuple):
     map: str | None = None
 
     @property
+    def base(self) -> int:
+        """Where offsets are counted from in messages: r10 of the frame, or the region's start."""
+        return -FRAME_DISTANCE * self.id if self.kind is Kind.STACK else 0
+
+    @property
     def least(self) -> int:
         """The smallest distance from the region's base."""
         return self.offset + self.variable.whole.smin
@@ -71,9 +80,10 @@ class Pointer(NamedTuple):
 
     def __str__(self) -> str:
         text = self.kind.value.format(map=self.map)
+        low, high = self.least - self.base, self.most - self.base
         if self.variable.constant is None:
-            return f"{text}, {self.least} to {self.most} bytes from its start"
-        return f"{text}, at {self.least:+d}" if self.least else text
+            return f"{text}, {low} to {high} bytes from its start"
+        return f"{text}, at {low:+d}" if low else text
 
 
 Value: TypeAlias = Scalar | Pointer

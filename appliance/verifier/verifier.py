@@ -13,9 +13,9 @@ from appliance.ebpf.disassembler import statement
 from appliance.ebpf.instructions import slot_numbers
 from appliance.ebpf.platform import LINUX, Platform
 from appliance.ebpf.spec import MapSpec, ProgramSpec
-from appliance.verifier import cfg, liveness, order
+from appliance.verifier import cfg, liveness
 from appliance.verifier.environment import Environment, FactsRecorder
-from appliance.verifier.explore import Exploration, Refused
+from appliance.verifier.explore import Effort, Program, Refused, explore
 from appliance.verifier.program import _TOKEN, Facts, VerifiedProgram
 from appliance.verifier.report import Rejected, Report, Unsupported, Violation
 from appliance.verifier.values import describe
@@ -52,16 +52,14 @@ class Verifier:
 
     def _prove(self, spec: ProgramSpec) -> Facts:
         _check_shape(spec)
-        graph = cfg.build(spec.instructions)
-        row = order.weak_topological_order(graph)
-        live = liveness.live_at_blocks(spec.instructions, graph, self._platform.helpers, self._maps)
+        program = Program(Environment(spec, self._maps, self._platform, FactsRecorder()))
         for attempt, (width, budget) in enumerate(self._efforts, 1):
             environment = Environment(spec, self._maps, self._platform, FactsRecorder())
-            exploration = Exploration(environment, graph, row, live, width, budget)
+            effort = Effort(width, budget)
             try:
-                exploration.run()
+                explore(environment, program, effort)
             except Refused as refused:
-                final = attempt == len(self._efforts) or not exploration.joined
+                final = attempt == len(self._efforts) or not effort.joined
                 if final or refused.violation.unsupported:
                     raise
             else:
