@@ -19,6 +19,7 @@ from appliance.ebpf.codec import decode
 from appliance.ebpf.interpreter import Interpreter
 from appliance.ebpf.spec import ProgramSpec
 from appliance.errors import InputRefused, TidegateError
+from appliance.helpers.python import python_helpers
 from appliance.jit.raw import run_raw
 from appliance.verifier.unverified import trust_without_proof
 from hooks.xdp import XDP_LINUX
@@ -50,7 +51,7 @@ def _bytes_of(text: str, where: str) -> bytes:
 
 
 def _interpret(program: ProgramSpec, memory: bytearray) -> int:
-    return Interpreter(program).run_memory(memory)
+    return Interpreter(program, helpers=python_helpers()).run_memory(memory)
 
 
 def _compile_and_run(program: ProgramSpec, memory: bytearray) -> int:
