@@ -69,3 +69,9 @@ def test_a_port_in_use_is_one_clear_message() -> None:
             f"metrics can't be served on 127.0.0.1:{server.port}: Address already in use\n"
             "  hint: stop what listens there, or choose another address in `metrics.listen`"
         )
+
+
+@pytest.mark.parametrize("name", ["cpu_seconds_total", "resident_memory_bytes", "start_time_seconds"])
+def test_the_process_tells_of_itself(page: list[str], name: str) -> None:
+    (line,) = (line for line in page if line.startswith(f"tidegate_process_{name} "))
+    assert float(line.split()[1]) > 0

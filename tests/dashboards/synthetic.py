@@ -1,0 +1,44 @@
+"""A box that does not exist, with traffic that never stops, for whoever asks its metrics server."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from appliance.datapath.statistics import TRANSMIT_ERRORS, Count, InterfaceStatistics
+from appliance.metrics import MapUse, RuleCount, Snapshot
+from hooks.contract import Verdict
+
+
+def snapshots() -> Callable[[], Snapshot]:
+    """A function whose answers grow with time, every counter of them."""
+    began = time.time()
+    return lambda: snapshot(began, int(1000 * (time.time() - began)))
+
+
+def snapshot(began: float, frames: int) -> Snapshot:
+    """A box that has run since `began` and seen that many frames of each kind."""
+    some = Count(frames, 64 * frames)
+    interface = InterfaceStatistics(
+        received=Count(len(Verdict) * frames, len(Verdict) * 64 * frames),
+        verdicts=dict.fromkeys(Verdict, some),
+        transmitted=some,
+        capture_dropped={"ring_full": frames, "truncated": frames},
+        transmit_errors=dict.fromkeys(TRANSMIT_ERRORS, frames),
+    )
+    return Snapshot(
+        version="0.1.0",
+        rules=(
+            RuleCount("syn-rate", "drop", "enforce", some),
+            RuleCount("ntp", "drop", "monitor", some),
+            RuleCount("policy", "pass", "enforce", some),
+        ),
+        interfaces={"eth0": interface, "eth1": interface},
+        interfaces_up={"eth0": True, "eth1": True},
+        parse_errors={"vlan_nested": frames},
+        maps=(MapUse("rsrc_0", 50, 100),),
+        verify_seconds={"tidegate_in": 0.02, "tidegate_out": 0.01},
+        compile_seconds=0.3,
+        reloads={"success": 1, "failure": 0},
+        reload_timestamp=began,
+    )
