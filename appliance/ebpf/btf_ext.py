@@ -18,6 +18,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from appliance.ebpf.btf import MAGIC
+from appliance.ebpf.codec.slots import SLOT_SIZE
 from appliance.ebpf.object_errors import ObjectError
 from appliance.ebpf.strings import StringTable
 from appliance.errors import SourceLine
@@ -33,7 +34,7 @@ _RECORD_SIZE = struct.Struct("<I")
 
 @dataclass(frozen=True, slots=True)
 class LineTable:
-    """Source lines by section and byte, and whether some instructions wait for CO-RE relocation."""
+    """Source lines by section and byte, one for an instruction at most, and whether some instructions wait for CO-RE relocation."""
 
     lines: Mapping[str, tuple[tuple[int, SourceLine], ...]]
     has_core_relocations: bool = False
@@ -80,7 +81,7 @@ def _read_lines(part: bytes, strings: StringTable) -> dict[str, tuple[tuple[int,
     (record,) = _RECORD_SIZE.unpack_from(part)
     if record < _LINE.size:
         raise ObjectError(f"a line record has {record} bytes, not {_LINE.size}", where=_WHERE)
-    found: dict[str, list[tuple[int, SourceLine]]] = {}
+    found: dict[str, dict[int, SourceLine]] = {}
     offset = _RECORD_SIZE.size
     while offset < len(part):
         if offset + _SECTION.size > len(part):
@@ -89,10 +90,9 @@ def _read_lines(part: bytes, strings: StringTable) -> dict[str, tuple[tuple[int,
         start, offset = offset + _SECTION.size, offset + _SECTION.size + count * record
         if offset > len(part):
             raise ObjectError("the line records end inside a record", where=_WHERE)
-        entries = found.setdefault(strings.at(name), [])
+        lines = found.setdefault(strings.at(name), {})
         for place in range(start, offset, record):
             byte, file, text, position = _LINE.unpack_from(part, place)
-            if position >> 10:  # line 0 is code that no line asked for
-                line = SourceLine(strings.at(file), position >> 10, position & 0x3FF, strings.at(text))
-                entries.append((byte, line))
-    return {name: tuple(sorted(entries, key=lambda entry: entry[0])) for name, entries in found.items()}
+            if position >> 10 and byte % SLOT_SIZE == 0:  # line 0 is code that no line asked for
+                lines[byte] = SourceLine(strings.at(file), position >> 10, position & 0x3FF, strings.at(text))
+    return {name: tuple(sorted(lines.items(), key=lambda entry: entry[0])) for name, lines in found.items()}

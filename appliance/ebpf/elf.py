@@ -25,7 +25,7 @@ from elftools.elf.elffile import ELFFile
 from appliance.ebpf.object_errors import ObjectError
 from appliance.ebpf.strings import StringTable
 
-MAX_FILE_SIZE = 64 << 20
+MAX_FILE_SIZE = 32 << 20
 MAX_SYMBOLS = 1 << 17
 MAX_RELOCATIONS = 1 << 17
 MAX_SECTION_SIZE = (1 << 31) - 1  # of .bss, which takes no room in the file: what the kernel allows one map value

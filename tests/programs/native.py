@@ -1,4 +1,4 @@
-"""Programs as the box runs them: verified, compiled, their maps in this process. The twin of `tests.programs.kernel`."""
+"""Programs as the box runs them: verified, compiled, maps in this process. The twin of `tests.programs.kernel`."""
 
 from __future__ import annotations
 
