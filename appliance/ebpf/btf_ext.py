@@ -34,7 +34,7 @@ _RECORD_SIZE = struct.Struct("<I")
 
 @dataclass(frozen=True, slots=True)
 class LineTable:
-    """Source lines by section and byte, one for an instruction at most, and whether some instructions wait for CO-RE relocation."""
+    """Source lines by section and byte, at most one for a slot; and whether the file asks for CO-RE relocations."""
 
     lines: Mapping[str, tuple[tuple[int, SourceLine], ...]]
     has_core_relocations: bool = False
@@ -43,10 +43,10 @@ class LineTable:
         """The lines of the bytes from `start` to before `end`, in order, with the byte at which each begins."""
         lines = self.lines.get(section, ())
         first = bisect_left(lines, start, key=lambda entry: entry[0])
-        for offset, line in lines[first:]:
-            if offset >= end:
+        for index in range(first, len(lines)):
+            if lines[index][0] >= end:
                 return
-            yield offset, line
+            yield lines[index]
 
 
 NO_LINES = LineTable({})
