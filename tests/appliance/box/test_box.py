@@ -39,7 +39,8 @@ def interface_settings(net: Topology) -> list[dict[str, object]]:
     """Everything that a box sets on interfaces, as the kernel tells it."""
     links = json.loads(net.box.run(["ip", "-j", "-d", "link"]).stdout)
     for link in links:
-        link.pop("stats64", None)
+        del link["operstate"]  # follows the carrier, some milliseconds later; nobody sets it
+        link["flags"] = sorted(set(link["flags"]) - {"NO-CARRIER", "LOWER_UP"})
     queues = [net.box.run(["tc", "qdisc", "show", "dev", name]).stdout for name in ("outside", "inside")]
     features = [net.box.run(["ethtool", "-k", name]).stdout for name in ("outside", "inside")]
     ipv6 = [net.box.sysctl(f"ipv6/conf/{name}/disable_ipv6") for name in ("outside", "inside")]
