@@ -7,13 +7,14 @@ emit_raw        i64 raw_NAME(ptr memory, i64 length)    exported; for bytecode t
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from llvmlite import ir
 
 from appliance.helpers.native.call import Clock, MapSite
 from appliance.ir import I64, PTR, Code
 from appliance.jit.flow import Flow, walk
+from appliance.jit.stack import WHOLE, Extent, offsets_are_known, stack_extents
 from appliance.jit.subprogram import ProgramPlan, Subprogram
 from appliance.jit.table import EMITTERS
 from appliance.verifier.program import VerifiedProgram
@@ -53,18 +54,19 @@ def _declare(module: ir.Module, name: str, *parameters: ir.Type) -> ir.Function:
 def _write(plan: ProgramPlan) -> None:
     """The entry, then every subprogram that a written one calls."""
     spec, entry = plan.program.spec, plan.functions[0]
+    in_pieces = offsets_are_known(plan.program)
     pending = [0]
     while pending:
         flow = walk(spec.instructions, pending.pop(), plan.program.facts.reachable)
         for target in sorted(flow.calls - plan.functions.keys()):
             plan.functions[target] = _declare(entry.module, f"{entry.name}.{target}", PTR, *SUBPROGRAM_ARGUMENTS)
             pending.append(target)
-        _write_subprogram(plan, flow)
+        _write_subprogram(plan, flow, stack_extents(plan.program, flow.body) if in_pieces else WHOLE)
 
 
-def _write_subprogram(plan: ProgramPlan, flow: Flow) -> None:
+def _write_subprogram(plan: ProgramPlan, flow: Flow, extents: Sequence[Extent]) -> None:
     spec, function = plan.program.spec, plan.functions[flow.entry]
-    sub = Subprogram(plan, function, flow.leaders)
+    sub = Subprogram(plan, function, flow.leaders, extents)
     if flow.falls_off is not None:
         raise sub.refusal("the program goes on behind its last instruction", flow.falls_off)
     for register, argument in enumerate(function.args[1:] or [sub.code.integer(sub.context)], 1):

@@ -5,8 +5,8 @@
 
     r0 … r9    64-bit locals. Inside a basic block the newest value of each is known and used as it is; where a block
                ends, the changed ones are written to stack slots, which LLVM turns back into registers.
-    r10        the end of a buffer of 512 bytes. Where the verifier knows an access's offset, the access starts from
-               the buffer itself and not from r10, so that LLVM can take the buffer apart into registers.
+    r10        the end of a stack of 512 bytes. Where the verifier knows an access's offset, the access starts from the
+               native buffer itself and not from r10, so that LLVM can make registers of it (see stack).
 
 Registers and stack start as zero. A verified program never sees that, and zeros that nobody reads cost nothing; but so
 no undefined value can exist, even in a program that nobody verified.
@@ -14,15 +14,16 @@ no undefined value can exist, even in a program that nobody verified.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from llvmlite import ir
 
-from appliance.ebpf.instructions import FRAME_POINTER, STACK_SIZE, Immediate, Operand, Width, slot_numbers
+from appliance.ebpf.instructions import FRAME_POINTER, Immediate, Operand, Width, slot_numbers
 from appliance.errors import InputRefused
 from appliance.helpers.native.call import Clock, MapSite
 from appliance.ir import I64, Code, Value
+from appliance.jit.stack import Extent, Stack
 from appliance.verifier.program import Access, Region, VerifiedProgram
 
 
@@ -68,19 +69,20 @@ class Registers:
 class Subprogram:
     """What an emitter writes with. `blocks` are the basic blocks by their first instruction."""
 
-    def __init__(self, plan: ProgramPlan, function: ir.Function, leaders: list[int]) -> None:
+    def __init__(
+        self, plan: ProgramPlan, function: ir.Function, leaders: Sequence[int], extents: Sequence[Extent]
+    ) -> None:
         self.plan = plan
         self.code = Code(function)
         self.context = function.args[0]
         self.registers = Registers(self.code)
         self.blocks = {leader: function.append_basic_block(f"at.{leader}") for leader in leaders}
-        self._stack = self.code.buffer(STACK_SIZE)
-        self.code.fill(self._stack, 0, STACK_SIZE)
+        self._stack = Stack(self.code, extents)
 
     def read(self, register: int, width: Width = 64) -> Value:
         """The register, or its low half."""
         if register == FRAME_POINTER:
-            value = self.code.integer(self.code.at(self._stack, STACK_SIZE))
+            value = self._stack.end()
         else:
             value = self.registers.get(register)
         return self.narrow(value, width)
@@ -109,10 +111,10 @@ class Subprogram:
         return self.code.at(pointer, offset) if offset else pointer
 
     def stack_place(self, access: Access | None) -> Value | None:
-        """The place in the stack buffer, if that is what the verifier saw."""
+        """The place on the stack, if that is what the verifier saw."""
         if access is None or access.region is not Region.STACK or access.offset is None:
             return None
-        return self.code.at(self._stack, STACK_SIZE + access.offset)
+        return self._stack.place(access.offset)
 
     def go(self, target: int) -> None:
         """End the block with a jump."""
