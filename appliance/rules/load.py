@@ -1,7 +1,9 @@
 """A rule set from its files: the document, the files it includes, the lists its sets name.
 
-document ── include ── included documents      sets and rules of all of them, included ones first
+document ── include ── included documents      sets, allowlists and rules of all of them, included ones first
         └── sets ── list files
+
+Of `defaults`, what a document says replaces what the documents that it includes say, key by key.
 """
 
 from __future__ import annotations
@@ -29,7 +31,6 @@ from appliance.rules.ranges import union
 from appliance.rules.refusal import RuleSetRefused
 from appliance.rules.schema import (
     DefaultsEntry,
-    IncludedEntry,
     RateEntry,
     RetransmitEntry,
     RuleEntry,
@@ -67,7 +68,7 @@ def parse_rule_set(document: Document, part: Any) -> RuleSet:
 @dataclass(frozen=True, slots=True)
 class _Source:
     document: Document
-    entry: IncludedEntry
+    entry: RuleSetEntry
 
 
 class _Loader:
@@ -76,6 +77,7 @@ class _Loader:
     def __init__(self, document: Document, entry: RuleSetEntry) -> None:
         self.document = document
         self.entry = entry
+        self.defaults = entry.defaults
         self.defects: list[InputRefused] = []
         self.sources: list[_Source] = []
         self.sets: dict[str, NamedSet | None] = {}
@@ -84,11 +86,12 @@ class _Loader:
 
     def rule_set(self) -> RuleSet:
         self._gather(_Source(self.document, self.entry), (Path(self.document.file).resolve(),))
+        given = [source.entry.defaults.model_dump(exclude_unset=True) for source in self.sources]
+        self.defaults = DefaultsEntry.model_validate({key: each[key] for each in given for key in each})
         for source in self.sources:
             for name, entry in source.entry.sets.items():
                 self._define(source.document, name, entry)
-        reader = Reader(self.document, self.sets, self.defects)
-        allowlist = reader.addresses(PREFIX, self.entry.allowlist, ("allowlist",))
+        allowlist = self._allowlist()
         rules: list[Rule] = []
         for source in self.sources:
             for number, rule in enumerate(source.entry.rules):
@@ -98,7 +101,7 @@ class _Loader:
             self.defects.append(self.document.refuse(what, ("rules",), hint="put addresses and ports into sets"))
         if self.defects:
             raise RuleSetRefused(self.defects)
-        defaults = self.entry.defaults
+        defaults = self.defaults
         return RuleSet(
             file=self.document.file,
             policy=Action(defaults.policy),
@@ -128,7 +131,7 @@ class _Loader:
                 continue
             try:
                 included = read_document(path)
-                entry = check(IncludedEntry, included, included.data)
+                entry = check(RuleSetEntry, included, included.data)
             except RuleSetRefused as refused:
                 self.defects += self._from(refused, document, at)
                 continue
@@ -159,6 +162,14 @@ class _Loader:
         elements = self._elements(document, entry, at)
         found = self._read_set(name, SetType(entry.type), elements)
         self.sets[name] = found if len(self.defects) == before else None
+
+    def _allowlist(self) -> Addresses:
+        """Whatever is on the allowlist of any of the files."""
+        found = [
+            Reader(source.document, self.sets, self.defects).addresses(PREFIX, source.entry.allowlist, ("allowlist",))
+            for source in self.sources
+        ]
+        return Addresses(union([r for each in found for r in each.v4]), union([r for each in found for r in each.v6]))
 
     def _elements(self, document: Document, entry: SetEntry, at: KeyPath) -> list[tuple[Any, SourceLine]]:
         """A set's elements with their places, from the document or from the file it names."""
@@ -200,7 +211,7 @@ class _Loader:
         self.rule_places.setdefault(entry.id, document.place((*at, "id")))
         reader = Reader(document, self.sets, self.defects)
         conditions = reader.match(entry.match or {}, (*at, "match"))
-        defaults: DefaultsEntry = self.entry.defaults
+        defaults = self.defaults
         return Rule(
             id=entry.id,
             index=index,

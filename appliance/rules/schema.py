@@ -70,20 +70,15 @@ class RuleEntry(Entry):
     description: str = ""
 
 
-class IncludedEntry(Entry):
-    """A rule file that another one includes."""
+class RuleSetEntry(Entry):
+    """A rule set: alone in its document, a part of a box's, or included in another one."""
 
     version: Literal[1] = 1
     include: list[str] = []
-    sets: dict[SetName, SetEntry] = {}
-    rules: list[RuleEntry] = []
-
-
-class RuleSetEntry(IncludedEntry):
-    """A rule set, alone in its document or a part of a box's."""
-
     defaults: DefaultsEntry = Field(default_factory=lambda: DefaultsEntry.model_validate({}))
+    sets: dict[SetName, SetEntry] = {}
     allowlist: list[Any] = []
+    rules: list[RuleEntry] = []
 
 
 RULE_SET_KEYS = frozenset(RuleSetEntry.model_fields)
