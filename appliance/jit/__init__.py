@@ -1,6 +1,7 @@
 """Verified bytecode to native code.
 
+Collection      everything an object holds, loaded: maps opened, programs proved, one module compiled
 emit_program    one program, into a module that somebody else completes
 emit_run        the smallest loop around it
-Collection      everything an object holds, loaded: maps opened, programs verified, one module compiled
+run_raw         bytecode without a hook, once
 """

@@ -11,8 +11,9 @@ from appliance.ebpf.instructions import Instruction
 from appliance.ebpf.spec import CollectionSpec, MapSpec, ProgramSpec
 from appliance.helpers.native import Clock, MapSite
 from appliance.ir import Engine
+from appliance.jit import raw as jit_raw
 from appliance.jit.collection import Collection
-from appliance.jit.program import emit_program, emit_raw
+from appliance.jit.program import emit_program
 from appliance.jit.run import emit_run
 from appliance.verifier.program import _TOKEN, Access, CallFacts, Facts, VerifiedProgram
 from appliance.verifier.unverified import trust_without_proof
@@ -34,14 +35,8 @@ def program(
 
 def run_raw(instructions: Sequence[Instruction], memory: bytearray | None = None) -> int:
     """r0 of bytecode that nobody verified, given memory that it may change."""
-    module = ir.Module("raw")
     spec = ProgramSpec("test", "", XDP_LINUX, tuple(instructions))
-    emit_raw(module, trust_without_proof(spec))
-    with Engine(module) as engine:
-        run = engine.function("raw_test", ctypes.c_uint64, ctypes.c_void_p, ctypes.c_uint64)
-        if not memory:
-            return int(run(None, 0))
-        return int(run(ctypes.addressof(ctypes.c_char.from_buffer(memory)), len(memory)))
+    return jit_raw.run_raw(trust_without_proof(spec), bytearray() if memory is None else memory)
 
 
 def run_frame(
