@@ -1,0 +1,89 @@
+"""`tidegate lab`: a network under attack in a few namespaces, with the box between, live."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import click
+from rich.console import Console, Group
+from rich.live import Live
+from rich.markup import escape
+from rich.table import Table
+from rich.text import Text
+
+from appliance.cli.output import json_option, print_json
+from appliance.lab.lab import run_lab
+from appliance.lab.report import LabReport, Traffic
+
+ATTACK_LIMIT = 0.01  # an attack of which more gets through was not held back
+
+
+@click.command()
+@click.argument("config", metavar="[CONFIG]", required=False, type=click.Path(path_type=Path))
+@click.option("--seconds", type=click.FloatRange(min=1, max=86400), default=20, show_default=True)
+@json_option
+def command(config: Path | None, seconds: float, as_json: bool) -> None:
+    """Run the box between attackers, clients and a server in a private network.
+
+    CONFIG is a box or a rule set; the default is configs/rulesets/default.yaml. Needs root. Everything is made in
+    network namespaces of its own, touches no real interface, and is removed at the end.
+    """
+    if as_json:
+        print_json(run_lab(config, seconds).as_json())
+        return
+    console = Console(highlight=False)
+    console.print(f"attackers and clients ── tidegate ── server: {seconds:g} seconds, in a private network")
+    with Live(Text("starting …"), console=console, transient=True) as live:
+        report = run_lab(config, seconds, lambda moment: live.update(_view(moment)))
+    console.print(_view(report))
+    console.print(_summary(report))
+
+
+def _view(report: LabReport) -> Group:
+    box = report.box
+    return Group(
+        Text(f"after {report.seconds:.0f} s"),
+        _traffic("good traffic", "asked", "answered", report.good_by_kind, report.good),
+        Text(),
+        _traffic("attack", "sent", "arrived", report.attack_by_kind, report.attack),
+        Text(),
+        Text(
+            f"the box: {box.received} frames received, {box.passed} passed, {box.dropped} dropped, "
+            f"{box.capture_dropped} never seen"
+        ),
+        _rules(report),
+    )
+
+
+def _traffic(title: str, sent: str, received: str, kinds: Mapping[str, Traffic], total: Traffic) -> Table:
+    table = Table(box=None, pad_edge=False)
+    table.add_column(title, width=34)
+    for heading in (sent, received, "share"):
+        table.add_column(heading, justify="right", width=12)
+    for name, traffic in (*kinds.items(), ("total", total)):
+        style = "bold" if name == "total" else ""
+        share = f"{traffic.delivered:.2%}" if traffic.sent else "-"
+        table.add_row(escape(name), str(traffic.sent), str(traffic.received), share, style=style)
+    return table
+
+
+def _rules(report: LabReport) -> Table:
+    table = Table(box=None, pad_edge=False)
+    table.add_column("rule", width=34)
+    table.add_column("frames", justify="right", width=12)
+    busiest = sorted(report.box.rules.items(), key=lambda rule: -rule[1].packets)
+    for id_, hits in busiest:
+        if hits.packets:
+            table.add_row(escape(id_), str(hits.packets))
+    return table
+
+
+def _summary(report: LabReport) -> Text:
+    """What it comes to, for somebody who sees this for the first time."""
+    good, attack = report.good, report.attack
+    lost = good.sent - good.received
+    served = "every good request was answered" if not lost else f"{lost} of {good.sent} good requests went unanswered"
+    held = f"{attack.received} of {attack.sent} attack frames reached the server ({attack.delivered:.2%})"
+    style = "green" if not lost and attack.delivered < ATTACK_LIMIT else "red"
+    return Text(f"\n{served}; {held}.", style=style)
