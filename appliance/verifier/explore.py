@@ -181,8 +181,10 @@ class _Exploration:
         """Make one of two: of the newest and the last one before it of the same shape, if there is any."""
         self._effort.joined = True
         newest = states.pop()
-        shape = _shape(newest)
-        partner = next((n for n in range(len(states) - 1, -1, -1) if _shape(states[n]) == shape), len(states) - 1)
+        partner = len(states) - 1
+        if partner:
+            shape = _shape(newest)
+            partner = next((n for n in range(partner, -1, -1) if _shape(states[n]) == shape), partner)
         states[partner] = merge.join(states[partner], newest, self._environment.fresh)
 
     def _turn(self, time: Time, head: BasicBlock, states: list[State]) -> None:

@@ -194,6 +194,8 @@ class _StackTracker:
                 self._escape(register)
 
     def _forget(self, instruction: Instruction) -> None:
+        if len(self._addresses) == 1 and not self._map_of:
+            return  # r10 is never written
         written = register_effects(instruction, self._helpers)[1]
         if isinstance(instruction, Alu | Negate | ByteSwap):
             written |= 1 << instruction.dst

@@ -25,7 +25,7 @@ class _Inclusion:
     def __init__(self, big: State, small: State) -> None:
         self._big = big
         self._small = small
-        self._names: dict[int, int] = {}
+        self._names: dict[Hashable, Hashable] = {}
 
     def holds(self) -> bool:
         for big, small in zip(self._big.registers, self._small.registers, strict=True):
@@ -33,18 +33,41 @@ class _Inclusion:
                 return False
         return self._stack() and self._links()
 
+    def _same(self, name: Hashable, other: Hashable) -> bool:
+        """A name of the big state stands for one thing of the small one, wherever it occurs."""
+        return self._names.setdefault(name, other) == other
+
     def _value(self, big: Value, small: Value | None) -> bool:
         if type(big) is Scalar:
             return type(small) is Scalar and big.includes(small)
-        if type(small) is not Pointer or type(big) is not Pointer:
+        assert type(big) is Pointer
+        if big.kind is Kind.MAP_VALUE_OR_NULL:
+            return self._maybe_null(big, small)
+        if type(small) is not Pointer or big.kind is not small.kind or big.map != small.map:
             return False
-        if (big.kind, big.offset, big.map) != (small.kind, small.offset, small.map):
+        beyond = small.offset - big.offset
+        if not big.variable.includes(shifted(small.variable, beyond)):
             return False
-        if big.kind is Kind.STACK:
-            return big.id == small.id and big.variable.includes(small.variable)
-        if big.kind in RANGED_KINDS and self._big.ranges.get(big.id, 0) > self._small.ranges.get(small.id, 0):
+        if big.kind not in RANGED_KINDS:
+            return big.id == small.id
+        proved = self._small.ranges.get(small.id, 0) - beyond
+        return self._big.ranges.get(big.id, 0) <= max(proved, 0) and self._ranged(big, small, beyond)
+
+    def _ranged(self, big: Pointer, small: Pointer, beyond: int) -> bool:
+        """The packet's start is no unknown distance: it includes itself only."""
+        if big.id in NO_RANGES:
+            return big.id == small.id and not beyond
+        return self._same(big.id, (small.id, beyond))
+
+    def _maybe_null(self, big: Pointer, small: Value | None) -> bool:
+        """Null, a pointer that was checked, or one that was not."""
+        if small == ZERO:
+            return self._same(("null", big.id), "null")
+        if type(small) is not Pointer or small._replace(kind=big.kind, id=big.id) != big:
             return False
-        return big.variable.includes(small.variable) and self._names.setdefault(big.id, small.id) == small.id
+        if small.kind is Kind.MAP_VALUE:
+            return self._same(("null", big.id), "value")
+        return small.kind is Kind.MAP_VALUE_OR_NULL and self._same(("null", big.id), small.id)
 
     def _stack(self) -> bool:
         small_stack = self._small.stack

@@ -63,7 +63,7 @@ def _move(environment: Environment, state: State, index: int, i: Move) -> None:
         return
     moved = value if i.width == 64 else scalar.truncate(value, 4)
     state.set(i.dst, moved)
-    if type(i.source) is Register and i.source.number != i.dst and moved is value and value.bits.mask:
+    if type(i.source) is Register and i.source.number != i.dst and moved == value and value.bits.mask:
         state.link(i.source.number, i.dst, environment.fresh())
 
 

@@ -23,7 +23,7 @@ from appliance.verifier.values import describe
 LARGEST_PROGRAM = 1_000_000  # slots, as in the Linux kernel (BPF_COMPLEXITY_LIMIT_INSNS)
 
 # States kept apart at each point, and steps that may be taken, one exploration after the other.
-EFFORTS: tuple[tuple[int, int], ...] = ((1, 300_000), (8, 500_000), (128, 1_000_000))
+EFFORTS: tuple[tuple[int, int], ...] = ((1, 300_000), (8, 300_000), (128, 300_000))
 
 
 class Verifier:
@@ -80,12 +80,18 @@ class Verifier:
             section=spec.section,
             index=index,
             slot=slots[index] if inside else 0,
-            text=statement(spec.instructions[index], slots, self._platform) if inside else "",
+            text=self._text(spec, index, slots) if inside else "",
             source=spec.line_of(index),
             demand=violation.demand,
             known=known,
             hint=violation.hint,
         )
+
+    def _text(self, spec: ProgramSpec, index: int, slots: tuple[int, ...]) -> str:
+        target = getattr(spec.instructions[index], "target", 0)
+        if not 0 <= target < len(slots):
+            return f"goto instruction {target} of {len(slots)}"
+        return statement(spec.instructions[index], slots, self._platform)
 
 
 def _check_shape(spec: ProgramSpec) -> None:

@@ -1,0 +1,114 @@
+"""What holds in both of two states, and when one includes the other."""
+
+from __future__ import annotations
+
+import itertools
+
+from appliance.verifier import merge, scalar
+from appliance.verifier.state import State
+from appliance.verifier.values import ZERO, Kind, Pointer, Value
+
+NINE = scalar.constant(9)
+
+
+def state(**registers: Value) -> State:
+    made = State.entry()
+    for name, value in registers.items():
+        made.set(int(name[1:]), value)
+    return made
+
+
+def join(a: State, b: State) -> State:
+    names = itertools.count(100)
+    joined = merge.join(a, b, lambda: next(names))
+    assert merge.includes(joined, a)
+    assert merge.includes(joined, b)
+    return joined
+
+
+def test_numbers_join_to_their_hull() -> None:
+    assert join(state(r2=ZERO), state(r2=NINE)).registers[2] == scalar.join(ZERO, NINE)
+
+
+def test_what_only_one_state_has_is_forgotten() -> None:
+    assert join(state(r2=ZERO), state()).registers[2] is None
+    assert join(state(r2=NINE), state(r2=Pointer(Kind.CONTEXT))).registers[2] is None
+
+
+def test_null_and_a_value_join_to_a_value_or_null() -> None:
+    value = Pointer(Kind.MAP_VALUE, map="m")
+    joined = join(state(r2=ZERO, r3=ZERO), state(r2=value, r3=value))
+    held = joined.registers[2]
+    assert isinstance(held, Pointer)
+    assert held.kind is Kind.MAP_VALUE_OR_NULL
+    assert joined.registers[3] == held
+
+
+def test_checks_of_different_lookups_stay_apart() -> None:
+    one, other = (Pointer(Kind.MAP_VALUE_OR_NULL, id=n, map="m") for n in (1, 2))
+    joined = join(state(r2=one, r3=one), state(r2=one, r3=other))
+    two, three = joined.registers[2], joined.registers[3]
+    assert isinstance(two, Pointer)
+    assert isinstance(three, Pointer)
+    assert two.id != three.id
+    assert not merge.includes(state(r2=one, r3=one), state(r2=one, r3=other))
+
+
+def test_packet_pointers_keep_what_is_proved_behind_both() -> None:
+    a, b = state(r2=Pointer(Kind.PACKET, 14)), state(r2=Pointer(Kind.PACKET, 18))
+    a.learn_range(0, 34)
+    b.learn_range(0, 40)
+    joined = join(a, b)
+    held = joined.registers[2]
+    assert isinstance(held, Pointer)
+    assert (held.least, held.most) == (14, 18)
+    # 20 bytes behind the pointer on one path, 22 on the other
+    assert joined.ranges[held.id] - held.offset == 20
+    assert joined.ranges[0] == 34
+
+
+def test_packet_pointers_keep_their_distance() -> None:
+    joined = join(
+        state(r2=Pointer(Kind.PACKET, 14), r3=Pointer(Kind.PACKET, 20)),
+        state(r2=Pointer(Kind.PACKET, 18), r3=Pointer(Kind.PACKET, 24)),
+    )
+    two, three = joined.registers[2], joined.registers[3]
+    assert isinstance(two, Pointer)
+    assert isinstance(three, Pointer)
+    assert (two.id, three.offset - two.offset) == (three.id, 6)
+
+
+def test_a_longer_proof_does_not_include_a_shorter_one() -> None:
+    long, short = state(r2=Pointer(Kind.PACKET)), state(r2=Pointer(Kind.PACKET))
+    long.learn_range(0, 34)
+    short.learn_range(0, 14)
+    assert merge.includes(short, long)
+    assert not merge.includes(long, short)
+
+
+def test_frames_are_not_mixed() -> None:
+    near, far = Pointer(Kind.STACK, -1032), Pointer(Kind.STACK, -1032, id=1)
+    assert join(state(r2=near), state(r2=far)).registers[2] is None
+    assert not merge.includes(state(r2=far), state(r2=near))
+
+
+def test_stack_cells_of_different_sizes_join_byte_by_byte() -> None:
+    a, b = state(), state()
+    a.store(-8, 8, scalar.constant(0x0000000500000007))
+    b.store(-8, 4, scalar.constant(7))
+    b.store(-4, 2, scalar.constant(5))
+    joined = join(a, b)
+    assert sorted(joined.stack) == [-8, -7, -6, -5, -4, -3]
+    assert joined.stack[-8].value == scalar.constant(7)
+
+
+def test_links_hold_if_they_hold_in_both() -> None:
+    word = scalar.unknown(4)
+    a, b = state(r2=word, r3=word, r4=word), state(r2=word, r3=word, r4=word)
+    a.link(2, 3, 1)
+    a.link(3, 4, 1)
+    b.link(2, 3, 2)
+    joined = join(a, b)
+    joined.learn(2, NINE)
+    assert joined.registers[2:5] == [NINE, NINE, word]
+    assert not merge.includes(a, b)
