@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 
 from appliance.lab import dns
 from appliance.lab.server import DNS_PORT, HTTP_PORT, body
-from appliance.lab.worker import Counts, Lab
+from appliance.lab.worker import Lab
 
 # A box may let a new source's first SYN fall and pass its retransmission, so a connection may take some seconds.
 HTTP_TIMEOUT = 15.0
@@ -129,21 +129,17 @@ def _bound(request: Callable[[str, int, str], bool], server: str) -> Callable[[i
 def main() -> None:
     settings = json.loads(sys.argv[1])
     made = habits(settings["servers"], settings["sources"])
-    lab = Lab()
+    lab = Lab(lambda: {habit.kind: [habit.sent, habit.received] for habit in made})
     over = threading.Event()
-
-    def counts() -> Counts:
-        return {habit.kind: [habit.sent, habit.received] for habit in made}
-
     if lab.ready():
         for habit in made:
             habit.start(over)
-        while not lab.is_over(0.1):
-            lab.report(counts)
+        while not lab.is_over(1.0):
+            pass
         over.set()
         for habit in made:
             habit.thread.join()
-        lab.report(counts, last=True)
+        lab.report()
 
 
 if __name__ == "__main__":

@@ -73,8 +73,8 @@ class Flood:
 def main() -> None:
     settings = json.loads(sys.argv[1])
     rate = float(settings["rate"])
-    lab = Lab()
     flood = Flood(settings["interface"], attack_frames(FRAMES_EACH))
+    lab = Lab(flood.counts)
     if lab.ready():
         start = time.monotonic()
         while not lab.is_over(PAUSE_SECONDS):
@@ -84,8 +84,7 @@ def main() -> None:
                 lag = LONGEST_LAG * rate
             while lag >= 1 and (left := flood.send(int(lag))):
                 lag -= left
-            lab.report(flood.counts)
-        lab.report(flood.counts, last=True)
+        lab.report()
 
 
 if __name__ == "__main__":

@@ -23,7 +23,7 @@ from appliance.lab.errors import LabFailed
 from appliance.lab.names import ATTACK_NAMES, marker
 from appliance.lab.network import CLIENT_IPV4, CLIENT_IPV6, SERVER_IPV4, SERVER_IPV6, LabNetwork
 from appliance.lab.report import LabReport, Traffic
-from appliance.lab.worker import Worker
+from appliance.lab.worker import Counts, Worker
 from hooks.arrivals import ArrivalCounter
 
 ATTACK_RATE = 30_000.0  # frames per second, all attacks together
@@ -74,8 +74,7 @@ class _Lab:
             }
 
     def run(self, seconds: float, on_tick: OnTick) -> LabReport:
-        workers = (self._server, self._clients, self._flood)
-        for worker in workers:
+        for worker in (self._server, self._clients, self._flood):
             worker.wait_ready()
         self._server.go()
         self._await_forwarding()
@@ -85,15 +84,15 @@ class _Lab:
         end = start + seconds
         while (left := end - time.monotonic()) > 0:
             time.sleep(min(left, TICK_SECONDS))
-            for worker in workers:
-                worker.check()
             self._box.check()
-            on_tick(self._report(time.monotonic() - start))
+            self._server.count()  # is it still there?
+            arrived = self._arrived()  # first, so that no frame arrives that is not yet counted as sent
+            on_tick(self._report(time.monotonic() - start, self._clients.count(), self._flood.count(), arrived))
         passed = time.monotonic() - start
-        self._flood.finish()
-        self._clients.finish()
+        sent = self._flood.finish()
+        good = self._clients.finish()
         time.sleep(SETTLE_SECONDS)
-        return self._report(passed)
+        return self._report(passed, good, sent, self._arrived())
 
     def _await_forwarding(self) -> None:
         """Wait until a client's question comes through the box and is answered. Raises LabFailed."""
@@ -109,14 +108,14 @@ class _Lab:
             hint="does the rule set let clients ask by UDP port 53?",
         )
 
-    def _report(self, seconds: float) -> LabReport:
+    def _arrived(self) -> dict[str, int]:
+        return {name: counter.read() for name, counter in self._arrivals.items()}
+
+    def _report(self, seconds: float, good: Counts, sent: Counts, arrived: dict[str, int]) -> LabReport:
         return LabReport(
             seconds=seconds,
-            good_by_kind={kind: Traffic(*counts) for kind, counts in self._clients.counts.items()},
-            attack_by_kind={
-                name: Traffic(sum(self._flood.counts.get(name, ())), counter.read())
-                for name, counter in self._arrivals.items()
-            },
+            good_by_kind={kind: Traffic(*counts) for kind, counts in good.items()},
+            attack_by_kind={name: Traffic(sum(sent[name]), arrived[name]) for name in ATTACK_NAMES},
             box=self._box.counts(),
         )
 

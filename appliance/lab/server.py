@@ -68,6 +68,7 @@ def main() -> None:
     if lab.ready():
         while not lab.is_over(1.0):
             pass
+        lab.report()
 
 
 if __name__ == "__main__":

@@ -4,7 +4,8 @@
      │ starts it in a namespace ───────────> prepares
      │ <──────────────────────── "ready" ──
      │ ── "go" ──────────────────────────> works
-     │ <───────────── counts, as JSON, four times a second
+     │ ── "count" ───────────────────────>
+     │ <──────────────── counts, as JSON ──
      │ closes its standard input ────────> finishes what it has begun
      │ <──────────────────── last counts ── ends
 
@@ -14,65 +15,57 @@ If the lab is killed the worker's standard input closes too, so no worker outliv
 from __future__ import annotations
 
 import json
+import os
 import select
 import subprocess
 import sys
-import threading
-import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from typing import IO, Any
+from typing import Any
 
 from appliance.lab.errors import LabFailed
 from hooks.netns import Namespace
 
-READY, GO = "ready", "go"
-REPORT_SECONDS = 0.25
+READY, GO, COUNT = "ready", "go", "count"
 FINISH_SECONDS = 30.0
 
 Counts = dict[str, list[int]]
 
 
 class Worker:
-    """The lab's end: starts `appliance.lab.<module>` in a namespace and keeps its latest counts."""
+    """The lab's end: starts `appliance.lab.<module>` in a namespace and asks for its counts.
+
+    A worker that fails says why on its standard error, which is the lab's.
+    """
 
     def __init__(self, namespace: Namespace, module: str, settings: Mapping[str, Any]) -> None:
         self.name = module
-        self.counts: Counts = {}
         argv = [sys.executable, "-m", f"appliance.lab.{module}", json.dumps(settings)]
         self._process: subprocess.Popen[str] = namespace.popen(
             argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True
         )
-        self._reader = threading.Thread(target=self._read, daemon=True)
 
     def wait_ready(self) -> None:
         """Wait until it has prepared itself. Raises LabFailed."""
-        if self._stdout.readline().strip() != READY:
+        if self._read() != READY:
             raise LabFailed(f"the lab's {self.name} did not start", hint="its message stands above")
 
     def go(self) -> None:
-        """Let it begin."""
-        assert self._process.stdin
-        self._process.stdin.write(f"{GO}\n")
-        self._process.stdin.flush()
-        self._reader.start()
+        """Let it begin. Raises LabFailed if it has ended."""
+        self._write(GO)
 
-    def check(self) -> None:
-        """Raises LabFailed if it has ended by itself."""
-        if self._process.poll() is not None:
-            raise LabFailed(f"the lab's {self.name} ended early", hint="its message stands above")
+    def count(self) -> Counts:
+        """What it has counted so far. Raises LabFailed if it has ended."""
+        self._write(COUNT)
+        return self._counts(self._read())
 
     def finish(self) -> Counts:
         """Let it finish what it has begun, wait for that, and return its last counts. Raises LabFailed."""
-        self._close_input()
         try:
-            status = self._process.wait(FINISH_SECONDS)
+            last, _ = self._process.communicate(timeout=FINISH_SECONDS)
         except subprocess.TimeoutExpired:
             raise LabFailed(f"the lab's {self.name} does not end") from None
-        self._reader.join()
-        if status != 0:
-            raise LabFailed(f"the lab's {self.name} failed", hint="its message stands above")
-        return self.counts
+        return self._counts(last)
 
     def __enter__(self) -> Worker:
         return self
@@ -81,47 +74,65 @@ class Worker:
         """End it at once, if it has not ended."""
         self._process.kill()
         self._process.wait()
-        self._close_input()
-        if self._reader.is_alive():
-            self._reader.join()
-        self._stdout.close()
+        for pipe in (self._process.stdin, self._process.stdout):
+            if pipe:
+                with suppress(BrokenPipeError):
+                    pipe.close()
 
-    @property
-    def _stdout(self) -> IO[str]:
+    def _read(self) -> str:
         assert self._process.stdout
-        return self._process.stdout
+        return self._process.stdout.readline().strip()
 
-    def _close_input(self) -> None:
+    def _write(self, word: str) -> None:
         assert self._process.stdin
-        with suppress(BrokenPipeError):
-            self._process.stdin.close()
+        with suppress(BrokenPipeError):  # the answer will be missing, and that is noticed
+            self._process.stdin.write(f"{word}\n")
+            self._process.stdin.flush()
 
-    def _read(self) -> None:
-        for line in self._stdout:
-            self.counts = json.loads(line)
+    def _counts(self, text: str) -> Counts:
+        if not text:
+            raise LabFailed(f"the lab's {self.name} ended early", hint="its message stands above")
+        counts: Counts = json.loads(text)
+        return counts
 
 
 class Lab:
-    """The worker's end of the line: its own standard input and output."""
+    """The worker's end of the line: its own standard input and output. `counts` is asked when the lab asks."""
 
-    def __init__(self) -> None:
-        self._next_report = 0.0
+    def __init__(self, counts: Callable[[], Counts] = dict) -> None:
+        self._counts = counts
+        self._heard = b""  # read from the lab and not yet understood; no file object, whose buffer select can't see
 
     def ready(self) -> bool:
         """Say that all is prepared and wait for the word. False: the lab is over before it began."""
-        sys.stdout.write(f"{READY}\n")
-        sys.stdout.flush()
-        return sys.stdin.readline().strip() == GO
+        self._say(READY)
+        return self._hear(None) == GO
 
     def is_over(self, seconds: float) -> bool:
-        """Wait so long, or until the lab is over."""
-        return bool(select.select([sys.stdin], [], [], seconds)[0])
+        """Wait so long, answering meanwhile, or until the lab is over."""
+        word = self._hear(seconds)
+        if word == COUNT:
+            self.report()
+        return word == ""
 
-    def report(self, counts: Callable[[], Counts], *, last: bool = False) -> None:
-        """Send the counts if it is time to, or if they are the last."""
-        now = time.monotonic()
-        if last or now >= self._next_report:
-            self._next_report = now + REPORT_SECONDS
-            with suppress(BrokenPipeError):
-                sys.stdout.write(json.dumps(counts()) + "\n")
-                sys.stdout.flush()
+    def report(self) -> None:
+        """Send the counts as they are now: at the end, without being asked."""
+        self._say(json.dumps(self._counts()))
+
+    def _hear(self, seconds: float | None) -> str | None:
+        """The lab's next word; None if there is none in time, '' if the lab is over."""
+        while b"\n" not in self._heard:
+            if not select.select([sys.stdin], [], [], seconds)[0]:
+                return None
+            read = os.read(sys.stdin.fileno(), 4096)
+            if not read:
+                return ""
+            self._heard += read
+        word, _, self._heard = self._heard.partition(b"\n")
+        return word.decode()
+
+    @staticmethod
+    def _say(line: str) -> None:
+        with suppress(BrokenPipeError):
+            sys.stdout.write(f"{line}\n")
+            sys.stdout.flush()

@@ -20,6 +20,7 @@ from appliance.lab.lab import run_lab
 from appliance.lab.names import ATTACK_NAMES
 from appliance.lab.network import INSIDE, OUTSIDE, PREFIX, LabNetwork
 from appliance.lab.report import BoxCounts, LabReport
+from appliance.lab.worker import Worker
 from hooks.netns import NAMES
 
 pytestmark = pytest.mark.netns
@@ -58,6 +59,7 @@ def test_through_a_bridge_everything_arrives() -> None:
     ticks: list[LabReport] = []
     report = run_lab(None, 2.5, ticks.append, box=BridgeBox(), attack_rate=RATE)
     assert len(ticks) == 3
+    assert all(tick.attack.received <= tick.attack.sent and tick.good.received <= tick.good.sent for tick in ticks)
     assert set(report.good_by_kind) == {"http4", "dns4", "ping4", "http6", "dns6", "ping6"}
     assert all(traffic.sent >= 5 and traffic.received == traffic.sent for traffic in report.good_by_kind.values())
     assert tuple(report.attack_by_kind) == ATTACK_NAMES
@@ -76,6 +78,22 @@ def test_the_report_as_json() -> None:
     assert document["attack"] == {"sent": report.attack.sent, "received": report.attack.received}
     assert document["box"] == {"received": 0, "passed": 0, "dropped": 0, "capture_dropped": 0}
     assert json.loads(json.dumps(document)) == document
+
+
+def test_a_part_that_dies_fails_the_lab(capfd: pytest.CaptureFixture[str]) -> None:
+    with LabNetwork() as network:
+        with Worker(network.clients, "clients", {"nonsense": 1}) as worker, pytest.raises(LabFailed) as raised:
+            worker.wait_ready()
+        assert raised.value.what == "the lab's clients did not start"
+        with Worker(network.server, "server", {}) as worker:
+            worker.wait_ready()
+            worker.go()
+            assert worker.count() == {}
+            for pid in network.server.processes():
+                os.kill(pid, signal.SIGKILL)
+            with pytest.raises(LabFailed, match="the lab's server ended early"):
+                worker.count()
+    assert "KeyError: 'servers'" in capfd.readouterr().err
 
 
 def test_a_box_that_fails_fails_the_lab_and_nothing_is_left() -> None:
