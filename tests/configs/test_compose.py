@@ -1,0 +1,95 @@
+"""docker-compose.yml without a docker engine: what it mounts exists, and names, ports and paths agree."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ruamel.yaml import YAML
+
+from hooks.isolation import STATE_DIRECTORY
+
+
+def load(path: str) -> Any:
+    return YAML(typ="safe").load(Path(path))
+
+
+COMPOSE = load("docker-compose.yml")
+BOX, PROMETHEUS, GRAFANA = (COMPOSE["services"][name] for name in ("box", "prometheus", "grafana"))
+SERVICE_KEYS = {
+    "build", "cap_add", "cap_drop", "command", "depends_on", "environment", "healthcheck", "image", "network_mode",
+    "read_only", "restart", "security_opt", "stop_grace_period", "volumes",
+}  # fmt: skip
+
+
+def mounts(service: dict[str, Any]) -> dict[str, str]:
+    """Path in the container → path on the host, or name of a volume."""
+    return {inside: outside for outside, inside, *_ in (mount.split(":") for mount in service["volumes"])}
+
+
+def test_every_key_is_one_of_the_compose_specification() -> None:
+    assert COMPOSE.keys() == {"name", "services", "volumes"}
+    for service in COMPOSE["services"].values():
+        assert service.keys() <= SERVICE_KEYS
+
+
+@pytest.mark.parametrize("name", COMPOSE["services"])
+def test_what_is_mounted_exists(name: str) -> None:
+    for outside in mounts(COMPOSE["services"][name]).values():
+        if outside.startswith("./"):
+            assert Path(outside).exists(), outside
+        elif not outside.startswith("/"):
+            assert outside in COMPOSE["volumes"]
+
+
+@pytest.mark.parametrize("name", COMPOSE["services"])
+def test_a_service_is_pinned_and_has_no_more_privileges_than_it_needs(name: str) -> None:
+    service = COMPOSE["services"][name]
+    assert re.search(r":v?\d+\.\d+\.\d+$", service["image"]), "pin the version"
+    assert service["cap_drop"] == ["ALL"]
+    assert service.get("cap_add", []) == (["NET_RAW", "NET_ADMIN"] if name == "box" else [])
+    assert service["security_opt"] == ["no-new-privileges:true"]
+    assert service["network_mode"] == "host"
+
+
+def test_the_box_is_the_one_that_is_configured_here() -> None:
+    assert BOX["build"] == "."
+    listen = load("configs/tidegate.yaml")["metrics"]["listen"]
+    assert f"http://{listen}/metrics" in BOX["healthcheck"]["test"][-1]
+    assert mounts(BOX)[str(STATE_DIRECTORY)] == str(STATE_DIRECTORY)
+    assert Path(mounts(BOX)["/etc/tidegate"], "tidegate.yaml").exists()
+    assert 'CMD ["run", "/etc/tidegate/tidegate.yaml"]' in Path("Dockerfile").read_text()
+
+
+def test_prometheus_scrapes_the_box() -> None:
+    (job,) = load("dashboards/prometheus.yml")["scrape_configs"]
+    assert job["static_configs"] == [{"targets": [load("configs/tidegate.yaml")["metrics"]["listen"]]}]
+    configuration = mounts(PROMETHEUS)
+    assert configuration["/etc/prometheus/prometheus.yml"] == "./dashboards/prometheus.yml"
+    for file in load("dashboards/prometheus.yml")["rule_files"]:
+        assert configuration[f"/etc/prometheus/{file}"] == f"./dashboards/{file}"
+
+
+def test_grafana_asks_that_prometheus() -> None:
+    (source,) = load("dashboards/grafana/provisioning/datasources/prometheus.yml")["datasources"]
+    assert f"--web.listen-address={source['url'].removeprefix('http://')}" in PROMETHEUS["command"]
+    assert source["jsonData"]["timeInterval"] == load("dashboards/prometheus.yml")["global"]["scrape_interval"]
+
+
+def test_grafana_finds_the_dashboard() -> None:
+    (provider,) = load("dashboards/grafana/provisioning/dashboards/tidegate.yml")["providers"]
+    found = [inside for inside in mounts(GRAFANA) if inside.startswith(provider["options"]["path"])]
+    assert found == [GRAFANA["environment"]["GF_DASHBOARDS_DEFAULT_HOME_DASHBOARD_PATH"]]
+    assert mounts(GRAFANA)[found[0]] == "./dashboards/tidegate.json"
+
+
+def test_the_image_copies_what_exists_and_is_not_ignored() -> None:
+    kept = {line[1:] for line in Path(".dockerignore").read_text().splitlines() if line.startswith("!")}
+    copied = set()
+    for line in Path("Dockerfile").read_text().splitlines():
+        if line.startswith("COPY ") and "--from" not in line:
+            copied |= set(line.split()[1:-1])
+    assert copied == kept
+    assert all(Path(name).exists() for name in copied)

@@ -1,0 +1,57 @@
+"""The JSON schema is what the models make, and it knows every key of the documents that are shipped."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ruamel.yaml import YAML
+
+from appliance.rules.matchers import MATCHERS
+from configs import build_schema
+
+SCHEMA: dict[str, Any] = json.loads(build_schema.TARGET.read_text(encoding="utf-8"))
+
+
+def test_the_committed_file_is_what_the_code_makes() -> None:
+    assert build_schema.TARGET.read_text(encoding="utf-8") == build_schema.text(), (
+        "run `python -m configs.build_schema`"
+    )
+
+
+def test_a_match_knows_every_matcher() -> None:
+    assert SCHEMA["$defs"]["Match"]["properties"].keys() == MATCHERS.keys()
+
+
+def test_every_reference_leads_somewhere() -> None:
+    references = {part.partition('"')[0] for part in json.dumps(SCHEMA).split('"$ref": "#/$defs/')[1:]}
+    assert references == SCHEMA["$defs"].keys()
+
+
+def test_patterns_are_javascript() -> None:
+    assert "\\z" not in build_schema.text()
+
+
+@pytest.mark.parametrize("path", ["configs/tidegate.yaml", "configs/rulesets/default.yaml"])
+def test_shipped_documents_have_known_keys_only(path: str) -> None:
+    document = YAML(typ="safe").load(Path(path))
+    branch = "then" if "interfaces" in document else "else"
+    refused = list(_unknown(document, SCHEMA[branch], path))
+    assert refused == []
+    assert list(_unknown({**document, "ruels": []}, SCHEMA[branch], path)) == [f"{path}/ruels"]
+
+
+def _unknown(data: Any, schema: dict[str, Any], at: str) -> Any:
+    """The paths of keys that a schema forbids, through its properties, items and references."""
+    schema = SCHEMA["$defs"][schema["$ref"].rpartition("/")[2]] if "$ref" in schema else schema
+    if isinstance(data, list):
+        for index, each in enumerate(data):
+            yield from _unknown(each, schema.get("items", {}), f"{at}/{index}")
+    elif isinstance(data, dict) and "properties" in schema:
+        for key, value in data.items():
+            if key in schema["properties"]:
+                yield from _unknown(value, schema["properties"][key], f"{at}/{key}")
+            elif schema["additionalProperties"] is False:
+                yield f"{at}/{key}"
