@@ -161,6 +161,9 @@ class Map:
         """Every key; see `items`."""
         return (key for key, _ in self.items())
 
+    def __iter__(self) -> Iterator[bytes]:
+        return self.keys()
+
     def __len__(self) -> int:
         """The number of entries; an array's is always max_entries."""
         self._check_open()
@@ -168,7 +171,7 @@ class Map:
 
     def clear(self) -> None:
         """Delete every entry; an array's values become zero."""
-        for key in self.keys():
+        for key in self:
             try:
                 self.delete(key)
             except OperationRefused:

@@ -1,0 +1,185 @@
+"""An open map's life: refused declarations, contents, rebinding to new code, closing."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from llvmlite import ir
+
+from appliance.ebpf.spec import MapSpec, MapType
+from appliance.errors import InputRefused
+from appliance.ir import Engine
+from appliance.maps import (
+    KINDS,
+    Map,
+    MapFrozen,
+    MapRefused,
+    OperationRefused,
+    emit_operations,
+    export_operations,
+    model,
+    open_map,
+)
+from tests.appliance.maps.native import engine_of
+
+HASH = MapSpec("m", MapType.HASH, 4, 4, 8)
+ARRAY = MapSpec("m", MapType.ARRAY, 4, 4, 8)
+LPM = MapSpec("m", MapType.LPM_TRIE, 8, 4, 8)
+
+REFUSALS = [
+    (
+        replace(HASH, type=MapType.RINGBUF),
+        "map 'm' (ringbuf): this type of map does not exist here\n"
+        "  hint: use one of array, percpu_array, hash, lru_hash, lpm_trie",
+    ),
+    (replace(HASH, key_size=0), "map 'm' (hash): a key of 0 bytes\n  hint: a hash's key has 1 to 512 bytes"),
+    (replace(HASH, key_size=513), "map 'm' (hash): a key of 513 bytes\n  hint: a hash's key has 1 to 512 bytes"),
+    (replace(HASH, value_size=0), "map 'm' (hash): a value of 0 bytes\n  hint: a value has at least 1 byte"),
+    (
+        replace(HASH, max_entries=0),
+        "map 'm' (hash): max_entries is 0\n  hint: set max_entries to between 1 and 1073741824",
+    ),
+    (
+        replace(HASH, max_entries=100_000_000),
+        "map 'm' (hash): 100000000 entries take 3200000192 bytes, more than the 1073741824 that one map may have\n"
+        "  hint: lower max_entries or the size of the value",
+    ),
+    (
+        replace(HASH, flags=0x8001),
+        "map 'm' (hash): map_flags 0x8000 mean nothing here\n  hint: remove them from map_flags",
+    ),
+    (
+        replace(HASH, type=MapType.LRU_HASH, flags=1),
+        "map 'm' (lru_hash): map_flags 0x1 mean nothing here\n  hint: remove them from map_flags",
+    ),
+    (
+        replace(ARRAY, key_size=8),
+        "map 'm' (array): a key of 8 bytes\n  hint: an array's key is an index: declare it as a 4-byte integer",
+    ),
+    (
+        replace(LPM, key_size=4),
+        "map 'm' (lpm_trie): a key of 4 bytes\n  hint: a trie's key is a u32 prefix length and 1 to 256 bytes of data",
+    ),
+    (
+        replace(LPM, key_size=261),
+        "map 'm' (lpm_trie): a key of 261 bytes\n"
+        "  hint: a trie's key is a u32 prefix length and 1 to 256 bytes of data",
+    ),
+]
+
+
+@pytest.mark.parametrize(("spec", "message"), REFUSALS)
+def test_declarations_that_no_map_can_be_made_of(spec: MapSpec, message: str) -> None:
+    with pytest.raises(MapRefused) as refused:
+        Map.open(spec, 1)
+    assert str(refused.value) == message
+    assert (refused.value.map, refused.value.type) == ("m", spec.type)
+    assert isinstance(refused.value, InputRefused)
+
+
+def test_the_types_without_a_kind_are_refused_by_all_doors() -> None:
+    for type_ in set(MapType) - set(KINDS):
+        for door in (lambda spec: Map.open(spec, 1), model, lambda spec: emit_operations(ir.Module("m"), spec, 1)):
+            with pytest.raises(MapRefused):
+                door(replace(HASH, type=type_))
+
+
+@pytest.mark.parametrize("key_size", [5, 260])
+def test_the_longest_and_the_shortest_prefix_keys_are_accepted(key_size: int) -> None:
+    with open_map(replace(LPM, key_size=key_size)) as trie:
+        longest = (8 * (key_size - 4)).to_bytes(4, "little") + b"\xaa" * (key_size - 4)
+        trie.update(longest, b"long")
+        trie.update(bytes(key_size), b"zero")
+        assert trie.lookup(longest) == b"long"
+        assert trie.lookup(longest[:-1] + b"\xab") == b"zero"
+        assert sorted(trie.keys()) == sorted([longest, bytes(key_size)])
+
+
+def test_contents_come_with_the_first_binding_and_only_then() -> None:
+    spec = replace(HASH, contents=((b"key1", b"one "), (b"key2", b"two ")))
+    with Map.open(spec, 1) as map:
+        with pytest.raises(RuntimeError, match=r"^map 'm' is not bound to an engine yet$"):
+            map.lookup(b"key1")
+        map.bind(engine_of(HASH, 1))
+        assert dict(map.items()) == dict(spec.contents)
+        map.update(b"key1", b"uno ")
+        map.delete(b"key2")
+        map.bind(engine_of(HASH, 1))
+        assert dict(map.items()) == {b"key1": b"uno "}
+
+
+def test_memory_outlives_the_code() -> None:
+    engines = []
+    for _ in range(2):
+        module = ir.Module("m")
+        export_operations(module, HASH, 1)
+        engines.append(Engine(module))
+    with Map.open(HASH, 1) as map:
+        map.bind(engines[0])
+        map.update(b"key1", b"one ")
+        map.bind(engines[1])
+        engines[0].close()
+        assert map.lookup(b"key1") == b"one "
+        engines[1].close()
+
+
+def test_binding_needs_the_exported_shape() -> None:
+    with Map.open(HASH, 1) as map, pytest.raises(KeyError):
+        map.bind(engine_of(replace(HASH, max_entries=9), 1))
+
+
+def test_read_only_maps_keep_their_contents() -> None:
+    spec = replace(ARRAY, contents=((bytes(4), b"text"),), read_only=True)
+    with open_map(spec) as map:
+        for change in (lambda: map.update(bytes(4), b"more"), lambda: map.delete(bytes(4))):
+            with pytest.raises(MapFrozen, match=r"^map 'm': it is read-only: its contents came with the program$"):
+                change()
+        assert map.lookup(bytes(4)) == b"text"
+
+
+def test_sizes_are_checked_before_native_code_sees_them() -> None:
+    with open_map(HASH) as map:
+        for call in (lambda: map.lookup(b"key"), lambda: map.delete(b"key12"), lambda: map.update(b"", b"four")):
+            with pytest.raises(OperationRefused, match=r"^map 'm': a key of \d bytes where 4 are declared$"):
+                call()
+        with pytest.raises(OperationRefused, match=r"^map 'm': a value of 5 bytes where 4 are declared$"):
+            map.update(b"key1", b"five!")
+
+
+def test_closing_twice_is_harmless_and_using_afterwards_is_an_error() -> None:
+    map = open_map(HASH)
+    map.close()
+    map.close()
+    for use in (lambda: map.lookup(b"key1"), lambda: len(map), lambda: list(map.items())):
+        with pytest.raises(RuntimeError, match=r"^map 'm' is closed$"):
+            use()
+
+
+def test_contents_of_the_wrong_size_are_refused() -> None:
+    with pytest.raises(OperationRefused):
+        open_map(replace(HASH, contents=((b"too long", b"four"),)))
+
+
+@pytest.mark.parametrize("type_", KINDS)
+def test_operations_are_written_once_per_shape(type_: MapType) -> None:
+    module = ir.Module("m")
+    spec = replace(LPM if type_ is MapType.LPM_TRIE else HASH, type=type_)
+    first = emit_operations(module, spec, 2)
+    names = set(module.globals)
+    assert emit_operations(module, replace(spec, name="other"), 2) == first
+    assert set(module.globals) == names
+    assert emit_operations(module, replace(spec, max_entries=9), 2).lookup is not first.lookup
+    assert {function.linkage for function in (first.lookup, first.update, first.delete, first.next)} == {"internal"}
+    export_operations(module, spec, 2)
+    exported = set(module.globals)
+    export_operations(module, spec, 2)
+    assert set(module.globals) == exported
+
+
+def test_clear_and_iteration_while_entries_go() -> None:
+    with open_map(replace(HASH, max_entries=100)) as map:
+        for number in range(100):
+            map.update(number.to_bytes(4, "little"), b"here")
+        assert sum(map.delete(key) for key in map) == 100
+        assert len(map) == 0
