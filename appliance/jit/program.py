@@ -14,7 +14,7 @@ from llvmlite import ir
 from appliance.helpers.native.call import Clock, MapSite
 from appliance.ir import I64, PTR, Code
 from appliance.jit.flow import Flow, walk
-from appliance.jit.stack import WHOLE, Extent, offsets_are_known, stack_extents
+from appliance.jit.stack import WHOLE, Extent, is_accounted_for, offsets_are_known, stack_extents
 from appliance.jit.subprogram import ProgramPlan, Subprogram
 from appliance.jit.table import EMITTERS
 from appliance.verifier.program import VerifiedProgram
@@ -34,7 +34,7 @@ def emit_program(
     entry = _declare(module, f"program_{program.spec.name}", PTR)
     if len(program.spec.instructions) > LARGEST_INLINED:
         entry.attributes.add("noinline")
-    _write(ProgramPlan(program, maps, clock, functions={0: entry}))
+    _write(_plan(program, maps, clock, entry))
     return entry
 
 
@@ -42,12 +42,17 @@ def emit_raw(module: ir.Module, program: VerifiedProgram) -> ir.Function:
     """Write bytecode that gets memory in r1 and its length in r2. There are no maps; helpers see a frame of zeros."""
     name = f"raw_{program.spec.name}"
     body = _declare(module, f"{name}.0", PTR, *SUBPROGRAM_ARGUMENTS)
-    _write(ProgramPlan(program, {}, Clock.MONOTONIC, functions={0: body}))
+    _write(_plan(program, {}, Clock.MONOTONIC, body))
     code = Code.define(module, name, I64, linkage="external", memory=PTR, length=I64)
     context = code.buffer(ctypes.sizeof(FrameContext))
     code.fill(context, 0, ctypes.sizeof(FrameContext))
     code.ret(code.call(body, context, code.integer(code["memory"]), code["length"], 0, 0, 0))
     return code.function
+
+
+def _plan(program: VerifiedProgram, maps: Mapping[str, MapSite], clock: Clock, entry: ir.Function) -> ProgramPlan:
+    in_pieces, cleared = offsets_are_known(program), not is_accounted_for(program)
+    return ProgramPlan(program, maps, clock, {0: entry}, in_pieces, cleared)
 
 
 def _declare(module: ir.Module, name: str, *parameters: ir.Type) -> ir.Function:
@@ -60,14 +65,13 @@ def _declare(module: ir.Module, name: str, *parameters: ir.Type) -> ir.Function:
 def _write(plan: ProgramPlan) -> None:
     """The entry, then every subprogram that a written one calls."""
     spec, entry = plan.program.spec, plan.functions[0]
-    in_pieces = offsets_are_known(plan.program)
     pending = [0]
     while pending:
         flow = walk(spec.instructions, pending.pop(), plan.program.facts.reachable)
         for target in sorted(flow.calls - plan.functions.keys()):
             plan.functions[target] = _declare(entry.module, f"{entry.name}.{target}", PTR, *SUBPROGRAM_ARGUMENTS)
             pending.append(target)
-        _write_subprogram(plan, flow, stack_extents(plan.program, flow.body) if in_pieces else WHOLE)
+        _write_subprogram(plan, flow, stack_extents(plan.program, flow.body) if plan.in_pieces else WHOLE)
 
 
 def _write_subprogram(plan: ProgramPlan, flow: Flow, extents: Sequence[Extent]) -> None:

@@ -28,6 +28,7 @@ from appliance.verifier.program import Access, CallFacts, Region, VerifiedProgra
 Extent: TypeAlias = tuple[int, int]  # [start, end) in bytes from r10: negative, and at most 0
 WHOLE: tuple[Extent, ...] = ((-STACK_SIZE, 0),)
 ALIGNMENT = 8
+ACCESSES = (Load, Store, Atomic)
 
 MEMORY_KINDS = frozenset(
     {
@@ -45,16 +46,18 @@ class _OffsetUnknown(Exception):
 
 
 class Stack:
-    """The objects of one subprogram in generated code, all zero at first."""
+    """The objects of one subprogram in generated code. They start as zero if the program may read what it never wrote:
+    a proved one doesn't, and 512 bytes are much to clear for every frame."""
 
-    def __init__(self, code: Code, extents: Sequence[Extent]) -> None:
+    def __init__(self, code: Code, extents: Sequence[Extent], *, cleared: bool) -> None:
         self._code = code
         self._starts = [start for start, _ in extents]
         self._bases = [start - start % ALIGNMENT for start in self._starts]  # keeps the guest's alignment
         self._buffers = []
         for base, (_, end) in zip(self._bases, extents, strict=True):
             self._buffers.append(code.buffer(end - base, ALIGNMENT))
-            code.fill(self._buffers[-1], 0, end - base)
+            if cleared:
+                code.fill(self._buffers[-1], 0, end - base)
         whole = tuple(extents) == WHOLE
         self._end = code.at(self._buffers[0], STACK_SIZE) if whole else code.buffer(ALIGNMENT)
 
@@ -66,6 +69,12 @@ class Stack:
         """The pointer to the byte at r10 + offset."""
         index = bisect_right(self._starts, offset) - 1
         return self._code.at(self._buffers[index], offset - self._bases[index])
+
+
+def is_accounted_for(program: VerifiedProgram) -> bool:
+    """Whether the verifier has seen every access: else nothing is known of the program, nor of what it reads."""
+    operands = (index for index in program.facts.reachable if isinstance(program.spec.instructions[index], ACCESSES))
+    return all(index in program.facts.accesses for index in operands)
 
 
 def offsets_are_known(program: VerifiedProgram) -> bool:
@@ -91,7 +100,7 @@ def stack_extents(program: VerifiedProgram, body: Iterable[int]) -> tuple[Extent
 def _uses(program: VerifiedProgram, body: Iterable[int]) -> Iterator[Extent]:
     for index in body:
         instruction = program.spec.instructions[index]
-        if isinstance(instruction, Load | Store | Atomic):
+        if isinstance(instruction, ACCESSES):
             yield from _extent(program.facts.accesses.get(index), instruction.size)
         elif isinstance(instruction, CallHelper):
             yield from _call_uses(program.facts.calls.get(index), program.maps)

@@ -8,14 +8,14 @@
     r10        the end of a stack of 512 bytes. Where the verifier knows an access's offset, the access starts from the
                native buffer itself and not from r10, so that LLVM can make registers of it (see stack).
 
-Registers and stack start as zero. A verified program never sees that, and zeros that nobody reads cost nothing; but so
-no undefined value can exist, even in a program that nobody verified.
+Registers start as zero, and so does the stack of a program that nobody verified: no undefined value can exist. Zeros
+that a verified program never reads cost nothing in registers; its stack is left as it is.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from llvmlite import ir
 
@@ -33,12 +33,17 @@ class NotCompilable(InputRefused):
 
 @dataclass(frozen=True, slots=True)
 class ProgramPlan:
-    """What all subprograms of one program share. `functions`: the subprograms by their first instruction."""
+    """What all subprograms of one program share. `functions`: the subprograms by their first instruction.
+
+    `in_pieces` and `cleared` say how their stacks are made (see stack).
+    """
 
     program: VerifiedProgram
     maps: Mapping[str, MapSite]
     clock: Clock
-    functions: dict[int, ir.Function] = field(default_factory=dict)
+    functions: dict[int, ir.Function]
+    in_pieces: bool
+    cleared: bool
 
 
 class Registers:
@@ -77,7 +82,7 @@ class Subprogram:
         self.context = function.args[0]
         self.registers = Registers(self.code)
         self.blocks = {leader: function.append_basic_block(f"at.{leader}") for leader in leaders}
-        self._stack = Stack(self.code, extents)
+        self._stack = Stack(self.code, extents, cleared=plan.cleared)
 
     def read(self, register: int, width: Width = 64) -> Value:
         """The register, or its low half."""
