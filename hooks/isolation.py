@@ -170,8 +170,10 @@ class _Record:
         where = self._interface.name
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            self._descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            self._open_and_lock()
+            while os.fstat(self._descriptor).st_nlink == 0:  # its last holder removed it in between
+                os.close(self._descriptor)
+                self._open_and_lock()
         except BlockingIOError:
             os.close(self._descriptor)
             raise InterfaceError("another box holds it", where=where, hint="end that one first") from None
@@ -181,6 +183,10 @@ class _Record:
             hint = f"make {self._path.parent} writable"
             raise InterfaceError(f"{self._path}: {error.strerror}", where=where, hint=hint) from None
         return self
+
+    def _open_and_lock(self) -> None:
+        self._descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
     def read(self) -> Before | None:
         """What a killed box wrote about this same interface; None if there is nothing of use."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from hooks.closing import BOX_MARK
 from hooks.errors import InterfaceError
 from hooks.ethtool import Feature, read_features, set_features
 from hooks.isolation import Isolation
@@ -252,3 +254,12 @@ def test_the_host_is_silent_and_the_box_past_the_queueing_discipline_is_not(net:
                 host.send(frame(b"from the host"))
             box.send(frame(b"from the box"))
         assert wire.drain() == [frame(b"from the box")]
+
+
+def test_what_carries_the_boxs_mark_leaves_through_the_queueing_discipline(net: Topology, tmp_path: Path) -> None:
+    with net.box.entered(), Isolation("outside", state_directory=tmp_path), net.outside.packet_socket() as wire:
+        wire.drain()
+        with PacketSocket("outside", bypass=False) as box:
+            box.socket.setsockopt(socket.SOL_SOCKET, socket.SO_MARK, BOX_MARK)
+            box.send(frame(b"cut by the kernel"))
+        assert wire.drain() == [frame(b"cut by the kernel")]

@@ -119,11 +119,14 @@ def start_lab() -> subprocess.Popen[str]:
     return child
 
 
-def test_sigterm_leaves_nothing() -> None:
+@pytest.mark.parametrize(
+    ("number", "status"), [(signal.SIGTERM, 128 + signal.SIGTERM), (signal.SIGINT, -signal.SIGINT)]
+)
+def test_a_signal_ends_it_and_leaves_nothing(number: int, status: int) -> None:
     with start_lab() as child:
         assert len(namespaces_of(child.pid)) == 5
-        child.send_signal(signal.SIGTERM)
-    assert child.returncode == 128 + signal.SIGTERM
+        child.send_signal(number)
+    assert child.returncode == status
     assert namespaces_of(child.pid) == []
 
 
