@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from appliance.ebpf.instructions import CallFunction, CallHelper, CallKernel, CallRegister
+from appliance.ebpf.instructions import CallFunction, CallHelper, CallKernel, CallRegister, LoadMap
 from appliance.ebpf.platform import PLATFORMS
 from appliance.helpers.native import IMPLEMENTATIONS
-from appliance.helpers.native.call import HelperCall
+from appliance.helpers.native.call import HelperCall, MapSite
 from appliance.helpers.prototypes import PROTOTYPES
 from appliance.jit.subprogram import Subprogram
 from appliance.verifier.program import CallFacts
@@ -28,7 +28,7 @@ def emit_helper(sub: Subprogram, index: int, call: CallHelper) -> None:
             arguments=[sub.read(register) for register in taken],
             pointers=[place or sub.pointer(register) for register, place in zip(taken, places, strict=False)],
             map=plan.maps[facts.map] if facts.map is not None else None,
-            maps=tuple(plan.maps.values()),
+            maps=_maps_in_hand(sub) if facts.map is None else (),
         )
     )
     sub.write(0, result)
@@ -46,6 +46,12 @@ def refuse_register_call(sub: Subprogram, index: int, _call: CallRegister) -> No
 
 def refuse_kernel_call(sub: Subprogram, index: int, call: CallKernel) -> None:
     raise sub.refusal(f"a call of kernel function {call.btf_id}", index)
+
+
+def _maps_in_hand(sub: Subprogram) -> tuple[MapSite, ...]:
+    """The maps whose addresses the program loads: where paths disagree on the map, it is one of these."""
+    loaded = {each.map for each in sub.plan.program.spec.instructions if isinstance(each, LoadMap)}
+    return tuple(site for name, site in sub.plan.maps.items() if name in loaded)
 
 
 def _facts(sub: Subprogram, index: int, call: CallHelper) -> CallFacts:

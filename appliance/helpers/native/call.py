@@ -55,7 +55,7 @@ class MapSite:
 
 @dataclass(frozen=True, slots=True)
 class HelperCall:
-    """One call being written. `map` is known if it is the same on every path; `maps` are all that it may be."""
+    """One call being written. `map` is known if it is the same on every path; else it is one of `maps`."""
 
     code: Code
     hook: HookPoint

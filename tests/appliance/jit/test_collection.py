@@ -229,3 +229,29 @@ def test_updates_and_deletes() -> None:
         assert list(loaded.maps["seen"].items()) == [(KEY, (99).to_bytes(8, "little"))]
         assert run_loaded(loaded, "test", FrameContext()) == 1
         assert list(loaded.maps["seen"].items()) == []
+
+
+def test_a_call_works_on_the_map_of_the_path_that_came() -> None:
+    text = """
+        *(u32 *)(r10 - 4) = 1
+        r3 = *(u32 *)(r1 + 12)
+        r1 = map[hits] ll
+        if r3 == 1 goto look
+        r1 = map[other] ll
+    look:
+        r2 = r10
+        r2 += -4
+        call map_delete_elem
+        r1 = r0
+        r0 = 1
+        if r1 == 0 goto out
+        r0 = 2
+    out:
+        exit
+    """
+    other = MapSpec("other", MapType.HASH, 4, 8, 4, contents=(((1).to_bytes(4, "little"), bytes(8)),))
+    with Collection.load(collection_spec([HITS, other, SEEN], test=text), loops=run_loops) as loaded:
+        assert run_loaded(loaded, "test", FrameContext(ingress_ifindex=1)) == 2  # an array's entries stay
+        assert len(loaded.maps["other"]) == 1
+        assert run_loaded(loaded, "test", FrameContext(ingress_ifindex=2)) == 1
+        assert len(loaded.maps["other"]) == 0
