@@ -67,23 +67,28 @@ class ModelMap:
 
 
 class ModelArray(ModelMap):
-    """Arrays and, as there is one processor, per-CPU arrays."""
+    """Arrays and, as there is one processor, per-CPU arrays. A value is made when somebody first asks for it."""
 
-    def __init__(self, spec: MapSpec) -> None:
-        super().__init__(spec)
-        indices = range(spec.max_entries)
-        self._values = {index.to_bytes(4, "little"): bytearray(spec.value_size) for index in indices}
+    def _has(self, key: bytes) -> bool:
+        return int.from_bytes(key, "little") < self.spec.max_entries
 
-    def _insert(self, key: bytes, value: bytes) -> int:
-        return -errno.E2BIG
+    def lookup(self, key: bytes) -> bytearray | None:
+        return self._values.setdefault(key, bytearray(self.spec.value_size)) if self._has(key) else None
 
     def update(self, key: bytes, value: bytes, flags: int = Flag.ANY) -> int:
-        if flags <= Flag.EXIST and key not in self._values:
+        self.lookup(key)
+        if flags <= Flag.EXIST and not self._has(key):
             return -errno.E2BIG
         return super().update(key, value, flags)
 
     def delete(self, key: bytes) -> int:
         return -errno.EINVAL
+
+    def keys(self) -> Iterator[bytes]:
+        return (index.to_bytes(4, "little") for index in range(self.spec.max_entries))
+
+    def __len__(self) -> int:
+        return self.spec.max_entries
 
 
 class ModelHash(ModelMap):

@@ -84,7 +84,7 @@ def machine_for(spec: MapSpec) -> type[RuleBasedStateMachine]:
 @pytest.mark.parametrize("name", SPECS)
 def test_native_and_model_agree(name: str) -> None:
     run_state_machine_as_test(
-        machine_for(SPECS[name]), settings=settings(max_examples=60, stateful_step_count=50, deadline=None)
+        machine_for(SPECS[name]), settings=settings(max_examples=40, stateful_step_count=50, deadline=None)
     )
 
 
