@@ -171,8 +171,9 @@ class _StackTracker:
                 for register in range(1, 6):
                     self._read(register, 0, max(-self._addresses.get(register, 0), 0))
             case Move(width=64, dst=dst, source=Register(number), sign_bits=0) if number in self._addresses:
+                address = self._addresses[number]
                 self._overwrite(dst)
-                self._addresses[dst] = self._addresses[number]
+                self._addresses[dst] = address
                 return
             case Alu(op=AluOp.ADD, width=64, dst=dst, source=Immediate(value)) if dst in self._addresses:
                 self._addresses[dst] += value
