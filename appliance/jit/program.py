@@ -85,6 +85,7 @@ def _write_subprogram(plan: ProgramPlan, flow: Flow, extents: Sequence[Extent]) 
     for index in flow.body:
         if index in sub.blocks:
             sub.code.builder.position_at_end(sub.blocks[index])
+            sub.registers.forget()
         instruction = spec.instructions[index]
         EMITTERS[type(instruction)](sub, index, instruction)
         if sub.code.builder.block.is_terminated:

@@ -64,9 +64,13 @@ class Registers:
         self._unwritten.add(number)
 
     def end_block(self) -> None:
-        """Write what changed, before the terminator; the next block starts knowing nothing."""
+        """Write what changed, before a jump; the next block starts knowing nothing."""
         for number in sorted(self._unwritten):
             self._slots[number].set(self._newest[number])
+        self.forget()
+
+    def forget(self) -> None:
+        """Know nothing: what a block that ends the subprogram knew is nothing to the block behind it."""
         self._newest.clear()
         self._unwritten.clear()
 

@@ -133,3 +133,19 @@ def test_a_program_must_end() -> None:
         NotCompilable, match=r"^instruction 1 of test: the program goes on behind its last instruction$"
     ):
         run_raw([Jump(1), Move(64, 0, Immediate(0))])
+
+
+@pytest.mark.parametrize(("given", "result"), [(0, 7), (1, 2)])
+def test_registers_set_before_an_exit_are_nothing_to_the_block_behind_it(given: int, result: int) -> None:
+    instructions = (
+        Move(64, 6, Immediate(5)),
+        Move(64, 0, Immediate(given)),
+        Branch(Condition.EQ, 64, 0, Immediate(0), 6),
+        Move(32, 0, Immediate(2)),
+        Move(64, 6, Immediate(99)),
+        Exit(),
+        Alu(AluOp.ADD, 64, 6, Immediate(2)),
+        Move(64, 0, Register(6)),
+        Exit(),
+    )
+    assert run_raw(instructions) == result
