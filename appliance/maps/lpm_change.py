@@ -82,10 +82,8 @@ class TrieWriter:
 
     def _descend(self, code: Code, length: Value, bits: Value) -> _Descent:
         trie, map = self.trie, code["map"]
-        root = trie.shallow(code, map)
-        if trie.layout.root_bits:
-            is_deep = code.compare(length, ">=", trie.layout.root_bits)
-            root = code.select(is_deep, trie.root(code, map, bits), root)
+        is_deep = code.compare(length, ">=", trie.layout.root_bits)
+        root = code.select(is_deep, trie.root(code, map, bits), trie.shallow(code, map))
         way = _Descent(code.variable(PTR, root), code.variable(PTR, NULL), code.variable(I32, 0))
         with code.loop() as loop:
             number = trie.link(code, way.place.get()).load()

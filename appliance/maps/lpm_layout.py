@@ -25,8 +25,8 @@ from appliance.maps.kind import CACHE_LINE, Shape, element_size, round_up
 from appliance.maps.memory import Memory
 
 LENGTH_SIZE = 4  # bpf_lpm_trie_key begins with the prefix length, u32 in host order
-MOST_ROOT_BITS = 16
-ENTRIES_PER_ROOT = 2  # sparse tries need not be told apart by roots
+LEAST_ROOT_BITS, MOST_ROOT_BITS = 8, 16  # 1 KiB of roots for a few prefixes, 256 KiB for a hundred thousand
+ENTRIES_PER_ROOT = 2
 
 
 class TrieHeader(ctypes.Structure):
@@ -73,7 +73,7 @@ class TrieLayout:
         data_size = shape.key_size - LENGTH_SIZE
         words = -(-data_size // 8)
         wanted = (shape.max_entries // ENTRIES_PER_ROOT).bit_length() - 1
-        root_bits = max(0, min(MOST_ROOT_BITS, wanted, data_size * 8))
+        root_bits = min(max(wanted, LEAST_ROOT_BITS), MOST_ROOT_BITS, data_size * 8)
         roots = ctypes.sizeof(TrieHeader)
         nodes = round_up(roots + (4 << root_bits), CACHE_LINE)
         bits = ctypes.sizeof(Node)

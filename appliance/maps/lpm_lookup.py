@@ -49,7 +49,7 @@ class Trie:
         return code.field(map, TrieHeader, "shallow").address
 
     def root(self, code: Code, map: Value, bits: Value) -> Value:
-        """The place of the root for prefixes that begin like `bits`. Only if there are roots (root_bits > 0)."""
+        """The place of the root for prefixes that begin like `bits`, and are not shorter than root_bits."""
         number = first_bits(code, bits, self.layout.root_bits)
         return code.at(map, code.add(code.mul(number, 4), self.layout.roots))
 
@@ -77,9 +77,8 @@ def emit_lookup(module: ir.Module, trie: Trie) -> ir.Function:
     with code.loop() as loop:
         before = sequence.load_acquire()
         found.set(NULL)
-        if trie.layout.root_bits:
-            with code.if_(code.compare(length, ">=", trie.layout.root_bits)):
-                found.set(code.call(walk, map, trie.root(code, map, bits), bits, length))
+        with code.if_(code.compare(length, ">=", trie.layout.root_bits)):
+            found.set(code.call(walk, map, trie.root(code, map, bits), bits, length))
         with code.if_(code.is_null(found.get())):
             found.set(code.call(walk, map, trie.shallow(code, map), bits, length))
         code.builder.fence("acquire")

@@ -177,6 +177,16 @@ class Map:
             except OperationRefused:
                 self.update(key, bytes(self.spec.value_size))
 
+    def reset(self) -> None:
+        """Back to what the map was when it was first bound, its declared contents in it, to the last hidden detail
+        (which entry an LRU hash gives up next). No native code may work on the map meanwhile."""
+        with self._lock:
+            self._check_open()
+            self._memory.clear()
+            self._kind.initialise(self._memory, self.shape)
+        for key, value in self.spec.contents:
+            self._put(key, value, Flag.ANY)
+
     # lifetime
 
     def close(self) -> None:
