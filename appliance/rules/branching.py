@@ -13,7 +13,7 @@ from llvmlite import ir
 from appliance.ebpf.spec import MapType
 from appliance.ir.code import I32, I64, Code, Value
 from appliance.rules.bpf_module import BpfModule, MapShape
-from appliance.rules.frame import Frame
+from appliance.rules.fields import Fields
 from appliance.rules.layout import NO_PREALLOC, set_name
 from appliance.rules.matchers import Layer
 from appliance.rules.model import BitTest, Condition, HasBits, InAddresses, InRanges
@@ -69,13 +69,14 @@ class Sets:
 
 
 class Branching:
-    """Writes the conditions of rules into one program."""
+    """Writes the conditions of rules into one function."""
 
-    def __init__(self, module: BpfModule, code: Code, frame: Frame, sets: Sets) -> None:
+    def __init__(self, module: BpfModule, code: Code, fields: Fields, sets: Sets) -> None:
         self.module = module
         self.code = code
-        self.frame = frame
+        self.fields = fields
         self.sets = sets
+        self.key = code.buffer(24)  # of a set's map: a trie's address begins at 4, aligned for quarters of it
 
     def block(self, name: str) -> ir.Block:
         return self.code.function.append_basic_block(name)
@@ -91,10 +92,10 @@ class Branching:
         layers = {condition.matcher.layer for condition in conditions}
         for layer in sorted(layers, key=lambda layer: list(Layer).index(layer), reverse=True):
             self.presence(layer, otherwise)
-        for condition in sorted(conditions, key=_cost):
+        for condition in sorted(conditions, key=cost):
             if isinstance(condition, HasBits):
                 for test in condition.tests:
-                    self.unless(self._bits(self.frame[condition.matcher.fields[0]], test), otherwise)
+                    self.unless(self._bits(self.fields[condition.matcher.fields[0]], test), otherwise)
             elif isinstance(condition, InAddresses):
                 self._addresses(condition.matcher.fields[0], condition.addresses, otherwise)
             else:
@@ -104,9 +105,9 @@ class Branching:
         """Leave for `otherwise` unless the frame has that layer."""
         needed = _PRESENCE[layer]
         if needed is not None:
-            self.unless(self.code.compare(self.frame[needed[0]], "==", needed[1]), otherwise)
+            self.unless(self.code.compare(self.fields[needed[0]], "==", needed[1]), otherwise)
         elif layer is Layer.IP:
-            self.unless(self.code.compare(self.frame["version"], "!=", 0), otherwise)
+            self.unless(self.code.compare(self.fields["version"], "!=", 0), otherwise)
 
     def _bits(self, value: Value, test: BitTest) -> Value:
         return self.code.compare(self.code.and_(value, test.mask), "!=" if test.negated else "==", test.wanted)
@@ -115,14 +116,14 @@ class Branching:
         found = self.block("found")
         for field in condition.matcher.fields:
             other = self.block("other")
-            self.tree(self.frame[field], condition.ranges, found, other)
+            self.tree(self.fields[field], condition.ranges, found, other)
             self.code.builder.position_at_end(other)
         self.code.builder.branch(otherwise)
         self.code.builder.position_at_end(found)
 
     def _addresses(self, side: str, addresses: Addresses, otherwise: ir.Block) -> None:
         found, not_v4 = self.block("found"), self.block("not_v4")
-        version = self.frame["version"]
+        version = self.fields["version"]
         if addresses.v4:
             self.unless(self.code.compare(version, "==", 4), not_v4)
             self.family(side, 4, addresses.v4, found, otherwise)
@@ -139,7 +140,7 @@ class Branching:
     def family(self, side: str, family: int, ranges: Ranges, found: ir.Block, otherwise: ir.Block) -> None:
         """Where a frame of that family goes by its `source` or `destination`."""
         code = self.code
-        high, low = self.frame[f"{side}_high"], self.frame[f"{side}_low"]
+        high, low = self.fields[f"{side}_high"], self.fields[f"{side}_low"]
         if len(ranges) > MOST_COMPARES:
             return self._trie(family, ranges, high, low, found, otherwise)
         if family == 4:
@@ -184,7 +185,7 @@ class Branching:
         code = self.code
         bits = 32 if family == 4 else 128
         trie = self.sets.trie(f"set{family}", ranges, bits)
-        key = code.buffer(24)  # the address begins at 4, aligned for halves of it
+        key = self.key
         code.store(ir.Constant(I32, bits), key, align=4)
         if family == 4:
             code.store(code.swap_bytes(code.resize(low, I32)), code.at(key, 4), align=4)
@@ -199,18 +200,18 @@ class Branching:
     def _bitmap(self, value: Value, ranges: Ranges, found: ir.Block, otherwise: ir.Block) -> None:
         code = self.code
         bitmap = self.sets.bitmap("bits", ranges)
-        key = code.buffer(4, align=4)
-        code.store(code.shr(code.resize(value, I32), 6), key, align=4)
-        word = self.module.helper(code, "map_lookup_elem", bitmap, key)
+        code.store(code.shr(code.resize(value, I32), 6), self.key, align=4)
+        word = self.module.helper(code, "map_lookup_elem", bitmap, self.key)
         self.unless(code.compare(code.integer(word), "!=", 0), otherwise)
         bit = code.shr(code.load(word, I64, align=8), code.and_(code.resize(value, I64), 63))
         code.builder.cbranch(code.compare(code.and_(bit, 1), "!=", 0), found, otherwise)
 
 
-def _cost(condition: Condition) -> int:
+def cost(condition: Condition) -> int:
     """Roughly how many compares a condition takes."""
     if isinstance(condition, HasBits):
         return len(condition.tests)
     if isinstance(condition, InAddresses):
-        return 1 + 2 * len(condition.addresses.v4) + 4 * len(condition.addresses.v6)
-    return len(condition.ranges)
+        v4, v6 = condition.addresses.v4, condition.addresses.v6
+        return 1 + 2 * min(len(v4), MOST_COMPARES) + 4 * min(len(v6), MOST_COMPARES)
+    return len(condition.matcher.fields) * min(len(condition.ranges), MOST_COMPARES)

@@ -19,7 +19,8 @@ from collections.abc import Callable
 
 from llvmlite import ir
 
-from appliance.ir.code import I32, I64, PTR, Code, Value, Variable
+from appliance.ir.code import I32, I64, PTR, Code, Value
+from appliance.rules.fields import Fields
 from appliance.rules.headers import (
     EthernetHeader,
     IcmpHeader,
@@ -32,40 +33,6 @@ from appliance.rules.headers import (
     read,
 )
 from hooks.xdp import XDP_LINUX
-
-# every field that a matcher can read, and the few that only the compiler reads
-FIELDS: dict[str, ir.IntType] = {
-    "length": I64,
-    "mac_source": I64,
-    "mac_destination": I64,
-    "ethertype": I32,
-    "vlan_depth": I32,
-    "vlan_0": I32,
-    "vlan_1": I32,
-    "vlan_2": I32,
-    "vlan_3": I32,
-    "version": I32,  # 0 for a frame without an IP packet
-    "source_high": I64,  # IPv4 addresses stand in the low half, mapped: ::ffff:192.0.2.1
-    "source_low": I64,
-    "destination_high": I64,
-    "destination_low": I64,
-    "protocol": I32,
-    "ttl": I32,
-    "ip_length": I32,
-    "fragment": I32,
-    "fragment_offset": I32,
-    "more_fragments": I32,
-    "dont_fragment": I32,
-    "transport": I32,  # the protocol whose header was read, or 0
-    "source_port": I32,
-    "destination_port": I32,
-    "sequence": I32,
-    "tcp_flags": I32,
-    "tcp_window": I32,
-    "udp_length": I32,
-    "icmp_type": I32,
-    "icmp_code": I32,
-}
 
 PARSE_ERRORS = (
     "ethernet_truncated",
@@ -102,18 +69,19 @@ _EXTENSIONS = (0, 43, _FRAGMENT, _AUTHENTICATION, 60, 135, 139, 140)
 _CONTEXT = {field.name: field.offset for field in XDP_LINUX.context.fields}
 
 
-class Frame:
-    """The frame in a program being written: its fields, and the code that fills them in."""
+class FrameParser:
+    """Writes the code that fills in the fields of a frame."""
 
-    def __init__(self, code: Code, on_addresses: Callable[[Frame, int], None], malformed: ir.Block) -> None:
-        """`on_addresses(frame, family)` writes what is to happen as soon as the IP addresses are known. `malformed`
-        is where a malformed frame goes, with the index of the reason in `self.reason`."""
+    def __init__(self, code: Code, fields: Fields, on_addresses: Callable[[int], None], malformed: ir.Block) -> None:
+        """`on_addresses(family)` writes what is to happen as soon as the IP addresses are known. `malformed` is where
+        a malformed frame goes, with the index of the reason in `self.reason`."""
         self.code = code
+        self.fields = fields
         self.on_addresses = on_addresses
         self.malformed = malformed
-        self.variables: dict[str, Variable] = {name: code.variable(type_, 0) for name, type_ in FIELDS.items()}
+        fields.clear()
         for index in range(MOST_TAGS):
-            self.variables[f"vlan_{index}"].set(NO_VLAN)
+            self.set(**{f"vlan_{index}": NO_VLAN})
         self.reason = code.variable(I32, 0)
         self.layer3 = code.variable(I64, ctypes.sizeof(EthernetHeader))
         self.layer4 = code.variable(I64, 0)
@@ -123,13 +91,10 @@ class Frame:
         self.end = self._context("data_end")
 
     def __getitem__(self, name: str) -> Value:
-        return self.variables[name].get()
+        return self.fields[name]
 
     def set(self, **values: Value) -> None:
-        for name, value in values.items():
-            variable = self.variables[name]
-            number = isinstance(value, int)
-            variable.set(value if number else self.code.resize(value, variable.type))
+        self.fields.set(**values)
 
     def _context(self, name: str) -> Value:
         narrow = self.code.load(self.code.at(self.code["context"], _CONTEXT[name]), I32, align=4)
@@ -200,7 +165,7 @@ class Frame:
         self.set(ip_length=total, protocol=protocol, ttl=read(code, header, Ipv4Header, "ttl"))
         self.set(dont_fragment=code.and_(code.shr(fragment, 14), 1))
         self._fragment(code.shl(code.and_(fragment, 0x1FFF), 3), code.and_(code.shr(fragment, 13), 1))
-        self.on_addresses(self, 4)
+        self.on_addresses(4)
 
         size = code.shl(code.and_(first, 0xF), 2)
         self.refuse_if(code.compare(size, "<", ctypes.sizeof(Ipv4Header)), "ipv4_header_length")
@@ -230,7 +195,7 @@ class Frame:
         self.set(version=6, ip_length=code.add(payload, ctypes.sizeof(Ipv6Header)))
         self.set(ttl=read(code, header, Ipv6Header, "hop_limit"))
         self.upper.set(code.resize(read(code, header, Ipv6Header, "next_header"), I32))
-        self.on_addresses(self, 6)
+        self.on_addresses(6)
 
         after = code.add(self.layer3.get(), ctypes.sizeof(Ipv6Header))
         available = code.sub(self["length"], after)

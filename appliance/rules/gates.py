@@ -14,13 +14,11 @@ from appliance.ebpf.spec import MapType
 from appliance.ir.code import I32, I64, Code, Value
 from appliance.rules.bpf_module import BpfModule, MapShape
 from appliance.rules.branching import Branching
-from appliance.rules.frame import Frame
+from appliance.rules.fields import ADDRESS_SIZE, SIDES, Fields
 from appliance.rules.limits import TICKS_SHIFT, Cost
 from appliance.rules.matchers import Layer
 from appliance.rules.model import Rate, Retransmit, Rule
 
-ADDRESS_SIZE = 16  # bytes; IPv4 mapped into IPv6
-SIDES = {"ip.src": "source", "ip.dst": "destination"}
 _ANY = 0  # BPF_ANY, include/uapi/linux/bpf.h
 
 StateMap = Callable[[str, Rule, MapShape], Value]
@@ -37,29 +35,36 @@ class SegmentKey(ctypes.Structure):
     )
 
 
+def write_keys(code: Code, fields: Fields, rules: Iterable[Rule]) -> None:
+    """Before the rules: the addresses as keys of maps, where a rule keeps state by them."""
+    wanted = {rule.rate.per for rule in rules if rule.rate} | {"ip.src" for rule in rules if rule.retransmit}
+    for name, side in SIDES.items():
+        if name in wanted:
+            for offset, half in ((0, "high"), (8, "low")):
+                swapped = code.swap_bytes(fields[f"{side}_{half}"])
+                code.store(swapped, code.at(fields.keys[name], offset), align=8)
+
+
 class Gates:
-    """Writes gates into one program. `state` declares a map of a rule's own; `conforms` takes tokens of a bucket."""
+    """Writes gates into one function. `state` declares a map of a rule's own; `conforms` takes tokens of a bucket."""
 
     def __init__(
-        self, module: BpfModule, code: Code, frame: Frame, branching: Branching, state: StateMap, conforms: ir.Function
+        self,
+        module: BpfModule,
+        code: Code,
+        fields: Fields,
+        branching: Branching,
+        state: StateMap,
+        conforms: ir.Function,
     ) -> None:
         self.module = module
         self.code = code
-        self.frame = frame
+        self.fields = fields
         self.branching = branching
         self.state = state
         self.conforms = conforms
-        self.now = code.variable(I64, 0)
-        self.keys = {name: code.buffer(ADDRESS_SIZE) for name in SIDES}
-
-    def prepare(self, rules: Iterable[Rule]) -> None:
-        """Before the rules: the addresses as keys of maps, where a rule keeps state by them."""
-        wanted = {rule.rate.per for rule in rules if rule.rate} | {"ip.src" for rule in rules if rule.retransmit}
-        for name, side in SIDES.items():
-            if name in wanted:
-                for offset, half in ((0, "high"), (8, "low")):
-                    swapped = self.code.swap_bytes(self.frame[f"{side}_{half}"])
-                    self.code.store(swapped, self.code.at(self.keys[name], offset), align=8)
+        self.key = code.buffer(ctypes.sizeof(SegmentKey))
+        self.value = code.buffer(8)
 
     def pass_through(self, rule: Rule, within: ir.Block) -> None:
         """The gate that the rule has, if it has one."""
@@ -71,9 +76,9 @@ class Gates:
     def _time(self) -> Value:
         """Nanoseconds, read once per frame, by the first rule that asks."""
         code = self.code
-        with code.if_(code.compare(self.now.get(), "==", 0)):
-            self.now.set(self.module.helper(code, "ktime_get_ns"))
-        return self.now.get()
+        with code.if_(code.compare(self.fields["now"], "==", 0)):
+            self.fields.set(now=self.module.helper(code, "ktime_get_ns"))
+        return self.fields["now"]
 
     def _lookup(self, map_: Value, key: Value, missing: ir.Block) -> Value:
         """The value; leaves for `missing` if there is none."""
@@ -82,24 +87,23 @@ class Gates:
         return value
 
     def _update(self, map_: Value, key: Value, number: Value) -> None:
-        value = self.code.buffer(8)
-        self.code.store(number, value, align=8)
-        self.module.helper(self.code, "map_update_elem", map_, key, value, _ANY)
+        self.code.store(number, self.value, align=8)
+        self.module.helper(self.code, "map_update_elem", map_, key, self.value, _ANY)
 
     def _rate(self, rule: Rule, rate: Rate, within: ir.Block) -> None:
         """Leave for `within` if the frame is within the rate."""
         code, block = self.code, self.branching.block
         if rate.per is None:
             buckets = self.state("rate", rule, MapShape(MapType.ARRAY, 4, 8, 1))
-            key = code.buffer(4, align=4)
+            key = self.key
             code.store(ir.Constant(I32, 0), key, align=4)
         else:
             self.branching.presence(Layer.IP, within)
-            kind, key = "rsrc" if rate.per == "ip.src" else "rdst", self.keys[rate.per]
+            kind, key = "rsrc" if rate.per == "ip.src" else "rdst", self.fields.keys[rate.per]
             buckets = self.state(kind, rule, MapShape(MapType.LRU_HASH, ADDRESS_SIZE, 8, rate.sources))
         cost = Cost.of(rate)
         now = code.shl(self._time(), TICKS_SHIFT)
-        price = cost.write(code, self.frame["length"])
+        price = cost.write(code, self.fields["length"])
         over, unknown = block("over"), block("unknown")
         bucket = self._lookup(buckets, key, unknown)
         conforms = code.call(self.conforms, bucket, now, price, cost.burst)
@@ -121,7 +125,7 @@ class Gates:
         known = self.state("known", rule, MapShape(MapType.LRU_HASH, ADDRESS_SIZE, 8, test.sources))
         seen = self.state("seen", rule, MapShape(MapType.LRU_HASH, ctypes.sizeof(SegmentKey), 8, test.tries))
         after, before, remember = (round(s * 10**9) for s in (test.after, test.before, test.remember))
-        source, now = self.keys["ip.src"], self._time()
+        source, now = self.fields.keys["ip.src"], self._time()
         unknown, first, again, refused = (block(name) for name in ("unknown", "first", "again", "refused"))
         until = self._lookup(known, source, unknown)
         left = code.sub(code.load(until, I64, align=8), now)
@@ -145,14 +149,13 @@ class Gates:
         code.builder.position_at_end(refused)
 
     def _segment(self) -> Value:
-        code, frame = self.code, self.frame
-        key = code.buffer(ctypes.sizeof(SegmentKey))
-        ports = code.or_(code.shl(frame["source_port"], 16), frame["destination_port"])
+        code, fields, key = self.code, self.fields, self.key
+        ports = code.or_(code.shl(fields["source_port"], 16), fields["destination_port"])
         for name, value in (
-            ("source_high", code.swap_bytes(frame["source_high"])),
-            ("source_low", code.swap_bytes(frame["source_low"])),
+            ("source_high", code.swap_bytes(fields["source_high"])),
+            ("source_low", code.swap_bytes(fields["source_low"])),
             ("ports", ports),
-            ("sequence", frame["sequence"]),
+            ("sequence", fields["sequence"]),
         ):
             code.field(key, SegmentKey, name).store(value)
         return key

@@ -1,4 +1,4 @@
-"""Every case of tests/cases/rules in the Linux kernel, which says what an object means."""
+"""Every case of tests/cases/rules in the Linux kernel, which says what an object means: as one function, and cut up."""
 
 from __future__ import annotations
 
@@ -8,15 +8,32 @@ from pathlib import Path
 
 import pytest
 
-from appliance.rules import compile_rule_set
+from appliance.rules import compile_rule_set, judge
 from tests.appliance.rules.kernel import SHORTEST, KernelRules, needs_kernel
 from tests.rule_cases import RuleCase, Step, load_cases
 
+CASES = tuple(load_cases())
+
 
 @needs_kernel
-@pytest.mark.parametrize("case", tuple(load_cases()), ids=lambda case: case.name)
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_case_in_the_kernel(case: RuleCase, tmp_path: Path) -> None:
-    with KernelRules(compile_rule_set(case.rule_set(tmp_path)), tmp_path) as rules:
+    _run_case(case, tmp_path)
+
+
+@needs_kernel
+@pytest.mark.parametrize(
+    "case", [case for case in CASES if not any(step.wait for step in case.steps)], ids=lambda case: case.name
+)
+def test_case_cut_into_one_function_for_each_rule(
+    case: RuleCase, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(judge, "LARGEST_FUNCTION", 1)
+    _run_case(case, tmp_path)
+
+
+def _run_case(case: RuleCase, folder: Path) -> None:
+    with KernelRules(compile_rule_set(case.rule_set(folder)), folder) as rules:
         for number, step in enumerate(case.steps):
             if len(step.frame) >= SHORTEST:
                 _run(rules, step, f"frame {number}")

@@ -1,0 +1,103 @@
+"""The rules as they stand in one function: each matches, passes its gate, and decides or counts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from llvmlite import ir
+
+from appliance.ir.code import I32, I64, Code, Value
+from appliance.rules import layout
+from appliance.rules.bpf_module import BpfModule, MapShape
+from appliance.rules.branching import Branching, Sets, cost
+from appliance.rules.fields import Fields
+from appliance.rules.gates import Gates
+from appliance.rules.limits import define_conforms
+from appliance.rules.model import Action, Mode, Rule, RuleSet
+
+# How much is written into one function, in compares or so. A larger set is cut into functions, none larger than this:
+# BPF's jumps reach 32767 instructions far, its stack holds 512 bytes, and LLVM's work grows faster than its input.
+LARGEST_FUNCTION = 600
+_EACH_RULE, _GATE = 4, 20
+
+Decide = Callable[[Action, int], None]
+
+
+class Shared:
+    """What all functions of an object use: maps, and what they call."""
+
+    def __init__(self, module: BpfModule, rules: RuleSet) -> None:
+        self.module = module
+        self.rules = rules
+        self.sets = Sets(module)
+        self.states: dict[str, None] = {}  # names, in order
+        self.counters = module.declare_map(layout.COUNTERS, layout.counters_shape(rules))
+        self.errors = module.declare_map(layout.ERRORS, layout.errors_shape())
+        self.parts = cut(rules.rules)
+        self.is_cut = len(self.parts) > 1
+        self.count = self._define_count()
+        self.conforms = define_conforms(module, inline=not self.is_cut)
+
+    def state(self, kind: str, rule: Rule, shape: MapShape) -> Value:
+        """A map of the rule's own, which a reload hands over."""
+        name = layout.state_name(kind, rule)
+        self.states[name] = None
+        return self.module.declare_map(name, shape)
+
+    def _define_count(self) -> ir.Function:
+        """`count(index, bytes)` adds a frame to a counter."""
+        code = self.module.subprogram("count", inline=not self.is_cut, index=I32, bytes=I64)
+        key = code.buffer(4, align=4)
+        code.store(code["index"], key, align=4)
+        value = self.module.helper(code, "map_lookup_elem", self.counters, key)
+        with code.if_(code.compare(code.integer(value), "!=", 0)):
+            code.field(value, layout.CounterValue, "packets").add(1)
+            code.field(value, layout.CounterValue, "bytes").add(code["bytes"])
+        code.ret(0)
+        return code.function
+
+
+def cut(rules: Iterable[Rule]) -> list[list[Rule]]:
+    """The rules in runs that are small enough for one function each."""
+    parts: list[list[Rule]] = [[]]
+    size = 0
+    for rule in rules:
+        weight = _EACH_RULE + sum(map(cost, rule.conditions)) + _GATE * bool(rule.rate or rule.retransmit)
+        if parts[-1] and size + weight > LARGEST_FUNCTION:
+            parts.append([])
+            size = 0
+        parts[-1].append(rule)
+        size += weight
+    return parts
+
+
+class Judge:
+    """Writes rules into one function. `decide(action, index)` writes what ends the judgement."""
+
+    def __init__(self, shared: Shared, code: Code, fields: Fields, decide: Decide) -> None:
+        self.shared = shared
+        self.code = code
+        self.fields = fields
+        self.decide = decide
+        self.branching = Branching(shared.module, code, fields, shared.sets)
+        self.gates = Gates(shared.module, code, fields, self.branching, shared.state, shared.conforms)
+
+    def rule(self, rule: Rule) -> None:
+        """One rule; what is written next is reached by the frames that it leaves undecided."""
+        self.shared.module.at(self.code, rule.where)
+        following = self.branching.block("following")
+        self.branching.conditions(rule.conditions, following)
+        if rule.mode is Mode.MONITOR:
+            self.branching.unless(self.code.compare(self.fields["monitored"], "==", 0), following)
+        self.gates.pass_through(rule, following)
+        self._act(rule, following)
+        self.code.builder.position_at_end(following)
+
+    def _act(self, rule: Rule, following: ir.Block) -> None:
+        if rule.action is not Action.COUNT and rule.mode is Mode.ENFORCE:
+            self.decide(rule.action, rule.index)
+            return
+        self.code.call(self.shared.count, rule.index, self.fields["length"])
+        if rule.action is not Action.COUNT:
+            self.fields.set(monitored=1)
+        self.code.builder.branch(following)
