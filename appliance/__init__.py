@@ -2,3 +2,5 @@
 
 docs/architecture.md is the map of the rooms below.
 """
+
+__version__ = "0.1.0"

@@ -14,9 +14,9 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
-from importlib.metadata import version
 from pathlib import Path
 
+from appliance import __version__
 from appliance.box.config import BoxConfig, load_box_config
 from appliance.box.generation import Generation, Judgement
 from appliance.box.notify import notify
@@ -133,11 +133,11 @@ class Box:
         with self._lock:
             generation, traffic = self._generation, self._traffic
             if generation is None:
-                return Snapshot(version("tidegate"))
+                return Snapshot(__version__)
             rules = generation.judgement.rules
             counts = self._totals.rules(generation)
             return Snapshot(
-                version=version("tidegate"),
+                version=__version__,
                 rules=tuple(
                     RuleCount(rule.id, rule.action.value, rule.mode.value, counts[rule.id])
                     for rule in (rules.counted if rules else ())

@@ -8,7 +8,7 @@ summed up by id, so that a rule may move to another place in the list without ta
 from __future__ import annotations
 
 import struct
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -24,8 +24,7 @@ from appliance.jit.collection import Collection
 from appliance.maps.map import Map
 from appliance.rules.compile import INWARD_PROGRAM, OUTWARD_PROGRAM, compile_rule_set
 from appliance.rules.layout import CompiledRules
-from hooks.contract import Verdict
-from hooks.xdp import XDP_LINUX
+from hooks.contract import HookPoint, Verdict
 
 PASS_ALL = "pass_all"
 FILLING = frozenset({MapType.HASH, MapType.LRU_HASH, MapType.LPM_TRIE})
@@ -40,6 +39,16 @@ class Judgement:
     inward: str
     outward: str
     rules: CompiledRules | None = None
+
+    @property
+    def hook(self) -> HookPoint:
+        """What the programs' answers mean: the numbers of verdicts differ from platform to platform."""
+        return self.spec.programs[self.inward].hook
+
+    @property
+    def state_maps(self) -> Iterable[str]:
+        """The maps whose contents belong to rules, or to somebody's own program, and not to one generation."""
+        return self.spec.maps if self.rules is None else self.spec.maps.keys() & set(self.rules.state_maps)
 
     @classmethod
     def of(cls, config: BoxConfig) -> Judgement:
@@ -65,12 +74,12 @@ class Judgement:
         spec = load_object_file(program.path)
         inward = program.inward or _only(spec, program.path)
         programs = dict(spec.programs)
-        if program.outward is None:
-            programs[PASS_ALL] = _pass_all()
-        for name in (inward, program.outward or PASS_ALL):
+        for name in filter(None, (inward, program.outward)):
             if name not in programs:
                 hint = f"it holds: {', '.join(spec.programs) or 'no program'}"
                 raise InputRefused(f"no program {name!r} in the object", where=str(program.path), hint=hint)
+        if program.outward is None:
+            programs[PASS_ALL] = _pass_all(programs[inward].hook)
         return cls(replace(spec, programs=programs), inward, program.outward or PASS_ALL)
 
 
@@ -82,10 +91,9 @@ def _only(spec: CollectionSpec, path: Path) -> str:
     return names[0]
 
 
-def _pass_all() -> ProgramSpec:
-    """What judges frames from inside when an object has nothing to say of them."""
-    verdict = XDP_LINUX.number(Verdict.PASS)
-    return ProgramSpec(PASS_ALL, "xdp", XDP_LINUX, assemble(f"r0 = {verdict}\nexit"))
+def _pass_all(hook: HookPoint) -> ProgramSpec:
+    """What judges frames from inside when an object has nothing to say of them, in the numbers of its platform."""
+    return ProgramSpec(PASS_ALL, "xdp", hook, assemble(f"r0 = {hook.number(Verdict.PASS)}\nexit"))
 
 
 class Generation:
@@ -105,16 +113,13 @@ class Generation:
             programs=(judgement.inward, judgement.outward),
             processors=workers,
             reuse=previous.state_maps() if previous else {},
-            loops=loops(XDP_LINUX, judgement.inward, judgement.outward),
+            loops=loops(judgement.hook, judgement.inward, judgement.outward),
         )
         return cls(judgement, collection)
 
     def state_maps(self) -> Mapping[str, Map]:
-        """The maps whose contents belong to rules, or to somebody's own program, and outlive a reload."""
-        rules = self.judgement.rules
-        if rules is None:
-            return self.collection.maps
-        return {name: self.collection.maps[name] for name in rules.state_maps if name in self.collection.maps}
+        """The maps that outlive a reload."""
+        return {name: self.collection.maps[name] for name in self.judgement.state_maps}
 
     def filling_maps(self) -> Mapping[str, Map]:
         """The maps that fill up as frames come: how full they are is worth watching."""

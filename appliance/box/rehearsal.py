@@ -47,17 +47,17 @@ class NativeRehearsal:
     def __init__(self, judgement: Judgement) -> None:
         """Verify and compile. Raises InputRefused."""
         self._rules = judgement.rules
-        hook = judgement.spec.programs[judgement.inward].hook
+        self._state = tuple(judgement.state_maps)
         self._collection = Collection.load(
             judgement.spec,
             programs=(judgement.inward,),
             clock=Clock.FRAME,
-            loops=replay_loop(hook, judgement.inward),
+            loops=replay_loop(judgement.hook, judgement.inward),
         )
 
     def replay(self, capture: Capture) -> ReplayResult:
-        for name in self._rules.state_maps if self._rules else ():
-            self._collection.maps[name].clear()
+        for name in self._state:
+            self._collection.maps[name].reset()
         return replay(self._collection.engine, capture)
 
     def rule_counts(self) -> Mapping[str, Count]:
@@ -87,6 +87,7 @@ class InterpretedRehearsal:
     def __init__(self, judgement: Judgement) -> None:
         """Verify. Raises InputRefused."""
         self._rules = judgement.rules
+        self._state = tuple(judgement.state_maps)
         self._spec = judgement.spec
         self._program = judgement.spec.programs[judgement.inward]
         Verifier(self._spec.maps, PLATFORMS[self._spec.platform]).verify(self._program)
@@ -94,7 +95,7 @@ class InterpretedRehearsal:
         self._host = FrameContext(random_state=RANDOM_SEED)
 
     def replay(self, capture: Capture) -> ReplayResult:
-        for name in self._rules.state_maps if self._rules else ():
+        for name in self._state:
             self._maps[name] = model(self._spec.maps[name])
         interpreter = Interpreter(self._program, self._maps, python_helpers())
         self._host.random_state = RANDOM_SEED

@@ -36,7 +36,7 @@ def command(engine: str, memory_hex: str) -> int:
     The program comes on standard input, as hex digits. r1 points to the memory, which is writable; r2 is its length.
     """
     memory = bytearray(_bytes_of(memory_hex, "MEMORY-HEX"))
-    code = _bytes_of(sys.stdin.read(), "standard input")
+    code = _bytes_of(sys.stdin.buffer.read().decode("ascii", "replace"), "standard input")
     if not code:
         raise InputRefused("no program", where="standard input", hint="give its bytecode as hex digits")
     program = ProgramSpec("exec", "", XDP_LINUX, decode(code))
@@ -68,6 +68,8 @@ def _in_child(run: Callable[[], int]) -> int:
     if child == 0:
         os._exit(_child(run))
     status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    if status == -signal.SIGXCPU:
+        raise InputRefused(f"no end after {CPU_SECONDS} seconds", hint="`--engine interpreter` counts instructions")
     if status < 0:
         name = signal.Signals(-status).name
         raise InputRefused(f"the program was ended by {name}", hint="`--engine interpreter` says which access it was")
@@ -75,7 +77,7 @@ def _in_child(run: Callable[[], int]) -> int:
 
 
 def _child(run: Callable[[], int]) -> int:
-    resource.setrlimit(resource.RLIMIT_CPU, (CPU_SECONDS, CPU_SECONDS))
+    resource.setrlimit(resource.RLIMIT_CPU, (CPU_SECONDS, CPU_SECONDS + 1))  # SIGXCPU first: it says why
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     try:
         print(f"{run():x}", flush=True)

@@ -5,13 +5,16 @@ A command's module is imported when it is called: `tidegate run` must not wait f
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import importlib
+import os
 import sys
 from collections.abc import Sequence
-from importlib.metadata import version
 
 import click
 
+from appliance import __version__
 from appliance.errors import TidegateError
 from hooks.errors import HookError
 
@@ -48,13 +51,14 @@ class LazyCommands(click.Group):
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run one command and exit: 0 done, 1 the input was refused, 2 wrong usage or this machine can't do it."""
     group = LazyCommands("tidegate", help="A network box that runs verified eBPF filters on every frame.")
-    group = click.version_option(version("tidegate"), prog_name="tidegate")(group)
+    group = click.version_option(__version__, prog_name="tidegate")(group)
     sys.exit(_run(group, sys.argv[1:] if arguments is None else list(arguments)))
 
 
 def _run(group: click.Group, arguments: list[str]) -> int:
     try:
         status = group.main(arguments, prog_name="tidegate", standalone_mode=False)
+        sys.stdout.flush()
     except (TidegateError, HookError) as error:
         print(f"tidegate: {error}", file=sys.stderr)
         return error.exit_status
@@ -63,7 +67,16 @@ def _run(group: click.Group, arguments: list[str]) -> int:
         return 2
     except (click.Abort, KeyboardInterrupt):
         return 130
-    except BrokenPipeError:
-        sys.stderr.close()
-        return 0
+    except OSError as error:
+        _discard_output()
+        if error.errno == errno.EPIPE:  # the reader had enough: `tidegate disasm … | head`
+            return 0
+        print(f"tidegate: {error.strerror or error}", file=sys.stderr)
+        return 2
     return status if isinstance(status, int) else 0
+
+
+def _discard_output() -> None:
+    """Let what is still to be written to standard output go nowhere, so that the interpreter's end is quiet."""
+    with contextlib.suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
