@@ -1,6 +1,4 @@
-"""What map operations cost, in nanoseconds each: a native loop over an array of keys, one thread.
-
-    python -m tests.bench.bench_maps [million lookups]
+"""What map operations cost: a native loop over an array of keys, one thread, no frames.
 
 "stream" lookups don't depend on each other, so that their cache misses overlap; of "chain" lookups each waits for the
 one before, as in a program that decides by what it finds.
@@ -12,18 +10,20 @@ import ctypes
 import ipaddress
 import os
 import random
-import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
 
 from llvmlite import ir
 
 from appliance.ebpf.spec import MapSpec, MapType
 from appliance.ir import I64, PTR, Code, Engine
 from appliance.maps import Map, MapFunctions, emit_operations, export_operations
+from tests.bench.figures import Bench, Figure
 
 ENTRIES = 1_000_000
 CHUNK = 1_000_000  # keys in the array
+ROUNDS = 3
 
 
 def _loop(module: ir.Module, name: str, spec: MapSpec, body: Callable[[Code, object, object], object]) -> None:
@@ -57,12 +57,13 @@ def build(spec: MapSpec) -> Engine:
     return Engine(module)
 
 
-class Bench:
-    """One map with its loops."""
+class Loops:
+    """One map with its loops. A context manager."""
 
     def __init__(self, spec: MapSpec) -> None:
-        self.engine = build(spec)
-        self.map = Map.open(spec, 1)
+        self._owned = ExitStack()
+        self.engine = self._owned.enter_context(build(spec))
+        self.map = self._owned.enter_context(Map.open(spec, 1))
         self.map.bind(self.engine)
 
     def run(self, loop: str, keys: bytes, rounds: int = 1) -> float:
@@ -74,30 +75,49 @@ class Bench:
             function(self.map.address, keys, count)
         return (time.perf_counter() - began) / rounds / count * 1e9
 
-    def lookups(self, name: str, keys: bytes, rounds: int) -> None:
-        times = [f"{loop} {self.run(loop, keys, rounds):7.1f}" for loop in ("stream", "chain")]
-        print(f"{name:44} lookup  {'  '.join(times)} ns")
+    def figure(self, name: str, keys: bytes, rounds: int, **others: float) -> Figure:
+        """Lookups of these keys; `others` are nanoseconds of other operations."""
+        stream, chain = (self.run(loop, keys, rounds) for loop in ("stream", "chain"))
+        costs = {"lookup, independent": stream, "lookup, each after the other": chain, **others}
+        remark = ", ".join(f"{what} {cost:.1f} ns" for what, cost in costs.items())
+        samples = {what: [cost] for what, cost in costs.items()}
+        return Figure(f"{name}, lookups", 1e3 / stream, "million/s", remark=remark, samples=samples)
+
+    def __enter__(self) -> Loops:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._owned.close()
 
 
-def bench_array(rounds: int) -> None:
-    bench = Bench(MapSpec("array", MapType.ARRAY, 4, 8, 1024))
-    keys = b"".join(random.randrange(1024).to_bytes(4, "little") for _ in range(CHUNK))
-    bench.lookups("array of 1024", keys, rounds)
+def main(_: Bench) -> Iterator[Figure]:
+    random.seed(1)
+    yield _array()
+    yield _hash(MapType.HASH, 1000)
+    yield _hash(MapType.HASH, ENTRIES)
+    yield _hash(MapType.LRU_HASH, ENTRIES)
+    bogons = [(n.prefixlen, n.network_address.packed) for n in map(ipaddress.ip_network, BOGONS)]
+    yield _lpm("LPM trie of 15, room for 16384", bogons, 16384)
+    routes = [(random.choice((16, 20, 22, 23, 24, 24, 24, 24)), os.urandom(4)) for _ in range(100_000)]
+    yield _lpm("LPM trie of 100000, IPv4", routes, 100_000)
+    routes = [(random.choice((32, 48, 48, 64)), b"\x20\x01" + os.urandom(14)) for _ in range(100_000)]
+    yield _lpm("LPM trie of 100000, IPv6", routes, 100_000)
 
 
-def bench_hash(type_: MapType, entries: int, rounds: int) -> None:
-    bench = Bench(MapSpec("hash", type_, 16, 16, entries))
-    keys, others = os.urandom(16 * entries), os.urandom(16 * entries)
-    name = f"{type_.value} of {entries}"
-    print(f"{name:44} insert  {bench.run('insert', keys):7.1f} ns  ({bench.map.memory_size >> 20} MiB)")
-    order = list(range(entries))
-    random.shuffle(order)
-    shuffled = b"".join(keys[16 * index : 16 * index + 16] for index in order)
-    bench.lookups(f"{name}, keys that are there", shuffled, rounds * CHUNK // entries)
-    bench.lookups(f"{name}, keys that are not", others, rounds * CHUNK // entries)
-    if type_ is MapType.LRU_HASH:
-        print(f"{name + ', full':44} insert  {bench.run('insert', others):7.1f} ns")
-    print(f"{name:44} delete  {bench.run('delete', keys):7.1f} ns")
+def _array() -> Figure:
+    with Loops(MapSpec("array", MapType.ARRAY, 4, 8, 1024)) as loops:
+        keys = b"".join(random.randrange(1024).to_bytes(4, "little") for _ in range(CHUNK))
+        return loops.figure("array of 1024", keys, ROUNDS)
+
+
+def _hash(type_: MapType, entries: int) -> Figure:
+    with Loops(MapSpec("hash", type_, 16, 16, entries)) as loops:
+        keys = [os.urandom(16) for _ in range(entries)]
+        inserted = loops.run("insert", b"".join(keys))
+        random.shuffle(keys)
+        missed = loops.run("stream", os.urandom(16 * entries), ROUNDS * CHUNK // entries)
+        name = f"{type_.value} of {entries}"
+        return loops.figure(name, b"".join(keys), ROUNDS * CHUNK // entries, insert=inserted, miss=missed)
 
 
 BOGONS = [
@@ -119,15 +139,14 @@ BOGONS = [
 ]
 
 
-def bench_lpm(name: str, prefixes: Sequence[tuple[int, bytes]], max_entries: int, rounds: int) -> None:
+def _lpm(name: str, prefixes: Sequence[tuple[int, bytes]], max_entries: int) -> Figure:
     size = len(prefixes[0][1])
-    bench = Bench(MapSpec("lpm", MapType.LPM_TRIE, 4 + size, 8, max_entries))
-    keys = b"".join(length.to_bytes(4, "little") + data for length, data in prefixes)
-    print(f"{name:44} insert  {bench.run('insert', keys):7.1f} ns  ({bench.map.memory_size >> 20} MiB)")
-    full = (8 * size).to_bytes(4, "little")
-    inside = b"".join(full + _below(*random.choice(prefixes)) for _ in range(CHUNK))
-    bench.lookups(f"{name}, addresses inside", inside, rounds)
-    bench.lookups(f"{name}, random addresses", b"".join(full + os.urandom(size) for _ in range(CHUNK)), rounds)
+    with Loops(MapSpec("lpm", MapType.LPM_TRIE, 4 + size, 8, max_entries)) as loops:
+        inserted = loops.run("insert", b"".join(length.to_bytes(4, "little") + data for length, data in prefixes))
+        full = (8 * size).to_bytes(4, "little")
+        inside = b"".join(full + _below(*random.choice(prefixes)) for _ in range(CHUNK))
+        elsewhere = loops.run("stream", b"".join(full + os.urandom(size) for _ in range(CHUNK)), ROUNDS)
+        return loops.figure(name, inside, ROUNDS, insert=inserted, random=elsewhere)
 
 
 def _below(length: int, data: bytes) -> bytes:
@@ -136,23 +155,3 @@ def _below(length: int, data: bytes) -> bytes:
     return (int.from_bytes(data, "big") >> bits << bits | random.getrandbits(bits or 1) % (1 << bits)).to_bytes(
         len(data), "big"
     )
-
-
-def main() -> None:
-    rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 5
-    random.seed(1)
-    bench_array(rounds)
-    bench_hash(MapType.HASH, 1000, rounds)
-    bench_hash(MapType.HASH, ENTRIES, rounds)
-    bench_hash(MapType.LRU_HASH, ENTRIES, rounds)
-    bogons = [(n.prefixlen, n.network_address.packed) for n in map(ipaddress.ip_network, BOGONS)]
-    bench_lpm("lpm_trie of 15, for 15", bogons, 15, rounds)
-    bench_lpm("lpm_trie of 15, for 16384", bogons, 16384, rounds)
-    routes = [(random.choice((16, 20, 22, 23, 24, 24, 24, 24)), os.urandom(4)) for _ in range(100_000)]
-    bench_lpm("lpm_trie of 100000 IPv4", routes, 100_000, rounds)
-    routes = [(random.choice((32, 48, 48, 64)), b"\x20\x01" + os.urandom(14)) for _ in range(100_000)]
-    bench_lpm("lpm_trie of 100000 IPv6", routes, 100_000, rounds)
-
-
-if __name__ == "__main__":
-    main()

@@ -1,0 +1,28 @@
+"""The benchmarks by name, in the order in which they run. Each is one file with `main(Bench) -> figures`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from tests.bench import (
+    bench_filter,
+    bench_forwarding,
+    bench_lab,
+    bench_latency,
+    bench_maps,
+    bench_memory,
+    bench_start,
+    bench_tcp,
+)
+from tests.bench.figures import Benchmark
+
+BENCHMARKS: Mapping[str, Benchmark] = {
+    "forwarding": bench_forwarding.main,
+    "latency": bench_latency.main,
+    "tcp": bench_tcp.main,
+    "filter": bench_filter.main,
+    "start": bench_start.main,
+    "memory": bench_memory.main,
+    "maps": bench_maps.main,
+    "lab": bench_lab.main,
+}
