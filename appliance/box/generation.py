@@ -122,8 +122,11 @@ class Generation:
         return {name: self.collection.maps[name] for name in self.judgement.state_maps}
 
     def filling_maps(self) -> Mapping[str, Map]:
-        """The maps that fill up as frames come: how full they are is worth watching."""
-        return {name: map_ for name, map_ in self.collection.maps.items() if map_.spec.type in FILLING}
+        """The maps that fill up as frames come: how full they are is worth watching. A rule's are called by its id and
+        the key of the rule that sizes them, as in `syn-first.tries`."""
+        rules = self.judgement.rules
+        uses = rules.state_maps if rules else {}
+        return {uses.get(name, name): map_ for name, map_ in self.collection.maps.items() if map_.spec.type in FILLING}
 
     def rule_counts(self) -> dict[str, Count]:
         """What each rule counted in this generation, by id."""

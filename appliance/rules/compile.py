@@ -62,7 +62,7 @@ def compile_rule_set(rules: RuleSet) -> CompiledRules:
         source=rules.file,
         counted=layout.counted(rules),
         contents=dict(shared.sets.contents),
-        state_maps=tuple(shared.states),
+        state_maps=dict(shared.states),
         seconds=time.perf_counter() - began,
     )
 

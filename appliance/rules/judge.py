@@ -30,7 +30,7 @@ class Shared:
         self.module = module
         self.rules = rules
         self.sets = Sets(module)
-        self.states: dict[str, None] = {}  # names, in order
+        self.states: dict[str, str] = {}  # name → use, in order
         self.counters = module.declare_map(layout.COUNTERS, layout.counters_shape(rules))
         self.errors = module.declare_map(layout.ERRORS, layout.errors_shape())
         self.parts = cut(rules.rules)
@@ -41,7 +41,7 @@ class Shared:
     def state(self, kind: str, rule: Rule, shape: MapShape) -> Value:
         """A map of the rule's own, which a reload hands over."""
         name = layout.state_name(kind, rule)
-        self.states[name] = None
+        self.states[name] = layout.state_use(kind, rule)
         return self.module.declare_map(name, shape)
 
     def _define_count(self) -> ir.Function:

@@ -31,6 +31,8 @@ ERRORS = "parse_errors"
 ALLOWLIST, POLICY, MALFORMED = "allowlist", "policy", "malformed"
 VERDICT_COUNTERS = (ALLOWLIST, POLICY, MALFORMED)  # behind the rules, in this order
 
+_SIZED_BY = {"rate": "rate", "rsrc": "sources", "rdst": "sources", "known": "sources", "seen": "tries"}
+
 NO_PREALLOC = 1  # BPF_F_NO_PREALLOC, include/uapi/linux/bpf.h: a trie takes no other
 
 
@@ -56,15 +58,15 @@ class CompiledRules:
     """A rule set as an object, and what an object can't say of itself.
 
     `object` is an ELF file with two XDP programs, compile.INWARD_PROGRAM and OUTWARD_PROGRAM. `contents` are the
-    entries that its set maps must be given, as (key, value) bytes, before a program runs. `state_maps` are the names
-    of the maps that a reload hands over. `counted` are the rules in order, then VERDICT_COUNTERS.
+    entries that its set maps must be given, as (key, value) bytes, before a program runs. `state_maps` are the maps
+    that a reload hands over: name → what it is to the operator (see state_use). `counted` are the rules in order, then VERDICT_COUNTERS.
     """
 
     object: bytes
     source: str
     counted: tuple[Counted, ...]
     contents: Mapping[str, tuple[tuple[bytes, bytes], ...]]
-    state_maps: tuple[str, ...]
+    state_maps: Mapping[str, str]
     seconds: float
     counters: str = COUNTERS
     parse_errors: str = ERRORS
@@ -105,6 +107,11 @@ def verdict_index(rules: RuleSet, name: str) -> int:
 def state_name(kind: str, rule: Rule) -> str:
     """The name of a rule's state map of that kind."""
     return _hashed(kind, rule.id.encode())
+
+
+def state_use(kind: str, rule: Rule) -> str:
+    """What a rule's state map is to the operator: the rule's id and the key that says how much it holds."""
+    return f"{rule.id}.{_SIZED_BY[kind]}"
 
 
 def set_name(kind: str, contents: object) -> str:
