@@ -6,7 +6,6 @@ A command's module is imported when it is called: `tidegate run` must not wait f
 from __future__ import annotations
 
 import contextlib
-import errno
 import importlib
 import os
 import sys
@@ -15,7 +14,7 @@ from collections.abc import Sequence
 import click
 
 from appliance import __version__
-from appliance.errors import TidegateError
+from appliance.errors import CannotRun, TidegateError
 from hooks.errors import HookError
 
 # Command → what it does. The module of the same name in this package has it as `command`.
@@ -67,12 +66,13 @@ def _run(group: click.Group, arguments: list[str]) -> int:
         return 2
     except (click.Abort, KeyboardInterrupt):
         return 130
+    except (BrokenPipeError, SystemExit):  # the reader had enough (`… | head`), which click makes a SystemExit of
+        _discard_output()
+        return 0
     except OSError as error:
         _discard_output()
-        if error.errno == errno.EPIPE:  # the reader had enough: `tidegate disasm … | head`
-            return 0
         print(f"tidegate: {error.strerror or error}", file=sys.stderr)
-        return 2
+        return CannotRun.exit_status
     return status if isinstance(status, int) else 0
 
 

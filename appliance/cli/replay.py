@@ -43,6 +43,8 @@ def command(source: Path, captures: tuple[Path, ...], engine: str, program: str 
                 results.append(rehearsal.replay(capture))
                 if capture.defect:
                     warn(capture.defect)
+                if capture.shortened:
+                    warn(f"{path}: {capture.shortened} frames were recorded in part, and are judged as cut frames")
         rules = rehearsal.rule_counts()
     if as_json:
         print_json(_document(results, rules))

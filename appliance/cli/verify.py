@@ -95,7 +95,7 @@ def _print_table(rows: list[Row]) -> None:
     console = Console(highlight=False)
     table = Table(box=None, pad_edge=False)
     for heading in ("file", "section", "program", "instructions", "verdict", "ms"):
-        table.add_column(heading, justify="right" if heading in ("instructions", "ms") else "left")
+        table.add_column(heading, justify="right" if heading in ("instructions", "ms") else "left", overflow="fold")
     for row in rows:
         verdict = f"[{COLOURS[row.verdict]}]{row.verdict}[/]"
         table.add_row(

@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import ctypes
 import mmap
+import os
+import stat
 import struct
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 from appliance.datapath.layout import LONGEST_FRAME, ReplayFrame
 from appliance.errors import InputRefused
@@ -29,12 +31,15 @@ PCAP_MAGIC = {
     b"\xa1\xb2\x3c\x4d": (">", 1),
 }
 PCAPNG_MAGIC = b"\x0a\x0d\x0d\x0a"
-SECTION_HEADER, INTERFACE, SIMPLE_PACKET, ENHANCED_PACKET = 0x0A0D0D0A, 1, 3, 6
+SECTION_HEADER, INTERFACE, OBSOLETE_PACKET, SIMPLE_PACKET, ENHANCED_PACKET = 0x0A0D0D0A, 1, 2, 3, 6
 OPTION_TSRESOL = 9
 
 
 class CaptureRefused(InputRefused):
     """The file is not a capture of Ethernet frames."""
+
+
+Found: TypeAlias = tuple[int, int, int, int]  # offset, captured length, length on the wire, nanoseconds since 1970
 
 
 class Record(NamedTuple):
@@ -48,17 +53,22 @@ class Record(NamedTuple):
 
 
 class Capture:
-    """The frames of one file in memory. A context manager; what came from it is invalid after `close`."""
+    """The frames of one file in memory. A context manager; what came from it is invalid after `close`.
+
+    `shortened` counts the frames of which the file holds only the beginning (a snap length when it was recorded).
+    """
 
     def __init__(self, path: Path) -> None:
         """Map and index the file. Raises CaptureRefused if it is no capture or not one of Ethernet frames."""
         self.path = path
         self.defect: str | None = None
+        self.shortened = 0
         self._map = _map_file(path)
         self.table = bytearray()
         try:
-            for offset, length, time_ns in self._read():
+            for offset, length, original, time_ns in self._read():
                 self.table += FRAME.pack(offset, length, 0, time_ns)
+                self.shortened += original > length
         except BaseException:
             self._map.close()
             raise
@@ -79,7 +89,7 @@ class Capture:
         """The address of the mapped file; a record's offset counts from there."""
         return ctypes.addressof(ctypes.c_char.from_buffer(self._map))
 
-    def _read(self) -> Iterator[tuple[int, int, int]]:
+    def _read(self) -> Iterator[Found]:
         magic = self._map[:4]
         if magic in PCAP_MAGIC:
             return self._pcap(*PCAP_MAGIC[magic])
@@ -87,7 +97,7 @@ class Capture:
             return self._pcapng()
         raise CaptureRefused("not a pcap or pcapng file", where=str(self.path))
 
-    def _pcap(self, order: str, unit: int) -> Iterator[tuple[int, int, int]]:
+    def _pcap(self, order: str, unit: int) -> Iterator[Found]:
         if len(self._map) < 24:
             raise CaptureRefused("the file ends within its header", where=str(self.path))
         (link,) = struct.unpack_from(order + "I", self._map, 20)
@@ -96,16 +106,16 @@ class Capture:
         while position < end:
             if end - position < header.size:
                 return self._cut(position)
-            seconds, fraction, length, _ = header.unpack_from(self._map, position)
+            seconds, fraction, length, original = header.unpack_from(self._map, position)
             position += header.size
             if length > LONGEST_FRAME:
                 return self._stop(position, f"a frame of {length} bytes is longer than any ({LONGEST_FRAME})")
             if length > end - position:
                 return self._cut(position)
-            yield position, length, seconds * 1_000_000_000 + fraction * unit
+            yield position, length, original, seconds * 1_000_000_000 + fraction * unit
             position += length
 
-    def _pcapng(self) -> Iterator[tuple[int, int, int]]:
+    def _pcapng(self) -> Iterator[Found]:
         order, units = "<", list[int]()
         position, end = 0, len(self._map)
         while position < end:
@@ -122,7 +132,7 @@ class Capture:
                 return self._cut(position)
             if kind == INTERFACE:
                 units.append(self._pcapng_interface(order, position, length))
-            elif kind in (ENHANCED_PACKET, SIMPLE_PACKET):
+            elif kind in (ENHANCED_PACKET, SIMPLE_PACKET, OBSOLETE_PACKET):
                 record = self._pcapng_packet(order, kind, position, length, units)
                 if record is None:
                     return self._stop(position, "a packet block contradicts its own length")
@@ -142,22 +152,24 @@ class Capture:
             option += 4 + (size + 3) // 4 * 4
         return 1_000_000
 
-    def _pcapng_packet(
-        self, order: str, kind: int, position: int, length: int, units: list[int]
-    ) -> tuple[int, int, int] | None:
+    def _pcapng_packet(self, order: str, kind: int, position: int, length: int, units: list[int]) -> Found | None:
+        """The frame of a packet block. A simple one belongs to the first interface and has no time."""
+        interface, time_ns = 0, 0
         if kind == SIMPLE_PACKET:
-            start, time_ns = position + 12, 0
-            size = min(struct.unpack_from(order + "I", self._map, position + 8)[0], length - 16)
+            start = position + 12
+            (original,) = struct.unpack_from(order + "I", self._map, position + 8)
+            size = min(original, length - 16)
         elif length < 32:
             return None
         else:
             start = position + 28
-            interface, high, low, size, _ = struct.unpack_from(order + "IIIII", self._map, position + 8)
-            if interface >= len(units):
-                return None
-            time_ns = (high << 32 | low) * 1_000_000_000 // units[interface] & 0xFFFFFFFFFFFFFFFF
+            interface, high, low, size, original = struct.unpack_from(order + "IIIII", self._map, position + 8)
+            if kind == OBSOLETE_PACKET:  # its other half counts drops
+                (interface,) = struct.unpack_from(order + "H", self._map, position + 8)
+            if interface < len(units):
+                time_ns = (high << 32 | low) * 1_000_000_000 // units[interface] & 0xFFFFFFFFFFFFFFFF
         fits = 0 <= size <= position + length - 4 - start and size <= LONGEST_FRAME
-        return (start, size, time_ns) if fits else None
+        return (start, size, original, time_ns) if fits and interface < len(units) else None
 
     def _demand_ethernet(self, link: int) -> None:
         if link != LINKTYPE_ETHERNET:
@@ -189,6 +201,9 @@ def _map_file(path: Path) -> mmap.mmap:
     """A private, writable mapping: ctypes wants one to give an address, and the file itself never changes."""
     try:
         with path.open("rb") as file:
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                hint = "save the capture to a file first"
+                raise CaptureRefused("not a file that can be mapped into memory", where=str(path), hint=hint)
             return mmap.mmap(file.fileno(), 0, flags=mmap.MAP_PRIVATE | mmap.MAP_POPULATE)
     except OSError as error:
         raise CaptureRefused(f"can't be read: {error.strerror}", where=str(path)) from error

@@ -76,6 +76,9 @@ def _emit_replay(module: ir.Module, program: ir.Function, hook: HookPoint) -> No
         code.field(context, FrameContext, "time_ns").store(code.field(frame, ReplayFrame, "time_ns").load())
         verdict = judge(code, worker, code["counters"], program, hook)
         code.field(frame, ReplayFrame, "verdict").store(verdict)
+        grown = code.compare(code.field(context, FrameContext, "data_meta").load(), "<", code.integer(start))
+        with code.if_(grown, likely=False):  # what one frame's program wrote in front of it, the next must not find
+            code.fill(scratch, 0, SCRATCH_HEADROOM)
     code.ret()
 
 
