@@ -203,7 +203,7 @@ def box() -> list[PanelBuilder]:
             "Map fill",
             "{{map}}",
             f"{series('map_entries')} / {series('map_capacity')}",
-            "Full: the map forgets its oldest sources to know new ones. Raise `sources` of the rule it belongs to.",
+            "Named by a rule and the key that sizes it. Full: it forgets its oldest entries; raise that key and reload.",
             steps=[(0.7, YELLOW), (0.9, RED)],
         ),
         graph(

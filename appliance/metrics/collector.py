@@ -97,7 +97,7 @@ FAMILIES = (
     Family(
         "map_entries",
         GaugeMetricFamily,
-        "Entries in a map.",
+        "Entries in a map; a rule's maps are called by its id and the key that sizes them.",
         ("map",),
         lambda snapshot: (((use.name,), use.entries) for use in snapshot.maps),
     ),

@@ -59,7 +59,8 @@ class CompiledRules:
 
     `object` is an ELF file with two XDP programs, compile.INWARD_PROGRAM and OUTWARD_PROGRAM. `contents` are the
     entries that its set maps must be given, as (key, value) bytes, before a program runs. `state_maps` are the maps
-    that a reload hands over: name → what it is to the operator (see state_use). `counted` are the rules in order, then VERDICT_COUNTERS.
+    that a reload hands over: name → what it is to the operator (see state_use). `counted` are the rules in order, then
+    VERDICT_COUNTERS.
     """
 
     object: bytes

@@ -36,7 +36,7 @@ def snapshot(began: float, frames: int) -> Snapshot:
         interfaces={"eth0": interface, "eth1": interface},
         interfaces_up={"eth0": True, "eth1": True},
         parse_errors={"vlan_nested": frames},
-        maps=(MapUse("rsrc_0", 50, 100),),
+        maps=(MapUse("syn-rate.sources", 50, 100),),
         verify_seconds={"tidegate_in": 0.02, "tidegate_out": 0.01},
         compile_seconds=0.3,
         reloads={"success": 1, "failure": 0},
