@@ -34,7 +34,7 @@ from appliance.ebpf.instructions import (
     Register,
     Store,
 )
-from appliance.ebpf.opcodes import AluOp, AtomicOp
+from appliance.ebpf.opcodes import AluOp, AtomicOp, Condition
 from appliance.verifier.calls import demand_call
 from appliance.verifier.environment import Environment
 from appliance.verifier.memory import Purpose, demand_access
@@ -42,7 +42,7 @@ from appliance.verifier.report import Violation
 from appliance.verifier.scalar import Scalar
 from appliance.verifier.state import State
 from appliance.verifier.transfer import operand
-from appliance.verifier.values import PACKET_KINDS, Kind, Pointer, Value
+from appliance.verifier.values import PACKET_KINDS, ZERO, Kind, Pointer, Value
 
 Demand: TypeAlias = Callable[[Environment, State, Any], None]
 
@@ -52,6 +52,8 @@ FARTHEST = 1 << 33
 
 # Frames, as in the Linux kernel (MAX_CALL_FRAMES).
 DEEPEST = 8
+
+_ORDERS = frozenset({Condition.GT, Condition.GE, Condition.LT, Condition.LE})
 
 _UNSET = "set it on every path; a helper call destroys r1 to r5, and moving the packet makes its pointers dead"
 
@@ -118,8 +120,7 @@ def _alu(environment: Environment, state: State, instruction: Alu) -> None:
 
 
 def _pointer_difference(instruction: Alu, dst: Pointer, source: Pointer) -> None:
-    same = dst.kind is source.kind or (dst.kind in PACKET_KINDS and source.kind in PACKET_KINDS)
-    if instruction.op is AluOp.ADD or not same or dst.kind in (Kind.MAP, Kind.MAP_VALUE_OR_NULL):
+    if instruction.op is AluOp.ADD or not _same_memory(dst, source) or dst.kind in (Kind.MAP, Kind.MAP_VALUE_OR_NULL):
         raise Violation(
             f"computes `{instruction.op.value}` of {dst} and {source}",
             "only pointers into the same memory may be subtracted from each other, and none may be added",
@@ -192,6 +193,29 @@ def _branch(environment: Environment, state: State, instruction: Branch) -> None
     source = _operand(state, instruction.source)
     if instruction.width == 32 and (type(dst) is Pointer or type(source) is Pointer):
         raise Violation("compares the low half of a pointer, which means nothing", "compare pointers whole")
+    if type(dst) is not Scalar or type(source) is not Scalar:
+        _comparable(instruction.condition, dst, source)
+
+
+def _comparable(condition: Condition, a: Value, b: Value) -> None:
+    """Pointers are the same or not, or null or not; those into one memory have an order, too."""
+    both = type(a) is Pointer and type(b) is Pointer
+    if condition in (Condition.EQ, Condition.NE):
+        if not both and ZERO not in (a, b):
+            raise Violation(f"compares {a} with {b}: of all numbers, pointers may be compared with 0 only")
+    elif not both or condition not in _ORDERS or not _same_memory(a, b):
+        raise Violation(
+            f"asks whether {a} `{condition.value}` {b}, which have no order",
+            "only pointers into the same memory are before or behind each other, and unsigned",
+        )
+
+
+def _same_memory(a: Value, b: Value) -> bool:
+    assert isinstance(a, Pointer)
+    assert isinstance(b, Pointer)
+    if a.kind in PACKET_KINDS:
+        return b.kind in PACKET_KINDS
+    return a.kind is b.kind and a.map == b.map and a.id == b.id
 
 
 def _call_function(environment: Environment, state: State, instruction: CallFunction) -> None:

@@ -137,7 +137,7 @@ def _ranged(base: str, limit: str) -> Rule:
     def rule(environment: Environment, state: State, request: Request) -> None:
         if request.purpose is Purpose.UPDATE:
             raise Violation("atomically updates packet memory, which only plain loads and stores may access")
-        known = state.ranges.get(request.pointer.id, 0)
+        known = state.proved(request.pointer.id)
         first = request.pointer.offset + request.offset
         if request.low < 0:
             raise Violation(
@@ -151,7 +151,7 @@ def _ranged(base: str, limit: str) -> Rule:
             span, ending = _span(first, first + request.size), f" behind {where}"
         else:
             span, ending = request.span(), f" past `{base}`"
-        inside = f"only {_bytes(known)}" if known else "none"
+        inside = f"only {_bytes(known)}" if known > 0 else "none"
         are = "is" if known == 1 else "are"
         raise Violation(
             f"{request.purpose.value} {span}{ending}, but {inside} {are} known to be inside on this path",

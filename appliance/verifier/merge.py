@@ -12,7 +12,7 @@ from appliance.verifier import scalar
 from appliance.verifier import stack as stack_cells
 from appliance.verifier.scalar import Scalar
 from appliance.verifier.stack import Cell
-from appliance.verifier.state import NO_RANGES, State
+from appliance.verifier.state import NO_RANGES, UNPROVED, State
 from appliance.verifier.values import RANGED_KINDS, ZERO, Kind, Pointer, Value, shifted
 
 
@@ -50,8 +50,9 @@ class _Inclusion:
             return False
         if big.kind not in RANGED_KINDS:
             return big.id == small.id
-        proved = self._small.ranges.get(small.id, 0) - beyond
-        return self._big.ranges.get(big.id, 0) <= max(proved, 0) and self._ranged(big, small, beyond)
+        if self._big.proved(big.id) > max(self._small.proved(small.id) - beyond, UNPROVED):
+            return False
+        return self._ranged(big, small, beyond)
 
     def _ranged(self, big: Pointer, small: Pointer, beyond: int) -> bool:
         """The packet's start is no unknown distance: it includes itself only."""
@@ -101,7 +102,7 @@ class _Join:
         self._fresh = fresh
         self._names: dict[Hashable, int] = {}
         self._ranges: dict[int, int] = {
-            packet: min(length, b.ranges.get(packet, 0)) for packet, length in a.ranges.items() if packet in NO_RANGES
+            packet: min(length, b.proved(packet)) for packet, length in a.ranges.items() if packet in NO_RANGES
         }
 
     def result(self) -> State:
@@ -171,13 +172,13 @@ class _Join:
         b:  base + variable_b + offset_b            new variable = variable_x + (offset_x - offset), either one's
         """
         if a.id == b.id and a.offset == b.offset and a.variable == b.variable:
-            self._ranges[a.id] = min(self._a.ranges.get(a.id, 0), self._b.ranges.get(a.id, 0))
+            self._ranges[a.id] = min(self._a.proved(a.id), self._b.proved(a.id))
             return a
         offset = min(a.offset, b.offset)
         above_a, above_b = a.offset - offset, b.offset - offset
         variable = scalar.join(shifted(a.variable, above_a), shifted(b.variable, above_b))
         name = self._name(a.kind, a.id, b.id, above_a, above_b)
-        self._ranges[name] = max(0, min(self._a.ranges.get(a.id, 0) - above_a, self._b.ranges.get(b.id, 0) - above_b))
+        self._ranges[name] = min(self._a.proved(a.id) - above_a, self._b.proved(b.id) - above_b)
         return Pointer(a.kind, offset, variable, name)
 
     def _stack(self) -> dict[int, Cell]:

@@ -28,6 +28,8 @@ from appliance.verifier.values import (
 
 REGISTERS = 11
 _SAVED = slice(6, 10)
+# Not even that the base itself is inside: what is known of a packet id that was compared with nothing.
+UNPROVED = -(1 << 62)
 NO_RANGES: Mapping[int, int] = {PACKET_START: 0, METADATA_START: 0}
 
 
@@ -112,9 +114,13 @@ class State:
             else:
                 self.stack = {**self.stack, place: Cell(8, number)}
 
+    def proved(self, packet: int) -> int:
+        """How many bytes from the base of that packet id on are inside; negative if the base may be past the end."""
+        return self.ranges.get(packet, UNPROVED)
+
     def learn_range(self, packet: int, length: int) -> None:
         """`length` bytes from the base of that packet id on are inside the packet."""
-        if length > self.ranges.get(packet, 0):
+        if length > self.proved(packet):
             self.ranges = {**self.ranges, packet: length}
 
     def replace_pointers(self, kind: Kind, name: int, value: Value) -> None:

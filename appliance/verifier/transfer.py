@@ -96,7 +96,7 @@ def _moved(environment: Environment, state: State, pointer: Pointer, by: Scalar)
     if pointer.kind not in RANGED_KINDS:
         return pointer._replace(variable=variable)
     name = environment.fresh()
-    state.learn_range(name, state.ranges.get(pointer.id, 0) - by.whole.smax)
+    state.learn_range(name, state.proved(pointer.id) - by.whole.smax)
     return pointer._replace(variable=variable, id=name)
 
 

@@ -5,21 +5,20 @@ from __future__ import annotations
 import operator
 from collections.abc import Callable
 
-from appliance.ebpf.interpreter.arithmetic import M64, signed
+from appliance.ebpf.interpreter.arithmetic import signed
 from appliance.ebpf.interpreter.values import Pointer, Value, Violation, describe
 from appliance.ebpf.opcodes import AluOp, Condition
 
 
 def combine(op: AluOp, width: int, left: Value | None, right: Value | None) -> Value:
     """`left op right` where not both are numbers: moving a pointer, or the distance of two in one region."""
-    if width == 64 and isinstance(left, Pointer):
-        if isinstance(right, int) and op in (AluOp.ADD, AluOp.SUB):
-            distance = signed(right, 64)
-            return Pointer(left.region, left.offset + (distance if op is AluOp.ADD else -distance))
-        if isinstance(right, Pointer) and op is AluOp.SUB:
-            if left.region is not right.region:
-                raise Violation(f"the distance from {right.region.name} to {left.region.name} means nothing")
-            return (left.offset - right.offset) & M64
+    if width == 64 and isinstance(left, Pointer) and isinstance(right, int) and op in (AluOp.ADD, AluOp.SUB):
+        distance = signed(right, 64)
+        return Pointer(left.region, left.offset + (distance if op is AluOp.ADD else -distance))
+    if isinstance(left, Pointer) and isinstance(right, Pointer) and op is AluOp.SUB:
+        if left.region is not right.region:
+            raise Violation(f"the distance from {right.region.name} to {left.region.name} means nothing")
+        return (left.offset - right.offset) & (1 << width) - 1
     if width == 64 and isinstance(right, Pointer) and isinstance(left, int) and op is AluOp.ADD:
         return Pointer(right.region, right.offset + signed(left, 64))
     raise Violation(f"{width}-bit {op.name} of {describe(left)} and {describe(right)}")

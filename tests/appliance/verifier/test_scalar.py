@@ -33,7 +33,7 @@ def sets(draw: st.DrawFn) -> tuple[Members, Scalar]:
 widths = st.sampled_from([32, 64])
 
 
-@settings(max_examples=800, deadline=None)
+@settings(max_examples=400, deadline=None)
 @given(st.sampled_from(list(AluOp)), widths, sets(), sets())
 def test_arithmetic(op: AluOp, width: int, a: tuple[Members, Scalar], b: tuple[Members, Scalar]) -> None:
     result = scalar.operate(op, width, a[1], b[1])
@@ -42,7 +42,7 @@ def test_arithmetic(op: AluOp, width: int, a: tuple[Members, Scalar], b: tuple[M
             assert result.contains(concrete.operate(op, width, x, y))
 
 
-@settings(max_examples=800, deadline=None)
+@settings(max_examples=400, deadline=None)
 @given(st.sampled_from(list(Condition)), widths, sets(), sets())
 def test_comparisons(condition: Condition, width: int, a: tuple[Members, Scalar], b: tuple[Members, Scalar]) -> None:
     for x in a[0]:
@@ -61,7 +61,7 @@ def test_constants_decide_comparisons(condition: Condition, width: int, x: int, 
     assert branches.refine(condition, not holds, width, scalar.constant(x), scalar.constant(y)) is None
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(sets())
 def test_casts(a: tuple[Members, Scalar]) -> None:
     for x in a[0]:
@@ -77,7 +77,7 @@ def test_casts(a: tuple[Members, Scalar]) -> None:
             assert scalar.swap_bytes(a[1], bits).contains(swapped)
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(sets(), sets())
 def test_join_meet_and_inclusion(a: tuple[Members, Scalar], b: tuple[Members, Scalar]) -> None:
     joined, met = scalar.join(a[1], b[1]), scalar.meet(a[1], b[1])

@@ -1,0 +1,54 @@
+"""Accepted programs keep their promise: random ones run in the checking interpreter without a fault."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+
+import pytest
+
+from appliance.ebpf.interpreter import Context, Interpreter, PacketMemory
+from appliance.ebpf.spec import MapType
+from appliance.helpers.python import python_helpers
+from appliance.maps.model import model
+from appliance.verifier import Rejected, VerifiedProgram, Verifier
+from hooks.xdp import XDP_LINUX, FrameContext
+from tests.appliance.verifier.generate import random_program
+from tests.appliance.verifier.support import MAPS, program
+
+PROGRAMS = 1600
+RUNS = 4
+EDGES = (0, 1, 7, 15, 16, 255, 256, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF)
+
+
+def accepted(seeds: range) -> Iterator[tuple[int, VerifiedProgram]]:
+    verifier = Verifier(MAPS)
+    for seed in seeds:
+        try:
+            yield seed, verifier.verify(program(random_program(seed)))
+        except Rejected:
+            continue
+
+
+def number(chance: random.Random) -> int:
+    return chance.choice((chance.choice(EDGES), chance.getrandbits(5), chance.getrandbits(32)))
+
+
+def run(verified: VerifiedProgram, chance: random.Random) -> int:
+    maps = {name: model(spec) for name, spec in MAPS.items() if spec.type is not MapType.PROG_ARRAY}
+    maps["flows"].update((5).to_bytes(8, "little"), chance.randbytes(16))
+    frame = FrameContext(ingress_ifindex=number(chance), rx_queue_index=number(chance))
+    packet = PacketMemory(chance.randbytes(chance.choice((14, 15, 20, 33, 34, 35, 60, 300))))
+    return Interpreter(verified.spec, maps, python_helpers()).run(Context(XDP_LINUX, frame, packet))
+
+
+@pytest.mark.parametrize("part", range(4))
+def test_accepted_random_programs_run_without_a_fault(part: int) -> None:
+    chance = random.Random(part)
+    size = PROGRAMS // 4
+    count = 0
+    for seed, verified in accepted(range(part * size, (part + 1) * size)):
+        count += 1
+        for _ in range(RUNS):
+            assert run(verified, chance) in XDP_LINUX.verdicts, seed
+    assert count > size // 5, "the generator must make programs that are worth running"
