@@ -7,6 +7,7 @@ all there ──> Isolation of each inline interface ──> Datapath
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 
@@ -39,6 +40,7 @@ class Traffic:
         self._datapath: Datapath | None = None
         self._owned = ExitStack()
         self._complaint = ""
+        self._counting = threading.Lock()  # so that what a closing datapath counted is seen once, and not twice
         self._open(self._passages)
 
     @property
@@ -99,8 +101,9 @@ class Traffic:
 
     def statistics(self) -> dict[str, InterfaceStatistics]:
         """A snapshot by interface, over all the sockets that it has had."""
-        now = self._datapath.statistics() if self._datapath is not None else {}
-        return {name: past + now.get(name, InterfaceStatistics()) for name, past in self._past.items()}
+        with self._counting:
+            now = self._datapath.statistics() if self._datapath is not None else {}
+            return {name: past + now.get(name, InterfaceStatistics()) for name, past in self._past.items()}
 
     def up(self) -> dict[str, bool]:
         """Whether each interface is there, up, and has a carrier."""
@@ -108,10 +111,12 @@ class Traffic:
         return {name: state is not None and state.up and state.carrier for name, state in states.items()}
 
     def _shut(self) -> None:
-        datapath, self._datapath = self._datapath, None
-        if datapath is not None:
-            for name, last in datapath.statistics().items():
-                self._past[name] += last
+        with self._counting:
+            datapath, self._datapath = self._datapath, None
+            if datapath is not None:
+                datapath.halt()
+                for name, last in datapath.statistics().items():
+                    self._past[name] += last
         self._owned.close()
         self._served, self._indices = (), {}
 

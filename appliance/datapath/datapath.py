@@ -121,10 +121,14 @@ class Datapath:
             result[name] = result.get(name, InterfaceStatistics()) + part
         return result
 
-    def close(self) -> None:
-        """End the workers, then close the rings."""
+    def halt(self) -> None:
+        """End the workers. The rings stay, and so do the counts, which are final now."""
         for thread in self._threads:
             thread.close()
+
+    def close(self) -> None:
+        """End the workers, then close the rings."""
+        self.halt()
         for _, packet_socket in self._sockets:
             packet_socket.close()
 
