@@ -61,7 +61,7 @@ def demand_call(environment: Environment, state: State, instruction: CallHelper)
                 f"calls `{prototype.name}` with nothing in r{register}, which must be {kind.value}",
                 "a helper call destroys r1 to r5: load the argument again",
             )
-        _RULES[kind](_Argument(environment, state, prototype, register, kind, value))
+        ARGUMENT_RULES[kind](_Argument(environment, state, prototype, register, kind, value))
 
 
 class _Argument:
@@ -170,7 +170,7 @@ def _anything(argument: _Argument) -> None:
 
 _Rule: TypeAlias = Callable[[_Argument], None]
 
-_RULES: dict[ArgumentKind, _Rule] = {
+ARGUMENT_RULES: dict[ArgumentKind, _Rule] = {
     ArgumentKind.ANYTHING: _anything,
     ArgumentKind.SCALAR: _number,
     ArgumentKind.CONTEXT: _context,

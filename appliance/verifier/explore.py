@@ -24,6 +24,9 @@ from appliance.verifier.state import State
 from appliance.verifier.transfer import TRANSFERS
 from appliance.verifier.values import Pointer
 
+# Passing from block to block takes time, too: a block counts as at least so many instructions.
+LEAST_STEPS = 8
+
 
 class Refused(Exception):
     """A violation with its place: the instruction and the state before it."""
@@ -114,7 +117,7 @@ class _Exploration:
             block = self._blocks[number]
             if len(time) > 1 and self._order.loops[number][-1] == number:
                 self._turn(time, block, states)
-            self._effort.spend(len(states) * (block.end - block.start), block.start)
+            self._effort.spend(len(states) * max(block.end - block.start, LEAST_STEPS), block.start)
             self._environment.facts.reachable.update(range(block.start, block.end))
             for state in states:
                 self._block(time, number, block, state)
