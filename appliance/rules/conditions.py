@@ -93,6 +93,7 @@ class Reader:
     def _numbers(self, matcher: Matcher, operators: Mapping[str, Any], path: KeyPath, at: KeyPath | None) -> Condition:
         kind = matcher.kind
         assert isinstance(kind, NumberKind)
+        before = len(self.defects)
         ranges: Ranges = ((0, kind.maximum),)
         for operator, value in operators.items():
             where = at or (*path, operator)
@@ -103,14 +104,15 @@ class Reader:
                 allowed = self.ranges(kind, value, where)
                 allowed = complement(allowed, kind.maximum) if operator == "not" else allowed
             ranges = intersection(ranges, tuple((low, high) for low, high in allowed if low <= high))
-        if not ranges and not self._is_pending(operators):
-            self.refuse(f"{matcher.name} can't have any value here", path, "loosen or remove a condition")
+        if not ranges and len(self.defects) == before:
+            self._refuse_nothing(matcher, operators, path)
         return InRanges(matcher, ranges)
 
-    def _is_pending(self, operators: Mapping[str, Any]) -> bool:
-        """Whether a set that was refused before is the reason why nothing matches."""
+    def _refuse_nothing(self, matcher: Matcher, operators: Mapping[str, Any], path: KeyPath) -> None:
+        """Nothing can match: said once, unless a set that was refused already is the reason."""
         texts = [text for value in operators.values() for text in (value if isinstance(value, list) else [value])]
-        return any(isinstance(text, str) and self.sets.get(text[1:], self) is None for text in texts)
+        if not any(isinstance(text, str) and self.sets.get(text[1:], self) is None for text in texts):
+            self.refuse(f"{matcher.name} can't have any value here", path, "loosen or remove a condition")
 
     def limit(self, kind: NumberKind, value: Any, path: KeyPath) -> int:
         try:
@@ -138,6 +140,7 @@ class Reader:
     def _prefixes(self, matcher: Matcher, operators: Mapping[str, Any], path: KeyPath, at: KeyPath | None) -> Condition:
         kind = matcher.kind
         assert isinstance(kind, AddressKind)
+        before = len(self.defects)
         v4: Ranges = ((0, V4_MAXIMUM),) if 4 in kind.families else ()
         v6: Ranges = ((0, V6_MAXIMUM),)
         for operator, value in operators.items():
@@ -145,8 +148,8 @@ class Reader:
             if operator == "not":
                 found = Addresses(complement(found.v4, V4_MAXIMUM), complement(found.v6, V6_MAXIMUM))
             v4, v6 = intersection(v4, found.v4), intersection(v6, found.v6)
-        if not v4 and not v6 and not self._is_pending(operators):
-            self.refuse(f"{matcher.name} can't have any value here", path, "loosen or remove a condition")
+        if not v4 and not v6 and len(self.defects) == before:
+            self._refuse_nothing(matcher, operators, path)
         return InAddresses(matcher, Addresses(v4, v6))
 
     def addresses(self, kind: AddressKind, value: Any, path: KeyPath) -> Addresses:

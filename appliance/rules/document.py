@@ -156,6 +156,8 @@ class _Builder:
         if isinstance(event, SequenceStartEvent):
             return self._sequence(path)
         assert isinstance(event, ScalarEvent)
+        if any("\ud800" <= character <= "\udfff" for character in event.value):
+            raise InputRefused("half a character (a surrogate) isn't text", where=place, hint="remove the escape")
         return scalar(event.value) if event.implicit[0] else event.value
 
     def _mapping(self, path: KeyPath) -> dict[str, Any]:
@@ -165,8 +167,8 @@ class _Builder:
                 break
             place = self._at(event)
             if not isinstance(event, ScalarEvent):
-                raise InputRefused("a key must be a word", where=place)
-            key = str(event.value)
+                raise InputRefused("a key must be a word", where=place, hint="look for a bracket too many")
+            key = str(event.value).encode(errors="replace").decode()
             if key in data:
                 hint = f"it is first given at {self.keys[(*path, key)]}"
                 self.defects.append(InputRefused(f"key {key!r} is given twice", where=place, hint=hint))

@@ -16,6 +16,7 @@ from appliance.errors import InputRefused, SourceLine
 from appliance.rules.check import check
 from appliance.rules.conditions import NamedSet, Reader
 from appliance.rules.document import Document, KeyPath, read_document, read_text
+from appliance.rules.layout import VERDICT_COUNTERS
 from appliance.rules.matchers import Layer
 from appliance.rules.model import (
     Action,
@@ -49,6 +50,7 @@ from appliance.rules.values import (
 )
 
 MOST_RULES = 1000
+RESERVED_IDS = frozenset(VERDICT_COUNTERS)
 DEFAULT_SOURCES = 65536
 LARGEST_FRAME = 1514  # bytes, the least sensible burst of a bps rate
 
@@ -208,6 +210,9 @@ class _Loader:
         if entry.id in self.rule_places:
             what, hint = f"the id {entry.id!r} is taken", f"its first rule is at {self.rule_places[entry.id]}"
             self.defects.append(document.refuse(what, (*at, "id"), hint=hint))
+        if entry.id in RESERVED_IDS:
+            what = f"the id {entry.id!r} is that of a counter of every rule set"
+            self.defects.append(document.refuse(what, (*at, "id"), hint="choose another id"))
         self.rule_places.setdefault(entry.id, document.place((*at, "id")))
         reader = Reader(document, self.sets, self.defects)
         conditions = reader.match(entry.match or {}, (*at, "match"))

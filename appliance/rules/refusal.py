@@ -9,19 +9,24 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Sequence
 
-from appliance.errors import InputRefused
+from appliance.errors import InputRefused, SourceLine
 
 
 class RuleSetRefused(InputRefused):
     """A document can't be accepted. `defects` are all that was found, in the order of their places."""
 
     def __init__(self, defects: Sequence[InputRefused]) -> None:
-        first = defects[0]
+        self.defects = tuple(sorted(defects, key=_place))
+        first = self.defects[0]
         super().__init__(first.what, where=first.where, hint=first.hint)
-        self.defects = tuple(defects)
 
     def __str__(self) -> str:
         return "\n".join(str(defect) for defect in self.defects)
+
+
+def _place(defect: InputRefused) -> tuple[str, int, int]:
+    where = defect.where
+    return (where.file, where.line, where.column) if isinstance(where, SourceLine) else (str(where or ""), 0, 0)
 
 
 def did_you_mean(word: object, known: Iterable[str]) -> str:

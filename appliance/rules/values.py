@@ -161,7 +161,7 @@ _NUMBER = re.compile(r"[0-9]{1,20}|0x[0-9a-fA-F]{1,20}")
 
 def read_number(kind: NumberKind, value: Any) -> int:
     """One number of that kind, by digits or by name. Raises BadValue."""
-    if isinstance(value, bool) or not isinstance(value, int | str):
+    if isinstance(value, bool) or not isinstance(value, str if kind is MAC else int | str):
         raise BadValue(f"{_shown(value)} isn't a {kind.name}", _number_hint(kind))
     number = value if isinstance(value, int) else _number_of_text(kind, value.strip())
     if not 0 <= number <= kind.maximum:

@@ -1,0 +1,221 @@
+"""What a rule set may say, and the exact words for what it may not."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from appliance.rules import RuleSetRefused, load_rule_set, parse_rule_set
+from appliance.rules.document import parse_document
+from appliance.rules.load import MOST_RULES, default_burst
+from appliance.rules.matchers import MATCHERS
+from appliance.rules.model import Action, Direction, Mode
+
+
+def _load(folder: Path, text: str, **files: str) -> None:
+    for name, other in files.items():
+        (folder / name.replace("_", ".")).write_text(other)
+    path = folder / "r.yaml"
+    path.write_text(text)
+    load_rule_set(path)
+
+
+def _refusal(folder: Path, text: str, **files: str) -> str:
+    with pytest.raises(RuleSetRefused) as refused:
+        _load(folder, text, **files)
+    return str(refused.value).replace(f"{folder}/", "")
+
+
+def _rule(folder: Path, rest: str) -> str:
+    return _refusal(folder, "rules:\n- {id: xx, action: drop, " + rest + "}")
+
+
+def test_defaults(tmp_path: Path) -> None:
+    path = tmp_path / "r.yaml"
+    path.write_text("rules: [{id: x, action: drop}]")
+    rules = load_rule_set(path)
+    assert (rules.policy, rules.malformed, rules.mode, rules.direction) == (
+        Action.PASS,
+        Action.DROP,
+        Mode.ENFORCE,
+        Direction.BOTH,
+    )
+    (rule,) = rules.rules
+    assert (rule.mode, rule.direction, rule.conditions, rule.rate) == (Mode.ENFORCE, Direction.BOTH, (), None)
+    assert str(rule.where) == f"{path}:1:9"
+
+
+def test_bursts_that_nobody_gave() -> None:
+    assert default_burst("pps", 200) == 200
+    assert default_burst("pps", 0.2) == 1
+    assert default_burst("bps", 100_000_000) == 1_250_000
+    assert default_burst("bps", 1000) == 15_140
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "r.yaml:1:1: the document is empty\n"
+         "  hint: known keys are: version, include, defaults, sets, allowlist, rules"),
+        (
+            "[1]",
+            "r.yaml:1:1: this is a list, not a mapping of keys\n"
+            "  hint: known keys are: version, include, defaults, sets, allowlist, rules",
+        ),
+        ("ruls: []", "r.yaml:1:1: unknown key 'ruls'\n  hint: did you mean 'rules'?"),
+        (
+            "defaults: {policy: reject}",
+            "r.yaml:1:20: policy: 'reject' isn't one of pass, drop\n  hint: known are: drop, pass",
+        ),
+        ("rules: {a: 1}", "r.yaml:1:8: rules: this is a mapping, but a list is wanted"),
+        ("rules: [5]", "r.yaml:1:9: this is a number, but a mapping of keys is wanted"),
+        ("rules: [{id: a}]", "r.yaml:1:9: the key 'action' is missing"),
+        ("version: 2", "r.yaml:1:10: version: 2 isn't one of 1\n  hint: known are: 1"),
+        ('allowlist: ["@x"]', "r.yaml:1:13: there is no set 'x'\n  hint: there are none"),
+        ("sets: {x: {type: port}}", "r.yaml:1:11: a set has either elements or a file\n"
+         "  hint: give a list under `elements:`, or the path of a list as `file:`"),
+        ("rules: [{id: policy, action: drop}]", "r.yaml:1:14: the id 'policy' is that of a counter of every rule set\n"
+         "  hint: choose another id"),
+        (
+            "rules:\n- {id: a, action: drop}\n- {id: a, action: pass}",
+            "r.yaml:3:8: the id 'a' is taken\n  hint: its first rule is at r.yaml:2:8",
+        ),
+        (
+            "sets: {p: {type: port, elements: [1]}}\nrules: [{id: a, action: drop, match: {ip.src: '@p'}}]",
+            "r.yaml:2:47: the set 'p' holds port elements\n  hint: use a set of prefix",
+        ),
+    ],
+)  # fmt: skip
+def test_documents_that_are_refused(tmp_path: Path, text: str, message: str) -> None:
+    assert _refusal(tmp_path, text) == message
+
+
+@pytest.mark.parametrize(
+    ("rest", "message"),
+    [
+        ("mach: {}", "2:26: unknown key 'mach'\n  hint: did you mean 'match'?"),
+        ("match: {tcp.dprt: 1}", "2:34: unknown field 'tcp.dprt'\n  hint: did you mean 'tcp.dport'?"),
+        ("match: {tcp.dport: 65536}", "2:45: 65536 is out of range: a port is 0 to 65535"),
+        ("match: {tcp.dport: 9-5}", "2:45: the range 9-5 is backwards\n  hint: write 5-9"),
+        ("match: {tcp.dport: true}", "2:45: true isn't a port\n"
+         '  hint: write a number, a range like "1024-65535", or the name of a set like "@name"'),
+        ("match: {tcp.dport: {}}", "2:45: tcp.dport has no value\n  hint: operators are: eq, any, in, not, gt, lt"),
+        ("match: {tcp.dport: {all: [1]}}", "2:46: tcp.dport takes no operator 'all'\n"
+         "  hint: known are: any, eq, gt, in, lt, not"),
+        ("match: {tcp.dport: {gt: 5, lt: 6}}", "2:45: tcp.dport can't have any value here\n"
+         "  hint: loosen or remove a condition"),
+        ("match: {ip.src: 192.0.2.1/24}", "2:42: 192.0.2.1/24 has bits set behind its prefix\n"
+         "  hint: the network is 192.0.2.0/24, one host 192.0.2.1"),
+        ("match: {ip.src: 192.0.2.0/33}", "2:42: '192.0.2.0/33' isn't an IP prefix\n"
+         "  hint: the length of an IPv4 prefix is 0 to 32"),
+        ("match: {ipv6.src: 192.0.2.0/24}", "2:44: '192.0.2.0/24' isn't an IPv6 prefix\n"
+         "  hint: ip.src and ip.dst take both families"),
+        ("match: {ip.proto: tpc}", "2:44: 'tpc' isn't a IP protocol\n  hint: a number, or a name: did you mean 'tcp'?"),
+        ("match: {ip.fragment: 1}", "2:47: ip.fragment is true or false\n  hint: write true or false"),
+        ("match: {tcp.flags: [syn]}", "2:45: a list of TCP flags needs an operator: eq, any, all or not\n"
+         "  hint: write tcp.flags: {all: [syn], not: [ack]}, or {eq: [syn]} for exactly these"),
+        ("match: {tcp.flags: {all: [sin]}}", "2:52: 'sin' isn't a TCP flag\n  hint: did you mean 'syn'?"),
+        ("match: {eth.src: 5}", "2:43: 5 isn't a MAC address\n"
+         '  hint: write it like "02:00:5e:10:00:01", in quotes'),
+        ("rate: {}", "2:32: a rate has either pps or bps\n  hint: pps counts packets per second, bps bits per second"),
+        ("rate: {pps: 0}", "2:38: pps: 0 must be more than 0"),
+        ("rate: {pps: 1, sources: 5}", "2:50: sources belongs to a rate per address\n"
+         "  hint: say `per: ip.src`, or leave `sources` out"),
+        ("rate: {bps: 8000, burst: 100}", "2:51: a burst of 100 bytes is less than one frame\n"
+         "  hint: the burst of a bps rate is in bytes; give at least 1514"),
+        ("rate: {pps: 1, per: eth.src}", "2:46: per: 'eth.src' isn't one of ip.src, ip.dst\n"
+         "  hint: did you mean 'ip.src'?"),
+        ("retransmit: {}", "2:38: only TCP retransmits\n"
+         "  hint: add a field of TCP to `match:`, such as tcp.flags: {all: [syn], not: [ack]}"),
+        ("retransmit: {after: 9}, match: {tcp.dport: 1}", "2:38: after (9 s) isn't less than before (8 s)\n"
+         "  hint: a TCP stack tries again after 1, 3 and 7 seconds"),
+    ],
+)  # fmt: skip
+def test_rules_that_are_refused(tmp_path: Path, rest: str, message: str) -> None:
+    assert _rule(tmp_path, rest) == f"r.yaml:{message}"
+
+
+def test_every_defect_is_told_in_the_order_of_places(tmp_path: Path) -> None:
+    message = _refusal(tmp_path, "allowlist: [5]\nrules:\n- {id: a, action: drop, match: {ip.src: x, tcp.dport: y}}")
+    assert [line.split(": ")[0] for line in message.splitlines()[::2]] == ["r.yaml:1:13", "r.yaml:3:41", "r.yaml:3:55"]
+
+
+def test_a_refused_set_is_told_once(tmp_path: Path) -> None:
+    text = "sets: {s: {type: port, elements: [x]}}\nrules: [{id: a, action: drop, match: {tcp.dport: '@s'}}]"
+    assert _refusal(tmp_path, text).count("r.yaml:") == 1
+
+
+def test_list_files_name_their_own_lines(tmp_path: Path) -> None:
+    text = "sets: {s: {type: prefix, file: list.txt}}"
+    message = _refusal(tmp_path, text, list_txt="# good\n192.0.2.0/24\n  nonsense # bad\n")
+    assert message == (
+        "list.txt:3:3: 'nonsense' isn't an IP prefix\n"
+        "  hint: write an address like 192.0.2.1 or a prefix like 192.0.2.0/24 or 2001:db8::/32"
+    )
+    assert _refusal(tmp_path, "sets: {s: {type: prefix, file: none.txt}}") == (
+        "r.yaml:1:32: none.txt: can't read the file: no such file or directory"
+    )
+
+
+def test_includes(tmp_path: Path) -> None:
+    assert _refusal(tmp_path, "include: [r.yaml]") == (
+        "r.yaml:1:11: r.yaml includes this file again\n  hint: remove one of the two include lines"
+    )
+    assert _refusal(tmp_path, "include: [a.yaml]", a_yaml="include: [r.yaml]") == (
+        "a.yaml:1:11: r.yaml includes this file again\n  hint: remove one of the two include lines"
+    )
+    assert _refusal(tmp_path, "include: [a.yaml]", a_yaml="interfaces: []") == (
+        "a.yaml:1:1: unknown key 'interfaces'\n  hint: known are: allowlist, defaults, include, rules, sets, version"
+    )
+    twice = "rules: [{id: a, action: drop}]"
+    assert _refusal(tmp_path, f"include: [a.yaml]\n{twice}", a_yaml=twice) == (
+        "r.yaml:2:14: the id 'a' is taken\n  hint: its first rule is at a.yaml:1:14"
+    )
+
+
+def test_too_many_rules(tmp_path: Path) -> None:
+    text = "rules:\n" + "\n".join(f"- {{id: r{n}, action: count}}" for n in range(MOST_RULES + 1))
+    assert (
+        _refusal(tmp_path, text)
+        == "r.yaml:2:1: 1001 rules are more than 1000\n  hint: put addresses and ports into sets"
+    )
+
+
+WORDS = ["eq", "any", "not", "gt", "in", "all", "id", "match", "pps", "per"]
+texts = st.text("@ax1./:-\"'", max_size=5)
+leaves = st.none() | st.booleans() | st.integers(-5, 70000) | st.floats(allow_nan=False) | texts
+trees = st.recursive(
+    leaves,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(WORDS), inner, max_size=3),
+    max_leaves=6,
+)
+KEYS = ["id", "match", "action", "rate", "retransmit", "mode", "direction", "description"]
+
+
+@given(st.dictionaries(st.sampled_from(["defaults", "sets", "allowlist", "rules", "include", "version"]), trees))
+def test_no_shape_of_document_ends_in_anything_but_a_message(tree: object) -> None:
+    _survives(tree)
+
+
+@given(st.dictionaries(st.sampled_from(KEYS), trees), st.dictionaries(st.sampled_from(sorted(MATCHERS)), trees))
+def test_no_shape_of_rule_ends_in_anything_but_a_message(rest: dict[str, object], match: object) -> None:
+    _survives(
+        {
+            "rules": [
+                {"id": "a", "action": "drop", "match": match, **rest},
+                {"id": "b", "action": "drop", "match": match},
+            ]
+        }
+    )
+
+
+def _survives(tree: object) -> None:
+    from_json = parse_document(json.dumps(tree), "r.yaml")
+    try:
+        parse_rule_set(from_json, from_json.data)
+    except RuleSetRefused as refused:
+        assert all(defect.what for defect in refused.defects)

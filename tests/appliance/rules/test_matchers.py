@@ -1,0 +1,59 @@
+"""The table of matchers is total: whatever it names exists, and whatever exists has a word in the reference."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from appliance.rules.branching import _PRESENCE
+from appliance.rules.conditions import _OPERATORS_OF, _READERS, OPERATORS
+from appliance.rules.fields import FIELDS
+from appliance.rules.matchers import MATCHERS, Layer, Matcher
+from appliance.rules.model import Action
+from appliance.rules.schema import DefaultsEntry, RateEntry, RetransmitEntry, RuleEntry, RuleSetEntry, SetEntry
+from appliance.rules.values import ETHERTYPES, PROTOCOLS, TCP_FLAGS, AddressKind, SetType
+
+REFERENCE = (Path(__file__).parents[3] / "docs" / "rules.md").read_text()
+
+
+@pytest.mark.parametrize("matcher", MATCHERS.values(), ids=lambda matcher: matcher.name)
+def test_a_matcher_is_whole(matcher: Matcher) -> None:
+    assert matcher.doc
+    assert matcher.layer in _PRESENCE
+    assert type(matcher.kind) in _OPERATORS_OF
+    assert type(matcher.kind) in _READERS
+    for field in matcher.fields:
+        halves = (f"{field}_high", f"{field}_low") if isinstance(matcher.kind, AddressKind) else (field,)
+        assert all(half in FIELDS for half in halves)
+
+
+@pytest.mark.parametrize("matcher", MATCHERS.values(), ids=lambda matcher: matcher.name)
+def test_the_reference_has_a_line_for_it(matcher: Matcher) -> None:
+    assert f"| `{matcher.name}` | {matcher.kind.name} | {matcher.doc} |" in REFERENCE
+
+
+def test_every_layer_is_somebodys() -> None:
+    assert {matcher.layer for matcher in MATCHERS.values()} == set(Layer)
+
+
+def test_operators_are_those_of_the_language() -> None:
+    assert {operator for operators in _OPERATORS_OF.values() for operator in operators} == set(OPERATORS)
+
+
+@pytest.mark.parametrize(
+    "word",
+    [
+        *(
+            f"`{key}`"
+            for entry in (RuleSetEntry, DefaultsEntry, SetEntry, RuleEntry, RateEntry, RetransmitEntry)
+            for key in entry.model_fields
+        ),
+        *(f"`{operator}`" for operator in OPERATORS),
+        *(f"`{action.value}`" for action in Action),
+        *(f"`{kind.value}`" for kind in SetType),
+        *(f"`{name}`" for table in (ETHERTYPES, PROTOCOLS, TCP_FLAGS) for name in table),
+    ],
+)
+def test_the_reference_explains(word: str) -> None:
+    assert word in REFERENCE
