@@ -36,10 +36,10 @@ class Layer(Enum):
     IP = "IPv4 and IPv6 packets"
     IPV4 = "IPv4 packets"
     IPV6 = "IPv6 packets"
-    TCP = "TCP segments, except behind a first fragment"
-    UDP = "UDP datagrams, except behind a first fragment"
-    ICMP = "ICMP messages of IPv4, except behind a first fragment"
-    ICMPV6 = "ICMPv6 messages, except behind a first fragment"
+    TCP = "TCP segments (of one in fragments, the first)"
+    UDP = "UDP datagrams (of one in fragments, the first)"
+    ICMP = "ICMP messages in IPv4 (of one in fragments, the first)"
+    ICMPV6 = "ICMPv6 messages in IPv6 (of one in fragments, the first)"
 
 
 @dataclass(frozen=True, slots=True)

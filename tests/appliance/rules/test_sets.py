@@ -43,6 +43,7 @@ def test_large_prefix_sets_are_tries(tmp_path: Path) -> None:
         'rules: [{id: hit, match: {ip.src: "@big"}, action: drop}, '
         '{id: not, match: {ip.dst: {not: "@big"}}, action: drop}]'
     )
+    compiled = _compiled(tmp_path, _set("prefix", [str(network) for network in networks]) + rules)
     assert sorted(name[:5] for name in compiled.contents) == ["set4_", "set4_", "set6_", "set6_"]
     inside = next(network for network in networks if network.version == 4)[0]
     inside6 = next(network for network in networks if network.version == 6)[0]
