@@ -34,7 +34,8 @@ class Engine:
         )
         module.triple = target.triple
         module.data_layout = str(self._machine.target_data)
-        native = llvm.parse_assembly(str(module))
+        self._context = llvm.create_context()  # of its own, so that closing gives everything back
+        native = llvm.parse_assembly(str(module), self._context)
         native.verify()
         options = llvm.create_pipeline_tuning_options(speed_level=level)
         builder = llvm.create_pass_builder(self._machine, options)
@@ -74,7 +75,8 @@ class Engine:
     def close(self) -> None:
         if self._engine is not None:
             self._engine.close()
-            self._engine = None
+            self._context.close()
+            self._engine = self._module = None
 
     def __enter__(self) -> Engine:
         return self
