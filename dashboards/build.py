@@ -203,7 +203,7 @@ def box() -> list[PanelBuilder]:
             "Map fill",
             "{{map}}",
             f"{series('map_entries')} / {series('map_capacity')}",
-            "Named by a rule and the key that sizes it. Full: it forgets its oldest entries; raise that key and reload.",
+            "Named by a rule and the key that sizes it. Full: it forgets its oldest entries; raise the key and reload.",
             steps=[(0.7, YELLOW), (0.9, RED)],
         ),
         graph(
