@@ -3,7 +3,7 @@
     tidegate_in    judges frames from outside: rules with direction in or both
     tidegate_out   judges frames from inside: rules with direction out or both
 
-Each is one function without loops:
+Neither has a loop:
 
     parse ── addresses known ── allowlist? ─────────────────────────────────────> PASS
       │                                                                            ^
@@ -16,6 +16,9 @@ Each is one function without loops:
 Registers and memory: the context is read once, at the start; behind the parser only numbers are alive. A decided frame
 goes to a shared tail, with the index of its counter in `counter`. A map's key is written to the stack just before the
 helper is called. The only memory that is written is the stack and map values.
+
+A small set is one function. A large one is cut (`judge.cut`): the fields lie in a record on the stack, runs of rules
+are functions that take its address, and what they answer is 0, to go on, or `counter << 8 | verdict`.
 """
 
 from __future__ import annotations
@@ -25,7 +28,7 @@ import time
 
 from llvmlite import ir
 
-from appliance.errors import InputRefused, SourceLine
+from appliance.errors import SourceLine
 from appliance.ir.code import I32, I64, PTR
 from appliance.rules import layout
 from appliance.rules.bpf_module import BpfModule
@@ -46,19 +49,14 @@ _VERDICTS = {Action.PASS: XDP_LINUX.number(Verdict.PASS), Action.DROP: XDP_LINUX
 
 
 def compile_rule_set(rules: RuleSet) -> CompiledRules:
-    """Compile. Raises RuleSetRefused if the set is too large for one program."""
+    """Compile. Every rule set that `load_rule_set` gives has an object, the same bytes for the same set."""
     began = time.perf_counter()
     module = BpfModule(rules.texts)
     shared = Shared(module, rules)
     for way in PROGRAMS:
         _Program(shared, way).write()
-    try:
-        data = module.emit()
-    except RuntimeError as error:
-        hint = "put addresses and ports into sets, or join rules"
-        raise InputRefused(f"the rule set can't become one program: {error}", where=rules.file, hint=hint) from error
     return CompiledRules(
-        object=data,
+        object=module.emit(),
         source=rules.file,
         counted=layout.counted(rules),
         contents=dict(shared.sets.contents),
@@ -107,7 +105,7 @@ class _Program:
         self._tails()
 
     def _part(self, number: int, rules: list[Rule]) -> ir.Function:
-        """A run of rules as a function of its own: `rules_n(record) -> 0 to go on, or counter << 8 | verdict`."""
+        """A run of rules as a function of its own: `rules_way_n(record) -> answer`."""
         code = self.module.subprogram(f"rules_{self.way.value}_{number}", inline=False, record=PTR)
         fields = Fields.inside(code, code["record"])
         judge = Judge(self.shared, code, fields, lambda action, index: code.ret(index << 8 | _VERDICTS[action]))
