@@ -7,14 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import click
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
 from appliance.box.generation import Judgement
 from appliance.box.judgement_of_file import judgement_of_file
 from appliance.box.rehearsal import ENGINES
-from appliance.cli.output import json_option, print_json, warn
+from appliance.cli.output import json_option, print_json, table_console, warn
 from appliance.datapath.capture import Capture
 from appliance.datapath.replay import ReplayResult
 from appliance.datapath.statistics import Count
@@ -70,7 +69,7 @@ def _document(results: list[ReplayResult], rules: Any) -> dict[str, Any]:
 
 
 def _print_tables(judgement: Judgement, results: list[ReplayResult], rules: Any) -> None:
-    console = Console(highlight=False)
+    console = table_console()
     frames = sum((result.frames for result in results), Count())
     seconds = sum(result.seconds for result in results)
     rate = f", {frames.packets / seconds / 1e6:.2f} million a second" if seconds else ""

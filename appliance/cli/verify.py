@@ -9,11 +9,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import click
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from appliance.cli.output import json_option, print_json
+from appliance.cli.output import json_option, print_json, table_console
 from appliance.ebpf.objects import load_object_file
 from appliance.ebpf.platform import PLATFORMS, Platform
 from appliance.ebpf.spec import CollectionSpec, ProgramSpec
@@ -92,10 +91,10 @@ def _verify_program(path: Path, spec: CollectionSpec, program: ProgramSpec) -> R
 
 
 def _print_table(rows: list[Row]) -> None:
-    console = Console(highlight=False)
+    console = table_console()
     table = Table(box=None, pad_edge=False)
     for heading in ("file", "section", "program", "instructions", "verdict", "ms"):
-        table.add_column(heading, justify="right" if heading in ("instructions", "ms") else "left", overflow="fold")
+        table.add_column(heading, justify="right" if heading in ("instructions", "ms") else "left")
     for row in rows:
         verdict = f"[{COLOURS[row.verdict]}]{row.verdict}[/]"
         table.add_row(

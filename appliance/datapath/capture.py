@@ -135,7 +135,7 @@ class Capture:
             elif kind in (ENHANCED_PACKET, SIMPLE_PACKET, OBSOLETE_PACKET):
                 record = self._pcapng_packet(order, kind, position, length, units)
                 if record is None:
-                    return self._stop(position, "a packet block contradicts its own length")
+                    return self._stop(position, "a packet block contradicts its length or names no interface")
                 yield record
             position += length
 

@@ -1,0 +1,108 @@
+"""`tidegate check` and `tidegate compile`."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from appliance.ebpf.objects import load_object_file
+from tests.appliance.cli.conftest import BOX, ROOT, Tidegate
+from tests.appliance.rules.kernel import BPFFS, needs_kernel
+
+
+def test_check_says_what_the_box_would_do(tidegate: Tidegate, box: Path) -> None:
+    said = tidegate("check", box)
+    assert (said.status, said.err) == (0, "")
+    assert re.fullmatch(
+        re.escape(f"{box}: good. eth0 <-> eth1\n")
+        + r"  2 rules, \d+ instructions; verified in \d+ ms, compiled in \d+ ms\n",
+        said.out,
+    )
+
+
+def test_check_a_box_with_an_object(tidegate: Tidegate, tmp_path: Path) -> None:
+    config = tmp_path / "box.yaml"
+    shutil.copy(ROOT / "programs" / "xdp_drop.bpf.o", tmp_path)
+    config.write_text("version: 1\ninterfaces: [{outside: eth0, mode: tap}]\nprogram: {object: xdp_drop.bpf.o}\n")
+    said = tidegate("check", config)
+    assert said.status == 0
+    assert said.out.startswith(f"{config}: good. eth0 (tap: nothing is enforced)\n  4 instructions; ")
+
+
+@pytest.mark.parametrize(
+    ("rest", "message"),
+    [
+        (
+            "rules: [{id: a, match: {udp.dprot: 9}, action: drop}]\n",
+            ":3:25: unknown field 'udp.dprot'\n  hint: did you mean 'udp.dport'?",
+        ),
+        ("rules: [{id: a, action: drop}, {id: a, action: pass}]\n", ":3:37: the id 'a' is taken"),
+        ("colour: blue\n", ":3:1: "),
+        ("rules: {\n", ""),
+        ("program: {object: missing.o}\n", "missing.o: the file can't be read: No such file or directory"),
+        ("workers: 0\n", ":3:10: "),
+        ('metrics: {listen: "here"}\n', ":3:19: 'here' is not an address and a port"),
+    ],
+)
+def test_check_refuses(tidegate: Tidegate, tmp_path: Path, rest: str, message: str) -> None:
+    config = tmp_path / "box.yaml"
+    config.write_text(BOX + rest)
+    said = tidegate("check", config).refused()
+    assert said.startswith(f"tidegate: {tmp_path}/")
+    assert message in said
+
+
+def test_check_of_a_rule_set_says_what_is_missing(tidegate: Tidegate, rules: Path) -> None:
+    assert "interfaces" in tidegate("check", rules).refused()
+
+
+def test_check_an_object_that_the_verifier_rejects(tidegate: Tidegate, tmp_path: Path, unsafe: Path) -> None:
+    config = tmp_path / "box.yaml"
+    config.write_text(BOX + f"program: {{object: {unsafe}, inward: bad}}\n")
+    assert "unsafe.bpf.c:5" in tidegate("check", config).refused()
+    config.write_text(BOX + f"program: {{object: {unsafe}}}\n")
+    assert "name one (`inward` in a box, `--program` in a replay): good, bad" in tidegate("check", config).refused()
+    config.write_text(BOX + f"program: {{object: {unsafe}, inward: good, outward: none}}\n")
+    assert "no program 'none' in the object\n  hint: it holds: good, bad" in tidegate("check", config).refused()
+
+
+def test_compile(tidegate: Tidegate, rules: Path, tmp_path: Path) -> None:
+    output = tmp_path / "out.o"
+    said = tidegate("compile", rules, "-o", output)
+    assert (said.status, said.err) == (0, "")
+    assert said.out == f"{output}: {output.stat().st_size} bytes, 2 rules\n"
+    assert list(load_object_file(output).programs) == ["tidegate_in", "tidegate_out"]
+    assert tidegate("compile", rules, "--output", tmp_path / "same.o").status == 0
+    assert (tmp_path / "same.o").read_bytes() == output.read_bytes()
+
+
+@needs_kernel
+def test_what_compile_writes_is_for_libbpf(tidegate: Tidegate, rules: Path, tmp_path: Path) -> None:
+    output, home = tmp_path / "out.o", BPFFS / "tidegate-test-compile"
+    tidegate("compile", rules, "-o", output)
+    try:
+        command = ["bpftool", "prog", "loadall", str(output), str(home), "type", "xdp"]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        assert sorted(path.name for path in home.iterdir()) == ["tidegate_in", "tidegate_out"]
+    finally:
+        shutil.rmtree(home, ignore_errors=True)
+
+
+@pytest.mark.parametrize(("place", "reason"), [("missing/out.o", "No such file or directory"), ("", "Is a directory")])
+def test_compile_where_nothing_can_be_written(
+    tidegate: Tidegate, rules: Path, tmp_path: Path, place: str, reason: str
+) -> None:
+    output = tmp_path / place
+    assert tidegate("compile", rules, "-o", output).refused(2) == f"tidegate: {output}: can't be written: {reason}\n"
+
+
+def test_compile_of_a_refused_rule_set_writes_nothing(tidegate: Tidegate, tmp_path: Path) -> None:
+    source, output = tmp_path / "rules.yaml", tmp_path / "out.o"
+    source.write_text("rules: [{id: a, action: explode}]\n")
+    assert f"{source}:1:25: " in tidegate("compile", source, "-o", output).refused()
+    assert not output.exists()

@@ -1,0 +1,103 @@
+"""`tidegate exec`: the plugin contract of the bpf_conformance suite."""
+
+from __future__ import annotations
+
+import pytest
+
+from appliance.cli import exec as module
+from appliance.ebpf.assembler import assemble
+from appliance.ebpf.codec import encode
+from tests.appliance.cli.conftest import Tidegate, process
+
+ENGINES = ("interpreter", "jit")
+FORTY_TWO = b"b7 00 00 00 2a 00 00 00 95 00 00 00 00 00 00 00"
+
+
+def bytecode(text: str) -> bytes:
+    return encode(assemble(text)).hex().encode()
+
+
+both = pytest.mark.parametrize("engine", ENGINES)
+
+
+@both
+@pytest.mark.parametrize(
+    ("text", "memory", "answer"),
+    [
+        ("r0 = 42\nexit", "", "2a"),
+        ("r0 = -1\nexit", "", "ffffffffffffffff"),
+        ("w0 = -1\nexit", "", "ffffffff"),
+        ("r0 = 0\nexit", "", "0"),
+        ("r0 = r2\nexit", "", "0"),
+        ("r0 = r2\nexit", "00 11 22", "3"),
+        ("r0 = *(u8 *)(r1 + 1)\nexit", "aabbcc", "bb"),
+        ("r0 = *(u64 *)(r1 + 0)\nexit", "01 02 03 04 05 06 07 08", "807060504030201"),
+        ("*(u8 *)(r1 + 0) = 7\nr0 = *(u16 *)(r1 + 0)\nexit", "ffff", "ff07"),
+        ("r0 = 7\nr1 = 0\nr0 /= r1\nexit", "", "0"),
+        ("r0 = 7\nr1 = 0\nr0 %= r1\nexit", "", "7"),
+        ("r0 = 7\nr0 /= 2\nexit", "", "3"),
+    ],
+)
+def test_answers(tidegate: Tidegate, engine: str, text: str, memory: str, answer: str) -> None:
+    said = tidegate("exec", "--engine", engine, *filter(None, [memory]), stdin=bytecode(text))
+    assert (said.status, said.out, said.err) == (0, f"{answer}\n", "")
+
+
+@both
+@pytest.mark.parametrize("stdin", [FORTY_TWO, FORTY_TWO.replace(b" ", b""), FORTY_TWO.replace(b" ", b"\n\t") + b"\n"])
+def test_hex_may_have_spaces(tidegate: Tidegate, engine: str, stdin: bytes) -> None:
+    assert tidegate("exec", "--engine", engine, "0 1 02", stdin=stdin).out == "2a\n"
+
+
+@pytest.mark.parametrize(
+    ("stdin", "message"),
+    [
+        (b"", "standard input: no program\n  hint: give its bytecode as hex digits"),
+        (b" \n", "standard input: no program\n  hint: give its bytecode as hex digits"),
+        (b"b7 0", "standard input: not hex digits in pairs\n  hint: write bytes as in `b7 00 00 00`"),
+        (b"mov r0, 1", "standard input: not hex digits in pairs\n  hint: write bytes as in `b7 00 00 00`"),
+        (bytes(range(256)), "standard input: not hex digits in pairs\n  hint: write bytes as in `b7 00 00 00`"),
+        ("b7٠٠".encode(), "standard input: not hex digits in pairs\n  hint: write bytes as in `b7 00 00 00`"),
+    ],
+)
+def test_what_is_no_hex(tidegate: Tidegate, stdin: bytes, message: str) -> None:
+    assert tidegate("exec", stdin=stdin).refused() == f"tidegate: {message}\n"
+
+
+@pytest.mark.parametrize("memory", ["0", "zz", "00 0", "é0", "0x00"])
+def test_memory_that_is_no_hex(tidegate: Tidegate, memory: str) -> None:
+    expected = "tidegate: MEMORY-HEX: not hex digits in pairs\n  hint: write bytes as in `b7 00 00 00`\n"
+    assert tidegate("exec", memory, stdin=FORTY_TWO).refused() == expected
+
+
+@both
+@pytest.mark.parametrize(
+    "stdin",
+    [b"b7" + b"00" * 6, b"ff" * 8, b"18" + b"00" * 7, b"05 00 7f ff 00 00 00 00", b"85 00 00 00 ff ff ff 7f"],
+    ids=["cut", "no opcode", "half a wide constant", "jump out", "helper"],
+)
+def test_bytecode_of_wrong_form(tidegate: Tidegate, engine: str, stdin: bytes) -> None:
+    assert tidegate("exec", "--engine", engine, stdin=stdin).refused().startswith("tidegate: ")
+
+
+def test_a_crash_is_a_message(tidegate: Tidegate) -> None:
+    wild = bytecode("r1 = 16\nr0 = *(u64 *)(r1 + 0)\nexit")
+    assert tidegate("exec", stdin=wild).refused() == (
+        "tidegate: the program was ended by SIGSEGV\n  hint: `--engine interpreter` says which access it was\n"
+    )
+    assert tidegate("exec", "--engine", "interpreter", stdin=wild).refused() == (
+        "tidegate: slot 1 (r0 = *(u64 *)(r1 + 0)): r1 must be a pointer, and is a number\n"
+    )
+
+
+def test_no_end_is_a_message(tidegate: Tidegate, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "CPU_SECONDS", 1)
+    forever = bytecode("r0 = 0\n*(u64 *)(r10 - 8) = 1\nlock *(u64 *)(r10 - 8) += r0\ngoto -2")
+    said = tidegate("exec", stdin=forever).refused()
+    assert said == "tidegate: no end after 1 seconds\n  hint: `--engine interpreter` counts instructions\n"
+    assert "no end after 1000000 instructions" in tidegate("exec", "--engine", "interpreter", stdin=forever).refused()
+
+
+def test_as_a_process() -> None:
+    done = process("exec", "--engine", "jit", "aa bb", stdin=bytecode("r0 = *(u8 *)(r1 + 1)\nexit"))
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"bb\n", b"")

@@ -1,0 +1,113 @@
+"""`tidegate verify` and `tidegate disasm`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.appliance.cli.conftest import ROOT, Tidegate
+
+PROGRAMS = sorted((ROOT / "programs").glob("*.bpf.o"))
+KEYS = ["file", "section", "program", "type", "instructions", "verdict", "reason", "line", "milliseconds"]
+
+
+def test_our_own_programs_are_accepted(tidegate: Tidegate) -> None:
+    said = tidegate("verify", "--json", *PROGRAMS)
+    assert (said.status, said.err) == (0, "")
+    rows = said.document
+    assert [row["file"] for row in rows] == list(map(str, PROGRAMS))
+    for row in rows:
+        assert list(row) == KEYS
+        assert (row["verdict"], row["reason"], row["line"], row["type"]) == ("accepted", "", "", "xdp")
+        assert row["instructions"] > 0
+        assert row["milliseconds"] > 0
+
+
+def test_verdicts_and_their_reasons(tidegate: Tidegate, unsafe: Path) -> None:
+    said = tidegate("verify", unsafe, "--json")
+    assert (said.status, said.err) == (1, "")
+    good, bad, foreign = said.document
+    assert (good["program"], good["section"], good["verdict"]) == ("good", "xdp", "accepted")
+    assert (bad["program"], bad["section"], bad["verdict"]) == ("bad", "xdp/second", "rejected")
+    assert bad["line"].endswith("unsafe.bpf.c:5:12")
+    assert "hint: " in bad["reason"]
+    assert (foreign["section"], foreign["verdict"]) == ("kprobe/foreign", "unsupported")
+    assert foreign["reason"] == "no hook of this platform claims the section"
+
+
+def test_the_table_says_the_same(tidegate: Tidegate, unsafe: Path) -> None:
+    said = tidegate("verify", unsafe)
+    assert said.status == 1
+    assert "\nbad: rejected\n" in said.out
+    assert "\nforeign: unsupported\nno hook of this platform claims the section\n" in said.out
+    assert [line.split()[:3] for line in said.out.splitlines()[1:4]] == [
+        [str(unsafe), "xdp", "good"],
+        [str(unsafe), "xdp/second", "bad"],
+        [str(unsafe), "kprobe/foreign", "foreign"],
+    ]
+
+
+def test_the_table_cuts_no_name(tidegate: Tidegate, tmp_path: Path) -> None:
+    """Standard output is no terminal here, and rich takes it for one of 80 columns."""
+    long = tmp_path / f"{'a-long-name-' * 8}.o"
+    long.write_bytes((ROOT / "programs" / "xdp_pass.bpf.o").read_bytes())
+    said = tidegate("verify", long)
+    assert "…" not in said.out
+    assert str(long) in said.out
+
+
+@pytest.mark.parametrize(
+    ("options", "programs", "status"),
+    [
+        (["--section", "xdp"], ["good"], 0),
+        (["--section", "xdp/second"], ["bad"], 1),
+        (["--program", "good"], ["good"], 0),
+        (["--program", "bad", "--section", "xdp/second"], ["bad"], 1),
+        (["--program", "foreign"], ["foreign"], 1),
+    ],
+)
+def test_choosing(tidegate: Tidegate, unsafe: Path, options: list[str], programs: list[str], status: int) -> None:
+    said = tidegate("verify", unsafe, *options, "--json")
+    assert [row["program"] for row in said.document] == programs
+    assert said.status == status
+
+
+@pytest.mark.parametrize(
+    "options", [["--section", "tc"], ["--program", "nobody"], ["--program", "good", "--section", "xdp/second"]]
+)
+def test_no_such_program(tidegate: Tidegate, unsafe: Path, options: list[str]) -> None:
+    expected = f"tidegate: {unsafe}: no such program\n  hint: it holds: good in xdp, bad in xdp/second\n"
+    assert tidegate("verify", unsafe, *options, "--json").refused() == expected
+
+
+def test_platforms_number_verdicts_differently(tidegate: Tidegate) -> None:
+    """XDP_PASS of Linux is 2, which Windows knows too; xdp_swap's TX (3) is also TX there, helpers differ."""
+    said = tidegate("verify", "--platform", "windows", ROOT / "programs" / "xdp_pass.bpf.o", "--json")
+    assert said.status == 0
+    assert tidegate("verify", "--platform", "linux", ROOT / "programs" / "xdp_pass.bpf.o").status == 0
+
+
+def test_disasm_lists_instructions_under_their_source_lines(tidegate: Tidegate, unsafe: Path) -> None:
+    said = tidegate("disasm", unsafe)
+    assert (said.status, said.err) == (0, "")
+    first, second = said.out.split("\n\n")
+    assert first.startswith("xdp: good\n")
+    assert second.startswith("xdp/second: bad\n")
+    assert "unsafe.bpf.c:5" in second
+    assert "r0 = 2" in first
+    assert "exit" in second
+
+
+def test_disasm_of_one_section(tidegate: Tidegate, unsafe: Path) -> None:
+    said = tidegate("disasm", unsafe, "--section", "xdp/second")
+    assert said.out.startswith("xdp/second: bad\n")
+    assert "good" not in said.out
+    expected = f"tidegate: {unsafe}: no program in that section\n  hint: sections: xdp, xdp/second\n"
+    assert tidegate("disasm", unsafe, "--section", "tc").refused() == expected
+
+
+def test_disasm_of_rules_names_lines_of_the_yaml(tidegate: Tidegate, rules: Path, tmp_path: Path) -> None:
+    tidegate("compile", rules, "-o", tmp_path / "rules.o")
+    said = tidegate("disasm", tmp_path / "rules.o")
+    assert f"{rules}:3" in said.out or "rules.yaml:3" in said.out
