@@ -14,7 +14,7 @@ from collections.abc import Mapping
 
 from llvmlite import ir
 
-from appliance.datapath.layout import NO_PORT, PORT_FAILED, STOPPED, VERDICTS, Port, PortCounters, Worker
+from appliance.datapath.layout import NO_PORT, PORT_FAILED, STOPPED, VERDICTS, VNET_SIZE, Port, PortCounters, Worker
 from appliance.datapath.receive import emit_receive
 from appliance.datapath.transmit import emit_flush, emit_transmit
 from appliance.ir import I32, I64, PTR, VOID, Code, external
@@ -26,6 +26,8 @@ from hooks.linux.socket import POLLERR, POLLHUP, POLLNVAL, pollfd
 from hooks.xdp import FrameContext
 
 BATCH = 256  # frames served before the other ports get their turn and what is to leave is kicked
+AHEAD = 2  # slots whose memory is asked for before their turn comes
+CACHE_LINE = 64  # bytes
 POLL_MILLISECONDS = 1000
 RETRY_MILLISECONDS = 1
 ENETDOWN = 100
@@ -96,6 +98,7 @@ def _emit_serve(
         slot = code.at(ring, code.mul(code.resize(cursor.load(), I64), slot_size))
         status = code.field(slot, tpacket2_hdr, "tp_status")
         loop.break_if(code.compare(code.and_(status.load_acquire(), kernel.TP_STATUS_USER), "==", 0))
+        _prefetch(code, slot, slot_size)
         with code.if_else(code.call(receive, worker, port, slot)) as (whole, truncated):
             with whole:
                 verdict = judge(code, worker, counters, program, hook)
@@ -109,6 +112,19 @@ def _emit_serve(
         served.add(1)
     code.ret(served.get())
     return code.function
+
+
+def _prefetch(code: Code, slot: Value, slot_size: Value) -> None:
+    """Ask for what will be read of a slot further on: its header and the frame's first lines.
+
+    Another processor wrote them, and a program is too long for this one to run ahead into the next frame by itself: the
+    wait would come to a tenth of the worker's time. A frame stands in its slot where this one does.
+    """
+    prefetch = external(code.module, "llvm.prefetch.p0", VOID, PTR, I32, I32, I32)
+    ahead = code.at(slot, code.mul(slot_size, AHEAD))
+    frame = code.at(ahead, code.sub(code.resize(code.field(slot, tpacket2_hdr, "tp_mac").load(), I64), VNET_SIZE))
+    for line in (ahead, frame, code.at(frame, CACHE_LINE)):
+        code.call(prefetch, line, 0, 3, 1)  # to read, into every level of the data cache
 
 
 def judge(code: Code, worker: Value, counters: Value, program: ir.Function, hook: HookPoint) -> Value:

@@ -2,10 +2,14 @@
 
 The offload header goes right before the frame, so that both leave in one piece:
 
-                 data - 10       data                   data_end
-    +------------+---------------+----------------------+
-    | headroom   | virtio_net_hdr| frame                |
-    +------------+---------------+----------------------+
+    transmit slot                                    without a ring, where the frame is
+    +--------------+---------------+----------+      ----------+---------------+----------+
+    | tpacket2_hdr | virtio_net_hdr| frame    |      headroom  | virtio_net_hdr| frame    |
+    +--------------+---------------+----------+      ----------+---------------+----------+
+    0              32              42                          data - 10       data
+
+What goes into a slot is written there at once: the header in front of the frame would first have to be fetched for
+writing from the processor that received it, and read back behind stores that are not done yet.
 """
 
 from __future__ import annotations
@@ -36,10 +40,11 @@ def emit_transmit(module: ir.Module, flush: ir.Function) -> ir.Function:
     with code.if_(_too_long(code, worker, port, data, length), likely=False):
         code.field(counters, PortCounters, "transmit_too_long").add(1)
         code.ret()
-    message = _prepend_offload(code, worker, data, length)
     size = code.add(length, VNET_SIZE)
     room = code.sub(code.field(port, Port, "slot_size").load(), kernel.TPACKET2_TX_OFFSET)
     with code.if_(code.compare(size, ">", code.resize(room, I64)), likely=False):
+        message = code.at(data, -VNET_SIZE)
+        _write_offload(code, worker, data, length, message)
         code.call(_emit_send_whole(module), port, message, size)
         code.ret()
 
@@ -50,7 +55,9 @@ def emit_transmit(module: ir.Module, flush: ir.Function) -> ir.Function:
         with code.if_(code.compare(status.load_acquire(), "!=", kernel.TP_STATUS_AVAILABLE)):
             code.field(counters, PortCounters, "transmit_ring_full").add(1)
             code.ret()
-    code.copy(code.at(slot, kernel.TPACKET2_TX_OFFSET), message, size)
+    message = code.at(slot, kernel.TPACKET2_TX_OFFSET)
+    _write_offload(code, worker, data, length, message)
+    code.copy(code.at(message, VNET_SIZE), data, length)
     code.field(slot, tpacket2_hdr, "tp_len").store(code.resize(size, I32))
     status.store_release(kernel.TP_STATUS_SEND_REQUEST)
     _advance(code, port, "transmit_next", "transmit_slots")
@@ -70,13 +77,12 @@ def _too_long(code: Code, worker: Value, port: Value, data: Value, length: Value
     return code.and_(whole, code.compare(length, ">", limit))
 
 
-def _prepend_offload(code: Code, worker: Value, data: Value, length: Value) -> Value:
-    """Write the offload header in front of the frame, its offsets counted from where the frame begins now.
+def _write_offload(code: Code, worker: Value, data: Value, length: Value, message: Value) -> None:
+    """Write the frame's offload header at `message`, its offsets counted from where the frame begins now.
 
     `hdr_len` is how much the kernel copies at once instead of referring to our pages, which is dearer: all of a frame
     that is not to be cut into segments.
     """
-    message = code.at(data, -VNET_SIZE)
     source = code.field(worker, Worker, "offload").address
     offload = {name: code.field(source, virtio_net_hdr, name).load() for name, _ in virtio_net_hdr._fields_}
     moved = code.sub(code.field(worker, Worker, "offload_start").load(), code.integer(data))
@@ -89,7 +95,6 @@ def _prepend_offload(code: Code, worker: Value, data: Value, length: Value) -> V
     offload["flags"] = code.and_(offload["flags"], kernel.VIRTIO_NET_HDR_F_NEEDS_CSUM)
     for name, value in offload.items():
         code.field(message, virtio_net_hdr, name).store(value)
-    return message
 
 
 def _next_slot(code: Code, port: Value) -> Value:
