@@ -215,8 +215,8 @@ class BpfModule:
         machine = llvm.Target.from_triple("bpfel").create_target_machine(cpu="v3", opt=2)
         self.module.triple = "bpfel"
         self.module.data_layout = str(machine.target_data)
-        native = llvm.parse_assembly(str(self.module))
-        native.verify()
-        passes = llvm.create_pass_builder(machine, llvm.create_pipeline_tuning_options(speed_level=2))
-        passes.getModulePassManager().run(native, passes)
-        return bytes(machine.emit_object(native))
+        with llvm.create_context() as context, llvm.parse_assembly(str(self.module), context) as native:
+            native.verify()
+            passes = llvm.create_pass_builder(machine, llvm.create_pipeline_tuning_options(speed_level=2))
+            passes.getModulePassManager().run(native, passes)
+            return bytes(machine.emit_object(native))
