@@ -26,7 +26,7 @@ from tests.bench.registry import BENCHMARKS
 
 def main(words: Sequence[str]) -> None:
     options = _parse(words)
-    console = Console(highlight=False, width=None if sys.stdout.isatty() else 160)
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else 200)
     progress = Console(stderr=True, highlight=False)
     figures: list[Figure] = []
     with tempfile.TemporaryDirectory(prefix="tidegate-bench-") as folder:

@@ -6,6 +6,7 @@ one interface, giving them to the other, the far host's stack dropping them) run
 
 from __future__ import annotations
 
+import statistics
 import time
 from collections.abc import Iterator
 
@@ -13,8 +14,8 @@ from tests.bench.figures import Bench, Compared, Figure, Target
 from tests.bench.joins import FORWARDER, TIDEGATE, Join, forwarder, tidegate
 from tests.bench.measuring import alternate, medians, on, pin, received_frames
 
-ROUNDS = 9
-SECONDS = 1.0
+ROUNDS = 15
+SECONDS = 0.6
 LEAD_SECONDS = 0.15
 FLOODER, WORKER = (0,), (1,)
 
@@ -40,7 +41,7 @@ def main(bench: Bench) -> Iterator[Figure]:
         peer=FORWARDER,
         peer_value=middle[FORWARDER],
         target=Target(Compared.RATIO, at_least=0.85),
-        remark=f"one worker; at least {min(offered):,.0f} frames/s were offered",
+        remark=f"one worker; {statistics.median(offered):,.0f} frames/s were offered",
         samples=samples,
     )
 
