@@ -86,7 +86,8 @@ class Judgement:
 def _only(spec: CollectionSpec, path: Path) -> str:
     names = list(spec.programs)
     if len(names) != 1:
-        hint = f"name one (`inward` in a box, `--program` in a replay): {', '.join(names)}" if names else "it holds no XDP program"
+        choose = f"name one (`inward` in a box, `--program` in a replay): {', '.join(names)}"
+        hint = choose if names else "it holds no XDP program"
         raise InputRefused(f"the object holds {len(names)} programs", where=str(path), hint=hint)
     return names[0]
 

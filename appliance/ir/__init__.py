@@ -3,4 +3,19 @@
 from appliance.ir.code import I1, I8, I16, I32, I64, PTR, VOID, Code, Field, Loop, Value, Variable, external
 from appliance.ir.engine import Engine
 
-__all__ = ["I1", "I8", "I16", "I32", "I64", "PTR", "VOID", "Code", "Engine", "Field", "Loop", "Value", "Variable", "external"]
+__all__ = [
+    "I1",
+    "I8",
+    "I16",
+    "I32",
+    "I64",
+    "PTR",
+    "VOID",
+    "Code",
+    "Engine",
+    "Field",
+    "Loop",
+    "Value",
+    "Variable",
+    "external",
+]

@@ -97,7 +97,9 @@ class Subprogram:
         return self.narrow(value, width)
 
     def write(self, register: int, value: Value) -> None:
-        """The register becomes the value, zero-extended."""
+        """The register becomes the value, zero-extended. Raises NotCompilable for r10, which raw bytecode may name."""
+        if register == FRAME_POINTER:
+            raise NotCompilable("r10 is read-only", where=self.plan.program.spec.name)
         self.registers.set(register, self.code.resize(value, I64))
 
     def operand(self, source: Operand, width: Width = 64) -> Value:

@@ -70,7 +70,7 @@ def _client(join: Join, seconds: float) -> dict[str, Any]:
     for _ in range(20):
         time.sleep(0.1)
         done = join.net.outside.run(command, check=False, timeout=seconds + 4 * PATIENCE_SECONDS)
-        report = json.loads(done.stdout)
+        report: dict[str, Any] = json.loads(done.stdout)
         if "error" not in report:
             return report
     raise RuntimeError(report["error"])

@@ -80,10 +80,19 @@ def test_bytecode_of_wrong_form(tidegate: Tidegate, engine: str, stdin: bytes) -
     assert tidegate("exec", "--engine", engine, stdin=stdin).refused().startswith("tidegate: ")
 
 
+@both
+@pytest.mark.parametrize("text", ["r10 = 5", "r10 %= r9", "r10 = *(u8 *)(r1 + 0)"])
+def test_the_frame_pointer_stays(tidegate: Tidegate, engine: str, text: str) -> None:
+    assert "r10 is read-only" in tidegate("exec", "--engine", engine, "00", stdin=bytecode(f"{text}\nexit")).refused()
+
+
 def test_a_crash_is_a_message(tidegate: Tidegate) -> None:
+    """A process of its own: pytest would tell of the signal, too."""
     wild = bytecode("r1 = 16\nr0 = *(u64 *)(r1 + 0)\nexit")
-    assert tidegate("exec", stdin=wild).refused() == (
-        "tidegate: the program was ended by SIGSEGV\n  hint: `--engine interpreter` says which access it was\n"
+    done = process("exec", stdin=wild)
+    assert (done.returncode, done.stdout) == (1, b"")
+    assert done.stderr == (
+        b"tidegate: the program was ended by SIGSEGV\n  hint: `--engine interpreter` says which access it was\n"
     )
     assert tidegate("exec", "--engine", "interpreter", stdin=wild).refused() == (
         "tidegate: slot 1 (r0 = *(u64 *)(r1 + 0)): r1 must be a pointer, and is a number\n"
