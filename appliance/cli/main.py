@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -49,6 +50,9 @@ class LazyCommands(click.Group):
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run one command and exit: 0 done, 1 the input was refused, 2 wrong usage or this machine can't do it."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # names of files may hold what the terminal can't write
     group = LazyCommands("tidegate", help="A network box that runs verified eBPF filters on every frame.")
     group = click.version_option(__version__, prog_name="tidegate")(group)
     sys.exit(_run(group, sys.argv[1:] if arguments is None else list(arguments)))

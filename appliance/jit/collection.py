@@ -142,7 +142,7 @@ def _open_maps(opened: ExitStack, spec: CollectionSpec, processors: int, reuse: 
 def _emit_module(
     name: str, programs: Mapping[str, VerifiedProgram], maps: Mapping[str, Map], clock: Clock, loops: Loops | None
 ) -> ir.Module:
-    module = ir.Module(name)
+    module = ir.Module(ascii(name))  # a file's name may hold a line's end, or bytes that are no text
     sites = {name: map_site(module, map_) for name, map_ in maps.items()}
     functions = {name: emit_program(module, program, sites, clock) for name, program in programs.items()}
     if loops is not None:

@@ -70,6 +70,7 @@ class BpfModule:
 
     def _file(self, name: str, text: str) -> Node:
         # DIFile's text ends where its lines end; LLVM wants it without a zero byte, which YAML can't hold anyway
+        name = name.encode(errors="replace").decode()  # bytes that are no text stand in it as halves of characters
         return self._node("DIFile", filename=name, directory="", source=text)
 
     def _pointer(self, target: Node) -> Node:

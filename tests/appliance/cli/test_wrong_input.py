@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.appliance.cli.conftest import ROOT, Tidegate
+from tests.appliance.cli.conftest import BOX, FRAMES, ROOT, RULES, Tidegate, process
 
 NOBODY = 65534
 COMMANDS: dict[str, Callable[[Path], list[object]]] = {
@@ -92,3 +92,34 @@ def test_an_unreadable_file(tidegate: Tidegate, tmp_path: Path, command: str) ->
     path.chmod(0o600)
     with somebody_else():
         assert "permission denied" in refusal(tidegate, command, path).lower()
+
+
+ODD_NAME = os.fsdecode(b'caf\xe9 new\nline quote" back\\slash ' + "schön ↔".encode())
+
+
+def test_odd_names_of_files_are_only_names(tidegate: Tidegate, tmp_path: Path, capture: Path) -> None:
+    rules = tmp_path / f"{ODD_NAME}.yaml"
+    rules.write_text(f"{BOX}{RULES}")
+    output = rules.with_suffix(".o")
+    assert "2 rules" in tidegate("check", rules).out
+    rules.write_text(RULES)
+    assert tidegate("compile", rules, "-o", output).status == 0
+    assert tidegate("disasm", output).status == 0
+    assert tidegate("verify", output, "--json").status == 0
+    frames = [
+        tidegate("replay", source, capture, "--json", *extra).document["frames"]
+        for source, extra in ((rules, ()), (output, ("--program", "tidegate_in")))
+    ]
+    assert frames == [len(FRAMES)] * 2
+    capture.rename(capture.with_name(f"{ODD_NAME}.pcap"))
+    assert tidegate("replay", output, capture.with_name(f"{ODD_NAME}.pcap"), "--program", "tidegate_in").status == 0
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "ascii"])
+def test_a_strict_terminal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, encoding: str) -> None:
+    monkeypatch.setenv("PYTHONIOENCODING", f"{encoding}:strict")
+    path = tmp_path / os.fsdecode(b"caf\xe9.o")
+    path.write_bytes(OBJECT)
+    done = process("verify", path)
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert b"caf\\udce9.o" in done.stdout
