@@ -15,7 +15,7 @@ from appliance.datapath.capture import FRAME, PCAP_MAGIC, Capture, CaptureRefuse
 from hooks.contract import Verdict
 from tests.captures import SHARED
 
-MOST = 200  # frames of one capture; the interpreter takes a millisecond for each
+MOST = 100  # frames of one capture; the interpreter takes a millisecond for each
 PATHS = sorted(SHARED.rglob("*.pcap*")) if SHARED.is_dir() else []
 PROGRAMS = ("configs/rulesets/default.yaml", "tests/integration/everything.yaml", "programs/xdp_firewall.bpf.o")
 
