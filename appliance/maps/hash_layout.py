@@ -36,11 +36,18 @@ LOAD = 4  # entries for which there is one bucket: of 7 slots, so that few bucke
 
 
 class HashHeader(ctypes.Structure):
-    """`free` is the top of the stack of freed elements, a tag that counts changes in its upper half."""
+    """How large the map is stands here and not in the code, so that maps of one kind of entry share their code.
+
+    `elements` is where they begin, in bytes from the map. `free` is the top of the stack of freed elements, a tag that
+    counts changes in its upper half.
+    """
 
     _fields_ = (
         ("seeds", ctypes.c_uint64 * SEEDS),
-        ("_rest_of_line", ctypes.c_uint64 * (8 - SEEDS)),
+        ("bucket_count", ctypes.c_uint64),
+        ("elements", ctypes.c_uint64),
+        ("max_entries", ctypes.c_uint32),
+        ("_rest_of_line", ctypes.c_uint32 * (1 + 2 * (5 - SEEDS))),
         ("free", ctypes.c_uint64),
         ("fresh", ctypes.c_uint32),
         ("count", ctypes.c_uint32),
@@ -85,10 +92,12 @@ class HashLayout:
         return cls(buckets, bucket_count, elements, each, key, value, size)
 
 
-def initialise(memory: Memory, shape: Shape) -> None:
-    """Choose the seeds; odd, so that none is zero."""
-    seeds = [int.from_bytes(os.urandom(8), "little") | 1 for _ in range(SEEDS)]
-    memory.write(HashHeader.seeds.offset, bytes((ctypes.c_uint64 * SEEDS)(*seeds)))
+def initialise(memory: Memory, shape: Shape, *, marks: bool = False) -> None:
+    """Say how large the map is, and choose the seeds; odd, so that none is zero."""
+    layout = HashLayout.of(shape, marks=marks)
+    header = HashHeader(bucket_count=layout.bucket_count, elements=layout.elements, max_entries=shape.max_entries)
+    header.seeds[:] = [int.from_bytes(os.urandom(8), "little") | 1 for _ in range(SEEDS)]
+    memory.write(0, bytes(header))
 
 
 def count(memory: Memory, shape: Shape) -> int:

@@ -12,7 +12,7 @@ from llvmlite import ir
 from appliance.ir import I32, I64, PTR, Code, Field, Variable
 from appliance.ir.code import Value
 from appliance.maps import lock
-from appliance.maps.hash_layout import SLOTS, Bucket, HashLayout
+from appliance.maps.hash_layout import SLOTS, Bucket, HashHeader, HashLayout
 from appliance.maps.hash_table import FIRST_SLOT, LINE, HashTable
 from appliance.maps.kind import Flag, MapFunctions, Shape, Weight, define
 
@@ -132,7 +132,8 @@ class HashOperations:
         position = code.variable(I64, code["position"])
         with code.loop() as loop:
             current = position.get()
-            with code.if_(code.compare(current, ">=", self.table.layout.bucket_count * SLOTS)):
+            slots = code.mul(code.field(map, HashHeader, "bucket_count").load(), SLOTS)
+            with code.if_(code.compare(current, ">=", slots)):
                 code.ret(-errno.ENOENT)
             slot = Field(code, self._slot_at(code, current), I64, 8)
             word = slot.load_acquire()

@@ -19,15 +19,14 @@ class Pool:
 
     def __init__(self, module: ir.Module, shape: Shape, layout: HashLayout) -> None:
         self._name = shape.name
-        self._entries = shape.max_entries
         self._layout = layout
         self.take = self._emit_take(module)
         self.give_back = self._emit_give_back(module)
 
     def element(self, code: Code, map: Value, number: Value) -> Value:
         """The address of an element; numbers begin at 1."""
-        offset = code.mul(code.resize(number, I64), self._layout.element_size)
-        return code.at(map, code.add(offset, self._layout.elements - self._layout.element_size))
+        first = code.at(map, code.field(map, HashHeader, "elements").load())
+        return code.at(first, code.mul(code.sub(code.resize(number, I64), 1), self._layout.element_size))
 
     def _link(self, code: Code, map: Value, number: Value) -> Value:
         return code.at(self.element(code, map, number), self._layout.key)
@@ -56,7 +55,7 @@ class Pool:
                     code.atomic_add(counter.address, 1, I32)
                     code.ret(number)
             with code.if_(code.compare(number, "==", 0)):
-                with code.if_(code.compare(taken, ">=", self._entries)):
+                with code.if_(code.compare(taken, ">=", code.field(map, HashHeader, "max_entries").load())):
                     code.ret(0)
                 with code.if_(code.compare_exchange(fresh.address, taken, code.add(taken, 1), I32)):
                     code.atomic_add(counter.address, 1, I32)

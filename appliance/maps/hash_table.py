@@ -52,13 +52,14 @@ class HashTable:
 
     def home(self, code: Code, map: Value, hash: Value) -> Value:
         """The home bucket: the hash's upper half, scaled to the number of buckets."""
-        number = code.shr(code.mul(code.shr(hash, 32), self.layout.bucket_count), 32)
+        count = code.field(map, HashHeader, "bucket_count").load()
+        number = code.shr(code.mul(code.shr(hash, 32), count), 32)
         return code.at(map, code.add(code.mul(number, LINE), self.layout.buckets))
 
     def following(self, code: Code, map: Value, bucket: Value) -> Value:
         """The next bucket; behind the last comes the first."""
         ahead = code.at(bucket, LINE)
-        end = code.at(map, self.layout.elements)
+        end = code.at(map, code.field(map, HashHeader, "elements").load())
         return code.select(code.compare(ahead, "==", end), code.at(map, self.layout.buckets), ahead)
 
     def word(self, code: Code, hash: Value, number: Value) -> Value:

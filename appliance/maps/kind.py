@@ -37,6 +37,10 @@ def element_size(size: int) -> int:
     return 1 << (size - 1).bit_length() if size <= CACHE_LINE else round_up(size, 8)
 
 
+# Types whose code reads the number of entries from the map's header.
+SIZED_AT_RUN_TIME = frozenset({MapType.HASH, MapType.LRU_HASH})
+
+
 @dataclass(frozen=True, slots=True)
 class Shape:
     """All that the code of a map's operations depends on. Sizes in bytes; `processors` as given to `Map.open`."""
@@ -54,8 +58,10 @@ class Shape:
 
     @property
     def name(self) -> str:
-        """What the names of its functions begin with."""
-        sizes = f"k{self.key_size}.v{self.value_size}.n{self.max_entries}"
+        """What the names of its functions begin with: the same for maps that share their code."""
+        sizes = f"k{self.key_size}.v{self.value_size}"
+        if self.type not in SIZED_AT_RUN_TIME:
+            sizes += f".n{self.max_entries}"
         return f"map.{self.type.value}.{sizes}.f{self.flags}.p{self.processors}"
 
     @property

@@ -16,7 +16,7 @@ from __future__ import annotations
 from llvmlite import ir
 
 from appliance.ebpf.spec import MapSpec
-from appliance.ir import I8, I32, I64, PTR, Code, Variable
+from appliance.ir import I8, I32, PTR, Code, Variable
 from appliance.ir.code import Value
 from appliance.maps import lock
 from appliance.maps.checks import LRU_FLAGS
@@ -24,6 +24,7 @@ from appliance.maps.hash import check_hash
 from appliance.maps.hash_layout import Bucket, HashHeader, HashLayout, count, initialise
 from appliance.maps.hash_operations import HashOperations
 from appliance.maps.kind import Kind, MapFunctions, Shape, internal
+from appliance.maps.memory import Memory
 
 
 class LruOperations(HashOperations):
@@ -58,8 +59,8 @@ class LruOperations(HashOperations):
         hand = code.field(map, HashHeader, "hand").address
         with code.loop() as loop:
             turns = code.atomic_add(hand, 1)
-            number = code.resize(code.builder.urem(turns, ir.Constant(I64, self.shape.max_entries)), I32)
-            number = code.add(number, 1)
+            entries = code.field(map, HashHeader, "max_entries").load()
+            number = code.add(code.builder.urem(code.resize(turns, I32), entries), 1)
             mark = pool.element(code, map, number)
             with code.if_(code.compare(code.load(mark, I8), "!=", 0)):
                 code.store(ir.Constant(I8, 0), mark)
@@ -107,8 +108,12 @@ def _size(shape: Shape) -> int:
     return HashLayout.of(shape, marks=True).size
 
 
+def _initialise(memory: Memory, shape: Shape) -> None:
+    initialise(memory, shape, marks=True)
+
+
 def _emit(module: ir.Module, shape: Shape) -> MapFunctions:
     return LruOperations(module, shape).emit()
 
 
-LRU_HASH = Kind(check=_check, size=_size, initialise=initialise, count=count, emit=_emit)
+LRU_HASH = Kind(check=_check, size=_size, initialise=_initialise, count=count, emit=_emit)

@@ -21,6 +21,7 @@ from appliance.maps import (
     model,
     open_map,
 )
+from appliance.maps.kind import SIZED_AT_RUN_TIME
 from tests.appliance.maps.native import engine_of
 
 HASH = MapSpec("m", MapType.HASH, 4, 4, 8)
@@ -126,7 +127,7 @@ def test_memory_outlives_the_code() -> None:
 
 def test_binding_needs_the_exported_shape() -> None:
     with Map.open(HASH, 1) as map, pytest.raises(KeyError):
-        map.bind(engine_of(replace(HASH, max_entries=9), 1))
+        map.bind(engine_of(replace(HASH, key_size=9), 1))
 
 
 def test_read_only_maps_keep_their_contents() -> None:
@@ -161,6 +162,21 @@ def test_contents_of_the_wrong_size_are_refused() -> None:
         open_map(replace(HASH, contents=((b"too long", b"four"),)))
 
 
+def test_maps_that_share_their_code_keep_their_own_limits() -> None:
+    module = ir.Module("m")
+    specs = [replace(HASH, name=f"of{entries}", max_entries=entries) for entries in (3, 50)]
+    for spec in specs:
+        export_operations(module, spec, 1)
+    with Engine(module) as engine, Map.open(specs[0], 1) as small, Map.open(specs[1], 1) as large:
+        for map_ in (small, large):
+            map_.bind(engine)
+            with pytest.raises(MapFull):
+                for number in range(51):
+                    map_.update(number.to_bytes(HASH.key_size, "little"), bytes(HASH.value_size))
+        assert (len(small), len(large)) == (3, 50)
+        assert len(list(large.items())) == 50
+
+
 @pytest.mark.parametrize("type_", KINDS)
 def test_operations_are_written_once_per_shape(type_: MapType) -> None:
     module = ir.Module("m")
@@ -169,7 +185,9 @@ def test_operations_are_written_once_per_shape(type_: MapType) -> None:
     names = set(module.globals)
     assert emit_operations(module, replace(spec, name="other"), 2) == first
     assert set(module.globals) == names
-    assert emit_operations(module, replace(spec, max_entries=9), 2).lookup is not first.lookup
+    larger = emit_operations(module, replace(spec, max_entries=9), 2)
+    assert (larger.lookup is first.lookup) == (type_ in SIZED_AT_RUN_TIME)
+    assert emit_operations(module, replace(spec, value_size=24), 2).lookup is not first.lookup
     assert {function.linkage for function in (first.lookup, first.update, first.delete, first.next)} == {"internal"}
     export_operations(module, spec, 2)
     exported = set(module.globals)
