@@ -14,6 +14,7 @@ from appliance.maps import (
     KINDS,
     Map,
     MapFrozen,
+    MapFull,
     MapRefused,
     OperationRefused,
     emit_operations,
