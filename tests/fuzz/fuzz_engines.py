@@ -1,0 +1,127 @@
+"""Random programs through every engine: the checking interpreter, native code, and Linux's own eBPF, if it is there.
+
+Run: python -m tests.fuzz.fuzz_engines [seconds] [seed]
+
+Each engine must give the same r0 and leave the same memory. A find is printed with its seed and its listing.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from itertools import chain
+from typing import TypeAlias
+
+from llvmlite import ir
+
+from appliance.ebpf.codec import encode
+from appliance.ebpf.disassembler import disassemble
+from appliance.ebpf.interpreter import Interpreter
+from appliance.ebpf.spec import ProgramSpec
+from appliance.ir import Engine
+from appliance.jit.program import emit_raw
+from appliance.verifier.unverified import trust_without_proof
+from hooks.xdp import XDP_LINUX
+from tests.fuzz.programs import RandomProgram, on_a_frame, random_program
+from tests.kernel_bpf import KernelRefused, run_in_kernel
+
+Outcome: TypeAlias = tuple[int, bytes]  # r0, and the memory afterwards
+AT_LEAST = 100_000  # programs in one run, however long it takes
+BATCH = 50  # programs in one module: compiling one by one takes much longer
+WAVE = 20 * BATCH  # programs between two looks at the clock
+
+
+def interpreted(program: RandomProgram) -> Outcome:
+    memory = bytearray(program.memory)
+    spec = ProgramSpec("random", "", XDP_LINUX, program.instructions)
+    return Interpreter(spec).run_memory(memory), bytes(memory)
+
+
+def compiled(programs: Sequence[RandomProgram]) -> list[Outcome]:
+    """All of them in one module."""
+    module = ir.Module("random")
+    for number, program in enumerate(programs):
+        emit_raw(module, trust_without_proof(ProgramSpec(f"{number}", "", XDP_LINUX, program.instructions)))
+    outcomes = []
+    with Engine(module) as engine:
+        for number, program in enumerate(programs):
+            run = engine.function(f"raw_{number}", ctypes.c_uint64, ctypes.c_void_p, ctypes.c_uint64)
+            memory = ctypes.create_string_buffer(program.memory, len(program.memory))
+            outcomes.append((int(run(ctypes.addressof(memory), len(memory))), memory.raw))
+    return outcomes
+
+
+def in_kernel(program: RandomProgram) -> Outcome:
+    """Of r0 the kernel tells the low 32 bits; the memory has all of it. Raises KernelRefused."""
+    run = run_in_kernel(encode(on_a_frame(program.instructions)), program.memory)
+    return run.result, run.frame
+
+
+def disagreements(seeds: Sequence[int], *, kernel: bool) -> Iterator[str]:
+    """What differs from the interpreter's outcome, each with the program."""
+    programs = [random_program(seed) for seed in seeds]
+    for program, native in zip(programs, compiled(programs), strict=True):
+        expected = interpreted(program)
+        if native != expected:
+            yield _find(program, "native code", expected, native)
+        if kernel:
+            yield from kernel_disagreement(program, expected)
+
+
+def kernel_disagreement(program: RandomProgram, expected: Outcome) -> Iterator[str]:
+    """What Linux does otherwise, if it does."""
+    try:
+        outcome = in_kernel(program)
+    except KernelRefused as refusal:
+        yield f"seed {program.seed}: Linux refuses it: {str(refusal)[-400:]}"
+        return
+    answer, memory = expected
+    if outcome != (answer & 0xFFFFFFFF, memory):
+        yield _find(program, "Linux", expected, outcome)
+
+
+def _find(program: RandomProgram, engine: str, expected: Outcome, got: Outcome) -> str:
+    listing = "\n".join(disassemble(program.instructions))
+    return (
+        f"seed {program.seed}: the interpreter gives {expected[0]:#x} and {engine} {got[0]:#x}\n"
+        f"memory before           {program.memory.hex()}\n"
+        f"after, the interpreter  {expected[1].hex()}\n"
+        f"after, {engine:<16} {got[1].hex()}\n{listing}"
+    )
+
+
+def kernel_is_there() -> bool:
+    """Whether this machine is a Linux that lets this process load programs."""
+    try:
+        in_kernel(random_program(0))
+    except KernelRefused:
+        return False
+    return True
+
+
+def _finds_from(seed: int) -> list[str]:
+    return list(disagreements(range(seed, seed + BATCH), kernel=kernel_is_there()))
+
+
+def main(seconds: float = 60.0, seed: int | None = None) -> int:
+    """Compare for that long, and at least AT_LEAST programs; the number of finds."""
+    first = seed = time.time_ns() if seed is None else seed
+    finds, end = 0, time.monotonic() + seconds
+    with ProcessPoolExecutor() as processes:
+        while time.monotonic() < end or seed - first < AT_LEAST:
+            wave = range(seed, seed + WAVE, BATCH)
+            for find in chain.from_iterable(processes.map(_finds_from, wave)):
+                finds += 1
+                print(find)
+            seed = wave.stop
+    engines = "interpreter, native code" + (", Linux" if kernel_is_there() else "")
+    print(f"engines: from seed {first}: {seed - first} programs through {engines}, {finds} finds")
+    return finds
+
+
+if __name__ == "__main__":
+    arguments = [float(argument) for argument in sys.argv[1:]]
+    sys.exit(bool(main(*arguments[:1], *map(int, arguments[1:2]))))
