@@ -16,7 +16,9 @@ from collections.abc import Callable
 import click
 
 from appliance.ebpf.codec import decode
+from appliance.ebpf.disassembler import disassemble
 from appliance.ebpf.interpreter import Interpreter
+from appliance.ebpf.objects import load_object
 from appliance.ebpf.spec import ProgramSpec
 from appliance.errors import InputRefused, TidegateError
 from appliance.helpers.python import python_helpers
@@ -29,18 +31,35 @@ CPU_SECONDS = 30
 
 @click.command()
 @click.option("--engine", type=click.Choice(["interpreter", "jit"]), default="jit", show_default=True)
+@click.option("--program", "program_hex", metavar="HEX", help="The program, instead of standard input.")
+@click.option("--elf", "is_object", is_flag=True, help="The program is an object file; its first program runs.")
+@click.option("--debug", is_flag=True, help="List the program on standard error.")
 @click.argument("memory_hex", metavar="[MEMORY-HEX]", required=False, default="")
-def command(engine: str, memory_hex: str) -> int:
+@click.argument("nothing", metavar="", required=False, default="")
+def command(engine: str, program_hex: str | None, is_object: bool, debug: bool, memory_hex: str, nothing: str) -> int:
     """Run raw bytecode once, UNVERIFIED, in a child process; print r0 in hex.
 
     The program comes on standard input, as hex digits. r1 points to the memory, which is writable; r2 is its length.
     """
+    if nothing:  # the suite may give its plugin's options as one empty argument
+        raise click.UsageError(f"Got unexpected extra argument ({nothing})")
     memory = bytearray(_bytes_of(memory_hex, "MEMORY-HEX"))
-    code = _bytes_of(sys.stdin.buffer.read().decode("ascii", "replace"), "standard input")
+    where = "standard input" if program_hex is None else "--program"
+    code = _bytes_of(sys.stdin.buffer.read().decode("ascii", "replace") if program_hex is None else program_hex, where)
     if not code:
-        raise InputRefused("no program", where="standard input", hint="give its bytecode as hex digits")
-    program = ProgramSpec("exec", "", XDP_LINUX, decode(code))
+        raise InputRefused("no program", where=where, hint="give its bytecode as hex digits")
+    program = _first_program(code, where) if is_object else ProgramSpec("exec", "", XDP_LINUX, decode(code))
+    if debug:
+        print("\n".join(disassemble(program.instructions)), file=sys.stderr)
     return _in_child(lambda: ENGINES[engine](program, memory))
+
+
+def _first_program(data: bytes, where: str) -> ProgramSpec:
+    """The object's first program; it gets no maps."""
+    programs = load_object(data, where).programs
+    if not programs:
+        raise InputRefused("the object has no program", where=where)
+    return next(iter(programs.values()))
 
 
 def _bytes_of(text: str, where: str) -> bytes:

@@ -1,12 +1,19 @@
-"""Calls: helpers become code on the spot, subprograms become native functions of their own."""
+"""Calls: helpers become code on the spot, subprograms become native functions of their own.
+
+A call through a register exists only in bytecode that nobody verified. What the register holds is looked for among all
+that it may name: the addresses of the program's own functions, then the numbers of helpers; else the program traps.
+"""
 
 from __future__ import annotations
 
-from appliance.ebpf.instructions import CallFunction, CallHelper, CallKernel, CallRegister, LoadMap
+from llvmlite import ir
+
+from appliance.ebpf.instructions import CallFunction, CallHelper, CallKernel, CallRegister, LoadFunction, LoadMap
 from appliance.ebpf.platform import PLATFORMS
 from appliance.helpers.native import IMPLEMENTATIONS
 from appliance.helpers.native.call import HelperCall, MapSite
-from appliance.helpers.prototypes import PROTOTYPES
+from appliance.helpers.prototypes import PROTOTYPES, ArgumentKind
+from appliance.ir import I32, I64, Value
 from appliance.jit.subprogram import Subprogram
 from appliance.verifier.program import CallFacts
 
@@ -14,12 +21,17 @@ ARGUMENTS = range(1, 6)
 
 
 def emit_helper(sub: Subprogram, index: int, call: CallHelper) -> None:
-    plan, facts = sub.plan, _facts(sub, index, call)
+    facts = _facts(sub, index, call)
     if facts.helper not in IMPLEMENTATIONS:
         raise sub.refusal(f"helper {call.helper}, which does not exist here", index)
+    sub.write(0, _helper_answer(sub, facts))
+
+
+def _helper_answer(sub: Subprogram, facts: CallFacts) -> Value:
+    plan = sub.plan
     taken = ARGUMENTS[: len(PROTOTYPES[facts.helper].arguments)]
     places = [sub.stack_place(access) for access in facts.arguments] + [None] * len(taken)
-    result = IMPLEMENTATIONS[facts.helper](
+    return IMPLEMENTATIONS[facts.helper](
         HelperCall(
             code=sub.code,
             hook=plan.program.spec.hook,
@@ -31,7 +43,6 @@ def emit_helper(sub: Subprogram, index: int, call: CallHelper) -> None:
             maps=_maps_in_hand(sub) if facts.map is None else (),
         )
     )
-    sub.write(0, result)
 
 
 def emit_function(sub: Subprogram, index: int, call: CallFunction) -> None:
@@ -40,8 +51,47 @@ def emit_function(sub: Subprogram, index: int, call: CallFunction) -> None:
     sub.write(0, sub.code.call(callee, sub.context, *(sub.read(register) for register in ARGUMENTS)))
 
 
-def refuse_register_call(sub: Subprogram, index: int, _call: CallRegister) -> None:
-    raise sub.refusal("a call through a register", index)
+def emit_register_call(sub: Subprogram, _index: int, call: CallRegister) -> None:
+    code, builder = sub.code, sub.code.builder
+    callee, arguments = sub.read(call.register), [sub.read(register) for register in ARGUMENTS]
+    answer, end = code.variable(I64), builder.append_basic_block("called")
+    for function in _functions_in_hand(sub):
+        with code.if_(code.compare(callee, "==", code.integer(function))):
+            answer.set(code.call(function, sub.context, *arguments))
+            builder.branch(end)
+    nobody = builder.append_basic_block("nobody")
+    choice = builder.switch(code.resize(callee, I32), nobody)
+    for number, name in _helpers_without_maps(sub).items():
+        block = builder.append_basic_block(name)
+        choice.add_case(number, block)
+        builder.position_at_end(block)
+        answer.set(_helper_answer(sub, CallFacts(name)))
+        builder.branch(end)
+    builder.position_at_end(nobody)
+    code.call(code.module.declare_intrinsic("llvm.trap", (), ir.FunctionType(ir.VoidType(), ())))
+    builder.unreachable()
+    builder.position_at_end(end)
+    sub.write(0, answer.get())
+
+
+def emit_function_address(sub: Subprogram, _index: int, load: LoadFunction) -> None:
+    sub.write(load.dst, sub.code.integer(sub.plan.functions[load.target]))
+
+
+def _functions_in_hand(sub: Subprogram) -> list[ir.Function]:
+    """The functions whose addresses the program takes."""
+    taken = {each.target for each in sub.plan.program.spec.instructions if isinstance(each, LoadFunction)}
+    return [function for target, function in sorted(sub.plan.functions.items()) if target in taken]
+
+
+def _helpers_without_maps(sub: Subprogram) -> dict[int, str]:
+    """The helpers that work on nothing that only the verifier could tell."""
+    numbered = PLATFORMS[sub.plan.program.spec.hook.platform].helpers
+    return {
+        number: name
+        for number, name in numbered.items()
+        if name in IMPLEMENTATIONS and ArgumentKind.MAP not in PROTOTYPES[name].arguments
+    }
 
 
 def refuse_kernel_call(sub: Subprogram, index: int, call: CallKernel) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from appliance.ebpf.instructions import LoadConstant, LoadFunction, LoadMap, LoadMapValue
+from appliance.ebpf.instructions import LoadConstant, LoadMap, LoadMapValue
 from appliance.helpers.native.call import MapSite
 from appliance.ir import I64
 from appliance.jit.subprogram import Subprogram
@@ -22,11 +22,6 @@ def emit_map_value(sub: Subprogram, index: int, load: LoadMapValue) -> None:
     if site.values is None:
         raise sub.refusal(f"the address of a value of map {load.map}, which is no array", index)
     sub.write(load.dst, sub.code.value(site.values + load.offset, I64))
-
-
-def refuse_function(sub: Subprogram, index: int, _load: LoadFunction) -> None:
-    """The address of a subprogram is wanted only by callbacks and callx, neither of which exists here."""
-    raise sub.refusal("the address of a subprogram", index)
 
 
 def _site(sub: Subprogram, index: int, name: str) -> MapSite:

@@ -9,12 +9,13 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from appliance.ebpf.instructions import Branch, CallFunction, Exit, Instruction, Jump
+from appliance.ebpf.instructions import Branch, CallFunction, Exit, Instruction, Jump, LoadFunction
 
 
 @dataclass(frozen=True, slots=True)
 class Flow:
-    """One subprogram. `falls_off` is the instruction after which nothing follows though something should."""
+    """One subprogram. `calls`: the starts of those that it calls, or whose address it takes. `falls_off`: the
+    instruction after which nothing follows though something should."""
 
     entry: int
     body: tuple[int, ...]
@@ -43,7 +44,7 @@ def walk(instructions: Sequence[Instruction], entry: int, reachable: Collection[
     while pending:
         index = pending.pop()
         instruction = instructions[index]
-        if isinstance(instruction, CallFunction):
+        if isinstance(instruction, CallFunction | LoadFunction):
             calls.add(instruction.target)
         following = successors(index, instruction)
         if any(following_index >= len(instructions) for following_index in following):

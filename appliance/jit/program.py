@@ -63,14 +63,17 @@ def _declare(module: ir.Module, name: str, *parameters: ir.Type) -> ir.Function:
 
 
 def _write(plan: ProgramPlan) -> None:
-    """The entry, then every subprogram that a written one calls."""
+    """The entry, and every subprogram that one of them calls. All are declared before the first is written: an address
+    may be taken in one and called in another."""
     spec, entry = plan.program.spec, plan.functions[0]
-    pending = [0]
+    flows, pending = [], [0]
     while pending:
         flow = walk(spec.instructions, pending.pop(), plan.program.facts.reachable)
+        flows.append(flow)
         for target in sorted(flow.calls - plan.functions.keys()):
             plan.functions[target] = _declare(entry.module, f"{entry.name}.{target}", PTR, *SUBPROGRAM_ARGUMENTS)
             pending.append(target)
+    for flow in flows:
         _write_subprogram(plan, flow, stack_extents(plan.program, flow.body) if plan.in_pieces else WHOLE)
 
 

@@ -8,6 +8,7 @@ from appliance.cli import exec as module
 from appliance.ebpf.assembler import assemble
 from appliance.ebpf.codec import encode
 from tests.appliance.cli.conftest import Tidegate, process
+from tests.appliance.ebpf.compiling import compile_c
 
 ENGINES = ("interpreter", "jit")
 FORTY_TWO = b"b7 00 00 00 2a 00 00 00 95 00 00 00 00 00 00 00"
@@ -105,6 +106,51 @@ def test_no_end_is_a_message(tidegate: Tidegate, monkeypatch: pytest.MonkeyPatch
     said = tidegate("exec", stdin=forever).refused()
     assert said == "tidegate: no end after 1 seconds\n  hint: `--engine interpreter` counts instructions\n"
     assert "no end after 1000000 instructions" in tidegate("exec", "--engine", "interpreter", stdin=forever).refused()
+
+
+@both
+def test_the_options_of_the_suite(tidegate: Tidegate, engine: str) -> None:
+    """The memory stands before them, and an empty argument may stand for no options at all."""
+    said = tidegate("exec", "--engine", engine, "07 08", "--program", "71 10 01 00 00 00 00 00  95" + "00" * 7)
+    assert (said.status, said.out, said.err) == (0, "8\n", "")
+    assert tidegate("exec", "--engine", engine, "07 08", "", stdin=FORTY_TWO).out == "2a\n"
+    said = tidegate("exec", "--engine", engine, "--debug", stdin=FORTY_TWO)
+    assert (said.status, said.out, said.err) == (0, "2a\n", "     0: r0 = 42\n     1: exit\n")
+
+
+@both
+def test_an_object(tidegate: Tidegate, engine: str) -> None:
+    """Its first program, in the order of the file."""
+    data = compile_c(
+        'SEC("xdp") int first(struct xdp_md *ctx) { return 41; }\n'
+        'SEC("xdp") int second(struct xdp_md *ctx) { return 42; }\n'
+        'char _license[] SEC("license") = "GPL";\n'
+    )
+    assert tidegate("exec", "--engine", engine, "--elf", stdin=data.hex(" ").encode()).out == "29\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "stdin", "message"),
+    [
+        (["--elf"], FORTY_TWO, "standard input: "),
+        (["--program", "b7 0"], b"", "--program: not hex digits in pairs\n  hint: write bytes as in `b7 00 00 00`\n"),
+        (["--program", ""], FORTY_TWO, "--program: no program\n  hint: give its bytecode as hex digits\n"),
+    ],
+)
+def test_options_that_are_wrong(tidegate: Tidegate, arguments: list[str], stdin: bytes, message: str) -> None:
+    assert tidegate("exec", *arguments, stdin=stdin).refused().startswith(f"tidegate: {message}")
+
+
+@both
+def test_calls_through_registers(tidegate: Tidegate, engine: str) -> None:
+    text = "r3 = func twice ll; r1 = 21; callx r3; exit; twice: r0 = r1; r0 += r1; exit"
+    assert tidegate("exec", "--engine", engine, stdin=bytecode(text)).out == "2a\n"
+
+
+def test_a_call_of_nothing_is_a_message() -> None:
+    nothing = bytecode("r1 = 4711; callx r1; exit")
+    assert b"the program was ended by SIG" in process("exec", stdin=nothing).stderr
+    assert b"there is no helper 4711 here" in process("exec", "--engine", "interpreter", stdin=nothing).stderr
 
 
 def test_as_a_process() -> None:

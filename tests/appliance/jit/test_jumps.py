@@ -76,7 +76,7 @@ def test_ways_that_nobody_takes_are_not_written() -> None:
     instructions = [
         Move(64, 0, Immediate(4)),
         Branch(Condition.EQ, 64, 0, Immediate(4), 3),
-        CallRegister(1),
+        CallKernel(1),
         Exit(),
     ]
     assert run_frame(program(instructions, reachable=frozenset({0, 1, 3})), Frame(b"").context) == 4
@@ -113,13 +113,46 @@ def test_a_callee_reaches_its_callers_stack() -> None:
     assert run_raw(instructions) == 77
 
 
+def test_an_address_taken_in_one_function_is_called_in_another() -> None:
+    """The entry calls a function that gives the address of a third one; none of the three calls the third by name."""
+    instructions: list[Instruction] = [
+        CallFunction(5),
+        Move(64, 3, Register(0)),
+        Move(64, 1, Immediate(20)),
+        CallRegister(3),
+        Exit(),
+        LoadFunction(0, 7),
+        Exit(),
+        Move(64, 0, Register(1)),
+        Alu(AluOp.ADD, 64, 0, Immediate(1)),
+        Exit(),
+    ]
+    assert run_raw(instructions) == 21
+
+
+def test_registers_survive_a_call_through_a_register() -> None:
+    """Whichever way the call goes, the next block knows the same registers."""
+    instructions: list[Instruction] = [
+        Move(64, 6, Immediate(30)),
+        LoadFunction(7, 7),
+        CallRegister(7),
+        Alu(AluOp.ADD, 64, 6, Register(0)),
+        Move(64, 7, Immediate(5)),
+        CallRegister(7),
+        Jump(9),
+        Move(64, 0, Immediate(4)),
+        Exit(),
+        Move(64, 0, Register(6)),
+        Exit(),
+    ]
+    assert run_raw(instructions) == 34
+
+
 @pytest.mark.parametrize(
     ("instruction", "message"),
     [
         (CallHelper(4711), "helper 4711, which does not exist here"),
-        (CallRegister(1), "a call through a register"),
         (CallKernel(9), "a call of kernel function 9"),
-        (LoadFunction(1, 0), "the address of a subprogram"),
         (LoadMap(1, "stats"), "map stats, which was not given"),
     ],
 )
