@@ -13,8 +13,9 @@ from rich.markup import escape
 from rich.table import Table
 
 from appliance.cli.output import json_option, print_json, table_console
+from appliance.ebpf.btf_index import read_btf_file
 from appliance.ebpf.objects import load_object_file
-from appliance.ebpf.platform import PLATFORMS, Platform
+from appliance.ebpf.platform import PLATFORMS
 from appliance.ebpf.spec import CollectionSpec, ProgramSpec
 from appliance.errors import InputRefused
 from appliance.verifier.report import Rejected, Unsupported
@@ -45,13 +46,24 @@ class Row:
 @click.option("--section", help="Only programs of this section.")
 @click.option("--program", "name", help="Only the program of this name.")
 @click.option("--platform", "platform_name", type=click.Choice(sorted(PLATFORMS)), help="Recognised if not given.")
+@click.option(
+    "--btf", "types", type=click.Path(path_type=Path), help="Types for CO-RE; the running kernel's if not given."
+)
 @json_option
 def command(
-    objects: tuple[Path, ...], section: str | None, name: str | None, platform_name: str | None, as_json: bool
+    objects: tuple[Path, ...],
+    section: str | None,
+    name: str | None,
+    platform_name: str | None,
+    types: Path | None,
+    as_json: bool,
 ) -> int:
     """Verify the programs of eBPF objects. Exit status 1 if one of them is not accepted."""
     platform = PLATFORMS[platform_name] if platform_name else None
-    rows = [row for path in objects for row in _verify_file(path, platform, section, name)]
+    target = read_btf_file(types) if types is not None else None
+    rows = [
+        row for path in objects for row in _verify_file(path, load_object_file(path, platform, target), section, name)
+    ]
     if as_json:
         print_json([asdict(row) for row in rows])
     else:
@@ -59,8 +71,7 @@ def command(
     return int(any(row.verdict != ACCEPTED for row in rows))
 
 
-def _verify_file(path: Path, platform: Platform | None, section: str | None, name: str | None) -> Iterator[Row]:
-    spec = load_object_file(path, platform)
+def _verify_file(path: Path, spec: CollectionSpec, section: str | None, name: str | None) -> Iterator[Row]:
     chosen = [
         program
         for program in spec.programs.values()

@@ -13,7 +13,7 @@ a type   +------+-------------------------------+--------------+----------------
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import TypeAlias
@@ -95,7 +95,9 @@ class BtfType:
     """One type. What does not apply to its kind is 0 or empty.
 
     `size` is in bytes; `target` is the type that it points to, wraps, returns, tags or is an array of; `count` is an
-    array's length; `entries` are members, enumerators, parameters or a section's variables.
+    array's length; `entries` are members, enumerators, parameters or a section's variables. `signed` is of numbers and
+    enumerations; `bit_offset` of a number that begins inside of its bytes, as compilers long ago wrote bit fields;
+    `is_union` says of a declaration ahead that it is one of a union.
     """
 
     kind: Kind
@@ -104,11 +106,18 @@ class BtfType:
     target: int = 0
     count: int = 0
     entries: tuple[Entry, ...] = ()
+    signed: bool = False
+    bit_offset: int = 0
+    is_union: bool = False
 
 
 VOID = BtfType(Kind.VOID)
 _SIZED = frozenset({Kind.INT, Kind.STRUCT, Kind.UNION, Kind.ENUM, Kind.ENUM64, Kind.FLOAT, Kind.DATASEC})
+COMPOSITES = frozenset({Kind.STRUCT, Kind.UNION})
+ENUMS = frozenset({Kind.ENUM, Kind.ENUM64})
 MODIFIERS = frozenset({Kind.TYPEDEF, Kind.VOLATILE, Kind.CONST, Kind.RESTRICT, Kind.TYPE_TAG})
+# What C can't name as a type, so that nobody looks for it by name.
+UNSEARCHED = frozenset({Kind.FUNC, Kind.VAR, Kind.DATASEC, Kind.DECL_TAG, Kind.TYPE_TAG})
 _POINTING = MODIFIERS | {Kind.PTR, Kind.FUNC, Kind.FUNC_PROTO, Kind.VAR, Kind.DECL_TAG}
 _POINTER_SIZE = 8
 
@@ -116,7 +125,7 @@ _POINTER_SIZE = 8
 class Btf:
     """The types of one object file. Every question that wrong types could make endless or huge has a limit."""
 
-    def __init__(self, types: tuple[BtfType, ...]) -> None:
+    def __init__(self, types: Sequence[BtfType]) -> None:
         self.types = types
 
     def type(self, number: int) -> BtfType:
@@ -125,14 +134,18 @@ class Btf:
             raise ObjectError(f"there is no type {number}", where=_WHERE)
         return self.types[number]
 
-    def resolve(self, number: int) -> BtfType:
-        """The type without the typedefs and qualifiers around it. Raises ObjectError if they form a loop."""
+    def strip(self, number: int) -> int:
+        """The number of the type without typedefs and qualifiers. Raises ObjectError if they form a loop."""
         for _ in range(MAX_DEPTH):
             found = self.type(number)
             if found.kind not in MODIFIERS:
-                return found
+                return number
             number = found.target
         raise ObjectError(f"type {number} wraps itself", where=_WHERE)
+
+    def resolve(self, number: int) -> BtfType:
+        """The type without the typedefs and qualifiers around it. Raises ObjectError if they form a loop."""
+        return self.types[self.strip(number)]
 
     def size_of(self, number: int) -> int:
         """How many bytes a value of the type takes. Raises ObjectError if it has no size, or one over 4 GiB."""
@@ -154,9 +167,19 @@ class Btf:
         """The variables of the ELF section of that name."""
         return next((found for found in self.types if found.kind is Kind.DATASEC and found.name == name), None)
 
+    def named(self) -> Iterator[tuple[str, Sequence[int]]]:
+        """The names of types that C can name, with the numbers of those that have it; a name may come again."""
+        return ((t.name, (n,)) for n, t in enumerate(self.types) if t.name and t.kind not in UNSEARCHED)
+
 
 def read_btf(data: bytes) -> tuple[Btf, StringTable]:
     """The types of a .BTF section, and its strings, to which .BTF.ext refers too. Raises ObjectError."""
+    types, strings = split_btf(data)
+    return Btf(TypeReader(types, strings).read()), strings
+
+
+def split_btf(data: bytes) -> tuple[bytes, StringTable]:
+    """The bytes of the types, and the strings. Raises ObjectError if the header is wrong."""
     if len(data) < _HEADER.size:
         raise ObjectError("the section ends inside its header", where=_WHERE)
     magic, version, _, header, types_at, types_size, strings_at, strings_size = _HEADER.unpack_from(data)
@@ -165,12 +188,11 @@ def read_btf(data: bytes) -> tuple[Btf, StringTable]:
     if header < _HEADER.size or header + max(types_at + types_size, strings_at + strings_size) > len(data):
         raise ObjectError("the header points outside of the section", where=_WHERE)
     strings = StringTable(data[header + strings_at :][:strings_size], "the strings of .BTF")
-    types = _TypeReader(data[header + types_at :][:types_size], strings).read()
-    return Btf(types), strings
+    return data[header + types_at :][:types_size], strings
 
 
-class _TypeReader:
-    """A walk over the types of a section."""
+class TypeReader:
+    """A walk over the types of a section; `offset` is where the next one starts."""
 
     def __init__(self, data: bytes, strings: StringTable) -> None:
         self.data = data
@@ -182,7 +204,7 @@ class _TypeReader:
         while self.offset < len(self.data):
             if len(types) > MAX_TYPES:
                 raise ObjectError(f"there are more than {MAX_TYPES} types", where=_WHERE)
-            types.append(self._type(len(types)))
+            types.append(self.next(len(types)))
         return tuple(types)
 
     def take(self, layout: struct.Struct) -> tuple[int, ...]:
@@ -191,7 +213,8 @@ class _TypeReader:
             raise ObjectError("the types end inside a type", where=_WHERE)
         return layout.unpack_from(self.data, start)
 
-    def _type(self, number: int) -> BtfType:
+    def next(self, number: int) -> BtfType:
+        """The type at `offset`, which has that number. Raises ObjectError."""
         name, info, extra = self.take(_TYPE)
         code, count, flag = info >> 24 & 0x1F, info & 0xFFFF, info >> 31
         if code not in _KINDS:
@@ -199,16 +222,37 @@ class _TypeReader:
         kind = _KINDS[code]
         size = extra if kind in _SIZED else 0
         target = extra if kind in _POINTING else 0
-        length = 0
+        length = encoding = 0
         if kind is Kind.ARRAY:
             target, _, length = self.take(_ARRAY)
+        elif kind is Kind.INT:
+            (encoding,) = self.take(_WORD)
         elif kind in _TAILS:
             self.take(_TAILS[kind])
         entries: tuple[Entry, ...] = ()
         if kind in _ENTRIES:
             layout, build = _ENTRIES[kind]
             entries = tuple(build(self.strings, bool(flag), *self.take(layout)) for _ in range(count))
-        return BtfType(kind, self.strings.at(name) if name else "", size, target, length, entries)
+        return BtfType(
+            kind,
+            _name(self.strings, name),
+            size,
+            target,
+            length,
+            entries,
+            signed=bool(encoding >> 24 & _SIGNED or (flag and kind in ENUMS)),
+            bit_offset=encoding >> 16 & 0xFF,
+            is_union=bool(flag and kind is Kind.FWD),
+        )
+
+
+def sizes_of_kinds() -> dict[int, tuple[int, int]]:
+    """By the number of a kind, the bytes of a type of it without entries, and those of an entry."""
+    sizes = {}
+    for code, kind in _KINDS.items():
+        tail = _ARRAY.size if kind is Kind.ARRAY else _TAILS[kind].size if kind in _TAILS else 0
+        sizes[code] = _TYPE.size + tail, _ENTRIES[kind][0].size if kind in _ENTRIES else 0
+    return sizes
 
 
 def _name(strings: StringTable, offset: int) -> str:
@@ -239,10 +283,12 @@ def _variable(_: StringTable, __: bool, type_: int, offset: int, size: int) -> S
 
 _KINDS = {int(kind): kind for kind in Kind if kind is not Kind.VOID}
 _ARRAY = struct.Struct("<III")  # element type, index type, length
+_WORD = struct.Struct("<I")
+_SIGNED = 1  # of the encoding of a number: BTF_INT_SIGNED
 _TAILS = {
-    Kind.INT: struct.Struct("<I"),  # encoding, offset and width of the bits
-    Kind.VAR: struct.Struct("<I"),  # linkage
-    Kind.DECL_TAG: struct.Struct("<I"),  # index of the member or parameter
+    Kind.INT: _WORD,  # encoding << 24 | offset of the bits << 16 | their number
+    Kind.VAR: _WORD,  # linkage
+    Kind.DECL_TAG: _WORD,  # index of the member or parameter
 }
 _ENTRIES: dict[Kind, tuple[struct.Struct, Callable[..., Entry]]] = {
     Kind.STRUCT: (struct.Struct("<III"), _member),

@@ -11,17 +11,18 @@ A section of variables (.rodata, .data, .bss and their likes) is an array map wh
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from appliance.ebpf.btf import Btf, Kind, Member, SectionVariable
-from appliance.ebpf.elf import ElfFile, Section
+from appliance.ebpf.elf import ElfFile, Section, Symbol
+from appliance.ebpf.legacy_maps import BPF_F_RDONLY_PROG, legacy_maps
 from appliance.ebpf.object_errors import ObjectError, UnsupportedObject
 from appliance.ebpf.platform import Platform
-from appliance.ebpf.spec import MapSpec, MapType
+from appliance.ebpf.spec import MapSpec, MapType, Variable
 
 MAPS_SECTION = ".maps"
-BPF_F_RDONLY_PROG = 1 << 7
+LIBBPF_PIN_BY_NAME = 1
 
 _DATA_SECTIONS = (".rodata", ".data", ".bss")
 _KEY_OF_ARRAY = b"\0\0\0\0"
@@ -31,7 +32,6 @@ _NUMBERS = frozenset(
 )
 _NOT_YET = {
     "values": "initial values of a map of maps or programs",
-    "pinning": "maps pinned by name",
     "map_extra": "map_extra",
 }
 
@@ -57,15 +57,7 @@ class MapPlaces:
 
 def find_maps(elf: ElfFile, btf: Btf | None, platform: Platform) -> MapPlaces:
     """The maps that a file declares. Raises ObjectError."""
-    for section in elf.sections:
-        if section.name == "maps" or section.name.startswith("maps/"):
-            raise UnsupportedObject(
-                "legacy map definitions",
-                "the maps are declared in the old way, as `struct bpf_map_def`",
-                where=f"section {section.name}",
-                hint='declare them with __uint and __type in SEC(".maps")',
-            )
-    data = {section.index: _data_map(section) for section in elf.sections if _is_data(section)}
+    data = {section.index: _data_map(section, elf.symbols, btf) for section in elf.sections if _is_data(section)}
     for section in elf.sections:
         if section.index in data and elf.relocations.get(section.index):
             raise UnsupportedObject(
@@ -74,7 +66,7 @@ def find_maps(elf: ElfFile, btf: Btf | None, platform: Platform) -> MapPlaces:
                 where=f"section {section.name}",
                 hint="assign the address in the program",
             )
-    return MapPlaces(_declared_maps(elf, btf, platform), data)
+    return MapPlaces(legacy_maps(elf, platform) | _declared_maps(elf, btf, platform), data)
 
 
 def _is_data(section: Section) -> bool:
@@ -82,7 +74,7 @@ def _is_data(section: Section) -> bool:
     return named and section.type in ("SHT_PROGBITS", "SHT_NOBITS") and section.size > 0
 
 
-def _data_map(section: Section) -> MapSpec:
+def _data_map(section: Section, symbols: Iterable[Symbol], btf: Btf | None) -> MapSpec:
     return MapSpec(
         name=section.name,
         type=MapType.ARRAY,
@@ -91,7 +83,27 @@ def _data_map(section: Section) -> MapSpec:
         max_entries=1,
         contents=((_KEY_OF_ARRAY, section.data),) if section.data else (),
         read_only=section.name.startswith(".rodata"),
+        variables=tuple(_variables(section, symbols, _types_of_variables(section, btf))),
     )
+
+
+def _variables(section: Section, symbols: Iterable[Symbol], types: Mapping[str, int]) -> list[Variable]:
+    """The named symbols that lie in the section, lowest first; one that reaches out of it is no variable."""
+    inside = [
+        Variable(symbol.name, symbol.value, symbol.size, types.get(symbol.name, 0))
+        for symbol in symbols
+        if symbol.section == section.index and symbol.name and 0 < symbol.size <= section.size - symbol.value
+    ]
+    return sorted(inside, key=lambda variable: (variable.offset, variable.name))
+
+
+def _types_of_variables(section: Section, btf: Btf | None) -> dict[str, int]:
+    """By name, the types of the variables of a section, as far as the file says them."""
+    listed = btf.data_section(section.name) if btf is not None else None
+    if btf is None or listed is None:
+        return {}
+    declared = [btf.type(entry.type) for entry in listed.entries if isinstance(entry, SectionVariable)]
+    return {found.name: found.target for found in declared if found.kind is Kind.VAR}
 
 
 def _declared_maps(elf: ElfFile, btf: Btf | None, platform: Platform) -> dict[tuple[int, int], MapSpec]:
@@ -133,6 +145,7 @@ class _Declaration:
         self.btf = btf
         self.platform = platform
         self.numbers: dict[str, int] = {}
+        self.types: dict[str, int] = {}
         self.sizes: dict[str, int] = {}
 
     def read(self, type_: int) -> MapSpec:
@@ -151,11 +164,15 @@ class _Declaration:
             max_entries=self.numbers.get("max_entries", 0),
             flags=flags,
             read_only=bool(flags & BPF_F_RDONLY_PROG),
+            pinned=self._pinned(),
+            key_type=self.types.get("key", 0),
+            value_type=self.types.get("value", 0),
         )
 
     def _attribute(self, member: Member) -> None:
         if member.name in ("key", "value"):
-            self.sizes[member.name] = self.btf.size_of(self._pointed_to(member))
+            self.types[member.name] = self._pointed_to(member)
+            self.sizes[member.name] = self.btf.size_of(self.types[member.name])
             return
         if member.name in _NUMBERS:
             array = self.btf.resolve(self._pointed_to(member))
@@ -190,6 +207,12 @@ class _Declaration:
         if found in (MapType.ARRAY_OF_MAPS, MapType.HASH_OF_MAPS):
             raise UnsupportedObject("maps of maps", f"the map is of type {found.value}", where=self.where)
         return found
+
+    def _pinned(self) -> bool:
+        pinning = self.numbers.get("pinning", 0)
+        if pinning > LIBBPF_PIN_BY_NAME:
+            raise ObjectError(f"there is no pinning {pinning}", where=self.where, hint="use LIBBPF_PIN_BY_NAME")
+        return pinning == LIBBPF_PIN_BY_NAME
 
     def _size(self, part: str) -> int:
         """The size of the key or value, which may be said as a type, as a number, or as both if they agree."""

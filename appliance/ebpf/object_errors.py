@@ -3,6 +3,7 @@
 InputRefused
   ObjectError            the file is damaged, hostile, or no eBPF object at all
     UnsupportedObject    the file is sound but asks for something that Tidegate does not have
+    CoreError            a CO-RE relocation that can't be done against these types
 """
 
 from __future__ import annotations
@@ -25,3 +26,7 @@ class UnsupportedObject(ObjectError):
     def __init__(self, feature: str, what: str, *, where: str | None = None, hint: str | None = None) -> None:
         super().__init__(what, where=where, hint=hint)
         self.feature = feature
+
+
+class CoreError(ObjectError):
+    """A CO-RE relocation that makes no sense, or whose answer differs between the types that it may mean."""

@@ -2,9 +2,10 @@
 
     bytes ─> ElfFile ─┬─> MapPlaces ──────┐
                       ├─> FunctionTable ──┼─> Resolver ─> functions put together ─> decode ─> ProgramSpec
-                      └─> Btf, LineTable ─┘
+                      └─> Btf, .BTF.ext ──┘                (CO-RE questions answered)
 
-The same bytes give the same spec on every machine; nothing is loaded and nothing is asked of the kernel.
+The same bytes, and the same target types for those that ask for some, give the same spec on every machine. Nothing is
+loaded, and the kernel is asked for nothing but its types: only by files with CO-RE questions, if no types are given.
 """
 
 from __future__ import annotations
@@ -12,41 +13,49 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
-from appliance.ebpf.btf import Btf, read_btf
-from appliance.ebpf.btf_ext import NO_LINES, LineTable, read_btf_ext
+from appliance.ebpf.btf import Btf, Kind, read_btf
+from appliance.ebpf.btf_ext import NO_INFO, InstructionInfo, read_btf_ext
+from appliance.ebpf.btf_index import read_btf_file
 from appliance.ebpf.codec import DecodeError, FunctionReference, Reference, decode
 from appliance.ebpf.codec.slots import SLOT_SIZE
+from appliance.ebpf.core_code import CodeRelocator
 from appliance.ebpf.elf import ElfFile, read_elf
 from appliance.ebpf.functions import Function, FunctionTable, first_slots
 from appliance.ebpf.instructions import Branch, Instruction, Jump, slot_numbers
 from appliance.ebpf.map_declarations import find_maps
-from appliance.ebpf.object_errors import ObjectError, UnsupportedObject
+from appliance.ebpf.object_errors import ObjectError
 from appliance.ebpf.platform import LINUX, PLATFORMS, Platform
 from appliance.ebpf.relocation import Resolver, Target
 from appliance.ebpf.spec import CollectionSpec, ProgramSpec, SkippedProgram
 from appliance.errors import SourceLine
 from hooks.contract import HookPoint
 
+NO_AUTOLOAD = "?"  # in front of a section's name: its programs are loaded when somebody asks for them
 MAX_SLOTS = 1 << 20  # of all programs of a file together, called functions counted for each caller
 
 
-def load_object_file(path: str | Path, platform: Platform | None = None) -> CollectionSpec:
+def load_object_file(
+    path: str | Path, platform: Platform | None = None, target_btf: Btf | None = None
+) -> CollectionSpec:
     """`load_object` of a file. Raises ObjectError, also if the file can't be read."""
     try:
         data = Path(path).read_bytes()
     except OSError as error:
         raise ObjectError(f"the file can't be read: {error.strerror}", where=str(path)) from None
-    return load_object(data, str(path), platform)
+    return load_object(data, str(path), platform, target_btf)
 
 
-def load_object(data: bytes, source: str, platform: Platform | None = None) -> CollectionSpec:
+def load_object(
+    data: bytes, source: str, platform: Platform | None = None, target_btf: Btf | None = None
+) -> CollectionSpec:
     """What the object file in `data` says; `source` is its name in messages.
 
-    The platform is recognised from sections and types if it isn't given. Raises ObjectError if the file is damaged or
-    no eBPF object, and UnsupportedObject if it needs what is missing here.
+    The platform is recognised from sections and types if it isn't given. CO-RE questions are answered by `target_btf`,
+    or by the types of the running kernel. Raises ObjectError if the file is damaged or no eBPF object,
+    UnsupportedObject if it needs what is missing here, and CoreError for a question without sense.
     """
     try:
-        return _Loader(read_elf(data), source, platform).load()
+        return _Loader(read_elf(data), source, platform, target_btf).load()
     except ObjectError as error:
         raise error.within(source) from None
 
@@ -54,7 +63,7 @@ def load_object(data: bytes, source: str, platform: Platform | None = None) -> C
 def recognise_platform(elf: ElfFile, btf: Btf | None) -> Platform:
     """The platform whose contexts the file's types name, or else whose hooks its sections name; Linux if undecided."""
     named = {found.name for found in btf.types} if btf is not None else set()
-    sections = [section.name for section in elf.sections if section.is_code]
+    sections = [_hook_section(section.name) for section in elf.sections if section.is_code]
 
     def evidence(platform: Platform) -> tuple[int, int, bool]:
         hooks = [hook for hook in map(platform.hook_for_section, sections) if hook is not None]
@@ -66,14 +75,15 @@ def recognise_platform(elf: ElfFile, btf: Btf | None) -> Platform:
 class _Loader:
     """One file being loaded."""
 
-    def __init__(self, elf: ElfFile, source: str, platform: Platform | None) -> None:
+    def __init__(self, elf: ElfFile, source: str, platform: Platform | None, target_btf: Btf | None) -> None:
         self.elf = elf
         self.source = source
-        self.btf, self.lines = _debug_information(elf)
+        self.btf, self.info = _debug_information(elf)
         self.platform = platform or recognise_platform(elf, self.btf)
         self.functions = FunctionTable(elf)
         self.maps = find_maps(elf, self.btf, self.platform)
         self.resolver = Resolver(elf, self.functions, self.maps, self.btf)
+        self.relocator = CodeRelocator(elf, self.info, self.btf, lambda: target_btf or read_btf_file())
         self.targets: dict[Function, dict[int, Target]] = {}
         self.license = self._license()
         self.room = MAX_SLOTS
@@ -82,7 +92,7 @@ class _Loader:
         programs: dict[str, ProgramSpec] = {}
         skipped: list[SkippedProgram] = []
         for function, section in self._programs():
-            hook = self.platform.hook_for_section(section)
+            hook = self.platform.hook_for_section(_hook_section(section))
             if hook is None:
                 skipped.append(SkippedProgram(function.name, section))
             elif function.name in programs:
@@ -91,7 +101,7 @@ class _Loader:
                 programs[function.name] = self._program(function, section, hook)
         if not programs and not skipped:
             raise ObjectError("the file holds no program", hint='put the program into a section: SEC("xdp")')
-        return CollectionSpec(self.source, self.platform.name, programs, self.maps.by_name(), tuple(skipped))
+        return CollectionSpec(self.source, self.platform.name, programs, self.maps.by_name(), tuple(skipped), self.btf)
 
     def _programs(self) -> Iterator[tuple[Function, str]]:
         """The global functions outside of .text, where only called functions live."""
@@ -120,7 +130,7 @@ class _Loader:
             for slot, target in targets.items()
         }
         try:
-            instructions = decode(b"".join(function.code for function in reached), references)
+            instructions = decode(b"".join(map(self.relocator.code, reached)), references)
         except DecodeError as error:
             raise ObjectError(error.what, where=f"program {program.name}: {error.where}", hint=error.hint) from None
         index_of = {slot: index for index, slot in enumerate(slot_numbers(instructions))}
@@ -128,12 +138,14 @@ class _Loader:
         _check_jumps(instructions, functions)
         return ProgramSpec(
             name=program.name,
-            section=section,
+            section=_hook_section(section),
             hook=hook,
             instructions=instructions,
             lines=dict(self._lines(starts, index_of)),
             license=self.license,
             functions={index: function.name for index, function in functions.items()},
+            function_types=self._function_types(functions),
+            autoload=not section.startswith(NO_AUTOLOAD),
         )
 
     def _reached(self, program: Function) -> dict[Function, dict[int, Target]]:
@@ -160,30 +172,35 @@ class _Loader:
             raise ObjectError("the function before it ends in the middle of an instruction", where=function.name)
         return index_of[start]
 
+    def _function_types(self, functions: Mapping[int, Function]) -> dict[int, int]:
+        types = {}
+        for index, function in functions.items():
+            known = self.info.functions.get(self.elf.sections[function.section].name, {}).get(function.start)
+            if known is not None and self.btf is not None and self.btf.type(known).kind is Kind.FUNC:
+                types[index] = known
+        return types
+
     def _lines(self, starts: Mapping[Function, int], index_of: Mapping[int, int]) -> Iterator[tuple[int, SourceLine]]:
         for function, start in starts.items():
             end = function.start + len(function.code)
             name = self.elf.sections[function.section].name
-            for offset, line in self.lines.between(name, function.start, end):
+            for offset, line in self.info.lines.between(name, function.start, end):
                 index = index_of.get(start + (offset - function.start) // SLOT_SIZE)
                 if index is not None:
                     yield index, line
 
 
-def _debug_information(elf: ElfFile) -> tuple[Btf | None, LineTable]:
+def _debug_information(elf: ElfFile) -> tuple[Btf | None, InstructionInfo]:
     types, more = elf.section(".BTF"), elf.section(".BTF.ext")
     if types is None:
-        return None, NO_LINES
+        return None, NO_INFO
     btf, strings = read_btf(types.data)
-    lines = read_btf_ext(more.data, strings) if more is not None else NO_LINES
-    if lines.has_core_relocations:
-        raise UnsupportedObject(
-            "CO-RE relocations",
-            "the programs need CO-RE relocations against a kernel's types",
-            where="section .BTF.ext",
-            hint="access structures without preserve_access_index and BPF_CORE_READ",
-        )
-    return btf, lines
+    return btf, read_btf_ext(more.data, strings) if more is not None else NO_INFO
+
+
+def _hook_section(section: str) -> str:
+    """The section's name as hooks know it."""
+    return section.removeprefix(NO_AUTOLOAD)
 
 
 def _reference(target: Target, starts: Mapping[Function, int]) -> Reference:

@@ -85,9 +85,11 @@ class Resolver:
             raise ObjectError("the load of a function's address has no relocation")
         return None
 
-    def _relocated(self, relocation: Relocation, slot: Slot) -> Target:
+    def _relocated(self, relocation: Relocation, slot: Slot) -> Target | None:
         symbol = relocation.symbol
         if not symbol.defined:
+            if symbol.binding == "STB_WEAK" and slot.opcode == _LOAD and self._is_listed(symbol, ".ksyms"):
+                return None  # no kernel here: its address stays 0, for which the program asks
             raise self._undefined(symbol)
         if symbol.section is None:
             raise ObjectError(f"the symbol {symbol.name} lies in no section", hint="build with -fno-common")
@@ -112,10 +114,13 @@ class Resolver:
         place = f"byte {offset} of section {self._elf.sections[section].name}"
         raise ObjectError(f"{symbol.name} ({place}) is neither a map nor a variable nor a function")
 
+    def _is_listed(self, symbol: Symbol, section: str) -> bool:
+        return self._btf is not None and symbol.name in _names(self._btf, section)
+
     def _undefined(self, symbol: Symbol) -> UnsupportedObject:
         feature, hint = _LINKED
         for section, meaning in _EXTERNAL.items():
-            if self._btf is not None and symbol.name in _names(self._btf, section):
+            if self._is_listed(symbol, section):
                 feature, hint = meaning
         return UnsupportedObject(
             feature, f"{symbol.name} is not defined in this file; missing here: {feature}", hint=hint

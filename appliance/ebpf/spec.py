@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 
+from appliance.ebpf.btf import Btf
 from appliance.ebpf.instructions import Instruction
 from appliance.errors import SourceLine
 from hooks.contract import HookPoint
@@ -40,10 +41,27 @@ class MapType(Enum):
 
 
 @dataclass(frozen=True, slots=True)
+class Variable:
+    """A global variable: `size` bytes at `offset` of the one value of its section's map.
+
+    `type` is its number in the collection's `types`, 0 if the file does not say.
+    """
+
+    name: str
+    offset: int
+    size: int
+    type: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class MapSpec:
     """A map as a file declares it. Sizes in bytes; `flags` are the kernel's BPF_F_* of map creation.
 
     `contents` are the first entries, as (key, value) bytes: a data section, or what a rule set puts into a set.
+    `variables` are those of a data section, in the order of their places; other maps have none.
+    `key_type` and `value_type` are numbers in the collection's `types`, 0 if the file does not say. What bytes are
+    called does not change a map, so equality leaves types and variables out.
+    `pinned` says that the file wants the map shared under its name, between all that ask for it.
     """
 
     name: str
@@ -54,6 +72,10 @@ class MapSpec:
     flags: int = 0
     contents: tuple[tuple[bytes, bytes], ...] = ()
     read_only: bool = False
+    variables: tuple[Variable, ...] = field(default=(), compare=False)
+    pinned: bool = False
+    key_type: int = field(default=0, compare=False)
+    value_type: int = field(default=0, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +83,9 @@ class ProgramSpec:
     """A program as a file gives it: relocated, with its subprograms appended behind it.
 
     `lines` maps an instruction's index to the source line it came from; not every instruction has an entry.
-    `functions` maps the index at which each function starts, the program itself at 0, to its name in the file.
+    `functions` maps the index at which each function starts, the program itself at 0, to its name in the file;
+    `function_types` maps the same indices to numbers in the collection's `types`, where the file says them.
+    `autoload` is False for a program that is only to be loaded if somebody asks for it: SEC("?xdp").
     """
 
     name: str
@@ -71,6 +95,8 @@ class ProgramSpec:
     lines: Mapping[int, SourceLine] = field(default_factory=dict)
     license: str = ""
     functions: Mapping[int, str] = field(default_factory=dict)
+    function_types: Mapping[int, int] = field(default_factory=dict, compare=False)
+    autoload: bool = True
 
     def line_of(self, index: int) -> SourceLine | None:
         """The source line of the instruction, or of the nearest one before it that has a line."""
@@ -90,10 +116,11 @@ class SkippedProgram:
 
 @dataclass(frozen=True, slots=True)
 class CollectionSpec:
-    """Everything that one object file holds, programs in the order of the file."""
+    """Everything that one object file holds, programs in the order of the file; `types` are its BTF, if it has some."""
 
     source: str
     platform: str
     programs: Mapping[str, ProgramSpec]
     maps: Mapping[str, MapSpec]
     skipped: tuple[SkippedProgram, ...] = ()
+    types: Btf | None = field(default=None, compare=False, repr=False)

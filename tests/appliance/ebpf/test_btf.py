@@ -226,8 +226,8 @@ def test_kinds_of_newer_compilers() -> None:
     )
     assert read_btf(data)[0].types[1:] == (
         BtfType(Kind.ENUM64, "a", 8, entries=(Enumerator("a", (1 << 32) + 5), Enumerator("b", (1 << 64) - 1))),
-        BtfType(Kind.ENUM64, "a", 8, entries=(Enumerator("b", -2),)),
-        BtfType(Kind.ENUM, "a", 4, entries=(Enumerator("b", -1),)),
+        BtfType(Kind.ENUM64, "a", 8, entries=(Enumerator("b", -2),), signed=True),
+        BtfType(Kind.ENUM, "a", 4, entries=(Enumerator("b", -1),), signed=True),
         BtfType(Kind.ENUM, "a", 4, entries=(Enumerator("b", 0xFFFFFFFF),)),
         BtfType(Kind.FLOAT, "a", 8),
         BtfType(Kind.DECL_TAG, "a", target=5),

@@ -200,8 +200,8 @@ def refusal(source: str, *flags: str) -> ObjectError:
 
 MAPS = f'struct {{ MAP(BPF_MAP_TYPE_ARRAY); }} m SEC(".maps"); {PASS}'
 NOT_YET = {
-    "legacy map definitions": (
-        'struct bpf_map_def { int type, k, v, n; }; struct bpf_map_def SEC("maps") m = {1, 4, 8, 1};' + PASS
+    "extended legacy map definitions": (
+        'struct elf_map { int type, k, v, n, flags, id; }; struct elf_map SEC("maps") m = {1, 4, 8, 1, 0, 3};' + PASS
     ),
     "initial values of a map of maps or programs": """
         struct inner { MAP(BPF_MAP_TYPE_ARRAY); } inner_map SEC(".maps");
@@ -212,12 +212,8 @@ NOT_YET = {
         struct { __uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS); __uint(max_entries, 1); __type(key, __u32);
                  __type(value, __u32); } outer SEC(".maps");"""
     + PASS,
-    "maps pinned by name": MAPS.replace("MAP(", "__uint(pinning, LIBBPF_PIN_BY_NAME); MAP("),
     "map_extra": MAPS.replace("MAP(", "__uint(map_extra, 3); MAP("),
     "map type 99": MAPS.replace("BPF_MAP_TYPE_ARRAY", "99"),
-    "CO-RE relocations": """
-        struct sk { int a, b; } __attribute__((preserve_access_index));
-        SEC("xdp") int p(struct xdp_md *ctx) { struct sk *s = (void *)(long)ctx->data; return s->b; }""",
     "kconfig variables": 'extern int CONFIG_HZ __kconfig; SEC("xdp") int p(void *ctx) { return CONFIG_HZ; }',
     "kernel symbols and functions": """
         extern int bpf_xdp_something(void *ctx) __ksym; SEC("xdp") int p(void *ctx) { return bpf_xdp_something(ctx); }
@@ -236,9 +232,9 @@ def test_what_is_not_supported_is_named(feature: str) -> None:
 
 
 def test_messages_say_what_where_and_what_to_do() -> None:
-    assert str(refusal(NOT_YET["legacy map definitions"])) == (
-        "x.o: section maps: the maps are declared in the old way, as `struct bpf_map_def`\n"
-        '  hint: declare them with __uint and __type in SEC(".maps")'
+    assert str(refusal(NOT_YET["extended legacy map definitions"])) == (
+        "x.o: map m: the definition says more than struct bpf_map_def does\n"
+        '  hint: declare the map with __uint and __type in SEC(".maps")'
     )
     assert str(refusal(NOT_YET["linking of several objects"])) == (
         "x.o: function p, slot 0: elsewhere is not defined in this file; missing here: linking of several objects\n"
