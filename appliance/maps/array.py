@@ -21,7 +21,7 @@ from appliance.ir import I32, I64, PTR, Code
 from appliance.ir.code import Value
 from appliance.maps.checks import ARRAY_FLAGS, check_flags, check_key_size, check_sizes
 from appliance.maps.errors import NoSuchEntry
-from appliance.maps.kind import Flag, Kind, MapFunctions, Shape, Weight, define
+from appliance.maps.kind import EVERY_PROCESSOR, Flag, Kind, Shape, Weight, define
 from appliance.maps.memory import Memory
 
 INDEX_SIZE = 4
@@ -49,35 +49,32 @@ def count(memory: Memory, shape: Shape) -> int:
     return shape.max_entries
 
 
-def _emit(module: ir.Module, shape: Shape) -> MapFunctions:
-    return emit_array(module, shape, lambda code, processor: [code["map"]])
+def _emit(module: ir.Module, shape: Shape) -> None:
+    emit_array(module, shape, lambda code, processor: [code["map"]])
 
 
-def emit_array(module: ir.Module, shape: Shape, copies: Copies) -> MapFunctions:
+def emit_array(module: ir.Module, shape: Shape, copies: Copies) -> None:
     """The operations of an array of which there are one or, one for each processor, several copies."""
-    return MapFunctions(
-        lookup=_emit_lookup(module, shape, copies),
-        update=_emit_update(module, shape, copies),
-        delete=_emit_delete(module, shape),
-        next=_emit_next(module, shape, copies),
-    )
+    _emit_lookup(module, shape, copies)
+    _emit_update(module, shape, copies)
+    _emit_delete(module, shape)
+    _emit_next(module, shape, copies)
 
 
 def _value_at(code: Code, shape: Shape, values: Value, index: Value) -> Value:
     return code.at(values, code.mul(code.resize(index, I64), shape.value_stride))
 
 
-def _emit_lookup(module: ir.Module, shape: Shape, copies: Copies) -> ir.Function:
+def _emit_lookup(module: ir.Module, shape: Shape, copies: Copies) -> None:
     code = define(module, shape, "lookup", Weight.INLINE)
     index = code.load(code["key"], I32)
     with code.if_(code.compare(index, ">=", shape.max_entries), likely=False):
         code.ret(ir.Constant(PTR, None))
     (values,) = copies(code, code["processor"])
     code.ret(_value_at(code, shape, values, index))
-    return code.function
 
 
-def _emit_update(module: ir.Module, shape: Shape, copies: Copies) -> ir.Function:
+def _emit_update(module: ir.Module, shape: Shape, copies: Copies) -> None:
     code = define(module, shape, "update")
     index = code.load(code["key"], I32)
     for refused, number in (
@@ -87,19 +84,22 @@ def _emit_update(module: ir.Module, shape: Shape, copies: Copies) -> ir.Function
     ):
         with code.if_(refused, likely=False):
             code.ret(-number)
+    with code.if_(code.compare(code["processor"], "==", EVERY_PROCESSOR)):
+        for number, values in enumerate(copies(code, None)):
+            source = code.at(code["value"], number * shape.value_size)
+            code.copy(_value_at(code, shape, values, index), source, shape.value_size)
+        code.ret(0)
     (values,) = copies(code, code["processor"])
     code.copy(_value_at(code, shape, values, index), code["value"], shape.value_size)
     code.ret(0)
-    return code.function
 
 
-def _emit_delete(module: ir.Module, shape: Shape) -> ir.Function:
+def _emit_delete(module: ir.Module, shape: Shape) -> None:
     code = define(module, shape, "delete", Weight.INLINE)
     code.ret(-errno.EINVAL)
-    return code.function
 
 
-def _emit_next(module: ir.Module, shape: Shape, copies: Copies) -> ir.Function:
+def _emit_next(module: ir.Module, shape: Shape, copies: Copies) -> None:
     code = define(module, shape, "next")
     position = code["position"]
     with code.if_(code.compare(position, ">=", shape.max_entries)):
@@ -109,7 +109,6 @@ def _emit_next(module: ir.Module, shape: Shape, copies: Copies) -> ir.Function:
         target = code.at(code["value_out"], number * shape.value_size)
         code.copy(target, _value_at(code, shape, values, position), shape.value_size)
     code.ret(code.add(position, 1))
-    return code.function
 
 
 FAILURES = {errno.E2BIG: NoSuchEntry}  # an array is never full: what does not fit is an index beyond its end

@@ -12,12 +12,14 @@ ENTRIES_LIMIT = 1 << 30  # indices of elements are 32 bits wide, and some maps n
 # ask for is either so already or restricts the bpf() system call.
 _NO_PREALLOC, _NO_COMMON_LRU, _NUMA_NODE, _MMAPABLE = 1 << 0, 1 << 1, 1 << 2, 1 << 10
 _RDONLY, _WRONLY, _RDONLY_PROG, _WRONLY_PROG = 1 << 3, 1 << 4, 1 << 7, 1 << 8
+_ZERO_SEED = 1 << 6  # of hashes; which seeds a map has is nobody's business
 
 COMMON_FLAGS = _NUMA_NODE | _RDONLY | _WRONLY | _RDONLY_PROG | _WRONLY_PROG
 ARRAY_FLAGS = COMMON_FLAGS | _MMAPABLE
 HASH_FLAGS = COMMON_FLAGS | _NO_PREALLOC
 LRU_FLAGS = COMMON_FLAGS | _NO_COMMON_LRU
 LPM_FLAGS = COMMON_FLAGS | _NO_PREALLOC
+BLOOM_FLAGS = COMMON_FLAGS | _ZERO_SEED
 
 
 def check_sizes(spec: MapSpec) -> None:

@@ -11,7 +11,7 @@ from appliance.ebpf.spec import MapSpec
 from appliance.maps.checks import HASH_FLAGS, check_flags, check_key_size, check_sizes
 from appliance.maps.hash_layout import HashLayout, count, initialise
 from appliance.maps.hash_operations import HashOperations
-from appliance.maps.kind import Kind, MapFunctions, Shape
+from appliance.maps.kind import HASHED, Kind, Shape
 
 LONGEST_KEY = 512  # bytes; a program's whole stack, where keys are made
 
@@ -31,8 +31,8 @@ def _size(shape: Shape) -> int:
     return HashLayout.of(shape, marks=False).size
 
 
-def _emit(module: ir.Module, shape: Shape) -> MapFunctions:
-    return HashOperations(module, shape).emit()
+def _emit(module: ir.Module, shape: Shape) -> None:
+    HashOperations(module, shape).emit()
 
 
-HASH = Kind(check=_check, size=_size, initialise=initialise, count=count, emit=_emit)
+HASH = Kind(check=_check, size=_size, initialise=initialise, count=count, emit=_emit, operations=HASHED)

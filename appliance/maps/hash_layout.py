@@ -19,6 +19,8 @@ So a lookup touches one line for the bucket and one for the element, and a miss 
 A slot of 0 is free; element numbers begin at 1. All zero is an empty map, and pages that no entry needs stay unmade:
 elements are first taken in order (`fresh`), and afterwards from a stack of freed ones (`free`), whose links are the
 first four bytes of their keys.
+
+Of a per-CPU hash, an element holds one value for every processor:  │ key │ value 0 │ value 1 │ …
 """
 
 from __future__ import annotations
@@ -27,11 +29,13 @@ import ctypes
 import os
 from dataclasses import dataclass
 
+from appliance.ebpf.spec import MapType
 from appliance.maps.hashing import SEEDS
-from appliance.maps.kind import Shape, element_size, round_up
+from appliance.maps.kind import CACHE_LINE, Shape, element_size, round_up
 from appliance.maps.memory import Memory
 
 SLOTS = 7
+PER_PROCESSOR = frozenset({MapType.PERCPU_HASH, MapType.LRU_PERCPU_HASH})
 LOAD = 4  # entries for which there is one bucket: of 7 slots, so that few buckets overflow
 
 
@@ -77,19 +81,29 @@ class HashLayout:
     element_size: int
     key: int
     value: int
+    copies: int
+    copy_size: int
     size: int
 
     @classmethod
     def of(cls, shape: Shape, *, marks: bool) -> HashLayout:
-        """`marks`: elements begin with 8 bytes that say whether they were used lately."""
+        """`marks`: elements begin with 8 bytes that say whether they were used lately.
+
+        Where every processor has a value of its own, each begins a cache line, so that nobody shares any.
+        """
         buckets = ctypes.sizeof(HashHeader)
         bucket_count = shape.max_entries // LOAD + 1
         elements = buckets + bucket_count * ctypes.sizeof(Bucket)
         key = 8 if marks else 0
-        value = key + round_up(shape.key_size, 8)
-        each = element_size(value + shape.value_stride)
+        copies = shape.processors if shape.type in PER_PROCESSOR else 1
+        unit = CACHE_LINE if copies > 1 else 8
+        value = round_up(key + shape.key_size, unit)
+        copy_size = round_up(shape.value_size, unit)
+        each = element_size(value + copies * copy_size)
+        if copies > 1:
+            each = round_up(each, unit)
         size = elements + shape.max_entries * each
-        return cls(buckets, bucket_count, elements, each, key, value, size)
+        return cls(buckets, bucket_count, elements, each, key, value, copies, copy_size, size)
 
 
 def initialise(memory: Memory, shape: Shape, *, marks: bool = False) -> None:

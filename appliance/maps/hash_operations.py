@@ -14,11 +14,11 @@ from appliance.ir.code import Value
 from appliance.maps import lock
 from appliance.maps.hash_layout import SLOTS, Bucket, HashHeader, HashLayout
 from appliance.maps.hash_table import FIRST_SLOT, LINE, HashTable
-from appliance.maps.kind import Flag, MapFunctions, Shape, Weight, define
+from appliance.maps.kind import Flag, Shape, Weight, define
 
 
 class HashOperations:
-    """Writes lookup, update, delete and next for one shape."""
+    """Writes lookup, update, delete, extract and next for one shape."""
 
     marks = False  # whether elements begin with a mark of use
 
@@ -27,8 +27,11 @@ class HashOperations:
         self.shape = shape
         self.table = HashTable(module, shape, HashLayout.of(shape, marks=self.marks))
 
-    def emit(self) -> MapFunctions:
-        return MapFunctions(self._emit_lookup(), self._emit_update(), self._emit_delete(), self._emit_next())
+    def emit(self) -> None:
+        self._emit_lookup()
+        self._emit_update()
+        self._emit_delete(self._emit_extract())
+        self._emit_next()
 
     # what kinds of hash do differently
 
@@ -44,7 +47,7 @@ class HashOperations:
 
     # the operations
 
-    def _emit_lookup(self) -> ir.Function:
+    def _emit_lookup(self) -> None:
         code = define(self.module, self.shape, "lookup", Weight.HOT)
         map, key = code["map"], code["key"]
         slot = code.buffer(8)
@@ -53,10 +56,9 @@ class HashOperations:
             code.ret(ir.Constant(PTR, None))
         element = self.table.element(code, map, word)
         self.on_use(code, element)
-        code.ret(self.table.value(code, element))
-        return code.function
+        code.ret(self.table.value(code, element, code["processor"]))
 
-    def _emit_update(self) -> ir.Function:
+    def _emit_update(self) -> None:
         """Look under the lock. What isn't there needs an element: one that is left, or, the lock let go meanwhile
         as it may be another bucket's turn, one that `on_full` finds."""
         code = define(self.module, self.shape, "update")
@@ -84,12 +86,11 @@ class HashOperations:
             lock.release(code, mutex)
             self.on_full(code, map, spare)
         code.builder.unreachable()
-        return code.function
 
     def _update_found(self, code: Code, mutex: Value, spare: Variable, element: Value) -> None:
         with code.if_(code.compare(code["flags"], "==", Flag.NOEXIST)):
             self._leave(code, mutex, spare, -errno.EEXIST)
-        code.copy(self.table.value(code, element), code["value"], self.shape.value_size)
+        self.table.copy_in(code, element, new=False)
         self.on_use(code, element)
         self._leave(code, mutex, spare, 0)
 
@@ -103,12 +104,17 @@ class HashOperations:
     def _insert(self, code: Code, home: Value, hash: Value, number: Value) -> None:
         element = self.table.pool.element(code, code["map"], number)
         code.copy(self.table.key(code, element), code["key"], self.shape.key_size)
-        code.copy(self.table.value(code, element), code["value"], self.shape.value_size)
+        self.table.copy_in(code, element, new=True)
         self.on_insert(code, element)
         code.call(self.table.link, code["map"], home, self.table.word(code, hash, number))
 
-    def _emit_delete(self) -> ir.Function:
+    def _emit_delete(self, extract: ir.Function) -> None:
         code = define(self.module, self.shape, "delete")
+        value = code.call(extract, code["map"], code["key"], ir.Constant(PTR, None), 0)
+        code.ret(code.select(code.is_null(value), ir.Constant(I64, -errno.ENOENT), ir.Constant(I64, 0)))
+
+    def _emit_extract(self) -> ir.Function:
+        code = define(self.module, self.shape, "extract")
         map, key = code["map"], code["key"]
         hash = self.table.hash(code, map, key)
         home = self.table.home(code, map, hash)
@@ -118,14 +124,17 @@ class HashOperations:
         word = code.call(self.table.locate, map, key, hash, slot)
         with code.if_(code.compare(word, "==", 0)):
             lock.release(code, mutex)
-            code.ret(-errno.ENOENT)
+            code.ret(ir.Constant(PTR, None))
+        element = self.table.element(code, map, word)
+        with code.if_(code.builder.not_(code.is_null(code["value_out"]))):
+            self.table.copy_out(code, code["value_out"], element)
         code.call(self.table.unlink, home, code.load(slot, PTR, align=8))
         lock.release(code, mutex)
         code.call(self.table.pool.give_back, map, code.resize(word, I32))
-        code.ret(0)
+        code.ret(self.table.value(code, element, code["processor"]))
         return code.function
 
-    def _emit_next(self) -> ir.Function:
+    def _emit_next(self) -> None:
         """Positions count slots. An entry is copied out, and counts if it is still in its slot afterwards."""
         code = define(self.module, self.shape, "next")
         map = code["map"]
@@ -142,12 +151,11 @@ class HashOperations:
                 loop.continue_()
             element = self.table.element(code, map, word)
             code.copy(code["key_out"], self.table.key(code, element), self.shape.key_size)
-            code.copy(code["value_out"], self.table.value(code, element), self.shape.value_size)
+            self.table.copy_out(code, code["value_out"], element)
             code.builder.fence("acquire")
             with code.if_(code.compare(slot.load_acquire(), "==", word)):
                 code.ret(code.add(current, 1))
         code.builder.unreachable()
-        return code.function
 
     def _slot_at(self, code: Code, position: Value) -> Value:
         bucket = code.mul(code.builder.udiv(position, ir.Constant(I64, SLOTS)), LINE)

@@ -20,7 +20,7 @@ from appliance.ir.code import Value
 from appliance.maps.hash_layout import SLOTS, Bucket, HashHeader, HashLayout
 from appliance.maps.hash_pool import Pool
 from appliance.maps.hashing import SEEDS, hash_words, key_words, same_key
-from appliance.maps.kind import Shape, Weight, internal
+from appliance.maps.kind import EVERY_PROCESSOR, Shape, Weight, internal
 
 LINE = ctypes.sizeof(Bucket)
 WORDS = LINE // 8
@@ -75,8 +75,36 @@ class HashTable:
     def key(self, code: Code, element: Value) -> Value:
         return code.at(element, self.layout.key)
 
-    def value(self, code: Code, element: Value) -> Value:
-        return code.at(element, self.layout.value)
+    def value(self, code: Code, element: Value, processor: Value = 0) -> Value:
+        """The value, of a per-CPU hash that of one processor: a number, or 32 bits."""
+        first = code.at(element, self.layout.value)
+        if self.layout.copies == 1:
+            return first
+        if isinstance(processor, int):
+            return code.at(first, processor * self.layout.copy_size)
+        return code.at(first, code.mul(code.resize(processor, I64), self.layout.copy_size))
+
+    def copy_out(self, code: Code, target: Value, element: Value) -> None:
+        """The values of all processors, one after the other."""
+        for number in range(self.layout.copies):
+            size = self.shape.value_size
+            code.copy(code.at(target, number * size), self.value(code, element, number), size)
+
+    def copy_in(self, code: Code, element: Value, *, new: bool) -> None:
+        """The value that `update` was given: for its processor, or for all. Those that a `new` entry has no value for
+        are zero."""
+        size, source = self.shape.value_size, code["value"]
+        if self.layout.copies == 1:
+            code.copy(self.value(code, element), source, size)
+            return
+        with code.if_else(code.compare(code["processor"], "==", EVERY_PROCESSOR)) as (all_of_them, one):
+            with all_of_them:
+                for number in range(self.layout.copies):
+                    code.copy(self.value(code, element, number), code.at(source, number * size), size)
+            with one:
+                if new:
+                    code.fill(self.value(code, element), 0, self.layout.copies * self.layout.copy_size)
+                code.copy(self.value(code, element, code["processor"]), source, size)
 
     # the building blocks
 

@@ -38,7 +38,10 @@ def element_size(size: int) -> int:
 
 
 # Types whose code reads the number of entries from the map's header.
-SIZED_AT_RUN_TIME = frozenset({MapType.HASH, MapType.LRU_HASH})
+SIZED_AT_RUN_TIME = frozenset({MapType.HASH, MapType.LRU_HASH, MapType.PERCPU_HASH, MapType.LRU_PERCPU_HASH})
+
+# In the place of a processor's number, to `update`: all of them, their values one after the other, unpadded.
+EVERY_PROCESSOR = (1 << 32) - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,26 +80,45 @@ class MapFunctions:
     lookup(map, key, I32 processor)                       pointer to the value, or null
     update(map, key, value, I64 flags, I32 processor)     0 or -errno
     delete(map, key)                                      0 or -errno
+    extract(map, key, value out or null, I32 processor)   deletes the entry: pointer to its value, or null; copies it
+                                                          out, for all processors, before it is anybody else's
     next(map, I64 position, key out, value out)           a position after the given one, or -ENOENT at the end
+    push(map, value, I64 flags)                           0 or -errno
+    pop(map, value out)                                   0 or -errno
+    peek(map, value)                                      0 or -errno; a queue's value is written, a filter's is read
 
     Key and value need no alignment. A value's pointer stays good memory for as long as the map; its entry may be
     deleted, and its memory given to another entry, under whoever still holds it (as with the kernel's preallocated
     maps). `next` starts at position 0 and copies one entry out; it visits everything that stays in the map meanwhile
     exactly once. Of a per-CPU map it copies the values of all processors, one after the other, unpadded.
+
+    All of them are there for every type, so that code which learns only at run time what map it has can name them: what
+    a type doesn't have answers null or -EINVAL.
     """
 
     lookup: ir.Function
     update: ir.Function
     delete: ir.Function
+    extract: ir.Function
     next: ir.Function
+    push: ir.Function
+    pop: ir.Function
+    peek: ir.Function
 
 
 SIGNATURES: Mapping[str, tuple[ir.Type, Mapping[str, ir.Type]]] = {
     "lookup": (PTR, {"map": PTR, "key": PTR, "processor": I32}),
     "update": (I64, {"map": PTR, "key": PTR, "value": PTR, "flags": I64, "processor": I32}),
     "delete": (I64, {"map": PTR, "key": PTR}),
+    "extract": (PTR, {"map": PTR, "key": PTR, "value_out": PTR, "processor": I32}),
     "next": (I64, {"map": PTR, "position": I64, "key_out": PTR, "value_out": PTR}),
+    "push": (I64, {"map": PTR, "value": PTR, "flags": I64}),
+    "pop": (I64, {"map": PTR, "value_out": PTR}),
+    "peek": (I64, {"map": PTR, "value": PTR}),
 }
+KEYED = ("lookup", "update", "delete", "next")
+HASHED = (*KEYED, "extract")
+QUEUED = ("push", "pop", "peek")
 
 
 class Weight(Enum):
@@ -128,14 +150,15 @@ class Kind:
     """One map type.
 
     `check` raises MapRefused; `size` gives the bytes of a map's memory; `initialise` gets that memory, all zero;
-    `count` the entries in it; `emit` writes the operations. `failures` says which errno of an operation is which
-    error, where it differs from the usual; `per_processor` maps keep one value for every processor.
+    `count` the entries in it; `emit` writes the `operations` that the type has. `failures` says which errno of an
+    operation is which error, where it differs from the usual; `per_processor` maps keep one value for every processor.
     """
 
     check: Callable[[MapSpec], None]
     size: Callable[[Shape], int]
     initialise: Callable[[Memory, Shape], None]
     count: Callable[[Memory, Shape], int]
-    emit: Callable[[ir.Module, Shape], MapFunctions]
+    emit: Callable[[ir.Module, Shape], None]
     failures: Mapping[int, type[MapError]] = field(default_factory=dict)
     per_processor: bool = False
+    operations: tuple[str, ...] = KEYED

@@ -17,7 +17,7 @@ from llvmlite import ir
 
 from appliance.ebpf.spec import MapSpec
 from appliance.maps.checks import LPM_FLAGS, check_flags, check_key_size, check_sizes
-from appliance.maps.kind import Kind, MapFunctions, Shape
+from appliance.maps.kind import Kind, Shape
 from appliance.maps.lpm_change import TrieWriter
 from appliance.maps.lpm_layout import LENGTH_SIZE, TrieLayout, count
 from appliance.maps.lpm_lookup import Trie, emit_lookup
@@ -41,15 +41,13 @@ def _nothing_to_initialise(memory: Memory, shape: Shape) -> None:
     """All zero is an empty trie."""
 
 
-def _emit(module: ir.Module, shape: Shape) -> MapFunctions:
+def _emit(module: ir.Module, shape: Shape) -> None:
     trie = Trie(shape)
     writer = TrieWriter(module, trie)
-    return MapFunctions(
-        lookup=emit_lookup(module, trie),
-        update=writer.emit_update(),
-        delete=writer.emit_delete(),
-        next=writer.emit_next(),
-    )
+    emit_lookup(module, trie)
+    writer.emit_update()
+    writer.emit_delete()
+    writer.emit_next()
 
 
 LPM_TRIE = Kind(check=_check, size=_size, initialise=_nothing_to_initialise, count=count, emit=_emit)

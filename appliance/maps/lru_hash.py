@@ -23,7 +23,7 @@ from appliance.maps.checks import LRU_FLAGS
 from appliance.maps.hash import check_hash
 from appliance.maps.hash_layout import Bucket, HashHeader, HashLayout, count, initialise
 from appliance.maps.hash_operations import HashOperations
-from appliance.maps.kind import Kind, MapFunctions, Shape, internal
+from appliance.maps.kind import HASHED, Kind, Shape, internal
 from appliance.maps.memory import Memory
 
 
@@ -112,8 +112,8 @@ def _initialise(memory: Memory, shape: Shape) -> None:
     initialise(memory, shape, marks=True)
 
 
-def _emit(module: ir.Module, shape: Shape) -> MapFunctions:
-    return LruOperations(module, shape).emit()
+def _emit(module: ir.Module, shape: Shape) -> None:
+    LruOperations(module, shape).emit()
 
 
-LRU_HASH = Kind(check=_check, size=_size, initialise=_initialise, count=count, emit=_emit)
+LRU_HASH = Kind(check=_check, size=_size, initialise=_initialise, count=count, emit=_emit, operations=HASHED)

@@ -13,21 +13,20 @@ from __future__ import annotations
 import ctypes
 import errno
 import threading
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypeAlias
 
 from llvmlite import ir
 
-from appliance.ebpf.spec import MapSpec
+from appliance.ebpf.spec import MapSpec, MapType
 from appliance.errors import CannotRun
 from appliance.ir import Engine
 from appliance.maps.checks import check_memory
 from appliance.maps.errors import EntryExists, MapError, MapFrozen, MapFull, NoSuchEntry, OperationRefused
-from appliance.maps.kind import Flag, Shape
+from appliance.maps.kind import EVERY_PROCESSOR, Flag, Shape
 from appliance.maps.memory import Memory
-from appliance.maps.operations import control_name, export_operations, kind_of
+from appliance.maps.operations import control_name, export_operations, exported_operations, kind_of
 
 _FAILURES: Mapping[int, type[MapError]] = {
     errno.EEXIST: EntryExists,
@@ -40,26 +39,20 @@ _FAILURES: Mapping[int, type[MapError]] = {
 _P, _U32, _U64, _I64 = ctypes.c_void_p, ctypes.c_uint32, ctypes.c_uint64, ctypes.c_int64
 
 
-@dataclass(frozen=True, slots=True)
-class _Native:
-    """The compiled operations of one engine; each keeps the engine's code alive."""
+_ARGUMENTS: Mapping[str, tuple[Any, ...]] = {
+    "read": (_P, _P, _P, _U32),
+    "update": (_P, _P, _P, _U64, _U32),
+    "delete": (_P, _P),
+    "extract": (_P, _P, _P, _U32),
+    "next": (_P, _U64, _P, _P),
+    "push": (_P, _P, _U64),
+    "pop": (_P, _P),
+    "peek": (_P, _P),
+}
 
-    read: Callable[..., int]
-    update: Callable[..., int]
-    delete: Callable[..., int]
-    next: Callable[..., int]
+_RESULTS: Mapping[str, Any] = {"extract": _P}  # the others: 0 or -errno
 
-    @classmethod
-    def of(cls, engine: Engine, shape: Shape) -> _Native:
-        def function(operation: str, *arguments: Any) -> Callable[..., int]:
-            return engine.function(control_name(shape, operation), _I64, *arguments)
-
-        return cls(
-            read=function("read", _P, _P, _P, _U32),
-            update=function("update", _P, _P, _P, _U64, _U32),
-            delete=function("delete", _P, _P),
-            next=function("next", _P, _U64, _P, _P),
-        )
+_Native: TypeAlias = Mapping[str, Callable[..., int]]  # the compiled operations of one engine, which they keep alive
 
 
 class Map:
@@ -88,7 +81,9 @@ class Map:
         self._kind.initialise(self._memory, self.shape)
         self.address = self._memory.address
         self._native: _Native | None = None
+        self._engine: Engine | None = None
         self._filled = False
+        self._frozen = False
         self._closed = False
         self._lock = threading.Lock()
 
@@ -103,13 +98,27 @@ class Map:
         Once it returns, no call of the control plane runs in the older engine's code, which may then be closed.
         Raises KeyError if the engine's module doesn't export this shape (`export_operations`).
         """
-        native = _Native.of(engine, self.shape)
+        native = {
+            operation: engine.function(
+                control_name(self.shape, operation), _RESULTS.get(operation, _I64), *_ARGUMENTS[operation]
+            )
+            for operation in exported_operations(self._kind)
+        }
         with self._lock:
-            self._native = native
+            self._native, self._engine = native, engine
         if not self._filled:
-            for key, value in self.spec.contents:
-                self._put(key, value, Flag.ANY)
+            self._fill()
             self._filled = True
+
+    @property
+    def engine(self) -> Engine | None:
+        """Whose code the control plane uses; None before the first binding."""
+        return self._engine
+
+    @property
+    def closed(self) -> bool:
+        """Whether its memory was given back."""
+        return self._closed
 
     # one entry
 
@@ -135,6 +144,16 @@ class Map:
         self._check_writable()
         self._put(key, value, flags)
 
+    def update_all(self, key: bytes, values: Sequence[bytes], flags: Flag = Flag.ANY) -> None:
+        """`update` with one value for every processor, in order; see there."""
+        self._check_writable()
+        self._check(key, self.spec.key_size, "key")
+        for value in values:
+            self._check(value, self.spec.value_size, "value")
+        if len(values) != self._copies:
+            raise OperationRefused(self.spec.name, f"{len(values)} values: it has {self._copies} of each key")
+        self._put_all(key, b"".join(values), flags)
+
     def delete(self, key: bytes) -> bool:
         """Take the entry out; False if there is none. Raises OperationRefused where entries can't be deleted."""
         self._check_writable()
@@ -143,6 +162,74 @@ class Map:
         if status not in (0, -errno.ENOENT):
             self._fail(status)
         return status == 0
+
+    def freeze(self) -> None:
+        """Let the control plane change nothing any more (BPF_MAP_FREEZE); programs still may."""
+        self._frozen = True
+
+    def lookup_and_delete(self, key: bytes) -> bytes | None:
+        """Take the entry out and give its value, in one step; None if there is none. Hashes alone can do it.
+
+        Per-CPU maps: the values of all processors, one after the other.
+        """
+        self._check_writable()
+        self._check(key, self.spec.key_size, "key")
+        value = ctypes.create_string_buffer(self.spec.value_size * self._copies)
+        return value.raw if self._call("extract", key, value, 0) else None
+
+    # queues, stacks, bloom filters
+
+    def push(self, value: bytes, flags: Flag = Flag.ANY) -> None:
+        """Put `value` in; EXIST makes room in a full queue or stack by overwriting its oldest value.
+
+        Raises MapFull, OperationRefused (a map with keys, a wrong size, other flags), MapFrozen.
+        """
+        self._check_writable()
+        self._check(value, self.spec.value_size, "value")
+        self._succeed(self._call("push", value, flags))
+
+    def pop(self) -> bytes | None:
+        """Take the next value out: a queue's oldest, a stack's newest; None if it is empty."""
+        self._check_writable()
+        return self._taken("pop")
+
+    def peek(self) -> bytes | None:
+        """What `pop` would give, left where it is."""
+        if "pop" not in exported_operations(self._kind):
+            raise self._refusal("peek")
+        return self._taken("peek")
+
+    def may_hold(self, value: bytes) -> bool:
+        """Whether a bloom filter was given `value`: False is certain, True is probable."""
+        if self.spec.type is not MapType.BLOOM_FILTER:
+            raise self._refusal("may_hold")
+        self._check(value, self.spec.value_size, "value")
+        return self._call("peek", value) == 0
+
+    # many entries
+
+    def lookup_batch(self, count: int, position: int = 0) -> tuple[list[tuple[bytes, bytes]], int | None]:
+        """Up to `count` entries from `position` on, as `items` gives them, and where the next batch begins: None once
+        all were seen."""
+        return self._batch(count, position)
+
+    def update_batch(self, entries: Iterable[tuple[bytes, bytes]], flags: Flag = Flag.ANY) -> int:
+        """`update` each, in order; their number. An error ends it, and what was put in before stays."""
+        number = 0
+        for key, value in entries:
+            self.update(key, value, flags)
+            number += 1
+        return number
+
+    def delete_batch(self, keys: Iterable[bytes]) -> int:
+        """`delete` each, in order; how many were there."""
+        return sum(1 for key in keys if self.delete(key))
+
+    def lookup_and_delete_batch(self, count: int) -> list[tuple[bytes, bytes]]:
+        """Take up to `count` entries out; none once the map is empty."""
+        keys = [key for key, _ in self.lookup_batch(count)[0]]
+        taken = ((key, self.lookup_and_delete(key)) for key in keys)
+        return [(key, value) for key, value in taken if value is not None]
 
     # all entries
 
@@ -157,6 +244,17 @@ class Map:
         while (position := self._call("next", position, key, value)) > 0:
             yield key.raw, value.raw
 
+    def _batch(self, count: int, position: int) -> tuple[list[tuple[bytes, bytes]], int | None]:
+        key = ctypes.create_string_buffer(self.spec.key_size)
+        value = ctypes.create_string_buffer(self.spec.value_size * self._copies)
+        entries: list[tuple[bytes, bytes]] = []
+        while len(entries) < count:
+            position = self._call("next", position, key, value)
+            if position < 0:
+                return entries, None
+            entries.append((key.raw, value.raw))
+        return entries, position
+
     def keys(self) -> Iterator[bytes]:
         """Every key; see `items`."""
         return (key for key, _ in self.items())
@@ -170,7 +268,11 @@ class Map:
         return self._kind.count(self._memory, self.shape)
 
     def clear(self) -> None:
-        """Delete every entry; an array's values become zero."""
+        """Delete every entry; an array's values become zero. Raises OperationRefused for a bloom filter."""
+        if "next" not in exported_operations(self._kind):
+            while self.pop() is not None:
+                pass
+            return
         for key in self:
             try:
                 self.delete(key)
@@ -184,8 +286,7 @@ class Map:
             self._check_open()
             self._memory.clear()
             self._kind.initialise(self._memory, self.shape)
-        for key, value in self.spec.contents:
-            self._put(key, value, Flag.ANY)
+        self._fill()
 
     # lifetime
 
@@ -193,7 +294,7 @@ class Map:
         """Give the memory back. No native code may work on the map any more."""
         with self._lock:
             self._closed = True
-            self._native = None
+            self._native = self._engine = None
             self._memory.close()
 
     def __enter__(self) -> Self:
@@ -208,20 +309,41 @@ class Map:
     def _copies(self) -> int:
         return self.processors if self._kind.per_processor else 1
 
+    def _taken(self, operation: str) -> bytes | None:
+        value = ctypes.create_string_buffer(self.spec.value_size)
+        return value.raw if self._call(operation, value) == 0 else None
+
+    def _succeed(self, status: int) -> None:
+        if status != 0:
+            self._fail(status)
+
+    def _refusal(self, operation: str) -> OperationRefused:
+        what = f"a map of type {self.spec.type.value} has no {operation}"
+        return OperationRefused(self.spec.name, what, hint=f"it has {', '.join(exported_operations(self._kind))}")
+
+    def _fill(self) -> None:
+        for key, value in self.spec.contents:
+            if self.spec.key_size:
+                self._put(key, value, Flag.ANY)
+            else:
+                self._succeed(self._call("push", value, Flag.ANY))
+
     def _put(self, key: bytes, value: bytes, flags: Flag) -> None:
         self._check(key, self.spec.key_size, "key")
         self._check(value, self.spec.value_size, "value")
-        for processor in range(self._copies):
-            status = self._call("update", key, value, flags, processor)
-            if status != 0:
-                self._fail(status)
+        self._put_all(key, value * self._copies, flags)
+
+    def _put_all(self, key: bytes, values: bytes, flags: Flag) -> None:
+        self._succeed(self._call("update", key, values, flags, EVERY_PROCESSOR))
 
     def _call(self, operation: str, *arguments: Any) -> int:
         with self._lock:
             self._check_open()
             if self._native is None:
                 raise RuntimeError(f"map {self.spec.name!r} is not bound to an engine yet")
-            function: Callable[..., int] = getattr(self._native, operation)
+            function = self._native.get(operation)
+            if function is None:
+                raise self._refusal(operation)
             return function(self.address, *arguments)
 
     def _fail(self, status: int) -> None:
@@ -239,6 +361,8 @@ class Map:
     def _check_writable(self) -> None:
         if self.spec.read_only:
             raise MapFrozen(self.spec.name, "it is read-only: its contents came with the program")
+        if self._frozen:
+            raise MapFrozen(self.spec.name, "it is frozen: only programs may change it")
 
     def _check_open(self) -> None:
         if self._closed:
@@ -252,12 +376,12 @@ class _OwnEngineMap(Map):
         super().__init__(spec, processors)
         module = ir.Module(f"map {spec.name}")
         export_operations(module, spec, processors)
-        self._engine = Engine(module)
-        self.bind(self._engine)
+        self._own_engine = Engine(module)
+        self.bind(self._own_engine)
 
     def close(self) -> None:
         super().close()
-        self._engine.close()
+        self._own_engine.close()
 
 
 def open_map(spec: MapSpec, processors: int = 1) -> Map:

@@ -6,7 +6,7 @@ Operations answer as the native ones do, 0 or -errno, and an LRU hash gives up t
 from __future__ import annotations
 
 import errno
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping
 
 from appliance.ebpf.spec import MapSpec, MapType
@@ -44,6 +44,26 @@ class ModelMap:
             return -errno.ENOENT
         self._deleted(key)
         return 0
+
+    def extract(self, key: bytes) -> bytearray | None:
+        """The value, whose entry goes, or None. Only hashes have it."""
+        return None
+
+    def push(self, value: bytes, flags: int = Flag.ANY) -> int:
+        """0 or -errno: maps with keys refuse it."""
+        return -errno.EINVAL
+
+    def pop(self) -> bytes | None:
+        """The next value, which goes, or None."""
+        return None
+
+    def peek(self) -> bytes | None:
+        """What `pop` would give, or None."""
+        return None
+
+    def may_hold(self, value: bytes) -> bool:
+        """Whether a bloom filter was given the value."""
+        return False
 
     def keys(self) -> Iterator[bytes]:
         """Every key, in no particular order."""
@@ -92,6 +112,11 @@ class ModelArray(ModelMap):
 
 
 class ModelHash(ModelMap):
+    def extract(self, key: bytes) -> bytearray | None:
+        value = self._values.get(key)
+        self.delete(key)
+        return value
+
     def _insert(self, key: bytes, value: bytes) -> int:
         if self._is_full():
             return -errno.E2BIG
@@ -99,7 +124,7 @@ class ModelHash(ModelMap):
         return 0
 
 
-class ModelLruHash(ModelMap):
+class ModelLruHash(ModelHash):
     """The clock of `lru_hash`: elements 0, 1, 2 …, a stack of freed ones, marks of use, and a hand."""
 
     def __init__(self, spec: MapSpec) -> None:
@@ -199,12 +224,81 @@ class ModelLpmTrie(ModelMap):
         self._lengths[self._split(key)[0]] -= 1
 
 
+class ModelQueue(ModelMap):
+    """Values without keys, the oldest on the left."""
+
+    def __init__(self, spec: MapSpec) -> None:
+        super().__init__(spec)
+        self._held: deque[bytes] = deque()
+
+    def lookup(self, key: bytes) -> bytearray | None:
+        return None
+
+    def update(self, key: bytes, value: bytes, flags: int = Flag.ANY) -> int:
+        return -errno.EINVAL
+
+    def delete(self, key: bytes) -> int:
+        return -errno.EINVAL
+
+    def push(self, value: bytes, flags: int = Flag.ANY) -> int:
+        if flags not in (Flag.ANY, Flag.EXIST):
+            return -errno.EINVAL
+        if len(self._held) == self.spec.max_entries:
+            if flags == Flag.ANY:
+                return -errno.E2BIG
+            self._held.popleft()
+        self._held.append(value)
+        return 0
+
+    def pop(self) -> bytes | None:
+        return self._held.popleft() if self._held else None
+
+    def peek(self) -> bytes | None:
+        return self._held[0] if self._held else None
+
+    def __len__(self) -> int:
+        return len(self._held)
+
+
+class ModelStack(ModelQueue):
+    def pop(self) -> bytes | None:
+        return self._held.pop() if self._held else None
+
+    def peek(self) -> bytes | None:
+        return self._held[-1] if self._held else None
+
+
+class ModelBloomFilter(ModelQueue):
+    """Never wrong, where the native one may take a value for known that it was not given."""
+
+    def push(self, value: bytes, flags: int = Flag.ANY) -> int:
+        if flags != Flag.ANY:
+            return -errno.EINVAL
+        if value not in self._held:
+            self._held.append(value)
+        return 0
+
+    def pop(self) -> bytes | None:
+        return None
+
+    def peek(self) -> bytes | None:
+        return None
+
+    def may_hold(self, value: bytes) -> bool:
+        return value in self._held
+
+
 MODELS: Mapping[MapType, Callable[[MapSpec], ModelMap]] = {
     MapType.ARRAY: ModelArray,
     MapType.PERCPU_ARRAY: ModelArray,
     MapType.HASH: ModelHash,
     MapType.LRU_HASH: ModelLruHash,
+    MapType.PERCPU_HASH: ModelHash,
+    MapType.LRU_PERCPU_HASH: ModelLruHash,
     MapType.LPM_TRIE: ModelLpmTrie,
+    MapType.QUEUE: ModelQueue,
+    MapType.STACK: ModelStack,
+    MapType.BLOOM_FILTER: ModelBloomFilter,
 }
 
 
@@ -213,5 +307,8 @@ def model(spec: MapSpec) -> ModelMap:
     kind_of(spec)
     made = MODELS[spec.type](spec)
     for key, value in spec.contents:
-        made.update(key, value)
+        if spec.key_size:
+            made.update(key, value)
+        else:
+            made.push(value)
     return made

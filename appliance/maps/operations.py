@@ -15,22 +15,35 @@ from llvmlite import ir
 from appliance.ebpf.spec import MapSpec, MapType
 from appliance.ir import I32, I64, PTR, Code
 from appliance.maps.array import ARRAY
+from appliance.maps.bloom_filter import BLOOM_FILTER
 from appliance.maps.errors import MapRefused
 from appliance.maps.hash import HASH
-from appliance.maps.kind import SIGNATURES, Kind, MapFunctions, Shape
+from appliance.maps.kind import SIGNATURES, Kind, MapFunctions, Shape, Weight, define
 from appliance.maps.lpm_trie import LPM_TRIE
 from appliance.maps.lru_hash import LRU_HASH
+from appliance.maps.lru_percpu_hash import LRU_PERCPU_HASH
 from appliance.maps.percpu_array import PERCPU_ARRAY
+from appliance.maps.percpu_hash import PERCPU_HASH
+from appliance.maps.queue import QUEUE
+from appliance.maps.stack import STACK
 
 KINDS: Mapping[MapType, Kind] = {
     MapType.ARRAY: ARRAY,
     MapType.PERCPU_ARRAY: PERCPU_ARRAY,
     MapType.HASH: HASH,
     MapType.LRU_HASH: LRU_HASH,
+    MapType.PERCPU_HASH: PERCPU_HASH,
+    MapType.LRU_PERCPU_HASH: LRU_PERCPU_HASH,
     MapType.LPM_TRIE: LPM_TRIE,
+    MapType.QUEUE: QUEUE,
+    MapType.STACK: STACK,
+    MapType.BLOOM_FILTER: BLOOM_FILTER,
 }
 
-FORWARDED = ("update", "delete", "next")
+
+def exported_operations(kind: Kind) -> tuple[str, ...]:
+    """The operations of the control plane, as `control_name` names them; `read` stands in for `lookup`."""
+    return tuple("read" if operation == "lookup" else operation for operation in kind.operations)
 
 
 def kind_of(spec: MapSpec) -> Kind:
@@ -46,10 +59,20 @@ def kind_of(spec: MapSpec) -> Kind:
 def emit_operations(module: ir.Module, spec: MapSpec, processors: int) -> MapFunctions:
     """The operations on maps of this shape, written into `module` when they are first asked for."""
     shape = Shape.of(spec, processors)
-    names = [f"{shape.name}.{operation}" for operation in SIGNATURES]
-    if names[0] in module.globals:
-        return MapFunctions(*(module.globals[name] for name in names))
-    return kind_of(spec).emit(module, shape)
+    names = {operation: f"{shape.name}.{operation}" for operation in SIGNATURES}
+    if names["lookup"] not in module.globals:
+        kind = kind_of(spec)
+        kind.emit(module, shape)
+        for operation in SIGNATURES:
+            if operation not in kind.operations:
+                _emit_refusal(module, shape, operation)
+    return MapFunctions(**{operation: module.globals[name] for operation, name in names.items()})
+
+
+def _emit_refusal(module: ir.Module, shape: Shape, operation: str) -> None:
+    """What the type of map doesn't have: null, or -EINVAL."""
+    code = define(module, shape, operation, Weight.INLINE)
+    code.ret(ir.Constant(PTR, None) if code.function.function_type.return_type == PTR else -errno.EINVAL)
 
 
 def control_name(shape: Shape, operation: str) -> str:
@@ -60,14 +83,17 @@ def control_name(shape: Shape, operation: str) -> str:
 def export_operations(module: ir.Module, spec: MapSpec, processors: int) -> None:
     """Make the operations of this shape callable from outside of the module (`Map.bind` finds them by name)."""
     shape = Shape.of(spec, processors)
-    if control_name(shape, "read") in module.globals:
-        return
     functions = emit_operations(module, spec, processors)
-    for operation in FORWARDED:
-        result, parameters = SIGNATURES[operation]
-        code = Code.define(module, control_name(shape, operation), result, linkage="external", **parameters)
-        code.ret(code.call(getattr(functions, operation), *code.function.args))
-    _export_read(module, shape, functions.lookup)
+    for operation in exported_operations(KINDS[spec.type]):
+        name = control_name(shape, operation)
+        if name in module.globals:
+            return
+        if operation == "read":
+            _export_read(module, shape, functions.lookup)
+        else:
+            result, parameters = SIGNATURES[operation]
+            code = Code.define(module, name, result, linkage="external", **parameters)
+            code.ret(code.call(getattr(functions, operation), *code.function.args))
 
 
 def _export_read(module: ir.Module, shape: Shape, lookup: ir.Function) -> None:

@@ -15,7 +15,7 @@ from llvmlite import ir
 from appliance.ir import I64, Code
 from appliance.ir.code import Value
 from appliance.maps.array import FAILURES, check, count, emit_array, nothing_to_initialise
-from appliance.maps.kind import CACHE_LINE, Kind, MapFunctions, Shape, round_up
+from appliance.maps.kind import CACHE_LINE, Kind, Shape, round_up
 
 
 def _copy_size(shape: Shape) -> int:
@@ -26,7 +26,7 @@ def _size(shape: Shape) -> int:
     return shape.processors * _copy_size(shape)
 
 
-def _emit(module: ir.Module, shape: Shape) -> MapFunctions:
+def _emit(module: ir.Module, shape: Shape) -> None:
     size = _copy_size(shape)
 
     def copies(code: Code, processor: Value) -> list[Value]:
@@ -34,7 +34,7 @@ def _emit(module: ir.Module, shape: Shape) -> MapFunctions:
             return [code.at(code["map"], number * size) for number in range(shape.processors)]
         return [code.at(code["map"], code.mul(code.resize(processor, I64), size))]
 
-    return emit_array(module, shape, copies)
+    emit_array(module, shape, copies)
 
 
 PERCPU_ARRAY = Kind(

@@ -9,7 +9,7 @@ from llvmlite import ir
 
 from appliance.ebpf.spec import MapSpec
 from appliance.ir import Engine
-from appliance.maps import Flag, Map, export_operations
+from appliance.maps import KINDS, Flag, Map, export_operations
 from appliance.maps.operations import control_name
 
 
@@ -30,6 +30,9 @@ class NativeMap:
         self.map.bind(engine)
         pointer, word = ctypes.c_void_p, ctypes.c_uint64
         shape = self.map.shape
+        if "push" in KINDS[spec.type].operations:
+            self._push = engine.function(control_name(shape, "push"), ctypes.c_int64, pointer, pointer, word)
+            return
         self._update = engine.function(
             control_name(shape, "update"), ctypes.c_int64, pointer, pointer, pointer, word, ctypes.c_uint32
         )
@@ -42,6 +45,10 @@ class NativeMap:
     def delete(self, key: bytes) -> int:
         """0 or -errno."""
         return int(self._delete(self.map.address, key))
+
+    def push(self, value: bytes, flags: int = Flag.ANY) -> int:
+        """0 or -errno."""
+        return int(self._push(self.map.address, value, flags))
 
     def lookup(self, key: bytes) -> bytes | None:
         return self.map.lookup(key)

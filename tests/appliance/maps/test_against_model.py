@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
@@ -19,11 +19,22 @@ SPECS = {
     "hash with long keys": MapSpec("m", MapType.HASH, 77, 1, 40),
     "lru_hash": MapSpec("m", MapType.LRU_HASH, 8, 3, 7),
     "lru_hash of one": MapSpec("m", MapType.LRU_HASH, 5, 8, 1),
+    "percpu_hash": MapSpec("m", MapType.PERCPU_HASH, 3, 4, 9),
+    "lru_percpu_hash": MapSpec("m", MapType.LRU_PERCPU_HASH, 8, 3, 7),
     "lpm_trie of bytes": MapSpec("m", MapType.LPM_TRIE, 5, 8, 12),
     "lpm_trie of IPv4": MapSpec("m", MapType.LPM_TRIE, 8, 4, 30),
     "lpm_trie of IPv6": MapSpec("m", MapType.LPM_TRIE, 20, 8, 200),
     "lpm_trie of 27 bytes": MapSpec("m", MapType.LPM_TRIE, 31, 2, 20),
 }
+
+QUEUES = {
+    "queue": MapSpec("m", MapType.QUEUE, 0, 5, 6),
+    "queue of one": MapSpec("m", MapType.QUEUE, 0, 8, 1),
+    "stack": MapSpec("m", MapType.STACK, 0, 12, 5),
+    "stack of one": MapSpec("m", MapType.STACK, 0, 1, 1),
+}
+FILTER = MapSpec("m", MapType.BLOOM_FILTER, 0, 3, 40)
+HASHES = (MapType.HASH, MapType.LRU_HASH, MapType.PERCPU_HASH, MapType.LRU_PERCPU_HASH)
 
 
 @st.composite
@@ -69,6 +80,11 @@ def machine_for(spec: MapSpec) -> type[RuleBasedStateMachine]:
             assert self.native.delete(key) == self.model.delete(key)
 
         @rule(key=keys)
+        def extract(self, key: bytes) -> None:
+            if spec.type in HASHES:
+                assert self.native.map.lookup_and_delete(key) == self.model.extract(key)
+
+        @rule(key=keys)
         def lookup(self, key: bytes) -> None:
             assert self.native.lookup(key) == self.model.lookup(key)
 
@@ -81,6 +97,52 @@ def machine_for(spec: MapSpec) -> type[RuleBasedStateMachine]:
     return Twins
 
 
+def queue_machine_for(spec: MapSpec) -> type[RuleBasedStateMachine]:
+    class Twins(RuleBasedStateMachine):
+        def __init__(self) -> None:
+            super().__init__()
+            self.native, self.model = NativeMap(spec), model(spec)
+
+        def teardown(self) -> None:
+            self.native.map.close()
+
+        @rule(
+            value=st.binary(min_size=spec.value_size, max_size=spec.value_size),
+            flags=st.sampled_from([0, 0, 0, 1, 2, 2, 3, 4, 1 << 32, (1 << 64) - 1]),
+        )
+        def push(self, value: bytes, flags: int) -> None:
+            assert self.native.push(value, flags) == self.model.push(value, flags)
+
+        @rule()
+        def pop(self) -> None:
+            assert self.native.map.pop() == self.model.pop()
+
+        @invariant()
+        def the_next_is_the_same(self) -> None:
+            assert self.native.map.peek() == self.model.peek()
+            assert len(self.native.map) == len(self.model)
+
+    return Twins
+
+
+@pytest.mark.parametrize("name", QUEUES)
+def test_native_and_model_queues_agree(name: str) -> None:
+    run_state_machine_as_test(
+        queue_machine_for(QUEUES[name]), settings=settings(max_examples=40, stateful_step_count=50, deadline=None)
+    )
+
+
+@given(st.lists(st.binary(min_size=3, max_size=3), max_size=40))
+def test_a_filter_forgets_nothing_that_the_model_knows(values: list[bytes]) -> None:
+    oracle = model(FILTER)
+    with NativeMap(FILTER) as native:
+        for value in values:
+            assert native.push(value) == oracle.push(value) == 0
+            assert native.map.may_hold(value)
+            assert oracle.may_hold(value)
+        assert len(native.map) <= len(oracle)
+
+
 @pytest.mark.parametrize("name", SPECS)
 def test_native_and_model_agree(name: str) -> None:
     run_state_machine_as_test(
@@ -89,4 +151,4 @@ def test_native_and_model_agree(name: str) -> None:
 
 
 def test_every_kind_has_a_model_and_a_case_here() -> None:
-    assert set(KINDS) == set(MODELS) == {spec.type for spec in SPECS.values()}
+    assert set(KINDS) == set(MODELS) == {spec.type for spec in (*SPECS.values(), *QUEUES.values(), FILTER)}
