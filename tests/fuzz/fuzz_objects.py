@@ -12,6 +12,7 @@ import sys
 import time
 from pathlib import Path
 
+from appliance.ebpf.btf_index import index_btf
 from appliance.ebpf.object_errors import ObjectError
 from appliance.ebpf.objects import load_object
 from tests.appliance.ebpf.compiling import PROGRAMS, compile_c
@@ -38,15 +39,39 @@ char _license[] SEC("license") = "GPL";
 """
 
 
+# Questions of every kind about types; the object's own answer them, so that only the damage differs.
+_ASKING = """
+#include <bpf/bpf_core_read.h>
+#define P __attribute__((preserve_access_index))
+enum colour { RED, GREEN };
+struct deep { struct { int a; union { long b; struct deep *c; }; }; int many[3][2]; unsigned bits : 3; } P;
+struct deep deep; enum colour colour;
+SEC("xdp") int p(struct xdp_md *ctx) {
+    struct deep *d = (void *)(long)ctx->data;
+    return d->c->many[1][1] + bpf_core_field_exists(d->b) + bpf_core_field_size(d->many) + BPF_CORE_READ_BITFIELD(d, bits)
+        + bpf_core_type_exists(struct deep) + bpf_core_type_size(struct deep) + bpf_core_type_id_kernel(struct deep)
+        + bpf_core_type_id_local(struct deep) + bpf_core_enum_value(enum colour, GREEN)
+        + bpf_core_enum_value_exists(enum colour, RED) + deep.a + colour;
+}
+"""
+_LEGACY = """
+struct bpf_map_def { __u32 type, key_size, value_size, max_entries, map_flags; };
+struct bpf_map_def SEC("maps") m = { BPF_MAP_TYPE_HASH, 4, 8, 16, 0 };
+SEC("?xdp") int p(void *ctx) { return bpf_map_lookup_elem(&m, ctx) != 0; }
+"""
+TARGET = index_btf(compile_c(_ASKING), "fuzz.o")
+
+
 def bases() -> list[bytes]:
     """Sound objects to damage."""
-    return [*(path.read_bytes() for path in sorted(PROGRAMS.glob("*.bpf.o"))), compile_c(_RICH)]
+    own = (path.read_bytes() for path in sorted(PROGRAMS.glob("*.bpf.o")))
+    return [*own, compile_c(_RICH), compile_c(_ASKING), compile_c(_LEGACY)]
 
 
 def survives(data: bytes) -> bool:
     """Whether the loader takes the file; False if it is refused. Any other exception is a find."""
     try:
-        load_object(data, "fuzz.o")
+        load_object(data, "fuzz.o", target_btf=TARGET)
     except ObjectError:
         return False
     return True

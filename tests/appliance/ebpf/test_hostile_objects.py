@@ -29,7 +29,7 @@ SEC("xdp") int p(struct xdp_md *ctx) { return (g(ctx->rx_queue_index) + value) &
 
 
 @settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(seed=st.integers(0, 2**32 - 1), which=st.integers(0, 6))
+@given(seed=st.integers(0, 2**32 - 1), which=st.integers(0, 8))
 def test_damaged_objects_load_or_are_refused(seed: int, which: int) -> None:
     sound = bases()
     survives(mutate(sound[which % len(sound)], random.Random(seed)))

@@ -2,7 +2,9 @@
 
 import pytest
 
+from appliance.ebpf.btf import Kind, Member
 from appliance.ebpf.elf import read_elf
+from appliance.ebpf.instructions import LoadMap
 from appliance.ebpf.object_errors import ObjectError
 from appliance.ebpf.objects import load_object
 from appliance.ebpf.platform import LINUX, WINDOWS
@@ -98,3 +100,97 @@ def test_maps_stand_in_the_order_of_the_section() -> None:
     elf = read_elf(compile_c(source))
     places = {symbol.name: symbol.value for symbol in elf.symbols if symbol.name in names}
     assert list(maps_of(source.removesuffix(PROGRAM))) == sorted(names, key=places.__getitem__)
+
+
+# what names a map's bytes
+
+
+def test_types_of_keys_and_values() -> None:
+    source = """
+    struct flow { __u32 address; __u16 port; };
+    struct { __uint(type, BPF_MAP_TYPE_HASH); __type(key, struct flow); __type(value, __u64); } m SEC(".maps");
+    struct { __uint(type, BPF_MAP_TYPE_HASH); __uint(key_size, 4); __uint(value_size, 4); } plain SEC(".maps");
+    """
+    spec = load_object(compile_c(source + PROGRAM), "m.o")
+    assert spec.types is not None
+    key, value = spec.types.type(spec.maps["m"].key_type), spec.types.resolve(spec.maps["m"].value_type)
+    assert (key.name, [member.name for member in key.entries if isinstance(member, Member)]) == (
+        "flow",
+        ["address", "port"],
+    )
+    assert (value.kind, value.size, value.signed) == (Kind.INT, 8, False)
+    assert (spec.maps["plain"].key_type, spec.maps["plain"].value_type) == (0, 0)
+
+
+def test_variables_have_types() -> None:
+    source = """
+    struct pair { int a, b; } pair = {1, 2}; int other = 4;
+    static volatile int own = 3; volatile const char text[4] = "abc";
+    SEC("xdp") int q(void *ctx) { return pair.a + own + other + text[1]; }
+    """
+    spec = load_object(compile_c(source), "m.o")
+    assert spec.types is not None
+    data = {variable.name: variable for variable in spec.maps[".data"].variables}
+    assert {name: (variable.offset, variable.size) for name, variable in data.items()} == {
+        "pair": (0, 8),
+        "other": (8, 4),
+        "own": (12, 4),
+    }
+    assert spec.types.type(data["pair"].type).name == "pair"
+    assert spec.types.resolve(data["own"].type).signed
+    (text,) = spec.maps[".rodata"].variables
+    assert (text.name, spec.types.size_of(text.type)) == ("text", 4)
+
+
+def test_pinning() -> None:
+    hash_map = "__uint(type, BPF_MAP_TYPE_HASH); "
+    assert declared(hash_map + "__uint(pinning, LIBBPF_PIN_BY_NAME);").pinned
+    assert not declared(hash_map).pinned
+    assert refusal(hash_map + "__uint(pinning, 2);") == "map m: there is no pinning 2\n  hint: use LIBBPF_PIN_BY_NAME"
+
+
+# the old way
+
+LEGACY = """
+struct bpf_map_def { __u32 type, key_size, value_size, max_entries, map_flags; };
+struct bpf_map_def SEC("maps") one = { .type = BPF_MAP_TYPE_HASH, .key_size = 4, .value_size = 8, .max_entries = 16 };
+struct bpf_map_def SEC("maps") two = {
+    .type = BPF_MAP_TYPE_ARRAY, .key_size = 4, .value_size = 24, .max_entries = 2, .map_flags = BPF_F_RDONLY_PROG };
+SEC("xdp") int p(void *ctx) { __u32 k = 1; return bpf_map_lookup_elem(&two, &k) != bpf_map_lookup_elem(&one, &k); }
+"""
+
+
+@pytest.mark.parametrize("flags", [(), ("-g0",)], ids=["with BTF", "without"])
+def test_legacy_definitions(flags: tuple[str, ...]) -> None:
+    spec = load_object(compile_c(LEGACY, *flags), "m.o")
+    assert spec.maps == {
+        "one": MapSpec("one", MapType.HASH, 4, 8, 16),
+        "two": MapSpec("two", MapType.ARRAY, 4, 24, 2, flags=0x80, read_only=True),
+    }
+    loads = [i.map for i in spec.programs["p"].instructions if isinstance(i, LoadMap)]
+    assert loads == ["two", "one"]
+
+
+def legacy_refusal(definition: str) -> str:
+    with pytest.raises(ObjectError) as caught:
+        maps_of(definition)
+    return str(caught.value).removeprefix("m.o: ")
+
+
+def test_short_and_long_legacy_definitions() -> None:
+    short = 'struct { int type, key, value, entries; } m SEC("maps") = {1, 4, 8, 16};'
+    assert maps_of(short)["m"] == MapSpec("m", MapType.HASH, 4, 8, 16)
+    assert maps_of('struct { int n[9]; } m SEC("maps") = {{1, 4, 8, 16}};')["m"] == maps_of(short)["m"]
+
+
+@pytest.mark.parametrize(
+    ("definition", "message"),
+    [
+        ('short m SEC("maps") = 1;', "map m: 2 bytes at byte 0 define no map"),
+        ('int m[5] SEC("maps") = {99};', "map m: the platform linux has no map type 99 that is known here"),
+        ('int m[5] SEC("maps") = {13, 4, 4, 1};', "map m: the map is of type hash_of_maps"),
+        ('int other = 1; int *m SEC("maps") = &other;', "section maps: a definition of a map holds an address"),
+    ],
+)
+def test_legacy_definitions_that_make_no_sense(definition: str, message: str) -> None:
+    assert legacy_refusal(definition) == message

@@ -6,7 +6,16 @@ from pathlib import Path
 
 import pytest
 
-from appliance.ebpf.instructions import CallFunction, CallHelper, Exit, Immediate, LoadConstant, LoadFunction, Move
+from appliance.ebpf.instructions import (
+    CallFunction,
+    CallHelper,
+    Exit,
+    Immediate,
+    LoadConstant,
+    LoadFunction,
+    LoadMapValue,
+    Move,
+)
 from appliance.ebpf.object_errors import ObjectError, UnsupportedObject
 from appliance.ebpf.objects import load_object, load_object_file
 from appliance.ebpf.platform import LINUX, WINDOWS
@@ -69,6 +78,39 @@ def test_a_call_reaches_the_function_that_the_source_names() -> None:
     of_two = [target for at, target in calls.items() if at < min(index["visible"], index["deep"])]
     assert of_two == [index["visible"]]
     assert any(i == CallHelper(7) for i in program.instructions[index["deep"] :])
+
+
+def test_functions_have_types() -> None:
+    spec = load_object(compile_c(FUNCTIONS), "calls.o")
+    assert spec.types is not None
+    program = spec.programs["one"]
+    assert {index: spec.types.type(number).name for index, number in program.function_types.items()} == (
+        program.functions
+    )
+    assert load_object(compile_c(FUNCTIONS, "-g0"), "calls.o").programs["one"].function_types == {}
+
+
+def test_programs_that_wait_to_be_asked_for() -> None:
+    source = 'SEC("?xdp") int later(void *ctx) { return 1; } SEC("?xdp/x") int too(void *ctx) { return 1; }' + PASS
+    programs = load_object(compile_c(source), "x.o").programs
+    assert {name: (program.section, program.autoload) for name, program in programs.items()} == {
+        "later": ("xdp", False),
+        "too": ("xdp/x", False),
+        "pass_all": ("xdp", True),
+    }
+
+
+def test_weak_symbols() -> None:
+    source = """
+    __weak __noinline int f(int x) { return x + bpf_get_prandom_u32(); }
+    __weak int value = 3;
+    extern void absent __ksym __weak;
+    SEC("xdp") int p(struct xdp_md *ctx) { return &absent ? 7 : f(ctx->rx_queue_index) + value; }
+    """
+    program = load_object(compile_c(source), "weak.o").programs["p"]
+    assert list(program.functions.values()) == ["p", "f"]
+    assert any(isinstance(i, LoadConstant) and not i.value for i in program.instructions), "nobody is at home"
+    assert any(isinstance(i, LoadMapValue) and i.map == ".data" for i in program.instructions)
 
 
 def test_static_functions_in_the_section_of_the_program() -> None:
