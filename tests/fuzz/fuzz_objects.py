@@ -7,11 +7,13 @@ A find is written to /tmp/tidegate-fuzz-objects-*.o; its bytes belong into a tes
 
 from __future__ import annotations
 
+import functools
 import random
 import sys
 import time
 from pathlib import Path
 
+from appliance.ebpf.btf import Btf
 from appliance.ebpf.btf_index import index_btf
 from appliance.ebpf.object_errors import ObjectError
 from appliance.ebpf.objects import load_object
@@ -48,7 +50,8 @@ struct deep { struct { int a; union { long b; struct deep *c; }; }; int many[3][
 struct deep deep; enum colour colour;
 SEC("xdp") int p(struct xdp_md *ctx) {
     struct deep *d = (void *)(long)ctx->data;
-    return d->c->many[1][1] + bpf_core_field_exists(d->b) + bpf_core_field_size(d->many) + BPF_CORE_READ_BITFIELD(d, bits)
+    return d->c->many[1][1] + bpf_core_field_exists(d->b) + bpf_core_field_size(d->many)
+        + BPF_CORE_READ_BITFIELD(d, bits)
         + bpf_core_type_exists(struct deep) + bpf_core_type_size(struct deep) + bpf_core_type_id_kernel(struct deep)
         + bpf_core_type_id_local(struct deep) + bpf_core_enum_value(enum colour, GREEN)
         + bpf_core_enum_value_exists(enum colour, RED) + deep.a + colour;
@@ -59,7 +62,12 @@ struct bpf_map_def { __u32 type, key_size, value_size, max_entries, map_flags; }
 struct bpf_map_def SEC("maps") m = { BPF_MAP_TYPE_HASH, 4, 8, 16, 0 };
 SEC("?xdp") int p(void *ctx) { return bpf_map_lookup_elem(&m, ctx) != 0; }
 """
-TARGET = index_btf(compile_c(_ASKING), "fuzz.o")
+
+
+@functools.cache
+def target() -> Btf:
+    """The types that answer."""
+    return index_btf(compile_c(_ASKING), "fuzz.o")
 
 
 def bases() -> list[bytes]:
@@ -71,7 +79,7 @@ def bases() -> list[bytes]:
 def survives(data: bytes) -> bool:
     """Whether the loader takes the file; False if it is refused. Any other exception is a find."""
     try:
-        load_object(data, "fuzz.o", target_btf=TARGET)
+        load_object(data, "fuzz.o", target_btf=target())
     except ObjectError:
         return False
     return True

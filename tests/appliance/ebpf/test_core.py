@@ -5,6 +5,8 @@ from __future__ import annotations
 import struct
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from appliance.ebpf.btf import Btf
 from appliance.ebpf.btf_index import index_btf
@@ -15,6 +17,7 @@ from appliance.ebpf.object_errors import CoreError, ObjectError
 from tests.appliance.ebpf.compiling import compile_c
 from tests.appliance.ebpf.core_programs import CORE, answers, asking, load, refused, target
 from tests.appliance.ebpf.patching import Object
+from tests.fuzz.fuzz_objects import survives
 
 FIELD = "__builtin_preserve_field_info(((struct {0} *)0)->{1}, {2})"
 OFFSET, SIZE, EXISTS, SIGNED, LEFT, RIGHT = range(6)
@@ -230,6 +233,17 @@ def harmed(offset: int, value: int, data: bytes = ASKING_B) -> str:
 )  # fmt: skip
 def test_records_that_make_no_sense(offset: int, value: int, message: str) -> None:
     assert harmed(offset, value) == message
+
+
+@settings(max_examples=300, deadline=None)
+@given(place=st.integers(0, 1 << 12), value=st.integers(0, 40) | st.integers(0, 2**32 - 1))
+def test_any_word_of_the_records_may_be_wrong(place: int, value: int) -> None:
+    data = asking(LOCAL + TYPES.replace("other", "another"), *(field("many[1].first", what) for what in (0, 1, 2)))
+    made = Object(data)
+    start = made.get(made.sections[".BTF.ext"], "offset")
+    header, at, size = (struct.unpack_from("<I", made.data, start + word)[0] for word in (4, 24, 28))
+    made.inside(".BTF.ext", header + at + place * 4 % size, "I", value)
+    survives(bytes(made.data))
 
 
 def test_types_of_a_target_that_are_cut_short() -> None:
