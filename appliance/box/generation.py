@@ -14,19 +14,18 @@ from pathlib import Path
 
 from appliance.box.config import BoxConfig, ProgramConfig
 from appliance.datapath.datapath import loops, run_function
+from appliance.datapath.pass_all import PASS_ALL, pass_all
 from appliance.datapath.statistics import Count
 from appliance.datapath.worker import Run
-from appliance.ebpf.assembler import assemble
 from appliance.ebpf.objects import load_object, load_object_file
-from appliance.ebpf.spec import CollectionSpec, MapType, ProgramSpec
+from appliance.ebpf.spec import CollectionSpec, MapType
 from appliance.errors import InputRefused
 from appliance.jit.collection import Collection
 from appliance.maps.map import Map
 from appliance.rules.compile import INWARD_PROGRAM, OUTWARD_PROGRAM, compile_rule_set
 from appliance.rules.layout import CompiledRules
-from hooks.contract import HookPoint, Verdict
+from hooks.contract import HookPoint
 
-PASS_ALL = "pass_all"
 FILLING = frozenset({MapType.HASH, MapType.LRU_HASH, MapType.LPM_TRIE})
 COUNTER = struct.Struct("=QQ")  # packets, bytes
 
@@ -79,7 +78,7 @@ class Judgement:
                 hint = f"it holds: {', '.join(spec.programs) or 'no program'}"
                 raise InputRefused(f"no program {name!r} in the object", where=str(program.path), hint=hint)
         if program.outward is None:
-            programs[PASS_ALL] = _pass_all(programs[inward].hook)
+            programs[PASS_ALL] = pass_all(programs[inward].hook)
         return cls(replace(spec, programs=programs), inward, program.outward or PASS_ALL)
 
 
@@ -90,11 +89,6 @@ def _only(spec: CollectionSpec, path: Path) -> str:
         hint = choose if names else "it holds no XDP program"
         raise InputRefused(f"the object holds {len(names)} programs", where=str(path), hint=hint)
     return names[0]
-
-
-def _pass_all(hook: HookPoint) -> ProgramSpec:
-    """What judges frames from inside when an object has nothing to say of them, in the numbers of its platform."""
-    return ProgramSpec(PASS_ALL, "xdp", hook, assemble(f"r0 = {hook.number(Verdict.PASS)}\nexit"))
 
 
 class Generation:

@@ -18,7 +18,7 @@ from appliance import __version__
 from appliance.errors import CannotRun, TidegateError
 from hooks.errors import HookError
 
-# Command → what it does. The module of the same name in this package has it as `command`.
+# Command → what it does. The module of the same name in this package, with _ for -, has it as `command`.
 COMMANDS = {
     "run": "Run the box in the foreground; SIGHUP reloads, SIGTERM ends.",
     "check": "Validate, compile and verify a configuration; change nothing.",
@@ -27,6 +27,7 @@ COMMANDS = {
     "disasm": "List the instructions of an object with their source lines.",
     "exec": "Run raw bytecode once and print r0 (for testing engines).",
     "replay": "Send every frame of a capture through a program, without a network.",
+    "test-run": "Run a program of an object on one frame and print what comes of it.",
     "lab": "Run the box between attackers, clients and a server in a private network.",
 }
 
@@ -40,7 +41,7 @@ class LazyCommands(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:
             return None
-        command: click.Command = importlib.import_module(f"appliance.cli.{cmd_name}").command
+        command: click.Command = importlib.import_module(f"appliance.cli.{cmd_name.replace('-', '_')}").command
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

@@ -19,6 +19,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack
+from dataclasses import replace
 from types import TracebackType
 
 from llvmlite import ir
@@ -73,8 +74,8 @@ class Collection:
         """Load the programs of those names (None: all) and every map.
 
         `processors` is the number of workers. A map of `reuse` is taken over, entries and all, where its declaration
-        is the same in every respect; its initial contents are not put in again. `loops` gets the module and the
-        programs' functions, `i64 (ptr FrameContext)`, by name, and writes what calls them.
+        is the same in every respect but its name; its initial contents are not put in again. `loops` gets the module
+        and the programs' functions, `i64 (ptr FrameContext)`, by name, and writes what calls them.
 
         Raises InputRefused for an unknown name, Rejected, MapRefused or NotCompilable; whatever was opened is closed
         then, and the maps of `reuse` are what they were.
@@ -132,7 +133,7 @@ def _open_maps(opened: ExitStack, spec: CollectionSpec, processors: int, reuse: 
     maps = {}
     for name, declared in spec.maps.items():
         known = reuse.get(name)
-        if known is not None and known.spec == declared and known.processors == processors:
+        if known is not None and replace(known.spec, name=name) == declared and known.processors == processors:
             maps[name] = known
         else:
             maps[name] = opened.enter_context(Map.open(declared, processors))

@@ -67,6 +67,15 @@ def test_the_example_of_the_readme_compiles(tmp_path: Path) -> None:
     assert [rule.id for rule in compile_rule_set(load_rule_set(path)).rules] == ["xmas", "memcached", "syn-rate"]
 
 
+def test_the_examples_of_the_python_api_run() -> None:
+    examples = re.findall(r"```python\n(.*?)```", Path("docs/python-api.md").read_text(encoding="utf-8"), re.DOTALL)
+    assert len(examples) == 6
+    names: dict[str, object] = {}
+    for example in examples:
+        exec(example, names)
+    assert callable(names["watch"])
+
+
 def test_make_knows_every_command_of_the_readme() -> None:
     targets = set(re.findall(r"^(\w+):", Path("Makefile").read_text(), re.MULTILINE))
     told = set(re.findall(r"`make (\w+)`", Path("README.md").read_text(encoding="utf-8")))

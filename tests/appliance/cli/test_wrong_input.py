@@ -21,6 +21,7 @@ COMMANDS: dict[str, Callable[[Path], list[object]]] = {
     "disasm": lambda path: ["disasm", path],
     "replay source": lambda path: ["replay", path, ROOT / "none.pcap"],
     "replay capture": lambda path: ["replay", ROOT / "programs" / "xdp_pass.bpf.o", path, "--json"],
+    "test-run": lambda path: ["test-run", path, "--program", "p", "--data", "00", "--json"],
     "lab": lambda path: ["lab", path, "--json"],
 }
 OBJECT = (ROOT / "programs" / "xdp_firewall.bpf.o").read_bytes()

@@ -1,0 +1,28 @@
+"""The public face: eBPF objects opened, changed, loaded, tried out and attached, in the shape of libbpf.
+
+    with open_object("filter.bpf.o").load() as loaded:
+        run = loaded.programs["filter"].test_run(frame)
+
+docs/python-api.md shows it at work. `import appliance; appliance.open_object(…)` is the same function.
+"""
+
+from appliance.api.errors import NoSuchName, ValueUnfit, WrongState
+from appliance.api.link import Link
+from appliance.api.loaded import Loaded, LoadedProgram
+from appliance.api.object import Object, ObjectProgram, open_object
+from appliance.api.object_map import ObjectMap
+from appliance.api.test_run import TestRun
+
+__all__ = [
+    "Link",
+    "Loaded",
+    "LoadedProgram",
+    "NoSuchName",
+    "Object",
+    "ObjectMap",
+    "ObjectProgram",
+    "TestRun",
+    "ValueUnfit",
+    "WrongState",
+    "open_object",
+]

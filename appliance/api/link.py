@@ -1,0 +1,84 @@
+"""A program at work on interfaces, until it is detached.
+
+The packet loop is compiled here, with the program inside it, over the maps of the object that the program belongs to:
+objects that are only tested don't wait for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import ExitStack
+from dataclasses import replace
+from types import TracebackType
+
+from appliance.datapath.datapath import Datapath, Passage, loops, run_function
+from appliance.datapath.pass_all import PASS_ALL, pass_all
+from appliance.datapath.statistics import InterfaceStatistics
+from appliance.ebpf.spec import CollectionSpec
+from appliance.jit.collection import Collection
+from appliance.maps.map import Map
+from hooks.isolation import Isolation
+from hooks.netdev import find_interface
+
+
+class Link:
+    """Made by `LoadedProgram.attach`. A context manager; detaching twice is harmless."""
+
+    def __init__(
+        self,
+        spec: CollectionSpec,
+        maps: Mapping[str, Map],
+        inward: str,
+        outward: str | None,
+        outside: str,
+        inside: str | None,
+        workers: int,
+    ) -> None:
+        """Compile, isolate the interfaces if there are two, and begin to serve. Raises HookError; then all is undone.
+
+        It leaves the maps bound to its own code, which `detach` closes: the caller binds them back.
+        """
+        hook = spec.programs[inward].hook
+        programs = {**spec.programs, PASS_ALL: pass_all(hook)}
+        outward = outward or PASS_ALL
+        with ExitStack() as opened:
+            collection = Collection.load(
+                replace(spec, programs=programs),
+                programs={inward, outward},
+                processors=workers,
+                reuse=maps,
+                loops=loops(hook, inward, outward),
+            )
+            opened.callback(collection.close, keep=maps.values())
+            passage = _prepare(opened, outside, inside)
+            self._datapath = opened.enter_context(Datapath([passage], run_function(collection.engine), workers=workers))
+            self._held = opened.pop_all()
+        self.attached = True
+
+    def statistics(self) -> dict[str, InterfaceStatistics]:
+        """A snapshot by interface name: frames received, their verdicts, what was sent, what was lost and why. Once
+        detached, the last one."""
+        return self._datapath.statistics() if self.attached else self._last
+
+    def detach(self) -> None:
+        """End it and put every interface back as it was."""
+        if self.attached:
+            self._datapath.halt()
+            self._last = self._datapath.statistics()
+            self.attached = False
+            self._held.close()
+
+    def __enter__(self) -> Link:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.detach()
+
+
+def _prepare(opened: ExitStack, outside: str, inside: str | None) -> Passage:
+    if inside is None:
+        return Passage(find_interface(outside))
+    first, second = (opened.enter_context(Isolation(name)) for name in (outside, inside))
+    return Passage(first, second)

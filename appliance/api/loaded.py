@@ -1,0 +1,117 @@
+"""An object, loaded: programs that can be run and attached, maps that can be looked at and changed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from types import TracebackType
+
+from appliance.api.errors import WrongState
+from appliance.api.link import Link
+from appliance.api.names import Named
+from appliance.api.test_run import TestRun, run_test
+from appliance.api.variables import LoadedVariables
+from appliance.datapath.trial import emit_trials
+from appliance.ebpf.spec import CollectionSpec, ProgramSpec
+from appliance.jit.collection import Collection
+from appliance.maps.map import Map
+
+
+class LoadedProgram:
+    """One program, proved and compiled. Usable as long as its object is open."""
+
+    def __init__(self, owner: Loaded, spec: ProgramSpec) -> None:
+        self._owner = owner
+        self.spec = spec
+
+    def test_run(self, data: bytes, *, context: Mapping[str, int] | None = None, repeat: int = 1) -> TestRun:
+        """Run it on one frame, `repeat` times in one native call; see TestRun.
+
+        `data` is a frame from its Ethernet header on, 14 to 262144 bytes. `context` gives scalar fields of the hook's
+        context, such as `ingress_ifindex`; the others are 0. Raises ValueUnfit, NoSuchName for a field, WrongState.
+        """
+        return run_test(self._owner.open_collection().engine, self.spec, data, context or {}, repeat)
+
+    def attach(self, outside: str, inside: str | None = None, *, outward: str | None = None) -> Link:
+        """Run it on every frame that an interface receives, until the link is detached.
+
+        With `inside`, frames cross between the two interfaces, which belong to the link alone meanwhile: this program
+        judges those that come from `outside`, the one called `outward` those from `inside` (None: they pass). Without,
+        `outside` is listened to, and verdicts are counted and not enforced.
+
+        An object has one link at a time. Raises WrongState, NoSuchName, HookError (no such interface, in use, no
+        privilege); everything is then as it was.
+        """
+        return self._owner.attach(self.spec.name, outside, inside, outward)
+
+
+class Loaded:
+    """Programs and maps that live. Made by `Object.load`; a context manager; closing twice is harmless."""
+
+    def __init__(self, spec: CollectionSpec, collection: Collection, borrowed: Iterable[Map], workers: int) -> None:
+        self._spec = spec
+        self._collection: Collection | None = collection
+        self._borrowed = tuple(borrowed)
+        self._workers = workers
+        self._link: Link | None = None
+        programs = {name: LoadedProgram(self, program) for name, program in spec.programs.items()}
+        self.programs: Mapping[str, LoadedProgram] = Named("loaded program", programs, spec.source)
+        self.maps: Mapping[str, Map] = Named("map", collection.maps, spec.source)
+        self.variables: Mapping[str, bytes] = LoadedVariables(self.maps, spec.source)
+
+    @classmethod
+    def load(cls, spec: CollectionSpec, reused: Mapping[str, Map], workers: int) -> Loaded:
+        """See `Object.load`. The control plane of reused maps stays with the code of their owners."""
+        with _control_plane_kept(reused.values()):
+            collection = Collection.load(spec, processors=workers, reuse=reused, loops=emit_trials)
+        return cls(spec, collection, reused.values(), workers)
+
+    def open_collection(self) -> Collection:
+        """What is loaded. Raises WrongState once it is closed, or once a map that it borrowed is."""
+        if self._collection is None:
+            raise WrongState("the object is closed", where=self._spec.source)
+        for map_ in self._borrowed:
+            if map_.closed:
+                raise WrongState(f"its owner closed the map {map_.spec.name!r}", where=self._spec.source)
+        return self._collection
+
+    def attach(self, inward: str, outside: str, inside: str | None, outward: str | None) -> Link:
+        """See `LoadedProgram.attach`."""
+        collection = self.open_collection()
+        if outward is not None:
+            outward = self.programs[outward].spec.name
+        if self._link is not None and self._link.attached:
+            raise WrongState(
+                "a program of the object is attached already", where=self._spec.source, hint="detach that one first"
+            )
+        with _control_plane_kept(collection.maps.values()):
+            self._link = Link(self._spec, collection.maps, inward, outward, outside, inside, self._workers)
+        return self._link
+
+    def close(self) -> None:
+        """Detach, then close the code and the maps; reused maps stay open."""
+        if self._link is not None:
+            self._link.detach()
+        if self._collection is not None:
+            self._collection.close(keep=self._borrowed)
+            self._collection = None
+
+    def __enter__(self) -> Loaded:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+@contextmanager
+def _control_plane_kept(maps: Iterable[Map]) -> Iterator[None]:
+    """Loading binds maps to the new code. Bind them back to the code that outlives it."""
+    engines = [(map_, map_.engine) for map_ in maps]
+    try:
+        yield
+    finally:
+        for map_, engine in engines:
+            if engine is not None and map_.engine is not engine:
+                map_.bind(engine)

@@ -1,0 +1,89 @@
+"""An object file, opened: looked at and changed, then loaded.
+
+open_object ──> Object ── programs, maps, variables       nothing is loaded, and no privilege is needed
+                  │ load
+                  v
+                Loaded ── programs, maps, variables       proved, native, with maps in memory
+                  │ test_run, attach
+                  v
+                TestRun, Link
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from appliance.api.errors import ValueUnfit
+from appliance.api.loaded import Loaded
+from appliance.api.names import Named
+from appliance.api.object_map import ObjectMap
+from appliance.api.variables import ObjectVariables
+from appliance.ebpf.objects import load_object, load_object_file
+from appliance.ebpf.platform import PLATFORMS, Platform
+from appliance.ebpf.spec import CollectionSpec, ProgramSpec
+from appliance.maps.map import Map
+
+IN_MEMORY = "<object>"
+
+
+def open_object(source: str | os.PathLike[str] | bytes, *, platform: Platform | str | None = None) -> Object:
+    """Read an eBPF object: a file's path, or the bytes of one.
+
+    `platform` (or its name, "linux" or "windows") is recognised from the file if it isn't given. Raises ObjectError if
+    the file can't be read or is no eBPF object, ValueUnfit for an unknown platform's name.
+    """
+    if isinstance(platform, str):
+        if platform not in PLATFORMS:
+            raise ValueUnfit(f"there is no platform {platform!r}", hint=f"known: {', '.join(PLATFORMS)}")
+        platform = PLATFORMS[platform]
+    if isinstance(source, bytes):
+        return Object(load_object(source, IN_MEMORY, platform))
+    return Object(load_object_file(Path(source), platform))
+
+
+class ObjectProgram:
+    """One program of the file. `autoload` says whether `load` will prove and compile it."""
+
+    def __init__(self, spec: ProgramSpec) -> None:
+        self.spec = spec
+        self.autoload = True
+
+
+class Object:
+    """What a file holds. It may be loaded more than once; changes count for the loads that follow them.
+
+    `spec` is what the file says, unchanged.
+    """
+
+    def __init__(self, spec: CollectionSpec) -> None:
+        self.spec = spec
+        self.programs: Mapping[str, ObjectProgram] = Named(
+            "program", {name: ObjectProgram(program) for name, program in spec.programs.items()}, spec.source
+        )
+        self.maps: Mapping[str, ObjectMap] = Named(
+            "map", {name: ObjectMap(declared, spec.source) for name, declared in spec.maps.items()}, spec.source
+        )
+        self.variables = ObjectVariables(self.maps, spec.source)
+
+    def load(self, *, workers: int = 1) -> Loaded:
+        """Open the maps, prove the programs whose `autoload` is set, and compile them.
+
+        `workers` is the number of threads that will serve an interface; per-CPU maps have a value for each. Raises
+        Rejected if a program is not proved safe, MapRefused or CannotRun for a map that can't be, ValueUnfit for a
+        reused map that was made for another number of workers or is closed; nothing stays open then.
+        """
+        wanted = {name: program.spec for name, program in self.programs.items() if program.autoload}
+        maps = {name: declared.spec for name, declared in self.maps.items()}
+        reused = {name: self._checked(d.reused, workers) for name, d in self.maps.items() if d.reused is not None}
+        return Loaded.load(replace(self.spec, programs=wanted, maps=maps), reused, workers)
+
+    def _checked(self, map_: Map, workers: int) -> Map:
+        if map_.closed:
+            raise ValueUnfit(f"the reused map {map_.spec.name!r} is closed", where=self.spec.source)
+        if map_.processors != workers:
+            what = f"the reused map {map_.spec.name!r} is one of {map_.processors} workers, not {workers}"
+            raise ValueUnfit(what, where=self.spec.source, hint=f"load with workers={map_.processors}")
+        return map_

@@ -1,0 +1,78 @@
+"""A map of an object that is not loaded yet: what the file says of it, and what may be changed."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from appliance.api.errors import ValueUnfit
+from appliance.ebpf.spec import MapSpec
+from appliance.maps.map import Map
+
+
+class ObjectMap:
+    """One declared map. `spec` is what `load` will open: the file's declaration with the changes made here."""
+
+    def __init__(self, spec: MapSpec, where: str) -> None:
+        self.spec = spec
+        self.reused: Map | None = None
+        self._where = f"{where}: map {spec.name}"
+
+    @property
+    def max_entries(self) -> int:
+        """How many entries it will hold. Assigning resizes it; raises ValueUnfit for sections of variables."""
+        return self.spec.max_entries
+
+    @max_entries.setter
+    def max_entries(self, number: int) -> None:
+        self._refuse_reused()
+        if self.spec.variables or self.spec.contents:
+            raise ValueUnfit("its size follows from what it holds", where=self._where)
+        if number < 1:
+            raise ValueUnfit(f"{number} entries", where=self._where, hint="a map has room for at least 1")
+        self.spec = replace(self.spec, max_entries=number)
+
+    @property
+    def initial_value(self) -> bytes:
+        """What a section of variables will hold when it is loaded; zeros if the file gives it no contents."""
+        for _, value in self.spec.contents:
+            return value
+        return bytes(self.spec.value_size)
+
+    @initial_value.setter
+    def initial_value(self, value: bytes) -> None:
+        self._refuse_reused()
+        if not self.spec.variables or len(value) != self.spec.value_size:
+            hint = "only a section of variables has one, of the section's size"
+            raise ValueUnfit(f"an initial value of {len(value)} bytes", where=self._where, hint=hint)
+        self.spec = replace(self.spec, contents=((bytes(self.spec.key_size), value),))
+
+    def reuse(self, map_: Map) -> None:
+        """Use an open map, entries and all, instead of a new one; its `max_entries` counts then.
+
+        It stays its owner's, who must not close it while the loaded object is open. Raises ValueUnfit if it is of
+        another kind than the file declares.
+        """
+        wanted, given = _kind(self.spec), _kind(map_.spec)
+        for name, value in wanted.items():
+            if given[name] != value:
+                raise ValueUnfit(
+                    f"it needs {name} {value}, and {map_.spec.name!r} has {given[name]}", where=self._where
+                )
+        if map_.engine is None:
+            raise ValueUnfit(f"{map_.spec.name!r} is not in use", where=self._where, hint="load its object first")
+        self.reused, self.spec = map_, replace(map_.spec, name=self.spec.name)
+
+    def _refuse_reused(self) -> None:
+        if self.reused is not None:
+            raise ValueUnfit("it is another object's map", where=self._where, hint="change it before `reuse`")
+
+
+def _kind(spec: MapSpec) -> dict[str, object]:
+    """What two maps must agree on for one to stand in for the other."""
+    return {
+        "type": spec.type.value,
+        "key_size": spec.key_size,
+        "value_size": spec.value_size,
+        "flags": spec.flags,
+        "read_only": spec.read_only,
+    }

@@ -1,0 +1,220 @@
+"""Objects before and after they are loaded: what is there, what may be changed, and what is refused."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import appliance
+import appliance.api as api
+from appliance.api import Object, open_object
+from appliance.ebpf.object_errors import ObjectError
+from appliance.ebpf.spec import MapSpec, MapType
+from appliance.maps import MapFull, open_map
+from appliance.verifier.report import Rejected
+from tests.appliance.api.objects import FRAME, example
+from tests.appliance.ebpf.compiling import PROGRAMS
+
+
+def opened() -> Object:
+    """The example without the program that is rejected."""
+    found = open_object(example())
+    found.programs["unsafe"].autoload = False
+    return found
+
+
+def key(number: int) -> bytes:
+    return number.to_bytes(4, "little")
+
+
+def test_the_public_names() -> None:
+    assert sorted(api.__all__) == [
+        "Link",
+        "Loaded",
+        "LoadedProgram",
+        "NoSuchName",
+        "Object",
+        "ObjectMap",
+        "ObjectProgram",
+        "TestRun",
+        "ValueUnfit",
+        "WrongState",
+        "open_object",
+    ]
+    assert all(hasattr(api, name) for name in api.__all__)
+    assert appliance.open_object is open_object
+    with pytest.raises(AttributeError, match="module 'appliance' has no attribute 'open_box'"):
+        _ = appliance.open_box
+
+
+def test_the_package_alone_imports_nothing() -> None:
+    code = "import sys, appliance; assert not {'llvmlite', 'appliance.api'} & set(sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_a_file_and_its_bytes_say_the_same() -> None:
+    path = PROGRAMS / "xdp_firewall.bpf.o"
+    by_path, by_bytes = open_object(path), open_object(path.read_bytes())
+    assert list(by_path.programs) == list(by_bytes.programs) == ["xdp_firewall"]
+    assert by_path.spec.maps == by_bytes.spec.maps
+    assert by_path.maps["ports"].spec.type is MapType.HASH
+    assert (by_path.spec.source, by_bytes.spec.source) == (str(path), "<object>")
+
+
+def test_the_platform_may_be_named() -> None:
+    data = (PROGRAMS / "xdp_pass.bpf.o").read_bytes()
+    assert open_object(data).spec.platform == "linux"
+    assert open_object(data, platform="windows").spec.platform == "windows"
+    with pytest.raises(api.ValueUnfit) as error:
+        open_object(data, platform="plan9")
+    assert str(error.value) == "there is no platform 'plan9'\n  hint: known: linux, windows"
+
+
+def test_nothing_runs_that_is_not_proved() -> None:
+    with pytest.raises(Rejected, match="reads byte 0 past `data`"):
+        open_object(example()).load()
+
+
+def test_only_what_autoloads_is_loaded() -> None:
+    with opened().load() as loaded:
+        assert list(loaded.programs) == ["count", "back"]
+        with pytest.raises(api.NoSuchName) as error:
+            _ = loaded.programs["unsafe"]
+    assert str(error.value) == "<object>: there is no loaded program 'unsafe'\n  hint: known: count, back"
+    assert isinstance(error.value, KeyError)
+
+
+def test_maps_are_resized_before_they_are_opened() -> None:
+    found = opened()
+    assert found.maps["seen"].max_entries == 4
+    found.maps["seen"].max_entries = 2
+    with found.load() as loaded:
+        seen = loaded.maps["seen"]
+        for number in range(2):
+            seen.update(key(number), bytes(8))
+        with pytest.raises(MapFull):
+            seen.update(key(2), bytes(8))
+    assert found.spec.maps["seen"].max_entries == 4
+
+
+def test_sizes_that_cannot_be() -> None:
+    found = opened()
+    with pytest.raises(api.ValueUnfit, match="0 entries\n  hint: a map has room for at least 1"):
+        found.maps["seen"].max_entries = 0
+    with pytest.raises(api.ValueUnfit, match=r"map \.rodata: its size follows from what it holds"):
+        found.maps[".rodata"].max_entries = 2
+
+
+def test_variables_by_name() -> None:
+    found = opened()
+    assert dict(found.variables) == {"limit": key(3), "port": b"\x07\0", "frames": bytes(8)}
+    found.variables["limit"] = 1
+    found.variables["port"] = b"\x01\x02"
+    found.variables["frames"] = -1
+    with found.load() as loaded:
+        assert dict(loaded.variables) == {"limit": key(1), "port": b"\x01\x02", "frames": b"\xff" * 8}
+        count = loaded.programs["count"]
+        assert [count.test_run(FRAME).verdict.value for _ in range(3)] == ["pass", "drop", "drop"]
+        assert loaded.variables["frames"] == (2).to_bytes(8, "little")
+        with pytest.raises(api.NoSuchName, match="there is no variable 'speed'"):
+            _ = loaded.variables["speed"]
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("port", 1 << 16, "65536 doesn't fit into the 2 bytes of 'port'"),
+        ("port", -(1 << 15) - 1, "-32769 doesn't fit into the 2 bytes of 'port'"),
+        ("port", b"abc", "3 bytes given for 'port', which has 2"),
+        ("speed", 1, "<object>: there is no variable 'speed'\n  hint: known: "),
+    ],
+)
+def test_values_that_do_not_fit(name: str, value: bytes | int, message: str) -> None:
+    with pytest.raises((api.ValueUnfit, api.NoSuchName)) as error:
+        opened().variables[name] = value
+    assert str(error.value).startswith(message)
+
+
+def test_variables_stay_in_the_program() -> None:
+    found = opened()
+    with pytest.raises(api.ValueUnfit, match="the variable 'limit' can't be taken out"):
+        del found.variables["limit"]
+    with pytest.raises(api.ValueUnfit, match="only a section of variables has one"):
+        found.maps["seen"].initial_value = bytes(8)
+    assert len(found.variables) == 3
+
+
+def test_an_object_may_be_loaded_twice() -> None:
+    found = opened()
+    with found.load() as first, found.load() as second:
+        first.programs["count"].test_run(FRAME)
+        assert len(first.maps["seen"]) == 1
+        assert len(second.maps["seen"]) == 0
+
+
+def test_a_map_of_another_object_is_reused() -> None:
+    borrower = opened()
+    with opened().load() as owner:
+        borrower.maps["seen"].reuse(owner.maps["seen"])
+        with borrower.load() as loaded:
+            assert loaded.maps["seen"] is owner.maps["seen"]
+            loaded.programs["count"].test_run(FRAME, context={"ingress_ifindex": 9})
+        owner.programs["count"].test_run(FRAME, context={"ingress_ifindex": 9})
+        assert owner.maps["seen"].lookup(key(9)) == (2).to_bytes(8, "little")
+
+
+def test_a_map_of_nobody_is_reused_with_its_size() -> None:
+    found = opened()
+    with open_map(MapSpec("mine", MapType.HASH, 4, 8, 100)) as mine:
+        found.maps["seen"].reuse(mine)
+        assert found.maps["seen"].max_entries == 100
+        with found.load() as loaded:
+            loaded.programs["count"].test_run(FRAME)
+        assert list(mine) == [key(0)]
+        with pytest.raises(api.ValueUnfit, match="it is another object's map\n  hint: change it before `reuse`"):
+            found.maps["seen"].max_entries = 4
+
+
+def test_maps_that_cannot_stand_in() -> None:
+    found = opened()
+    with open_map(MapSpec("wide", MapType.HASH, 8, 8, 4)) as wide:
+        with pytest.raises(api.ValueUnfit) as error:
+            found.maps["seen"].reuse(wide)
+        assert str(error.value) == "<object>: map seen: it needs key_size 4, and 'wide' has 8"
+    with open_map(MapSpec("mine", MapType.HASH, 4, 8, 4)) as mine:
+        found.maps["seen"].reuse(mine)
+        with pytest.raises(api.ValueUnfit, match="one of 1 workers, not 2\n  hint: load with workers=1"):
+            found.load(workers=2)
+        loaded = found.load()
+    with pytest.raises(api.WrongState, match="<object>: its owner closed the map 'mine'"):
+        loaded.programs["count"].test_run(FRAME)
+    loaded.close()
+    with pytest.raises(api.ValueUnfit, match="the reused map 'mine' is closed"):
+        found.load()
+
+
+def test_a_load_that_fails_leaves_a_reused_map_as_it_was() -> None:
+    found = open_object(example())
+    with open_map(MapSpec("mine", MapType.HASH, 4, 8, 4)) as mine:
+        mine.update(key(1), bytes(8))
+        found.maps["seen"].reuse(mine)
+        with pytest.raises(Rejected):
+            found.load()
+        assert dict(mine.items()) == {key(1): bytes(8)}
+
+
+def test_closing_twice_is_harmless_and_nothing_runs_then() -> None:
+    loaded = opened().load()
+    loaded.close()
+    loaded.close()
+    with pytest.raises(api.WrongState, match="<object>: the object is closed"):
+        loaded.programs["back"].test_run(FRAME)
+
+
+def test_a_file_that_is_no_object(tmp_path: Path) -> None:
+    with pytest.raises(ObjectError) as error:
+        open_object(tmp_path / "none.o")
+    assert str(error.value) == f"{tmp_path / 'none.o'}: the file can't be read: No such file or directory"
