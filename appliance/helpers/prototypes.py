@@ -19,6 +19,7 @@ class ArgumentKind(Enum):
     MAP = "a map"
     MAP_KEY = "readable memory of the map's key size"
     MAP_VALUE = "readable memory of the map's value size"
+    MAP_VALUE_OUT = "memory of the map's value size: writable, or readable for a bloom filter"
     READABLE = "readable memory, whose size is the next argument"
     READABLE_OR_NULL = "readable memory whose size is the next argument, or null with size 0"
     WRITABLE = "writable memory, whose size is the next argument"
@@ -52,6 +53,11 @@ PROTOTYPES: dict[str, HelperPrototype] = {
         HelperPrototype("map_lookup_elem", "general", (_A.MAP, _A.MAP_KEY), _R.MAP_VALUE_OR_NULL),
         HelperPrototype("map_update_elem", "general", (_A.MAP, _A.MAP_KEY, _A.MAP_VALUE, _A.SCALAR), _R.SCALAR),
         HelperPrototype("map_delete_elem", "general", (_A.MAP, _A.MAP_KEY), _R.SCALAR),
+        HelperPrototype("map_lookup_percpu_elem", "general", (_A.MAP, _A.MAP_KEY, _A.SCALAR), _R.MAP_VALUE_OR_NULL),
+        HelperPrototype("map_lookup_and_delete_elem", "general", (_A.MAP, _A.MAP_KEY), _R.MAP_VALUE_OR_NULL),
+        HelperPrototype("map_push_elem", "general", (_A.MAP, _A.MAP_VALUE, _A.SCALAR), _R.SCALAR),
+        HelperPrototype("map_pop_elem", "general", (_A.MAP, _A.MAP_VALUE_OUT), _R.SCALAR),
+        HelperPrototype("map_peek_elem", "general", (_A.MAP, _A.MAP_VALUE_OUT), _R.SCALAR),
         HelperPrototype("ktime_get_ns", "general", (), _R.SCALAR),
         HelperPrototype("get_prandom_u32", "general", (), _R.SCALAR),
         HelperPrototype("get_smp_processor_id", "general", (), _R.SCALAR),

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 
 from appliance.ebpf.interpreter import Context, Helper, HelperCall, Value
+from appliance.helpers.python_special_maps import SPECIAL_MAP_HELPERS
 from hooks.contract import Verdict
 from hooks.xdp import FrameContext
 
@@ -28,6 +29,7 @@ def python_helpers(clock: Callable[[FrameContext], int] | None = None) -> Mappin
         "map_lookup_elem": map_lookup_elem,
         "map_update_elem": map_update_elem,
         "map_delete_elem": map_delete_elem,
+        **SPECIAL_MAP_HELPERS,
         "ktime_get_ns": partial(ktime_get_ns, clock or _frame_time),
         "get_prandom_u32": get_prandom_u32,
         "get_smp_processor_id": get_smp_processor_id,

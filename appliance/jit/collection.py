@@ -157,7 +157,7 @@ def map_site(module: ir.Module, map_: Map) -> MapSite:
     """The open map as code in `module` sees it."""
     functions = emit_operations(module, map_.spec, map_.processors)
     values = map_.address if map_.spec.type is MapType.ARRAY else None
-    return MapSite(map_.address, map_.spec, functions, values)
+    return MapSite(map_.address, map_.spec, functions, values, map_.processors)
 
 
 def _bind(maps: Mapping[str, Map], engine: Engine, reuse: Mapping[str, Map]) -> None:

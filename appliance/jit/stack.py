@@ -34,6 +34,7 @@ MEMORY_KINDS = frozenset(
     {
         ArgumentKind.MAP_KEY,
         ArgumentKind.MAP_VALUE,
+        ArgumentKind.MAP_VALUE_OUT,
         ArgumentKind.READABLE,
         ArgumentKind.READABLE_OR_NULL,
         ArgumentKind.WRITABLE,
@@ -119,7 +120,11 @@ def _size(kind: ArgumentKind, spec: MapSpec | None) -> int | None:
     """The bytes that the helper may touch; None: up to the end of the stack."""
     if spec is None:
         return None
-    return {ArgumentKind.MAP_KEY: spec.key_size, ArgumentKind.MAP_VALUE: spec.value_size}.get(kind)
+    return {
+        ArgumentKind.MAP_KEY: spec.key_size,
+        ArgumentKind.MAP_VALUE: spec.value_size,
+        ArgumentKind.MAP_VALUE_OUT: spec.value_size,
+    }.get(kind)
 
 
 def _extent(access: Access | None, size: int | None) -> Iterator[Extent]:

@@ -32,7 +32,20 @@ KEYED_MAPS = frozenset(
         MapType.LPM_TRIE,
     }
 )
-_CHANGING = frozenset({"map_update_elem", "map_delete_elem"})
+# The map types that a helper works on, where those are others (kernel/bpf/verifier.c, check_map_func_compatibility).
+_QUEUES = frozenset({MapType.QUEUE, MapType.STACK})
+MAPS_OF_HELPER: dict[str, frozenset[MapType]] = {
+    "map_lookup_percpu_elem": frozenset({MapType.PERCPU_ARRAY, MapType.PERCPU_HASH, MapType.LRU_PERCPU_HASH}),
+    "map_lookup_and_delete_elem": frozenset(
+        {MapType.HASH, MapType.LRU_HASH, MapType.PERCPU_HASH, MapType.LRU_PERCPU_HASH}
+    ),
+    "map_push_elem": _QUEUES | {MapType.BLOOM_FILTER},
+    "map_pop_elem": _QUEUES,
+    "map_peek_elem": _QUEUES | {MapType.BLOOM_FILTER},
+}
+_CHANGING = frozenset(
+    {"map_update_elem", "map_delete_elem", "map_lookup_and_delete_elem", "map_push_elem", "map_pop_elem"}
+)
 LARGEST = 1 << 29
 
 
@@ -115,13 +128,14 @@ def _context(argument: _Argument) -> None:
 
 
 def _map(argument: _Argument) -> None:
-    spec = argument.map()
-    if spec.type not in KEYED_MAPS:
+    spec, helper = argument.map(), argument.prototype.name
+    if spec.type not in (fitting := MAPS_OF_HELPER.get(helper, KEYED_MAPS)):
+        known = spec.type in KEYED_MAPS.union(*MAPS_OF_HELPER.values())
         raise Violation(
-            f"calls `{argument.prototype.name}` on map `{spec.name}` of type {spec.type.value}, "
-            "which is not supported yet",
-            f"supported are {', '.join(sorted(kind.value for kind in KEYED_MAPS))}",
-            unsupported=True,
+            f"calls `{helper}` on map `{spec.name}` of type {spec.type.value}, "
+            + ("which it does not work on" if known else "which is not supported yet"),
+            f"it works on {', '.join(sorted(kind.value for kind in fitting))}",
+            unsupported=not known,
         )
     if argument.prototype.name in _CHANGING and argument.environment.is_read_only(spec.name):
         raise Violation(f"calls `{argument.prototype.name}` on map `{spec.name}`, which is read-only")
@@ -142,6 +156,11 @@ def _size_behind(argument: _Argument) -> int:
     """The greatest size that the next register may hold."""
     size = argument.state.registers[argument.register + 1]
     return size.whole.umax if type(size) is Scalar and size.whole.umax < LARGEST else 0  # its own rule refuses others
+
+
+def _map_value_out(argument: _Argument) -> None:
+    purpose = Purpose.PASS if argument.map().type is MapType.BLOOM_FILTER else Purpose.FILL
+    _memory(lambda argument: argument.map().value_size, purpose)(argument)
 
 
 def _readable_or_null(argument: _Argument) -> None:
@@ -177,6 +196,7 @@ ARGUMENT_RULES: dict[ArgumentKind, _Rule] = {
     ArgumentKind.MAP: _map,
     ArgumentKind.MAP_KEY: _memory(lambda argument: argument.map().key_size, Purpose.PASS),
     ArgumentKind.MAP_VALUE: _memory(lambda argument: argument.map().value_size, Purpose.PASS),
+    ArgumentKind.MAP_VALUE_OUT: _map_value_out,
     ArgumentKind.READABLE: _memory(_size_behind, Purpose.PASS),
     ArgumentKind.READABLE_OR_NULL: _readable_or_null,
     ArgumentKind.WRITABLE: _memory(_size_behind, Purpose.FILL),
@@ -189,10 +209,12 @@ def apply_call(environment: Environment, state: State, index: int, instruction: 
     """What the call does: memory that it writes, r1 to r5 lost, packet pointers dead if it moves them, r0 set."""
     prototype = prototype_of(environment, instruction)
     environment.facts.call(index, _facts(state, prototype))
+    name = _map_name(state, prototype)
     for register, kind in enumerate(prototype.arguments, 1):
         if kind is ArgumentKind.WRITABLE:
             _write(state, state.registers[register], state.registers[register + 1])
-    name = _map_name(state, prototype)
+        elif kind is ArgumentKind.MAP_VALUE_OUT and name is not None:
+            _write(state, state.registers[register], scalar.constant(environment.map(name).value_size))
     for register in range(6):
         state.set(register, None)
     if prototype.moves_packet:

@@ -228,6 +228,6 @@ class _StackTracker:
             size = -address
             if spec is not None and kind is ArgumentKind.MAP_KEY:
                 size = spec.key_size
-            elif spec is not None and kind is ArgumentKind.MAP_VALUE:
+            elif spec is not None and kind in (ArgumentKind.MAP_VALUE, ArgumentKind.MAP_VALUE_OUT):
                 size = spec.value_size
             self._read(register, 0, max(size, 0))

@@ -38,6 +38,26 @@ class InterpreterMap(Protocol):
         """0 or -errno."""
         ...
 
+    def extract(self, key: bytes) -> bytearray | memoryview | None:
+        """The value, whose entry goes; None if there is none."""
+        ...
+
+    def push(self, value: bytes, flags: int) -> int:
+        """0 or -errno: what a map with keys answers."""
+        ...
+
+    def pop(self) -> bytes | None:
+        """The next value of a queue or a stack, which goes; None without one."""
+        ...
+
+    def peek(self) -> bytes | None:
+        """What `pop` would give."""
+        ...
+
+    def may_hold(self, value: bytes) -> bool:
+        """Whether a bloom filter was given the value."""
+        ...
+
 
 class Pointer(NamedTuple):
     """Byte `offset` of a region, where 0 is the region's own origin; it may lie outside of the region."""

@@ -38,6 +38,14 @@ class MapOperations(Protocol):
     def update(self) -> ir.Function: ...
     @property
     def delete(self) -> ir.Function: ...
+    @property
+    def extract(self) -> ir.Function: ...
+    @property
+    def push(self) -> ir.Function: ...
+    @property
+    def pop(self) -> ir.Function: ...
+    @property
+    def peek(self) -> ir.Function: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,12 +53,14 @@ class MapSite:
     """One map as generated code sees it: the address of its memory, what it is, and the functions of its shape.
 
     `values` is the address of an array's first value, where global variables live; None for other types.
+    `processors` is how many values a per-CPU map has of each key.
     """
 
     address: int
     spec: MapSpec
     functions: MapOperations
     values: int | None = None
+    processors: int = 1
 
 
 @dataclass(frozen=True, slots=True)

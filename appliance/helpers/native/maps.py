@@ -11,8 +11,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from llvmlite import ir
+
 from appliance.helpers.native.call import HelperCall, MapSite
-from appliance.ir import I64, Value
+from appliance.ir import I64, PTR, Value
 
 
 def map_lookup_elem(call: HelperCall) -> Value:
@@ -40,6 +42,48 @@ def map_delete_elem(call: HelperCall) -> Value:
     """Remove the key (r2) and its value. 0 or -errno."""
     key = call.pointers[1]
     return _on_the_map(call, lambda site: call.code.call(site.functions.delete, _memory(call, site), key))
+
+
+def map_lookup_percpu_elem(call: HelperCall) -> Value:
+    """The address of one processor's (r3) value under the key (r2), or 0: there may be no such processor."""
+    code, key, processor = call.code, call.pointers[1], call.low(2)
+
+    def lookup(site: MapSite) -> Value:
+        found = code.variable(I64, 0)
+        with code.if_(code.compare(processor, "<", site.processors)):
+            found.set(code.integer(code.call(site.functions.lookup, _memory(call, site), key, processor)))
+        return found.get()
+
+    return _on_the_map(call, lookup)
+
+
+def map_lookup_and_delete_elem(call: HelperCall) -> Value:
+    """The address of the value that was under the key (r2) until now, or 0. Its memory is the next new entry's."""
+    code, key, processor = call.code, call.pointers[1], call.field("processor_id").load()
+
+    def extract(site: MapSite) -> Value:
+        nowhere = ir.Constant(PTR, None)
+        return code.integer(code.call(site.functions.extract, _memory(call, site), key, nowhere, processor))
+
+    return _on_the_map(call, extract)
+
+
+def map_push_elem(call: HelperCall) -> Value:
+    """Put the value (r2) in, with the flags (r3). 0 or -errno."""
+    value, flags = call.pointers[1], call.arguments[2]
+    return _on_the_map(call, lambda site: call.code.call(site.functions.push, _memory(call, site), value, flags))
+
+
+def map_pop_elem(call: HelperCall) -> Value:
+    """Take the next value out, to where r2 points: zeros if there is none. 0 or -errno."""
+    value = call.pointers[1]
+    return _on_the_map(call, lambda site: call.code.call(site.functions.pop, _memory(call, site), value))
+
+
+def map_peek_elem(call: HelperCall) -> Value:
+    """Copy the next value to where r2 points, or ask a bloom filter for the value there. 0 or -errno."""
+    value = call.pointers[1]
+    return _on_the_map(call, lambda site: call.code.call(site.functions.peek, _memory(call, site), value))
 
 
 def _memory(call: HelperCall, site: MapSite) -> Value:

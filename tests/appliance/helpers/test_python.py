@@ -38,6 +38,26 @@ class Recorder:
         self.calls.append(("delete", key))
         return -errno.ENOENT
 
+    def extract(self, key: bytes) -> bytearray | None:
+        self.calls.append(("extract", key))
+        return None
+
+    def push(self, value: bytes, flags: int) -> int:
+        self.calls.append(("push", value, flags))
+        return -errno.E2BIG
+
+    def pop(self) -> bytes | None:
+        self.calls.append(("pop",))
+        return None
+
+    def peek(self) -> bytes | None:
+        self.calls.append(("peek",))
+        return None
+
+    def may_hold(self, value: bytes) -> bool:
+        self.calls.append(("may_hold", value))
+        return False
+
 
 def run(
     text: str, frame: FrameContext | None = None, recorder: Recorder | None = None, packet: bytes = bytes(60)

@@ -129,7 +129,7 @@ FULL = MapSpec("full", MapType.HASH, 4, 8, 1, contents=((bytes(4), bytes(8)), (K
     ("maps", "program", "error"),
     [
         ([HITS], "r0 = r5; exit", Rejected),
-        ([HITS, MapSpec("bad", MapType.QUEUE, 0, 8, 4)], PASS, MapRefused),
+        ([HITS, MapSpec("bad", MapType.QUEUE, 4, 8, 4)], PASS, MapRefused),
         ([HITS, FULL], PASS, MapFull),
     ],
 )

@@ -16,7 +16,7 @@ from appliance.ebpf.platform import LINUX
 from appliance.ebpf.spec import MapSpec, ProgramSpec
 
 _SYS_BPF = 321  # x86_64
-_MAP_CREATE, _MAP_UPDATE, _PROG_LOAD, _MAP_FREEZE = 0, 2, 5, 22
+_MAP_CREATE, _MAP_LOOKUP, _MAP_UPDATE, _PROG_LOAD, _PROG_TEST_RUN, _MAP_FREEZE = 0, 1, 2, 5, 10, 22
 _LOG_SIZE = 1 << 20
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -63,6 +63,38 @@ def kernel_maps(maps: Mapping[str, MapSpec]) -> Iterator[dict[str, int]]:
 
 def refusal(spec: ProgramSpec, maps: Mapping[str, int]) -> str | None:
     """None if the kernel accepts the program, else what its verifier says."""
+    loaded = _load(spec, maps)
+    if isinstance(loaded, str):
+        return loaded
+    os.close(loaded)
+    return None
+
+
+def lookup(descriptor: int, key: bytes, value_size: int) -> bytes:
+    """The value under a key that is there."""
+    buffers = (ctypes.create_string_buffer(key, len(key)), ctypes.create_string_buffer(value_size))
+    addresses = (ctypes.addressof(buffer) for buffer in buffers)
+    assert _bpf(_MAP_LOOKUP, struct.pack("<IxxxxQQQ", descriptor, *addresses, 0)) == 0
+    return buffers[1].raw
+
+
+def run(spec: ProgramSpec, maps: Mapping[str, int]) -> int:
+    """The low 32 bits of r0 after one frame of 64 zeros (BPF_PROG_TEST_RUN). The kernel must accept the program."""
+    loaded = _load(spec, maps)
+    assert isinstance(loaded, int), loaded
+    frame = ctypes.create_string_buffer(64)
+    attributes = bytearray(struct.pack("<IIIIQQII", loaded, 0, 64, 0, ctypes.addressof(frame), 0, 1, 0))
+    answer = (ctypes.c_char * len(attributes)).from_buffer(attributes)
+    try:
+        result = int(_libc.syscall(_SYS_BPF, _PROG_TEST_RUN, answer, len(attributes)))
+        assert result >= 0, os.strerror(ctypes.get_errno())
+    finally:
+        os.close(loaded)
+    return int(struct.unpack_from("<II", attributes)[1])
+
+
+def _load(spec: ProgramSpec, maps: Mapping[str, int]) -> int | str:
+    """The program's file descriptor, or what the kernel's verifier says."""
     slots = encode(spec.instructions, maps)
     code = ctypes.create_string_buffer(slots, len(slots))
     license_ = ctypes.create_string_buffer(b"GPL")
@@ -73,7 +105,6 @@ def refusal(spec: ProgramSpec, maps: Mapping[str, int]) -> str | None:
     )
     descriptor = _bpf(_PROG_LOAD, attributes)
     if descriptor >= 0:
-        os.close(descriptor)
-        return None
+        return descriptor
     words = log.value.decode(errors="replace").strip().splitlines()
     return "\n".join(words[-6:]) or os.strerror(-descriptor)

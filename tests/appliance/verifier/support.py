@@ -26,6 +26,9 @@ MAPS: dict[str, MapSpec] = {
         MapSpec("networks", MapType.LPM_TRIE, 8, 4, 64, flags=1),
         MapSpec("globals", MapType.ARRAY, 4, 16, 1),
         MapSpec("constants", MapType.ARRAY, 4, 16, 1, flags=1 << 7, contents=((bytes(4), RODATA),), read_only=True),
+        MapSpec("jobs", MapType.QUEUE, 0, 16, 4),
+        MapSpec("seen", MapType.BLOOM_FILTER, 0, 8, 64),
+        MapSpec("sums", MapType.PERCPU_HASH, 8, 8, 64),
         MapSpec("programs", MapType.PROG_ARRAY, 4, 4, 4),
     )
 }
