@@ -113,11 +113,19 @@ def _byte_swap(i: ByteSwap, _: _Names) -> str:
     return f"r{i.dst} = {SWAP_NAMES[i.order]}{i.bits} r{i.dst}"
 
 
+def _ordered_place(i: Load | Store) -> str:
+    return f"({TYPE_NAMES[i.size, False]} *)({_place(i.base, i.offset)})"
+
+
 def _load(i: Load, _: _Names) -> str:
+    if i.ordered:
+        return f"{_register(i.dst, 64 if i.size == 8 else 32)} = load_acquire({_ordered_place(i)})"
     return f"r{i.dst} = {_memory(i.size, i.base, i.offset, i.signed)}"
 
 
 def _store(i: Store, _: _Names) -> str:
+    if i.ordered:
+        return f"store_release({_ordered_place(i)}, {_operand(i.source, 64 if i.size == 8 else 32)})"
     return f"{_memory(i.size, i.base, i.offset)} = {_operand(i.source, 64)}"
 
 

@@ -78,7 +78,10 @@ class ByteSwap:
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """dst = `size` bytes at base + offset, zero- or sign-extended to 64 bits."""
+    """dst = `size` bytes at base + offset, zero- or sign-extended to 64 bits.
+
+    `ordered` makes it a load-acquire: no access behind it happens before it.
+    """
 
     slots: ClassVar[int] = 1
     size: int
@@ -86,17 +89,22 @@ class Load:
     base: int
     offset: int
     signed: bool = False
+    ordered: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Store:
-    """The low `size` bytes of source go to base + offset."""
+    """The low `size` bytes of source go to base + offset.
+
+    `ordered` makes it a store-release, of a register: no access in front of it happens after it.
+    """
 
     slots: ClassVar[int] = 1
     size: int
     base: int
     offset: int
     source: Operand
+    ordered: bool = False
 
 
 @dataclass(frozen=True, slots=True)

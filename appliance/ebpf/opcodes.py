@@ -99,7 +99,7 @@ class JumpCode(IntEnum):
 
 
 class AtomicCode(IntEnum):
-    """The immediate of an atomic operation; FETCH is a flag upon it."""
+    """The immediate of an atomic operation; FETCH is a flag upon it. The last two came to Linux in 6.15."""
 
     ADD = 0x00
     OR = 0x40
@@ -108,6 +108,8 @@ class AtomicCode(IntEnum):
     FETCH = 0x01
     XCHG = 0xE1
     CMPXCHG = 0xF1
+    LOAD_ACQUIRE = 0x100
+    STORE_RELEASE = 0x110
 
 
 class PseudoSource(IntEnum):

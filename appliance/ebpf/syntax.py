@@ -7,6 +7,7 @@ It is the C-like language of LLVM's BPF assembler, one statement a line (or betw
     r1 = *(u32 *)(r2 + 4)      *(u8 *)(r10 - 1) = 0       r1 = *(s16 *)(r2 + 0)    r0 = *(u16 *)skb[r3 + 12]
     lock *(u64 *)(r1 + 0) += r2                           r2 = atomic_fetch_add((u64 *)(r1 + 0), r2)
     r2 = xchg_64(r1 + 0, r2)                              r0 = cmpxchg_64(r1 + 0, r0, r2)
+    w1 = load_acquire((u32 *)(r2 + 4))                    store_release((u64 *)(r2 + 8), r1)
     r1 = 0x1122334455667788 ll                            r1 = map[flows] ll
     r1 = map[.rodata][0] + 16 ll                          r1 = func helper ll
     if r1 s> r2 goto out       goto +2                    gotol out                exit

@@ -25,7 +25,11 @@ def emit_load(sub: Subprogram, index: int, load: Load) -> None:
         sub.write(load.dst, sub.code.load(pointer, ir.IntType(field.host_size * 8), align=field.host_size))
         return
     place = _scalar_place(sub, field, within) if field else sub.place(index, load.base, load.offset)
-    loaded = sub.code.load(place, ir.IntType(load.size * 8))
+    type_ = ir.IntType(load.size * 8)
+    if load.ordered:
+        loaded = sub.code.builder.load_atomic(sub.code.typed(place, type_), "acquire", load.size)
+    else:
+        loaded = sub.code.load(place, type_)
     sub.write(load.dst, sub.code.builder.sext(loaded, I64) if load.signed else loaded)
 
 
@@ -35,7 +39,10 @@ def emit_store(sub: Subprogram, index: int, store: Store) -> None:
     if field is not None and not field.writable:
         raise sub.refusal(f"a store to the context's field {field.name}", index)
     place = _scalar_place(sub, field, within) if field else sub.place(index, store.base, store.offset)
-    sub.code.store(value, place)
+    if store.ordered:
+        sub.code.builder.store_atomic(value, sub.code.typed(place, value.type), "release", store.size)
+    else:
+        sub.code.store(value, place)
 
 
 def refuse_legacy_load(sub: Subprogram, index: int, _load: LegacyPacketLoad) -> None:

@@ -37,7 +37,7 @@ from appliance.ebpf.instructions import (
 from appliance.ebpf.opcodes import AluOp, AtomicOp, Condition
 from appliance.verifier.calls import demand_call
 from appliance.verifier.environment import Environment
-from appliance.verifier.memory import Purpose, demand_access
+from appliance.verifier.memory import Purpose, demand_access, demand_alignment, demand_order
 from appliance.verifier.report import Violation
 from appliance.verifier.scalar import Scalar
 from appliance.verifier.state import State
@@ -157,11 +157,15 @@ def _load(environment: Environment, state: State, instruction: Load) -> None:
     pointer = demand_access(environment, state, instruction.base, instruction.offset, instruction.size, Purpose.READ)
     if pointer.kind is Kind.CONTEXT and instruction.signed:
         raise Violation("reads the context with sign extension, which its fields do not have")
+    if instruction.ordered:
+        demand_order(pointer, instruction, "reads")
 
 
 def _store(environment: Environment, state: State, instruction: Store) -> None:
     value = _operand(state, instruction.source)
     pointer = demand_access(environment, state, instruction.base, instruction.offset, instruction.size, Purpose.WRITE)
+    if instruction.ordered:
+        demand_order(pointer, instruction, "writes")
     if type(value) is not Pointer:
         return
     if pointer.kind is not Kind.STACK:
@@ -180,12 +184,7 @@ def _atomic(environment: Environment, state: State, instruction: Atomic) -> None
     if instruction.fetch:
         _written(instruction.src)
     pointer = demand_access(environment, state, instruction.base, instruction.offset, instruction.size, Purpose.UPDATE)
-    fixed = pointer.offset + instruction.offset
-    if (fixed + pointer.variable.bits.value) % instruction.size or pointer.variable.bits.mask % instruction.size:
-        raise Violation(
-            f"atomically updates {instruction.size} bytes at a place that may not be a multiple of {instruction.size}",
-            "align the counter: put 8-byte members first, and do not pack the structure",
-        )
+    demand_alignment(pointer, instruction, "atomically updates")
 
 
 def _branch(environment: Environment, state: State, instruction: Branch) -> None:

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from enum import Enum
 from typing import NamedTuple, TypeAlias
 
-from appliance.ebpf.instructions import STACK_SIZE
+from appliance.ebpf.instructions import STACK_SIZE, Atomic, Load, Store
 from appliance.verifier import stack as stack_cells
 from appliance.verifier.environment import Environment
 from appliance.verifier.report import Violation
@@ -201,3 +201,20 @@ _RULES: dict[Kind, Rule] = {
     Kind.MAP_VALUE_OR_NULL: _maybe_null,
     Kind.MAP: _no_memory,
 }
+
+
+def demand_order(pointer: Pointer, instruction: Load | Store, verb: str) -> None:
+    """A load-acquire or a store-release: what it orders is memory that others see, or the stack."""
+    if pointer.kind not in (Kind.STACK, Kind.MAP_VALUE):
+        raise Violation(f"{verb} {pointer.kind.value} in order, which only plain loads and stores may access")
+    demand_alignment(pointer, instruction, f"{verb} in order")
+
+
+def demand_alignment(pointer: Pointer, instruction: Load | Store | Atomic, verb: str) -> None:
+    """The place is a multiple of the access's size, as an atomic access wants it."""
+    fixed = pointer.offset + instruction.offset
+    if (fixed + pointer.variable.bits.value) % instruction.size or pointer.variable.bits.mask % instruction.size:
+        raise Violation(
+            f"{verb} {instruction.size} bytes at a place that may not be a multiple of {instruction.size}",
+            "align the counter: put 8-byte members first, and do not pack the structure",
+        )

@@ -8,7 +8,7 @@ from tests.fuzz.programs import random_program
 BATCH = 50
 
 
-@pytest.mark.parametrize("first", range(0, 600, BATCH))
+@pytest.mark.parametrize("first", range(0, 400, BATCH))
 def test_engines_agree(first: int) -> None:
     assert list(disagreements(range(first, first + BATCH), kernel=kernel_is_there())) == []
 
@@ -16,7 +16,7 @@ def test_engines_agree(first: int) -> None:
 def test_linux_agrees_with_the_interpreter() -> None:
     """Without compiling, which takes most of the time."""
     if kernel_is_there():
-        programs = [random_program(seed) for seed in range(600, 2000)]
+        programs = [random_program(seed) for seed in range(400, 2000)]
         assert [find for each in programs for find in kernel_disagreement(each, interpreted(each))] == []
 
 

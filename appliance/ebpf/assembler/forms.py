@@ -80,6 +80,17 @@ def _load(f: Fields) -> Instruction:
     return Load(size, f.register("dst"), f.register("base"), f.offset(), signed)
 
 
+def _load_acquire(f: Fields) -> Instruction:
+    size = f.unsigned_size(1, 2, 4, 8)
+    return Load(size, f.same_width("dst", 64 if size == 8 else 32), f.register("base"), f.offset(), ordered=True)
+
+
+def _store_release(f: Fields) -> Instruction:
+    size = f.unsigned_size(1, 2, 4, 8)
+    source = Register(f.same_width("src", 64 if size == 8 else 32))
+    return Store(size, f.register("base"), f.offset(), source, ordered=True)
+
+
 def _store(f: Fields) -> Instruction:
     size = f.unsigned_size(1, 2, 4, 8)
     # Either letter names the low bytes of a register; only all eight of them need an r.
@@ -168,6 +179,8 @@ _FORMS: tuple[tuple[str, _Builder], ...] = (
     ("<dst> = <swap>~<src>", _byte_swap),
     ("lock *( <type> * ) ( <place> ) <atomic> <src>", _atomic),
     ("<dst> = <fetch>( ( <type> * ) ( <place> ) , <src> )", _atomic_fetch),
+    ("<dst> = load_acquire( ( <type> * ) ( <place> ) )", _load_acquire),
+    ("store_release( ( <type> * ) ( <place> ) , <src> )", _store_release),
     ("<dst> = <exchange>( <place> , <src> )", _exchange),
     ("<dst> = <exchange>( <place> , <old> , <src> )", _exchange),
     ("r0 = *( <type> * ) skb[ <place> ]", _legacy_load),

@@ -20,7 +20,15 @@ from appliance.ebpf.codec.slots import (
     check_registers,
     unpack_slots,
 )
-from appliance.ebpf.codec.tables import ALU_OPS, ATOMICS, CONDITIONS, LOAD_SIZES, SIGN_EXTENSIONS, SIGNED_ALU_OPS
+from appliance.ebpf.codec.tables import (
+    ALU_OPS,
+    ATOMIC_SIZES,
+    ATOMICS,
+    CONDITIONS,
+    LOAD_SIZES,
+    SIGN_EXTENSIONS,
+    SIGNED_ALU_OPS,
+)
 from appliance.ebpf.instructions import (
     Alu,
     Atomic,
@@ -49,6 +57,7 @@ from appliance.ebpf.instructions import (
 )
 from appliance.ebpf.opcodes import (
     AluCode,
+    AtomicCode,
     CallKind,
     InstructionClass,
     JumpCode,
@@ -189,11 +198,18 @@ def _store(_: _Program, number: int, slot: Slot) -> Instruction:
 
 
 def _atomic(_: _Program, number: int, slot: Slot) -> Instruction:
+    size = LOAD_SIZES[Size(slot.opcode & 0x18)]
+    if slot.immediate == AtomicCode.LOAD_ACQUIRE:
+        return Load(size, slot.dst, slot.src, slot.offset, ordered=True)
+    if slot.immediate == AtomicCode.STORE_RELEASE:
+        return Store(size, slot.dst, slot.offset, Register(slot.src), ordered=True)
     meaning = ATOMICS.get(slot.immediate)
     if meaning is None:
         raise DecodeError(f"no atomic operation has the number {slot.immediate:#x}", slot=number, opcode=slot.opcode)
+    if size not in ATOMIC_SIZES:
+        raise DecodeError(f"an atomic update has 4 or 8 bytes, not {size}", slot=number, opcode=slot.opcode)
     op, fetch = meaning
-    return Atomic(op, LOAD_SIZES[Size(slot.opcode & 0x18)], slot.dst, slot.offset, slot.src, fetch)
+    return Atomic(op, size, slot.dst, slot.offset, slot.src, fetch)
 
 
 def _legacy_load(_: _Program, number: int, slot: Slot) -> Instruction:
@@ -297,7 +313,7 @@ def _build_table() -> dict[int, _Decoder]:
     table |= {_C.LDX | Mode.MEM | size: _load for size in every}
     table |= {_C.LDX | Mode.MEMSX | size: _load for size in narrow}
     table |= {kind | Mode.MEM | size: _store for kind in (_C.ST, _C.STX) for size in every}
-    table |= {_C.STX | Mode.ATOMIC | size: _atomic for size in (Size.W, Size.DW)}
+    table |= {_C.STX | Mode.ATOMIC | size: _atomic for size in every}
     table |= {_C.LD | mode | size: _legacy_load for mode in (Mode.ABS, Mode.IND) for size in narrow}
     table |= {_C.JMP | JumpCode.JA: _jump, _C.JMP32 | JumpCode.JA: _jump, _C.JMP | JumpCode.EXIT: _exit}
     table |= {_C.JMP | JumpCode.CALL: _call, _C.JMP | JumpCode.CALL | Source.X: _call_register}

@@ -34,7 +34,17 @@ from appliance.ebpf.instructions import (
     Store,
     slot_numbers,
 )
-from appliance.ebpf.opcodes import AluCode, CallKind, InstructionClass, JumpCode, Mode, PseudoSource, Size, Source
+from appliance.ebpf.opcodes import (
+    AluCode,
+    AtomicCode,
+    CallKind,
+    InstructionClass,
+    JumpCode,
+    Mode,
+    PseudoSource,
+    Size,
+    Source,
+)
 from appliance.errors import InputRefused
 
 _C = InstructionClass
@@ -142,15 +152,28 @@ def _byte_swap(i: ByteSwap, _: _Site) -> tuple[Slot, ...]:
     return (Slot(_SWAPS[i.order], i.dst, immediate=i.bits),)
 
 
-def _load(i: Load, _: _Site) -> tuple[Slot, ...]:
+def _load(i: Load, site: _Site) -> tuple[Slot, ...]:
+    if i.ordered:
+        if i.signed:
+            raise EncodeError("a load-acquire does not extend the sign", index=site.index)
+        return (Slot(_C.STX | Mode.ATOMIC | _SIZE_BITS[i.size], i.dst, i.base, i.offset, AtomicCode.LOAD_ACQUIRE),)
     mode = Mode.MEMSX if i.signed else Mode.MEM
     return (Slot(_C.LDX | mode | _SIZE_BITS[i.size], i.dst, i.base, i.offset),)
 
 
-def _store(i: Store, _: _Site) -> tuple[Slot, ...]:
+def _store(i: Store, site: _Site) -> tuple[Slot, ...]:
+    if i.ordered:
+        return (_store_release(i, site),)
     if isinstance(i.source, Register):
         return (Slot(_C.STX | Mode.MEM | _SIZE_BITS[i.size], i.base, i.source.number, i.offset),)
     return (Slot(_C.ST | Mode.MEM | _SIZE_BITS[i.size], i.base, 0, i.offset, i.source.value),)
+
+
+def _store_release(i: Store, site: _Site) -> Slot:
+    if isinstance(i.source, Immediate):
+        raise EncodeError("a store-release stores a register", index=site.index)
+    opcode = _C.STX | Mode.ATOMIC | _SIZE_BITS[i.size]
+    return Slot(opcode, i.base, i.source.number, i.offset, AtomicCode.STORE_RELEASE)
 
 
 def _atomic(i: Atomic, _: _Site) -> tuple[Slot, ...]:

@@ -40,6 +40,8 @@ CONDITIONS: dict[JumpCode, Condition] = {
 
 LOAD_SIZES: dict[Size, int] = {Size.B: 1, Size.H: 2, Size.W: 4, Size.DW: 8}
 
+ATOMIC_SIZES = (4, 8)
+
 # The immediate of an atomic instruction: (operation, fetch).
 ATOMICS: dict[int, tuple[AtomicOp, bool]] = {
     AtomicCode.ADD: (AtomicOp.ADD, False),

@@ -59,7 +59,9 @@ def instructions(length: int) -> st.SearchStrategy[Instruction]:
         st.builds(ByteSwap, st.sampled_from(["le", "be", "swap"]), st.sampled_from([16, 32, 64]), REGISTERS),
         st.builds(Load, SIZES, REGISTERS, REGISTERS, INT16),
         st.builds(Load, st.sampled_from([1, 2, 4]), REGISTERS, REGISTERS, INT16, st.just(True)),
+        st.builds(Load, SIZES, REGISTERS, REGISTERS, INT16, st.just(False), st.just(True)),
         st.builds(Store, SIZES, REGISTERS, INT16, OPERANDS),
+        st.builds(Store, SIZES, REGISTERS, INT16, st.builds(Register, REGISTERS), st.just(True)),
         st.builds(
             lambda kind, size, base, offset, src: Atomic(kind[0], size, base, offset, src, kind[1]),
             st.sampled_from(ATOMICS),

@@ -28,12 +28,14 @@ from appliance.ebpf.instructions import (
     Immediate,
     Instruction,
     Jump,
+    Load,
     LoadConstant,
     LoadFunction,
     LoadMap,
     LoadMapValue,
     Move,
     Register,
+    Store,
 )
 from appliance.ebpf.opcodes import AluOp, AtomicOp, Condition
 from tests.appliance.ebpf.strategies import programs
@@ -160,6 +162,7 @@ def test_references_name_maps_and_functions() -> None:
         (slots("b7 21 0000 01000000"), "slot 0, opcode 0xb7: the source is reserved here and must be 0, not 2"),
         (slots("95 01 0000 00000000"), "slot 0, opcode 0x95: the destination is reserved here and must be 0, not 1"),
         (slots("d4 01 0000 08000000"), "slot 0, opcode 0xd4: a byte swap has 16, 32 or 64 bits, not 8"),
+        (slots("d3 21 0000 00000000"), "slot 0, opcode 0xd3: an atomic update has 4 or 8 bytes, not 1"),
         (slots("db 21 0000 02000000"), "slot 0, opcode 0xdb: no atomic operation has the number 0x2"),
         (slots("05 00 0100 00000000"), "slot 0, opcode 0x05: the target, slot 2, is outside of the program"),
         (slots("05 00 feff 00000000"), "slot 0, opcode 0x05: the target, slot -1, is outside of the program"),
@@ -200,6 +203,8 @@ def test_refusals_say_what_and_where(data: bytes, message: str) -> None:
         (Jump(9), "instruction 0: the target, instruction 9, is outside of the program"),
         (LoadMap(1, "flows"), "instruction 0: the map 'flows' has no number"),
         (Move(64, 11, Immediate(0)), "instruction 0: there is no register r11"),
+        (Load(4, 1, 2, 0, signed=True, ordered=True), "instruction 0: a load-acquire does not extend the sign"),
+        (Store(4, 1, 0, Immediate(1), ordered=True), "instruction 0: a store-release stores a register"),
     ],
 )
 def test_what_no_slot_can_hold(instruction: Instruction, message: str) -> None:
