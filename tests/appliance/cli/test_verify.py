@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.appliance.cli.conftest import ROOT, Tidegate
+from tests.appliance.ebpf.compiling import compile_c
 
 PROGRAMS = sorted((ROOT / "programs").glob("*.bpf.o"))
 KEYS = ["file", "section", "program", "type", "instructions", "verdict", "reason", "line", "milliseconds"]
@@ -111,3 +112,31 @@ def test_disasm_of_rules_names_lines_of_the_yaml(tidegate: Tidegate, rules: Path
     tidegate("compile", rules, "-o", tmp_path / "rules.o")
     said = tidegate("disasm", tmp_path / "rules.o")
     assert f"{rules}:3" in said.out or "rules.yaml:3" in said.out
+
+
+CORE = """
+#include <bpf/bpf_core_read.h>
+struct flow { int here; } __attribute__((preserve_access_index));
+SEC("xdp") int asks(struct xdp_md *ctx) { return bpf_core_field_exists(((struct flow *)0)->here) ? *(char *)(long)ctx->data : 2; }
+"""
+
+
+def test_types_for_core_relocations(tidegate: Tidegate, tmp_path: Path) -> None:
+    for name, source in {
+        "asks": CORE,
+        "with": 'struct flow { char c; int here; } flow; SEC("xdp") int p(void *ctx) { return 0; }',
+        "without": 'struct flow { char c; } flow; SEC("xdp") int p(void *ctx) { return 0; }',
+    }.items():
+        (tmp_path / f"{name}.o").write_bytes(compile_c(source))
+    verdicts = {
+        name: tidegate("verify", tmp_path / "asks.o", "--btf", tmp_path / f"{name}.o", "--json").document[0]["verdict"]
+        for name in ("with", "without")
+    }
+    assert verdicts == {"with": "rejected", "without": "accepted"}, "code behind an answer of no is never reached"
+
+
+def test_types_that_are_none(tidegate: Tidegate, tmp_path: Path) -> None:
+    (tmp_path / "text").write_text("no types")
+    said = tidegate("verify", PROGRAMS[0], "--btf", tmp_path / "text")
+    assert said.status == 1
+    assert said.err.startswith(f"tidegate: {tmp_path}/text: this is not an ELF file\n")
