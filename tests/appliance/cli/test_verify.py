@@ -117,7 +117,9 @@ def test_disasm_of_rules_names_lines_of_the_yaml(tidegate: Tidegate, rules: Path
 CORE = """
 #include <bpf/bpf_core_read.h>
 struct flow { int here; } __attribute__((preserve_access_index));
-SEC("xdp") int asks(struct xdp_md *ctx) { return bpf_core_field_exists(((struct flow *)0)->here) ? *(char *)(long)ctx->data : 2; }
+SEC("xdp") int asks(struct xdp_md *ctx) {
+    return bpf_core_field_exists(((struct flow *)0)->here) ? *(char *)(long)ctx->data : 2;
+}
 """
 
 
