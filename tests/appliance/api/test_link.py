@@ -17,10 +17,10 @@ MACS = bytes.fromhex("020000000002020000000001")
 FRAMES = [MACS + b"\x88\xb5" + number.to_bytes(46, "big") for number in range(5)]
 
 
-def load() -> Loaded:
+def load(workers: int = 1) -> Loaded:
     found = open_object(example())
     found.programs["unsafe"].autoload = False
-    return found.load()
+    return found.load(workers=workers)
 
 
 def settled(link: Link, interface: str, packets: int) -> None:
@@ -56,6 +56,14 @@ def test_both_ways(topology: Topology) -> None:
             far.send(FRAMES[0])
             assert far.receive(1) == [FRAMES[0]]
         assert len(loaded.maps["seen"]) == 0
+
+
+def test_two_workers(topology: Topology) -> None:
+    with load(workers=2) as loaded, topology.outside.packet_socket() as wire, topology.inside.packet_socket() as far:
+        with run_inside(topology.box, lambda: loaded.programs["count"].attach("outside", "inside")):
+            wire.send(*FRAMES[:2])
+            assert far.receive(2) == FRAMES[:2]
+        assert loaded.variables["frames"] == (2).to_bytes(8, "little")
 
 
 def test_a_tap_enforces_nothing_and_changes_nothing(topology: Topology) -> None:
