@@ -52,6 +52,9 @@ _ARGUMENTS: Mapping[str, tuple[Any, ...]] = {
 
 _RESULTS: Mapping[str, Any] = {"extract": _P}  # the others: 0 or -errno
 
+# What the control plane calls an operation, where that is another name.
+_SPOKEN = {"read": "lookup", "next": "items", "extract": "lookup_and_delete"}
+
 _Native: TypeAlias = Mapping[str, Callable[..., int]]  # the compiled operations of one engine, which they keep alive
 
 
@@ -318,8 +321,9 @@ class Map:
             self._fail(status)
 
     def _refusal(self, operation: str) -> OperationRefused:
-        what = f"a map of type {self.spec.type.value} has no {operation}"
-        return OperationRefused(self.spec.name, what, hint=f"it has {', '.join(exported_operations(self._kind))}")
+        what = f"a map of type {self.spec.type.value} has no {_SPOKEN.get(operation, operation)}"
+        known = ", ".join(_SPOKEN.get(known, known) for known in exported_operations(self._kind))
+        return OperationRefused(self.spec.name, what, hint=f"it has {known}")
 
     def _fill(self) -> None:
         for key, value in self.spec.contents:
