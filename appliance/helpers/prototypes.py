@@ -23,6 +23,9 @@ class ArgumentKind(Enum):
     READABLE = "readable memory, whose size is the next argument"
     READABLE_OR_NULL = "readable memory whose size is the next argument, or null with size 0"
     WRITABLE = "writable memory, whose size is the next argument"
+    PARTLY_WRITABLE = "writable memory, whose size is the next argument, filled as far as the memory after it reaches"
+    CHANGED = "readable and writable memory, whose size is the next argument"
+    WRITABLE_U64 = "writable memory of 8 bytes"
     SIZE = "the size of the memory before it, at least 1"
     SIZE_OR_ZERO = "the size of the memory before it, 0 allowed"
 
@@ -59,6 +62,13 @@ PROTOTYPES: dict[str, HelperPrototype] = {
         HelperPrototype("map_pop_elem", "general", (_A.MAP, _A.MAP_VALUE_OUT), _R.SCALAR),
         HelperPrototype("map_peek_elem", "general", (_A.MAP, _A.MAP_VALUE_OUT), _R.SCALAR),
         HelperPrototype("ktime_get_ns", "general", (), _R.SCALAR),
+        HelperPrototype("ktime_get_boot_ns", "general", (), _R.SCALAR),
+        HelperPrototype("ktime_get_coarse_ns", "general", (), _R.SCALAR),
+        HelperPrototype("ktime_get_tai_ns", "general", (), _R.SCALAR),
+        HelperPrototype("ktime_get_ms", "general", (), _R.SCALAR),
+        HelperPrototype("ktime_get_boot_ms", "general", (), _R.SCALAR),
+        HelperPrototype("jiffies64", "general", (), _R.SCALAR),
+        HelperPrototype("get_current_pid_tgid", "general", (), _R.SCALAR),
         HelperPrototype("get_prandom_u32", "general", (), _R.SCALAR),
         HelperPrototype("get_smp_processor_id", "general", (), _R.SCALAR),
         HelperPrototype(
@@ -67,8 +77,21 @@ PROTOTYPES: dict[str, HelperPrototype] = {
             (_A.READABLE_OR_NULL, _A.SIZE_OR_ZERO, _A.READABLE_OR_NULL, _A.SIZE_OR_ZERO, _A.SCALAR),
             _R.SCALAR,
         ),
+        HelperPrototype("memcpy_s", "general", (_A.PARTLY_WRITABLE, _A.SIZE, _A.READABLE, _A.SIZE), _R.SCALAR),
+        HelperPrototype("memmove_s", "general", (_A.PARTLY_WRITABLE, _A.SIZE, _A.READABLE, _A.SIZE), _R.SCALAR),
+        HelperPrototype("memcmp_s", "general", (_A.READABLE, _A.SIZE, _A.READABLE, _A.SIZE), _R.SCALAR),
+        HelperPrototype("memset", "general", (_A.WRITABLE, _A.SIZE, _A.SCALAR), _R.SCALAR),
+        HelperPrototype("strncpy_s", "general", (_A.WRITABLE, _A.SIZE, _A.READABLE, _A.SIZE), _R.SCALAR),
+        HelperPrototype("strncat_s", "general", (_A.CHANGED, _A.SIZE, _A.READABLE, _A.SIZE), _R.SCALAR),
+        HelperPrototype("strnlen_s", "general", (_A.READABLE, _A.SIZE), _R.SCALAR),
+        HelperPrototype("strtol", "general", (_A.READABLE, _A.SIZE, _A.SCALAR, _A.WRITABLE_U64), _R.SCALAR),
+        HelperPrototype("strtoul", "general", (_A.READABLE, _A.SIZE, _A.SCALAR, _A.WRITABLE_U64), _R.SCALAR),
         HelperPrototype("xdp_adjust_head", "xdp", (_A.CONTEXT, _A.SCALAR), _R.SCALAR, moves_packet=True),
         HelperPrototype("xdp_adjust_tail", "xdp", (_A.CONTEXT, _A.SCALAR), _R.SCALAR, moves_packet=True),
+        HelperPrototype("xdp_adjust_meta", "xdp", (_A.CONTEXT, _A.SCALAR), _R.SCALAR, moves_packet=True),
+        HelperPrototype("xdp_get_buff_len", "xdp", (_A.CONTEXT,), _R.SCALAR),
+        HelperPrototype("xdp_load_bytes", "xdp", (_A.CONTEXT, _A.SCALAR, _A.WRITABLE, _A.SIZE), _R.SCALAR),
+        HelperPrototype("xdp_store_bytes", "xdp", (_A.CONTEXT, _A.SCALAR, _A.READABLE, _A.SIZE), _R.SCALAR),
         HelperPrototype("redirect", "xdp", (_A.SCALAR, _A.SCALAR), _R.SCALAR),
     )
 }

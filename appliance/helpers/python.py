@@ -5,11 +5,16 @@ Answers agree bit for bit with `native`, which the JIT writes into its code.
 
 from __future__ import annotations
 
+import errno
+import os
+import threading
 import time
 from collections.abc import Callable, Mapping
 from functools import partial
 
 from appliance.ebpf.interpreter import Context, Helper, HelperCall, Value
+from appliance.helpers import python_memory, python_numbers
+from appliance.helpers.clocks import CLOCKS, Ticks
 from appliance.helpers.python_special_maps import SPECIAL_MAP_HELPERS
 from hooks.contract import Verdict
 from hooks.xdp import FrameContext
@@ -21,7 +26,7 @@ MULTIPLIER = 0x2545F4914F6CDD1D
 
 
 def python_helpers(clock: Callable[[FrameContext], int] | None = None) -> Mapping[str, Helper]:
-    """Every helper by name. `clock` answers ktime_get_ns, in nanoseconds: by default the frame's own `time_ns`.
+    """Every helper by name. `clock` tells all clocks' time, in nanoseconds: by default the frame's own `time_ns`.
 
     For a program without a frame (raw memory) the clock is this machine's, and randomness starts at SEED each time.
     """
@@ -30,13 +35,20 @@ def python_helpers(clock: Callable[[FrameContext], int] | None = None) -> Mappin
         "map_update_elem": map_update_elem,
         "map_delete_elem": map_delete_elem,
         **SPECIAL_MAP_HELPERS,
-        "ktime_get_ns": partial(ktime_get_ns, clock or _frame_time),
+        **{name: partial(ktime, clock or _frame_time, ticks) for name, ticks in CLOCKS.items()},
+        "get_current_pid_tgid": get_current_pid_tgid,
         "get_prandom_u32": get_prandom_u32,
         "get_smp_processor_id": get_smp_processor_id,
         "csum_diff": csum_diff,
         "xdp_adjust_head": xdp_adjust_head,
         "xdp_adjust_tail": xdp_adjust_tail,
+        "xdp_adjust_meta": xdp_adjust_meta,
+        "xdp_get_buff_len": xdp_get_buff_len,
+        "xdp_load_bytes": xdp_load_bytes,
+        "xdp_store_bytes": xdp_store_bytes,
         "redirect": redirect,
+        **python_memory.HELPERS,
+        **python_numbers.HELPERS,
     }
 
 
@@ -70,11 +82,15 @@ def map_delete_elem(call: HelperCall) -> Value:
     return map_.delete(call.read(1, map_.spec.key_size)) & M64
 
 
-def ktime_get_ns(clock: Callable[[FrameContext], int], call: HelperCall) -> Value:
-    """Nanoseconds by the clock."""
-    if call.machine.context is None:
-        return time.monotonic_ns()
-    return clock(_frame(call)) & M64
+def ktime(clock: Callable[[FrameContext], int], ticks: Ticks, call: HelperCall) -> Value:
+    """Time by the clock, in the helper's unit."""
+    now = time.clock_gettime_ns(ticks.clock) if call.machine.context is None else clock(_frame(call)) & M64
+    return now // ticks.nanoseconds
+
+
+def get_current_pid_tgid(call: HelperCall) -> Value:
+    """The process (upper half) and the thread (lower half) that run the program."""
+    return os.getpid() << 32 | threading.get_native_id()
 
 
 def get_prandom_u32(call: HelperCall) -> Value:
@@ -136,6 +152,42 @@ def xdp_adjust_head(call: HelperCall) -> Value:
 def xdp_adjust_tail(call: HelperCall) -> Value:
     """Move the frame's end by a signed 32-bit distance (r2); bytes won are zero. 0 or -EINVAL."""
     return _given_context(call).packet.adjust_tail(_distance(call)) & M64
+
+
+def xdp_adjust_meta(call: HelperCall) -> Value:
+    """Move the start of the metadata by a signed 32-bit distance (r2). 0, -EINVAL or -EACCES."""
+    return _given_context(call).packet.adjust_meta(_distance(call)) & M64
+
+
+def xdp_get_buff_len(call: HelperCall) -> Value:
+    """The frame's length in bytes."""
+    packet = _given_context(call).packet
+    return packet.data_end - packet.data
+
+
+def xdp_load_bytes(call: HelperCall) -> Value:
+    """Copy frame bytes from the offset r2 on to the memory r3 of r4 bytes, or zeros in an error. 0 or -errno."""
+    packet, (offset, size, error) = _given_context(call).packet, _frame_bytes(call)
+    call.write(2, bytes(size) if error else packet.region.read(offset, size))
+    return error & M64
+
+
+def xdp_store_bytes(call: HelperCall) -> Value:
+    """Copy the memory r3 of r4 bytes over the frame from the offset r2 on. 0 or -errno, and then nothing is copied."""
+    packet, (offset, size, error) = _given_context(call).packet, _frame_bytes(call)
+    content = call.read(2, size)
+    if not error:
+        packet.region.write(offset, content)
+    return error & M64
+
+
+def _frame_bytes(call: HelperCall) -> tuple[int, int, int]:
+    """The offset r2, the size r4, and whether the frame has such bytes: 0, -EFAULT for numbers of more than 16 bits,
+    -EINVAL for bytes behind the frame."""
+    offset, size, packet = call.number(1) & M32, call.number(3) & M32, _given_context(call).packet
+    if offset | size > 0xFFFF:
+        return offset, size, -errno.EFAULT
+    return offset, size, -errno.EINVAL if offset + size > packet.data_end - packet.data else 0
 
 
 def _given_context(call: HelperCall) -> Context:

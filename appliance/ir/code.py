@@ -256,10 +256,15 @@ class Code:
         memcpy = external(self.module, "llvm.memcpy.p0.p0.i64", VOID, PTR, PTR, I64, I1)
         self.call(memcpy, target, source, self.value(size, I64), ir.Constant(I1, 0))
 
-    def fill(self, target: Value, byte: int, size: Value) -> None:
+    def move(self, target: Value, source: Value, size: Value) -> None:
+        """memmove: the memories may overlap."""
+        memmove = external(self.module, "llvm.memmove.p0.p0.i64", VOID, PTR, PTR, I64, I1)
+        self.call(memmove, target, source, self.value(size, I64), ir.Constant(I1, 0))
+
+    def fill(self, target: Value, byte: Value, size: Value) -> None:
         """memset."""
         memset = external(self.module, "llvm.memset.p0.i64", VOID, PTR, I8, I64, I1)
-        self.call(memset, target, ir.Constant(I8, byte), self.value(size, I64), ir.Constant(I1, 0))
+        self.call(memset, target, self.value(byte, I8), self.value(size, I64), ir.Constant(I1, 0))
 
     def atomic_add(self, pointer: Value, value: Value, type_: ir.Type = I64, ordering: str = "monotonic") -> Value:
         """Add and give the old value."""

@@ -38,6 +38,9 @@ MEMORY_KINDS = frozenset(
         ArgumentKind.READABLE,
         ArgumentKind.READABLE_OR_NULL,
         ArgumentKind.WRITABLE,
+        ArgumentKind.PARTLY_WRITABLE,
+        ArgumentKind.CHANGED,
+        ArgumentKind.WRITABLE_U64,
     }
 )
 

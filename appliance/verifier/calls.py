@@ -11,6 +11,7 @@ from typing import TypeAlias
 from appliance.ebpf.instructions import CallHelper
 from appliance.ebpf.spec import MapSpec, MapType
 from appliance.helpers.prototypes import PROTOTYPES, ArgumentKind, HelperPrototype, ReturnKind
+from appliance.helpers.refusals import REFUSALS
 from appliance.verifier import scalar
 from appliance.verifier.environment import Environment, access_of
 from appliance.verifier.memory import Purpose, demand_access
@@ -51,6 +52,9 @@ LARGEST = 1 << 29
 
 def prototype_of(environment: Environment, instruction: CallHelper) -> HelperPrototype:
     """The helper's prototype. Violates if the platform, the table or the hook does not have it."""
+    refusal = REFUSALS[environment.platform.name].get(instruction.helper)
+    if refusal is not None:
+        raise Violation(f"calls helper {refusal.name}, which has no meaning here: {refusal.reason}", unsupported=True)
     name = environment.platform.helpers.get(instruction.helper)
     prototype = PROTOTYPES.get(name) if name is not None else None
     if prototype is None:
@@ -171,6 +175,11 @@ def _readable_or_null(argument: _Argument) -> None:
     _memory(_size_behind, Purpose.PASS)(argument)
 
 
+def _changed(argument: _Argument) -> None:
+    for purpose in (Purpose.PASS, Purpose.FILL):
+        _memory(_size_behind, purpose)(argument)
+
+
 def _size(least: int) -> _Rule:
     def rule(argument: _Argument) -> None:
         value = argument.value
@@ -200,6 +209,9 @@ ARGUMENT_RULES: dict[ArgumentKind, _Rule] = {
     ArgumentKind.READABLE: _memory(_size_behind, Purpose.PASS),
     ArgumentKind.READABLE_OR_NULL: _readable_or_null,
     ArgumentKind.WRITABLE: _memory(_size_behind, Purpose.FILL),
+    ArgumentKind.PARTLY_WRITABLE: _memory(_size_behind, Purpose.FILL),
+    ArgumentKind.CHANGED: _changed,
+    ArgumentKind.WRITABLE_U64: _memory(lambda _: 8, Purpose.FILL),
     ArgumentKind.SIZE: _size(1),
     ArgumentKind.SIZE_OR_ZERO: _size(0),
 }
@@ -211,8 +223,8 @@ def apply_call(environment: Environment, state: State, index: int, instruction: 
     environment.facts.call(index, _facts(state, prototype))
     name = _map_name(state, prototype)
     for register, kind in enumerate(prototype.arguments, 1):
-        if kind is ArgumentKind.WRITABLE:
-            _write(state, state.registers[register], state.registers[register + 1])
+        if kind in WRITTEN:
+            _write(state, state.registers[register], WRITTEN[kind](state, register))
         elif kind is ArgumentKind.MAP_VALUE_OUT and name is not None:
             _write(state, state.registers[register], scalar.constant(environment.map(name).value_size))
     for register in range(6):
@@ -233,10 +245,30 @@ def _result(environment: Environment, prototype: HelperPrototype) -> Scalar:
     return scalar.UNKNOWN if low is None or high is None else scalar.between(low, high)
 
 
+def _less_of_both(state: State, register: int) -> Value | None:
+    """The memory's size or that of the source behind it, if the same one is known to be the smaller; else a range."""
+    size, source = state.registers[register + 1], state.registers[register + 3]
+    if type(size) is not Scalar or type(source) is not Scalar:
+        return size
+    if size.constant is not None and source.constant is not None:
+        return size if size.constant <= source.constant else source
+    return scalar.between(0, size.whole.umax)
+
+
+# The memory that a call writes, as the size of what becomes a number of the helper's.
+WRITTEN: dict[ArgumentKind, Callable[[State, int], Value | None]] = {
+    ArgumentKind.WRITABLE: lambda state, register: state.registers[register + 1],
+    ArgumentKind.PARTLY_WRITABLE: _less_of_both,
+    ArgumentKind.CHANGED: lambda state, register: state.registers[register + 1],
+    ArgumentKind.WRITABLE_U64: lambda state, register: scalar.constant(8),
+}
+
 # Results that are known to lie in a range (include/uapi/linux/bpf.h, the comments of each helper).
 RESULTS: dict[str, tuple[int, int]] = {
     "get_prandom_u32": (0, (1 << 32) - 1),
     "get_smp_processor_id": (0, (1 << 31) - 1),
+    "xdp_get_buff_len": (0, (1 << 32) - 1),
+    "strnlen_s": (0, LARGEST),
 }
 
 

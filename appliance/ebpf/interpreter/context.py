@@ -12,6 +12,7 @@ from hooks.contract import ContextField, FieldKind, HookPoint
 ETH_HLEN = 14
 HEADROOM = 256
 TAILROOM = 320
+METADATA_MOST = 255
 
 
 class PacketMemory:
@@ -55,6 +56,18 @@ class PacketMemory:
         if distance > 0:
             self.buffer[self.data_end : end] = bytes(distance)
         self.data_end = end
+        self._move()
+        return 0
+
+    def adjust_meta(self, distance: int) -> int:
+        """Move the start of the metadata by `distance` bytes. 0; -EINVAL outside of the headroom, -EACCES for a size
+        that is no multiple of 4 or more than METADATA_MOST (and no change)."""
+        start = self.data_meta + distance
+        if not 0 <= start <= self.data:
+            return -errno.EINVAL
+        if (self.data - start) % 4 or self.data - start > METADATA_MOST:
+            return -errno.EACCES
+        self.data_meta = start
         self._move()
         return 0
 

@@ -6,8 +6,10 @@ Total over PROTOTYPES. One file per family; `call` says what an implementation i
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 
-from appliance.helpers.native import checksum, frame, general, maps
+from appliance.helpers.clocks import CLOCKS
+from appliance.helpers.native import checksum, frame, general, maps, memory, numbers
 from appliance.helpers.native.call import Clock, HelperCall, Implementation, MapOperations, MapSite
 
 IMPLEMENTATIONS: Mapping[str, Implementation] = {
@@ -19,13 +21,27 @@ IMPLEMENTATIONS: Mapping[str, Implementation] = {
     "map_push_elem": maps.map_push_elem,
     "map_pop_elem": maps.map_pop_elem,
     "map_peek_elem": maps.map_peek_elem,
-    "ktime_get_ns": general.ktime_get_ns,
+    **{name: partial(general.ktime, ticks) for name, ticks in CLOCKS.items()},
+    "get_current_pid_tgid": general.get_current_pid_tgid,
     "get_prandom_u32": general.get_prandom_u32,
     "get_smp_processor_id": general.get_smp_processor_id,
     "csum_diff": checksum.csum_diff,
     "xdp_adjust_head": frame.xdp_adjust_head,
     "xdp_adjust_tail": frame.xdp_adjust_tail,
+    "xdp_adjust_meta": frame.xdp_adjust_meta,
+    "xdp_get_buff_len": frame.xdp_get_buff_len,
+    "xdp_load_bytes": frame.xdp_load_bytes,
+    "xdp_store_bytes": frame.xdp_store_bytes,
     "redirect": frame.redirect,
+    "memcpy_s": memory.memmove_s,
+    "memmove_s": memory.memmove_s,
+    "memcmp_s": memory.memcmp_s,
+    "memset": memory.memset,
+    "strncpy_s": memory.strncpy_s,
+    "strncat_s": memory.strncat_s,
+    "strnlen_s": memory.strnlen_s,
+    "strtol": numbers.strtol,
+    "strtoul": numbers.strtoul,
 }
 
 __all__ = ["IMPLEMENTATIONS", "Clock", "HelperCall", "Implementation", "MapOperations", "MapSite"]

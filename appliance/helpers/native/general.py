@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import ctypes
-import time
 
+from appliance.helpers.clocks import Ticks
 from appliance.helpers.native.call import Clock, HelperCall
-from appliance.ir import I32, I64, PTR, Value, external
+from appliance.ir import I32, I64, PTR, Code, Value, external
 
 NANOSECONDS = 1_000_000_000
 SEED = 0x9E3779B97F4A7C15  # stands in for a state of 0, which xorshift would never leave
@@ -19,16 +19,26 @@ class Timespec(ctypes.Structure):
     _fields_ = (("seconds", ctypes.c_uint64), ("nanoseconds", ctypes.c_uint64))
 
 
-def ktime_get_ns(call: HelperCall) -> Value:
-    """Nanoseconds on the collection's clock; the C library asks the vDSO, without a system call."""
-    if call.clock is Clock.FRAME:
-        return call.field("time_ns").load()
-    code = call.code
+def ktime(ticks: Ticks, call: HelperCall) -> Value:
+    """Time on the collection's clock, in the helper's unit."""
+    now = call.field("time_ns").load() if call.clock is Clock.FRAME else _clock_gettime(call.code, ticks.clock)
+    return now if ticks.nanoseconds == 1 else call.code.builder.udiv(now, call.number(ticks.nanoseconds))
+
+
+def _clock_gettime(code: Code, clock: int) -> Value:
+    """Nanoseconds on a clock of this machine; the C library asks the vDSO, without a system call."""
     clock_gettime = external(code.module, "clock_gettime", I32, I32, PTR)
     now = code.buffer(ctypes.sizeof(Timespec))
-    code.call(clock_gettime, time.CLOCK_MONOTONIC, now)
+    code.call(clock_gettime, clock, now)
     seconds, nanoseconds = (code.field(now, Timespec, name).load() for name in ("seconds", "nanoseconds"))
     return code.add(code.mul(seconds, NANOSECONDS), nanoseconds)
+
+
+def get_current_pid_tgid(call: HelperCall) -> Value:
+    """The process (upper half) and the thread (lower half) that run the program: two system calls."""
+    code = call.code
+    process, thread = (code.call(external(code.module, name, I32)) for name in ("getpid", "gettid"))
+    return code.or_(code.shl(code.resize(process, I64), 32), code.resize(thread, I64))
 
 
 def get_prandom_u32(call: HelperCall) -> Value:

@@ -2,17 +2,19 @@
 
 import ctypes
 import errno
+import os
+import threading
 import time
 from collections.abc import Iterator
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from llvmlite import ir
 
-from appliance.helpers.native import IMPLEMENTATIONS, Clock, HelperCall
-from appliance.ir import I64, PTR, Code, Engine
-from hooks.xdp import XDP_LINUX, FrameContext
+from appliance.helpers.clocks import CLOCKS
+from appliance.helpers.native import IMPLEMENTATIONS, Clock
+from hooks.xdp import FrameContext
+from tests.appliance.helpers.native_functions import NativeHelpers
 from tests.appliance.jit.support import Frame
 
 EINVAL = (1 << 64) - errno.EINVAL
@@ -20,49 +22,32 @@ MASK32 = 0xFFFFFFFF
 MAPLESS = sorted(name for name in IMPLEMENTATIONS if not name.startswith("map_"))
 
 
-def _compile(clock: Clock) -> Engine:
-    """One module with every helper that takes no map (those are tested with the maps)."""
-    module = ir.Module("helpers")
-    for name in MAPLESS:
-        registers = {f"r{number}": I64 for number in range(1, 6)}
-        code = Code.define(module, name, I64, linkage="external", context=PTR, **registers)
-        arguments = [code[register] for register in registers]
-        pointers = [code.pointer(argument) for argument in arguments]
-        call = HelperCall(code, XDP_LINUX, clock, code["context"], arguments, pointers)
-        code.ret(IMPLEMENTATIONS[name](call))
-    return Engine(module)
-
-
-class Helpers:
-    """The compiled helpers by name; numbers may be negative."""
-
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
-
-    def __call__(self, name: str, *arguments: int, context: FrameContext | None = None) -> int:
-        function = self._engine.function(name, ctypes.c_uint64, ctypes.c_void_p, *[ctypes.c_uint64] * 5)
-        numbers = [argument % (1 << 64) for argument in (*arguments, 0, 0, 0, 0, 0)[:5]]
-        return int(function(ctypes.byref(context or FrameContext()), *numbers))
-
-
 @pytest.fixture(scope="module")
-def helpers() -> Iterator[Helpers]:
-    with _compile(Clock.MONOTONIC) as engine:
-        yield Helpers(engine)
+def helpers() -> Iterator[NativeHelpers]:
+    with NativeHelpers(MAPLESS) as native:
+        yield native
 
 
-def test_the_monotonic_clock_is_this_machines(helpers: Helpers) -> None:
-    before = time.monotonic_ns()
-    told = helpers("ktime_get_ns")
-    assert before <= told <= time.monotonic_ns()
+@pytest.mark.parametrize("name", CLOCKS)
+def test_clocks_are_this_machines(helpers: NativeHelpers, name: str) -> None:
+    ticks = CLOCKS[name]
+    before = time.clock_gettime_ns(ticks.clock) // ticks.nanoseconds
+    told = helpers(name)
+    assert before <= told <= time.clock_gettime_ns(ticks.clock) // ticks.nanoseconds
 
 
-def test_the_frames_clock_is_the_frames() -> None:
-    with _compile(Clock.FRAME) as engine:
-        assert Helpers(engine)("ktime_get_ns", context=FrameContext(time_ns=1234567890123)) == 1234567890123
+def test_all_clocks_tell_the_frames_time() -> None:
+    frame = FrameContext(time_ns=(1 << 63) + 1234567890123)
+    with NativeHelpers(CLOCKS, Clock.FRAME) as native:
+        for name, ticks in CLOCKS.items():
+            assert native(name, context=frame) == frame.time_ns // ticks.nanoseconds
 
 
-def test_random_numbers_follow_xorshift64_star(helpers: Helpers) -> None:
+def test_the_process_is_this_one(helpers: NativeHelpers) -> None:
+    assert helpers("get_current_pid_tgid") == os.getpid() << 32 | threading.get_native_id()
+
+
+def test_random_numbers_follow_xorshift64_star(helpers: NativeHelpers) -> None:
     context, state = FrameContext(random_state=0), 0x9E3779B97F4A7C15
     for _ in range(5):
         state ^= state >> 12
@@ -72,17 +57,17 @@ def test_random_numbers_follow_xorshift64_star(helpers: Helpers) -> None:
         assert context.random_state == state
 
 
-def test_the_processor_is_the_workers_number(helpers: Helpers) -> None:
+def test_the_processor_is_the_workers_number(helpers: NativeHelpers) -> None:
     assert helpers("get_smp_processor_id", context=FrameContext(processor_id=3)) == 3
 
 
-def test_redirect_names_an_interface(helpers: Helpers) -> None:
+def test_redirect_names_an_interface(helpers: NativeHelpers) -> None:
     context = FrameContext()
     assert helpers("redirect", 7, 0, context=context) == 4
     assert context.redirect_ifindex == 7
 
 
-def test_redirect_with_flags_is_aborted(helpers: Helpers) -> None:
+def test_redirect_with_flags_is_aborted(helpers: NativeHelpers) -> None:
     context = FrameContext(redirect_ifindex=2)
     assert helpers("redirect", 7, 1, context=context) == 0
     assert context.redirect_ifindex == 2
@@ -111,7 +96,7 @@ def _expected(removed: bytes, added: bytes, seed: int) -> int:
     return total
 
 
-def _csum_diff(helpers: Helpers, removed: bytes, added: bytes, seed: int) -> int:
+def _csum_diff(helpers: NativeHelpers, removed: bytes, added: bytes, seed: int) -> int:
     one, two = ctypes.create_string_buffer(removed), ctypes.create_string_buffer(added)
     where = ctypes.addressof(one), ctypes.addressof(two)
     return helpers("csum_diff", where[0] if removed else 0, len(removed), where[1] if added else 0, len(added), seed)
@@ -134,14 +119,14 @@ def _csum_diff(helpers: Helpers, removed: bytes, added: bytes, seed: int) -> int
     ],
 )
 def test_csum_diff_answers_as_linux_6_18_did(
-    helpers: Helpers, removed: bytes, added: bytes, seed: int, answer: int
+    helpers: NativeHelpers, removed: bytes, added: bytes, seed: int, answer: int
 ) -> None:
     """Recorded with `bpftool prog run`. The zeros matter: one's complement has two of them."""
     assert _csum_diff(helpers, removed, added, seed) == answer
     assert _expected(removed, added, seed) == answer
 
 
-def test_csum_diff_of_any_memory(helpers: Helpers) -> None:
+def test_csum_diff_of_any_memory(helpers: NativeHelpers) -> None:
     @settings(max_examples=200, deadline=None)
     @given(st.binary(max_size=40), st.binary(max_size=40), st.integers(0, MASK32))
     def agrees(removed: bytes, added: bytes, seed: int) -> None:
@@ -153,7 +138,7 @@ def test_csum_diff_of_any_memory(helpers: Helpers) -> None:
 # xdp_adjust_head and xdp_adjust_tail
 
 
-def test_the_head_moves_both_ways(helpers: Helpers) -> None:
+def test_the_head_moves_both_ways(helpers: NativeHelpers) -> None:
     frame = Frame(bytes(range(60)), headroom=8)
     assert helpers("xdp_adjust_head", 0, 4, context=frame.context) == 0
     assert frame.data == bytes(range(4, 60))
@@ -163,7 +148,7 @@ def test_the_head_moves_both_ways(helpers: Helpers) -> None:
 
 
 @pytest.mark.parametrize("offset", [-9, 47, 60, 1 << 20, -(1 << 31)])
-def test_the_head_stays_inside_its_limits(helpers: Helpers, offset: int) -> None:
+def test_the_head_stays_inside_its_limits(helpers: NativeHelpers, offset: int) -> None:
     """8 bytes of headroom in front, 14 bytes of frame left behind."""
     frame = Frame(bytes(60), headroom=8)
     before = bytes(frame.context)
@@ -171,7 +156,7 @@ def test_the_head_stays_inside_its_limits(helpers: Helpers, offset: int) -> None
     assert bytes(frame.context) == before
 
 
-def test_metadata_moves_with_the_head(helpers: Helpers) -> None:
+def test_metadata_moves_with_the_head(helpers: NativeHelpers) -> None:
     frame = Frame(bytes(60), headroom=16)
     frame.context.data_meta -= 4
     frame.memory[12:16] = b"meta"
@@ -181,7 +166,7 @@ def test_metadata_moves_with_the_head(helpers: Helpers) -> None:
     assert helpers("xdp_adjust_head", 0, -1, context=frame.context) == EINVAL
 
 
-def test_the_tail_shrinks_and_grows_with_zeros(helpers: Helpers) -> None:
+def test_the_tail_shrinks_and_grows_with_zeros(helpers: NativeHelpers) -> None:
     frame = Frame(b"\xaa" * 60, tailroom=8)
     assert helpers("xdp_adjust_tail", 0, -40, context=frame.context) == 0
     assert frame.data == b"\xaa" * 20
@@ -190,14 +175,14 @@ def test_the_tail_shrinks_and_grows_with_zeros(helpers: Helpers) -> None:
 
 
 @pytest.mark.parametrize("offset", [9, -47, 1 << 30, -(1 << 31)])
-def test_the_tail_stays_inside_its_limits(helpers: Helpers, offset: int) -> None:
+def test_the_tail_stays_inside_its_limits(helpers: NativeHelpers, offset: int) -> None:
     frame = Frame(bytes(60), tailroom=8)
     before = bytes(frame.context), bytes(frame.memory)
     assert helpers("xdp_adjust_tail", 0, offset, context=frame.context) == EINVAL
     assert (bytes(frame.context), bytes(frame.memory)) == before
 
 
-def test_offsets_are_32_bits_wide(helpers: Helpers) -> None:
+def test_offsets_are_32_bits_wide(helpers: NativeHelpers) -> None:
     """The upper half of the register says nothing, as in the kernel."""
     frame = Frame(bytes(60))
     assert helpers("xdp_adjust_tail", 0, 0xDEAD_0000_0000 | 0xFFFFFFFF, context=frame.context) == 0

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import errno
+import os
 import struct
+import threading
+import time
 
 import pytest
 from hypothesis import given
@@ -11,7 +14,9 @@ from hypothesis import strategies as st
 
 from appliance.ebpf.assembler import assemble
 from appliance.ebpf.interpreter import Context, Fault, Interpreter, PacketMemory
+from appliance.ebpf.platform import LINUX, WINDOWS
 from appliance.ebpf.spec import MapSpec, MapType, ProgramSpec
+from appliance.helpers.clocks import CLOCKS
 from appliance.helpers.prototypes import PROTOTYPES
 from appliance.helpers.python import python_helpers
 from hooks.xdp import XDP_LINUX, FrameContext
@@ -88,6 +93,21 @@ def test_the_clock_is_the_frame_s_unless_one_is_given() -> None:
     helpers = python_helpers(clock=lambda frame: frame.time_ns + 1)
     context = Context(XDP_LINUX, FrameContext(time_ns=5), PacketMemory(bytes(14)))
     assert Interpreter(spec, {}, helpers).run(context) == 6
+
+
+@pytest.mark.parametrize("name", CLOCKS)
+def test_clocks_without_a_frame_are_this_machines(name: str) -> None:
+    ticks = CLOCKS[name]
+    platform = LINUX if name in LINUX.helpers.values() else WINDOWS
+    spec = ProgramSpec("test", "", platform.hooks[0], assemble(f"call {name}; exit", platform))
+    before = time.clock_gettime_ns(ticks.clock) // ticks.nanoseconds
+    assert before <= Interpreter(spec, {}, python_helpers()).run_memory(bytearray())
+    context = Context(platform.hooks[0], FrameContext(time_ns=87654321), PacketMemory(bytes(14)))
+    assert Interpreter(spec, {}, python_helpers()).run(context) == 87654321 // ticks.nanoseconds
+
+
+def test_the_process_is_this_one() -> None:
+    assert run("call get_current_pid_tgid; exit") == os.getpid() << 32 | threading.get_native_id()
 
 
 def test_random_numbers_are_xorshift64star() -> None:
