@@ -47,6 +47,7 @@ class Resolver:
         self._maps = maps
         self._btf = btf
         self._by_offset: dict[int, Mapping[int, Relocation]] = {}
+        self._listed: dict[str, set[str]] = {}
 
     def targets(self, function: Function) -> dict[int, Target]:
         """By the slot in the function, what the loads and calls in it refer to. Raises ObjectError."""
@@ -115,7 +116,9 @@ class Resolver:
         raise ObjectError(f"{symbol.name} ({place}) is neither a map nor a variable nor a function")
 
     def _is_listed(self, symbol: Symbol, section: str) -> bool:
-        return self._btf is not None and symbol.name in _names(self._btf, section)
+        if section not in self._listed:
+            self._listed[section] = _names(self._btf, section) if self._btf is not None else set()
+        return symbol.name in self._listed[section]
 
     def _undefined(self, symbol: Symbol) -> UnsupportedObject:
         feature, hint = _LINKED
