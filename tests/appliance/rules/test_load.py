@@ -108,13 +108,16 @@ def test_documents_that_are_refused(tmp_path: Path, text: str, message: str) -> 
          "  hint: known are: any, eq, gt, in, lt, not"),
         ("match: {tcp.dport: {gt: 5, lt: 6}}", "2:45: tcp.dport can't have any value here\n"
          "  hint: loosen or remove a condition"),
+        ("match: {tcp.flags: {eq: [syn], any: [ack]}}", "2:45: tcp.flags can't have any value here\n"
+         "  hint: loosen or remove a condition"),
         ("match: {ip.src: 192.0.2.1/24}", "2:42: 192.0.2.1/24 has bits set behind its prefix\n"
          "  hint: the network is 192.0.2.0/24, one host 192.0.2.1"),
         ("match: {ip.src: 192.0.2.0/33}", "2:42: '192.0.2.0/33' isn't an IP prefix\n"
          "  hint: the length of an IPv4 prefix is 0 to 32"),
         ("match: {ipv6.src: 192.0.2.0/24}", "2:44: '192.0.2.0/24' isn't an IPv6 prefix\n"
          "  hint: ip.src and ip.dst take both families"),
-        ("match: {ip.proto: tpc}", "2:44: 'tpc' isn't a IP protocol\n  hint: a number, or a name: did you mean 'tcp'?"),
+        ("match: {ip.proto: tpc}", "2:44: 'tpc' isn't an IP protocol\n"
+         "  hint: a number, or a name: did you mean 'tcp'?"),
         ("match: {ip.fragment: 1}", "2:47: ip.fragment is true or false\n  hint: write true or false"),
         ("match: {tcp.flags: [syn]}", "2:45: a list of TCP flags needs an operator: eq, any, all or not\n"
          "  hint: write tcp.flags: {all: [syn], not: [ack]}, or {eq: [syn]} for exactly these"),
