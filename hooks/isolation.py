@@ -140,7 +140,8 @@ def _restore(interface: Interface, before: Before, record: _Record) -> None:
                 steps.callback(set_up, interface, False)
     except (OSError, InterfaceError) as error:
         if _exists(interface.index):
-            raise InterfaceError(f"it can't be put back as it was: {error}", where=interface.name) from error
+            reason = error.what if isinstance(error, InterfaceError) else error
+            raise InterfaceError(f"it can't be put back as it was: {reason}", where=interface.name) from error
     record.forget()
 
 
