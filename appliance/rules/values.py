@@ -212,7 +212,8 @@ def read_prefix(kind: AddressKind, value: Any) -> tuple[int, Range]:
     bits = 128 if family == 6 else 32
     try:
         packed = socket.inet_pton(socket.AF_INET6 if family == 6 else socket.AF_INET, address)
-        size = bits if length == "" and "/" not in text else int(length) if length.isdecimal() else -1
+        is_number = length.isascii() and length.isdecimal()
+        size = bits if "/" not in text else int(length) if is_number else -1
     except (OSError, ValueError) as error:
         raise BadValue(f"{value!r} isn't {_with_article(kind.name)}", hint) from error
     if not 0 <= size <= bits:
