@@ -74,8 +74,10 @@ def emit_transmit(module: ir.Module, flush: ir.Function) -> ir.Function:
 
 
 def _too_long(code: Code, port: Value, data: Value, length: Value, gso: Value) -> Value:
-    """The kernel refuses a frame beyond the MTU, a single 802.1Q tag aside, unless it is to be cut into segments."""
-    tagged = code.compare(code.swap_bytes(code.load(code.at(data, 12), I16)), "==", kernel.ETH_P_8021Q)
+    """Whether it is beyond the MTU, one VLAN tag aside, as for a bridge; what is to be cut into segments never is."""
+    ethertype = code.swap_bytes(code.load(code.at(data, 12), I16))
+    customer, service = (code.compare(ethertype, "==", tag) for tag in (kernel.ETH_P_8021Q, kernel.ETH_P_8021AD))
+    tagged = code.or_(customer, service)
     allowance = code.select(tagged, ir.Constant(I64, kernel.VLAN_HLEN), 0)
     limit = code.add(code.resize(code.field(port, Port, "max_frame").load(), I64), allowance)
     whole = code.compare(gso, "==", kernel.VIRTIO_NET_HDR_GSO_NONE)
