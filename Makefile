@@ -12,6 +12,7 @@ test: $(READY)  ## every test
 	$(PYTHON) -m pytest
 
 install: $(READY)  ## the set-up alone
+	@echo "ready: .venv/bin/tidegate"
 
 lint: $(READY)  ## ruff, mypy --strict, and the floors of docs/architecture.md
 	.venv/bin/ruff check .

@@ -63,7 +63,8 @@ class RingStatistics:
 class PacketSocket:
     """A packet socket with its rings, bound to one interface. A context manager; closing twice is harmless.
 
-    `receive_ring` and `transmit_ring` are addresses in this process. Only one thread may serve one PacketSocket.
+    `receive_ring` and `transmit_ring` are addresses in this process; the receive ring is served from `first_slot` on.
+    Only one thread may serve one PacketSocket.
     """
 
     def __init__(self, interface: str, geometry: Geometry, *, fanout: int | None = None) -> None:
@@ -71,6 +72,7 @@ class PacketSocket:
         flows out among them by hash. Raises InterfaceError, PrivilegeError or HookError."""
         self.interface = interface
         self.geometry = geometry
+        self.first_slot = 0
         self._packets = self._drops = 0
         self._map: mmap.mmap | None = None
         try:
@@ -146,10 +148,19 @@ class PacketSocket:
         return self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
 
     def discard_received(self) -> None:
-        """Give back every frame received so far: what came before all workers of a fanout group had joined."""
-        for slot in range(self.receive_slots):
-            header = kernel.tpacket2_hdr.from_address(self.receive_ring + slot * self.geometry.slot_size)
+        """Give back every frame received so far: what came before all workers of a fanout group had joined.
+
+        The kernel goes on from where it stands, so whoever serves the ring must begin at `first_slot`.
+        """
+        for _ in range(self.receive_slots):
+            header = kernel.tpacket2_hdr.from_address(self.receive_ring + self.first_slot * self.geometry.slot_size)
+            if not header.tp_status & kernel.TP_STATUS_USER:
+                return
+            if header.tp_status & kernel.TP_STATUS_COPY:
+                # drop the whole copy too, or the next such slot would be given it; what the buffer can't hold is cut
+                self._socket.recv(ctypes.sizeof(kernel.virtio_net_hdr), socket.MSG_DONTWAIT)
             header.tp_status = kernel.TP_STATUS_KERNEL
+            self.first_slot = (self.first_slot + 1) % self.receive_slots
 
     def statistics(self) -> RingStatistics:
         """A snapshot; the kernel's own counters, which reading clears, summed up. Call it from one thread."""

@@ -27,6 +27,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
 
+from pyroute2.netlink.exceptions import NetlinkError
+
 from hooks.closing import close_to_host, has_clsact, open_to_host
 from hooks.errors import InterfaceError, PrivilegeError
 from hooks.ethtool import read_features, set_features
@@ -61,12 +63,20 @@ class Isolation:
         self._held = ExitStack()
 
     def __enter__(self) -> Interface:
+        try:
+            return self._enter()
+        except (OSError, NetlinkError) as error:  # it vanishes in the middle, say
+            raise InterfaceError(f"it can't be isolated: {error}", where=self.name) from error
+
+    def _enter(self) -> Interface:
         with ExitStack() as undo:
             interface = find_interface(self.name)
             _refuse_unfit(interface)
             record = undo.enter_context(_Record(self._state_directory, interface))
-            before = record.read() or _read_state(interface)
-            record.write(before)
+            before = record.read()
+            if before is None:
+                before = _read_state(interface)
+                record.write(before)
             undo.callback(_restore, interface, before, record)
             _isolate(interface)
             self._held = undo.pop_all()
@@ -121,15 +131,17 @@ def _restore(interface: Interface, before: Before, record: _Record) -> None:
     """Put everything back, under the name that the interface has now; if it is gone there is nothing to do."""
     try:
         name = socket.if_indextoname(interface.index)
-        if not before.up:
-            set_up(interface, False)
-        set_features(name, dict.fromkeys(before.offloads, True))
-        if before.disable_ipv6 is not None:
-            _ipv6_switch(name, before.disable_ipv6)
-        open_to_host(name, interface.index, remove_clsact=not before.clsact)
-    except (OSError, InterfaceError):
+        with ExitStack() as steps:  # done from the last to the first; one that fails does not keep the others from it
+            steps.callback(open_to_host, name, interface.index, remove_clsact=not before.clsact)
+            if before.disable_ipv6 is not None:
+                steps.callback(_ipv6_switch, name, before.disable_ipv6)
+            steps.callback(set_features, name, dict.fromkeys(before.offloads, True))
+            if not before.up:
+                steps.callback(set_up, interface, False)
+    except (OSError, InterfaceError) as error:
         if _exists(interface.index):
-            raise
+            reason = error.what if isinstance(error, InterfaceError) else error
+            raise InterfaceError(f"it can't be put back as it was: {reason}", where=interface.name) from error
     record.forget()
 
 
@@ -206,4 +218,6 @@ class _Record:
         self._path.unlink(missing_ok=True)
 
     def __exit__(self, *_: object) -> None:
+        if not os.fstat(self._descriptor).st_size:  # nothing was changed, so there is nothing to tell the next one
+            self.forget()
         os.close(self._descriptor)

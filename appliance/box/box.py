@@ -22,10 +22,11 @@ from appliance.box.generation import Generation, Judgement
 from appliance.box.notify import notify
 from appliance.box.totals import Totals
 from appliance.box.traffic import Traffic
-from appliance.errors import InputRefused
+from appliance.errors import InputRefused, TidegateError
 from appliance.metrics import BoxCollector, MapUse, MetricsServer, RuleCount, Snapshot
 
-SIGNALS = (signal.SIGHUP, signal.SIGTERM, signal.SIGINT)
+ENDING = frozenset({signal.SIGTERM, signal.SIGINT})
+SIGNALS = frozenset({signal.SIGHUP}) | ENDING
 WATCH_SECONDS = 0.5
 
 
@@ -53,7 +54,9 @@ class Box:
                 self._start(running)
                 self._serve()
         finally:
-            signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
+            while signal.sigtimedwait(SIGNALS, 0):  # who asks again while it ends gets what he asked for, and status 0
+                pass
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDING)  # a late SIGHUP finds nothing to reload
 
     def _start(self, running: ExitStack) -> None:
         config = load_box_config(self._path)
@@ -61,13 +64,12 @@ class Box:
         self._generation = Generation.load(Judgement.of(config), config.workers)
         running.callback(self._end_generation)
         self._loaded_at = time.time()
-        running.enter_context(MetricsServer(config.metrics_address, config.metrics_port, BoxCollector(self.snapshot)))
+        server = MetricsServer(config.metrics_address, config.metrics_port, BoxCollector(self.snapshot))
+        running.enter_context(server)
         self._traffic = running.enter_context(
             Traffic(config.passages, self._generation.run, workers=config.workers, log=self._log)
         )
-        for passage in config.passages:
-            self._log(f"{passage}: serving")
-        self._log(f"{self._described(config)}; metrics on {config.metrics_address}:{config.metrics_port}")
+        self._log(f"{self._described(config)}; metrics on {_endpoint(config.metrics_address, server.port)}")
         notify("READY=1", f"STATUS={self._described(config)}")
 
     def _described(self, config: BoxConfig) -> str:
@@ -80,29 +82,35 @@ class Box:
         assert self._traffic is not None
         while True:
             arrived = signal.sigtimedwait(SIGNALS, WATCH_SECONDS)
-            if arrived is None:
-                self._traffic.watch()
-            elif arrived.si_signo == signal.SIGHUP:
-                self._reload()
-            else:
+            # The kernel hands out SIGHUP before SIGTERM: who reloads all the time must still be able to end it.
+            if (arrived and arrived.si_signo in ENDING) or signal.sigpending() & ENDING:
                 notify("STOPPING=1")
                 return
+            if arrived:
+                self._reload()
+            self._traffic.watch()
 
     def _reload(self) -> None:
-        """Load the configuration anew; if it is refused, say why and go on with the one that runs."""
+        """Load the configuration anew; if it is refused, say why and go on with the one that runs.
+
+        Whatever goes wrong, a running filter is worth more than a new one.
+        """
         notify("RELOADING=1", f"MONOTONIC_USEC={time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000}")
         try:
             config = load_box_config(self._path)
             self._refuse_other_wiring(config)
-            self._exchange(Generation.load(Judgement.of(config), config.workers, self._generation))
-        except InputRefused as refused:
+            successor = Generation.load(Judgement.of(config), config.workers, self._generation)
+        except Exception as error:
+            reason = str(error) if isinstance(error, TidegateError) else f"{type(error).__name__}: {error}"
             self._reloads["failure"] += 1
-            self._log(f"reload refused, the running rules stay: {refused}")
-        else:
-            self._reloads["success"] += 1
-            self._loaded_at = time.time()
-            self._log(f"reloaded: {self._described(config)}")
-        notify("READY=1")
+            self._log(f"reload refused, the running rules stay: {reason}")
+            notify("READY=1")
+            return
+        self._exchange(successor)
+        self._reloads["success"] += 1
+        self._loaded_at = time.time()
+        self._log(f"reloaded: {self._described(config)}")
+        notify("READY=1", f"STATUS={self._described(config)}")
 
     def _refuse_other_wiring(self, config: BoxConfig) -> None:
         """A reload changes what is judged and how; sockets and threads stay."""
@@ -153,3 +161,8 @@ class Box:
                 reloads=dict(self._reloads),
                 reload_timestamp=self._loaded_at,
             )
+
+
+def _endpoint(address: str, port: int) -> str:
+    """As a URL has it: an IPv6 address in brackets."""
+    return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"

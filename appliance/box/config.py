@@ -54,7 +54,9 @@ class BoxEntry(Entry):
     """The top level, less the keys of the rule set."""
 
     version: Literal[1] = Field(description="the version of this format: 1")
-    interfaces: Annotated[list[InterfaceEntry], Field(min_length=1, max_length=MOST_PASSAGES)]
+    interfaces: Annotated[list[InterfaceEntry], Field(min_length=1, max_length=MOST_PASSAGES)] = Field(
+        description="what the box stands between; a rule set alone is checked by `tidegate compile`"
+    )
     workers: Annotated[int, Field(ge=1, le=64)] = Field(1, description="threads; the kernel deals flows out among them")
     metrics: MetricsEntry = Field(default_factory=lambda: MetricsEntry.model_validate({}))
     program: ProgramEntry | None = None
@@ -66,6 +68,11 @@ class PassageConfig:
 
     outside: str
     inside: str | None
+
+    @property
+    def interfaces(self) -> tuple[str, ...]:
+        """The names of its interfaces."""
+        return (self.outside,) if self.inside is None else (self.outside, self.inside)
 
     def __str__(self) -> str:
         return f"{self.outside} <-> {self.inside}" if self.inside else f"{self.outside} (tap: nothing is enforced)"
@@ -97,12 +104,12 @@ def load_box_config(path: str | Path) -> BoxConfig:
     """Read a box's document and every file that it names. Raises RuleSetRefused with all defects that were found."""
     document = read_document(path)
     if not isinstance(document.data, dict):
-        check(BoxEntry, document, document.data)
+        check(BoxEntry, document, document.data, others=RULE_SET_KEYS)
     defects: list[InputRefused] = []
-    shared = RULE_SET_KEYS & BoxEntry.model_fields.keys()
-    own = {key: value for key, value in document.data.items() if key in shared or key not in RULE_SET_KEYS}
-    entry = _collected(defects, lambda: check(BoxEntry, document, own))
-    part = {key: value for key, value in document.data.items() if key in RULE_SET_KEYS}
+    of_rules = RULE_SET_KEYS - BoxEntry.model_fields.keys()
+    own = {key: value for key, value in document.data.items() if key not in of_rules}
+    entry = _collected(defects, lambda: check(BoxEntry, document, own, others=RULE_SET_KEYS))
+    part = {key: value for key, value in document.data.items() if key in of_rules}
     rules = _collected(defects, lambda: parse_rule_set(document, part))
     if isinstance(entry, BoxEntry):
         defects += _contradictions(document, entry)

@@ -1,8 +1,11 @@
 """The passages of a box while it runs: isolated, served, given up when an interface vanishes, taken up when it returns.
 
-all there ──> Isolation of each inline interface ──> Datapath
-    ^                                                   │ an interface vanished, or is another one now
-    └───────────── looked for twice a second <──────────┘
+    there ──> held: its interfaces isolated ──> wired: all that are held, in one Datapath
+      ^                                              │ an interface vanished, or is another one now
+      └────────── looked for twice a second <────────┘
+
+One passage's trouble is not another's: what is held stays isolated, and is without service only while the rings are
+opened anew, some milliseconds.
 """
 
 from __future__ import annotations
@@ -10,6 +13,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass, replace
 
 from appliance.box.config import PassageConfig
 from appliance.datapath.datapath import Datapath, Passage
@@ -17,7 +21,15 @@ from appliance.datapath.statistics import InterfaceStatistics
 from appliance.datapath.worker import Run
 from hooks.errors import HookError
 from hooks.isolation import Isolation
-from hooks.netdev import find_interface, interface_state
+from hooks.netdev import Interface, find_interface, interface_state
+
+
+@dataclass
+class _Held:
+    """A passage whose interfaces are there, the inline ones isolated; closing `undo` ends that."""
+
+    passage: Passage
+    undo: ExitStack
 
 
 class Traffic:
@@ -35,34 +47,45 @@ class Traffic:
         self._workers = workers
         self._log = log
         self._past: dict[str, InterfaceStatistics] = {name: InterfaceStatistics() for name in self.interfaces}
-        self._served: tuple[PassageConfig, ...] = ()
-        self._indices: dict[str, int] = {}
+        self._held: dict[PassageConfig, _Held] = {}
         self._datapath: Datapath | None = None
-        self._owned = ExitStack()
-        self._complaint = ""
+        self._announced: frozenset[PassageConfig] = frozenset()  # what the operator believes to be served
+        self._complaints: dict[PassageConfig | None, str] = {}
         self._counting = threading.Lock()  # so that what a closing datapath counted is seen once, and not twice
-        self._open(self._passages)
+        try:
+            for passage in self._passages:
+                self._take(passage)
+            self._wire()
+        except BaseException:
+            self.close()
+            raise
 
     @property
     def interfaces(self) -> tuple[str, ...]:
         """The names of all interfaces, in the order of the configuration."""
-        return tuple(name for p in self._passages for name in (p.outside, p.inside) if name is not None)
+        return tuple(name for passage in self._passages for name in passage.interfaces)
 
-    def _open(self, passages: Sequence[PassageConfig]) -> None:
-        with ExitStack() as opening:
-            wired = [self._prepare(opening, passage) for passage in passages]
-            if wired:
-                self._datapath = opening.enter_context(Datapath(wired, self._run, workers=self._workers))
-            self._indices = {interface.name: interface.index for passage in wired for interface in passage.interfaces}
-            self._served = tuple(passages)
-            self._owned = opening.pop_all()
+    def _take(self, config: PassageConfig) -> None:
+        """Isolate a passage's interfaces. Raises HookError; they are then as they were."""
+        with ExitStack() as taking:
+            if config.inside is None:
+                passage = Passage(find_interface(config.outside))
+            else:
+                outside, inside = (taking.enter_context(Isolation(name)) for name in config.interfaces)
+                passage = Passage(outside, inside)
+            self._held[config] = _Held(passage, taking.pop_all())
 
-    @staticmethod
-    def _prepare(opening: ExitStack, passage: PassageConfig) -> Passage:
-        if passage.inside is None:
-            return Passage(find_interface(passage.outside))
-        outside, inside = (opening.enter_context(Isolation(name)) for name in (passage.outside, passage.inside))
-        return Passage(outside, inside)
+    def _wire(self) -> None:
+        """Serve what is held, and nothing else. Raises HookError; then nothing is served."""
+        self._unwire()
+        configs = [config for config in self._passages if config in self._held]
+        if configs:
+            passages = [self._held[config].passage for config in configs]
+            self._datapath = Datapath(passages, self._run, workers=self._workers)
+        for config in configs:
+            if config not in self._announced:
+                self._log(f"{config}: serving")
+        self._announced = frozenset(configs)
 
     def swap(self, run: Run) -> None:
         """Go on with other code; returns when the old code is not used any more."""
@@ -72,32 +95,52 @@ class Traffic:
 
     def watch(self) -> None:
         """Notice interfaces that went or came, and follow. Cheap; to be called every half second or so."""
-        present = tuple(p for p in self._passages if all(map(interface_state, filter(None, (p.outside, p.inside)))))
-        if present == self._served and all(self._index_of(name) == index for name, index in self._indices.items()):
-            return
-        for passage in self._served:
-            if passage not in present:
-                self._log(f"{passage}: an interface is gone; waiting for it")
-        self._shut()
+        lost = [config for config, held in self._held.items() if not all(map(_is_there, held.passage.interfaces))]
+        resized = [held for held in self._held.values() if _resized(held.passage) != held.passage]
+        if lost or resized:
+            self._unwire()
+        for config in lost:
+            self._log(f"{config}: an interface is gone; waiting for it")
+            self._release(config)
+        for held in resized:
+            held.passage = _resized(held.passage)
+        taken = [config for config in self._passages if config not in self._held and self._try_to_take(config)]
+        if taken or (self._held and self._datapath is None):
+            self._try_to_wire()
+
+    def _try_to_take(self, config: PassageConfig) -> bool:
+        if not all(map(interface_state, config.interfaces)):
+            return False
         try:
-            self._open(present)
+            self._take(config)
         except HookError as error:
-            self._complain(str(error))
-            return
-        self._complain("")
-        for passage in present:
-            self._log(f"{passage}: serving")
+            self._complain(config, str(error))
+            return False
+        self._complaints.pop(config, None)
+        return True
 
-    def _complain(self, text: str) -> None:
-        """Say what keeps a passage from being served, once."""
-        if text and text != self._complaint:
+    def _try_to_wire(self) -> None:
+        try:
+            self._wire()
+        except HookError as error:
+            self._announced = frozenset()
+            self._complain(None, str(error))
+        else:
+            self._complaints.pop(None, None)
+
+    def _complain(self, config: PassageConfig | None, text: str) -> None:
+        """Say what keeps a passage (None: all of them) from being served, once."""
+        if self._complaints.get(config) != text:
             self._log(text)
-        self._complaint = text
+        self._complaints[config] = text
 
-    @staticmethod
-    def _index_of(name: str) -> int | None:
-        state = interface_state(name)
-        return None if state is None else state.index
+    def _release(self, config: PassageConfig) -> None:
+        """Put a passage's interfaces back, as far as they are there. What can't be put back must not end the others."""
+        try:
+            self._announced -= {config}
+            self._held.pop(config).undo.close()
+        except HookError as error:
+            self._log(str(error))
 
     def statistics(self) -> dict[str, InterfaceStatistics]:
         """A snapshot by interface, over all the sockets that it has had."""
@@ -110,22 +153,43 @@ class Traffic:
         states = {name: interface_state(name) for name in self.interfaces}
         return {name: state is not None and state.up and state.carrier for name, state in states.items()}
 
-    def _shut(self) -> None:
+    def _unwire(self) -> None:
+        """End the service; what it counted stays counted."""
         with self._counting:
             datapath, self._datapath = self._datapath, None
             if datapath is not None:
                 datapath.halt()
                 for name, last in datapath.statistics().items():
                     self._past[name] += last
-        self._owned.close()
-        self._served, self._indices = (), {}
+        if datapath is not None:
+            datapath.close()
 
     def close(self) -> None:
-        """End it and put every interface back as it was."""
-        self._shut()
+        """End it and put every interface back as it was. Raises HookError if one can't be, after the others."""
+        self._unwire()
+        with ExitStack() as undoing:
+            for held in self._held.values():
+                undoing.callback(held.undo.close)
+            self._held = {}
 
     def __enter__(self) -> Traffic:
         return self
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def _is_there(interface: Interface) -> bool:
+    """Whether the interface of that name is still this one."""
+    state = interface_state(interface.name)
+    return state is not None and state.index == interface.index
+
+
+def _resized(passage: Passage) -> Passage:
+    """The passage with the MTUs that its interfaces have now: slots, and what may leave, depend on them."""
+
+    def with_mtu(interface: Interface) -> Interface:
+        state = interface_state(interface.name)
+        return interface if state is None or state.mtu == interface.mtu else replace(interface, mtu=state.mtu)
+
+    return Passage(with_mtu(passage.outside), passage.inside and with_mtu(passage.inside))

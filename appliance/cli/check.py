@@ -8,6 +8,7 @@ import click
 
 from appliance.box.config import load_box_config
 from appliance.box.generation import Generation, Judgement
+from appliance.cli.output import counted
 
 
 @click.command()
@@ -18,7 +19,7 @@ def command(path: Path) -> None:
     generation = Generation.load(Judgement.of(config), config.workers)
     try:
         collection = generation.collection
-        rules = f"{len(config.rules.rules)} rules, " if config.rules else ""
+        rules = f"{counted(len(config.rules.rules), 'rule')}, " if config.rules else ""
         size = sum(len(program.spec.instructions) for program in collection.programs.values())
         passages = "; ".join(map(str, config.passages))
         verified, compiled = (round(1000 * s) for s in (collection.verify_seconds, collection.compile_seconds))

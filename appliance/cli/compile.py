@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from appliance.cli.output import warn
+from appliance.cli.output import counted, warn
 from appliance.errors import CannotRun
 from appliance.rules.compile import compile_rule_set
 from appliance.rules.load import load_rule_set
@@ -22,6 +22,6 @@ def command(rules: Path, output: Path) -> None:
         output.write_bytes(compiled.object)
     except OSError as error:
         raise CannotRun(f"can't be written: {error.strerror}", where=str(output)) from error
-    print(f"{output}: {len(compiled.object)} bytes, {len(compiled.rules)} rules")
+    print(f"{output}: {len(compiled.object)} bytes, {counted(len(compiled.rules), 'rule')}")
     for name, entries in compiled.contents.items():
         warn(f"an object can't carry a large set: whoever loads it must put {len(entries)} entries into map `{name}`")

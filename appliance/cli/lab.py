@@ -35,18 +35,25 @@ def command(config: Path | None, seconds: float, as_json: bool) -> None:
     console = Console(highlight=False)
     console.print(f"attackers and clients ── tidegate ── server: {seconds:g} seconds, in a private network")
     with Live(Text("starting …"), console=console, transient=True) as live:
-        report = run_lab(config, seconds, lambda moment: live.update(_view(moment)))
+        report = run_lab(config, seconds, lambda moment: live.update(_view_that_fits(moment, console)))
     console.print(_view(report))
     console.print(_summary(report))
 
 
-def _view(report: LabReport) -> Group:
+def _view_that_fits(report: LabReport, console: Console) -> Group:
+    """Every kind of traffic, or, in a window too low for that, their totals: the end must not fall off."""
+    lines = console.render_lines(_view(report), pad=False)
+    return _view(report, totals_only=len(lines) >= console.height)
+
+
+def _view(report: LabReport, totals_only: bool = False) -> Group:
     box = report.box
+    good, attack = ({}, {}) if totals_only else (report.good_by_kind, report.attack_by_kind)
     return Group(
         Text(f"after {report.seconds:.0f} s"),
-        _traffic("good traffic", "asked", "answered", report.good_by_kind, report.good),
+        _traffic("good traffic", "asked", "answered", good, report.good),
         Text(),
-        _traffic("attack", "sent", "arrived", report.attack_by_kind, report.attack),
+        _traffic("attack", "sent", "arrived", attack, report.attack),
         Text(),
         Text(
             f"the box: {box.received} frames received, {box.passed} passed, {box.dropped} dropped, "

@@ -71,14 +71,21 @@ def _run(group: click.Group, arguments: list[str]) -> int:
         return 2
     except (click.Abort, KeyboardInterrupt):
         return 130
-    except (BrokenPipeError, SystemExit):  # the reader had enough (`… | head`), which click makes a SystemExit of
-        _discard_output()
-        return 0
+    except BrokenPipeError:
+        return _reader_left()
+    except SystemExit as ended:  # click makes one with status 1 of a reader that left, and SIGTERM one with 143
+        return _reader_left() if ended.code == 1 else int(ended.code or 0)
     except OSError as error:
         _discard_output()
         print(f"tidegate: {error.strerror or error}", file=sys.stderr)
         return CannotRun.exit_status
     return status if isinstance(status, int) else 0
+
+
+def _reader_left() -> int:
+    """The reader had enough (`… | head`), and that is no failure."""
+    _discard_output()
+    return 0
 
 
 def _discard_output() -> None:

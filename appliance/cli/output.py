@@ -24,6 +24,11 @@ def table_console() -> Console:
     return Console(highlight=False, width=None if sys.stdout.isatty() else UNLIMITED)
 
 
+def counted(number: int, noun: str) -> str:
+    """`1 rule`, `2 rules`."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
 def warn(text: str) -> None:
     """Something the user should know that does not end the command."""
     print(f"tidegate: {text}", file=sys.stderr)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import click
@@ -14,4 +15,10 @@ from appliance.box.box import Box
 @click.argument("path", metavar="CONFIG", type=click.Path(path_type=Path))
 def command(path: Path) -> None:
     """Run the box in the foreground; SIGHUP reloads, SIGTERM ends."""
-    Box(path, log=lambda text: print(f"tidegate: {text}", file=sys.stderr, flush=True)).run()
+    Box(path, log=_say).run()
+
+
+def _say(text: str) -> None:
+    """One message on standard error. That nobody hears it any more, or the disk is full, must not end the box."""
+    with suppress(OSError):
+        print(f"tidegate: {text}", file=sys.stderr, flush=True)

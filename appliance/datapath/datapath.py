@@ -68,44 +68,37 @@ class Datapath:
         on_failure: Callable[[Sequence[Wiring]], None] = lambda failed: None,
     ) -> None:
         """Open every ring and begin to serve. Raises HookError; then nothing stays open."""
-        self._sockets: list[tuple[str, PacketSocket]] = []
+        self._sockets: list[PacketSocket] = []
         self._threads: list[WorkerThread] = []
-        self._ports: list[tuple[str, PacketSocket, WorkerThread, int]] = []
+        self._ports: list[tuple[PacketSocket, WorkerThread, int]] = []
         try:
-            for processor in range(workers):
-                self._add_worker(processor, passages, workers, spin, on_failure)
+            wirings = [self._open(passages, shared=workers > 1) for _ in range(workers)]
             if workers > 1:
-                for _, packet_socket in self._sockets:
+                for packet_socket in self._sockets:
                     packet_socket.discard_received()
+            for processor, own in enumerate(wirings):
+                thread = WorkerThread(processor, own, spin=spin, on_failure=on_failure)
+                self._threads.append(thread)
+                self._ports += [(wiring.socket, thread, index) for index, wiring in enumerate(own)]
+            for thread in self._threads:
+                thread.start(run)
         except BaseException:
             self.close()
             raise
-        for thread in self._threads:
-            thread.start(run)
 
-    def _add_worker(
-        self,
-        processor: int,
-        passages: Sequence[Passage],
-        workers: int,
-        spin: int,
-        on_failure: Callable[[Sequence[Wiring]], None],
-    ) -> None:
+    def _open(self, passages: Sequence[Passage], *, shared: bool) -> list[Wiring]:
+        """One worker's sockets on every interface. `shared`: with other workers, flow by flow."""
         wirings: list[Wiring] = []
         for passage in passages:
             first = len(wirings)
             for side, interface in enumerate(passage.interfaces):
-                fanout = (os.getpid() + interface.index) & 0xFFFF if workers > 1 else None
+                fanout = (os.getpid() + interface.index) & 0xFFFF if shared else None
                 opened = PacketSocket(interface.name, Geometry.for_mtu(interface.mtu), fanout=fanout)
-                self._sockets.append((interface.name, opened))
+                self._sockets.append(opened)
                 inline = passage.inside is not None
                 peer = first + 1 - side if inline else None
                 wirings.append(Wiring(opened, interface.index, interface.mtu, (INWARD, OUTWARD)[side], peer, inline))
-        thread = WorkerThread(processor, wirings, spin=spin, on_failure=on_failure)
-        self._threads.append(thread)
-        names = [interface.name for passage in passages for interface in passage.interfaces]
-        for index, (name, wiring) in enumerate(zip(names, wirings, strict=True)):
-            self._ports.append((name, wiring.socket, thread, index))
+        return wirings
 
     def swap(self, run: Run) -> None:
         """Go on with other code; returns when no worker uses the old code any more. No frame is lost or reordered:
@@ -116,7 +109,8 @@ class Datapath:
     def statistics(self) -> dict[str, InterfaceStatistics]:
         """A snapshot by interface name, summed over the workers."""
         result: dict[str, InterfaceStatistics] = {}
-        for name, packet_socket, thread, index in self._ports:
+        for packet_socket, thread, index in self._ports:
+            name = packet_socket.interface
             part = statistics.of_port(thread.block.ports[index].counters, packet_socket.statistics())
             result[name] = result.get(name, InterfaceStatistics()) + part
         return result
@@ -129,7 +123,7 @@ class Datapath:
     def close(self) -> None:
         """End the workers, then close the rings."""
         self.halt()
-        for _, packet_socket in self._sockets:
+        for packet_socket in self._sockets:
             packet_socket.close()
 
     def __enter__(self) -> Datapath:

@@ -54,7 +54,7 @@ class Port(ctypes.Structure):
         ("receive_next", ctypes.c_uint32),
         ("transmit_slots", ctypes.c_uint32),
         ("transmit_next", ctypes.c_uint32),
-        ("transmit_pending", ctypes.c_uint32),
+        ("transmit_pending", ctypes.c_uint32),  # frames in the ring that the kernel has not taken yet
         ("transmit_retries", ctypes.c_uint32),
         ("fd", ctypes.c_int32),
         ("oversize_fd", ctypes.c_int32),
@@ -63,6 +63,7 @@ class Port(ctypes.Structure):
         ("program", ctypes.c_uint32),  # index into the loop's programs
         ("enforce", ctypes.c_uint32),  # 0: judge and count only (tap)
         ("max_frame", ctypes.c_uint32),  # the longest frame that may leave here, without VLAN tag
+        ("transmit_pending_bytes", ctypes.c_uint64),
         ("failed", ctypes.c_uint32),  # errno of a socket that no longer works
         ("counters", PortCounters),
     )

@@ -8,6 +8,9 @@ The offload header goes right before the frame, so that both leave in one piece:
     +--------------+---------------+----------+      ----------+---------------+----------+
     0              32              42                          data - 10       data
 
+A frame that is still to be cut into segments never goes by the ring, which leaves past the queueing discipline, where
+the kernel cuts nothing. What waits in the ring is kicked first, so that no frame overtakes another.
+
 What goes into a slot is written there at once: the header in front of the frame would first have to be fetched for
 writing from the processor that received it, and read back behind stores that are not done yet.
 """
@@ -37,12 +40,15 @@ def emit_transmit(module: ir.Module, flush: ir.Function) -> ir.Function:
     length = code.sub(code.field(context, FrameContext, "data_end").load(), code.integer(data))
     counters = code.field(port, Port, "counters").address
 
-    with code.if_(_too_long(code, worker, port, data, length), likely=False):
+    gso = code.field(code.field(worker, Worker, "offload").address, virtio_net_hdr, "gso_type").load()
+    with code.if_(_too_long(code, port, data, length, gso), likely=False):
         code.field(counters, PortCounters, "transmit_too_long").add(1)
         code.ret()
     size = code.add(length, VNET_SIZE)
     room = code.sub(code.field(port, Port, "slot_size").load(), kernel.TPACKET2_TX_OFFSET)
-    with code.if_(code.compare(size, ">", code.resize(room, I64)), likely=False):
+    to_be_cut = code.compare(gso, "!=", kernel.VIRTIO_NET_HDR_GSO_NONE)
+    with code.if_(code.or_(to_be_cut, code.compare(size, ">", code.resize(room, I64))), likely=False):
+        code.call(flush, port)
         message = code.at(data, -VNET_SIZE)
         _write_offload(code, worker, data, length, message)
         code.call(_emit_send_whole(module), port, message, size)
@@ -62,15 +68,16 @@ def emit_transmit(module: ir.Module, flush: ir.Function) -> ir.Function:
     status.store_release(kernel.TP_STATUS_SEND_REQUEST)
     _advance(code, port, "transmit_next", "transmit_slots")
     code.field(port, Port, "transmit_pending").add(1)
-    _count_sent(code, counters, length)
+    code.field(port, Port, "transmit_pending_bytes").add(length)
     code.ret()
     return code.function
 
 
-def _too_long(code: Code, worker: Value, port: Value, data: Value, length: Value) -> Value:
-    """The kernel refuses a frame beyond the MTU, a single 802.1Q tag aside, unless it is to be cut into segments."""
-    gso = code.field(code.field(worker, Worker, "offload").address, virtio_net_hdr, "gso_type").load()
-    tagged = code.compare(code.swap_bytes(code.load(code.at(data, 12), I16)), "==", kernel.ETH_P_8021Q)
+def _too_long(code: Code, port: Value, data: Value, length: Value, gso: Value) -> Value:
+    """Whether it is beyond the MTU, one VLAN tag aside, as for a bridge; what is to be cut into segments never is."""
+    ethertype = code.swap_bytes(code.load(code.at(data, 12), I16))
+    customer, service = (code.compare(ethertype, "==", tag) for tag in (kernel.ETH_P_8021Q, kernel.ETH_P_8021AD))
+    tagged = code.or_(customer, service)
     allowance = code.select(tagged, ir.Constant(I64, kernel.VLAN_HLEN), 0)
     limit = code.add(code.resize(code.field(port, Port, "max_frame").load(), I64), allowance)
     whole = code.compare(gso, "==", kernel.VIRTIO_NET_HDR_GSO_NONE)
@@ -110,9 +117,9 @@ def _advance(code: Code, port: Value, cursor: str, slots: str) -> None:
     place.store(code.select(wrapped, 0, following))
 
 
-def _count_sent(code: Code, counters: Value, length: Value) -> None:
-    code.field(counters, PortCounters, "transmitted_packets").add(1)
-    code.field(counters, PortCounters, "transmitted_bytes").add(length)
+def _count_sent(code: Code, counters: Value, packets: Value, size: Value) -> None:
+    code.field(counters, PortCounters, "transmitted_packets").add(packets)
+    code.field(counters, PortCounters, "transmitted_bytes").add(size)
 
 
 def _emit_send_whole(module: ir.Module) -> ir.Function:
@@ -126,7 +133,7 @@ def _emit_send_whole(module: ir.Module) -> ir.Function:
         with failed:
             code.field(counters, PortCounters, "transmit_failed").add(1)
         with done:
-            _count_sent(code, counters, code.sub(code["size"], VNET_SIZE))
+            _count_sent(code, counters, ir.Constant(I64, 1), code.sub(code["size"], VNET_SIZE))
     code.ret()
     return code.function
 
@@ -135,11 +142,13 @@ def emit_flush(module: ir.Module) -> ir.Function:
     """`void flush(port)`: tell the kernel to send what stands in the transmit ring.
 
     What can't be sent yet stays pending and is tried again, but not for ever: a cable that comes back after a minute
-    must not carry frames of a minute ago. An error of the socket itself lands in `failed`.
+    must not carry frames of a minute ago. An error of the socket itself lands in `failed`. Every frame counts once: as
+    sent when the kernel has taken it, or as failed.
     """
     code = Code.define(module, "flush", VOID, port=PTR)
     port = code["port"]
-    pending, retries = code.field(port, Port, "transmit_pending"), code.field(port, Port, "transmit_retries")
+    pending, size = code.field(port, Port, "transmit_pending"), code.field(port, Port, "transmit_pending_bytes")
+    retries = code.field(port, Port, "transmit_retries")
     with code.if_(code.compare(pending.load(), "==", 0)):
         code.ret()
     send = external(module, "send", I64, I32, PTR, I64, I32)
@@ -155,14 +164,20 @@ def emit_flush(module: ir.Module) -> ir.Function:
         with code.if_(code.and_(code.compare(errno, "!=", EAGAIN), code.compare(errno, "!=", ENOBUFS))):
             code.field(port, Port, "failed").store(errno)
         code.call(_emit_give_up(module), port)
+    counters = code.field(port, Port, "counters").address
+    _count_sent(code, counters, code.resize(pending.load(), I64), size.load())
     pending.store(0)
+    size.store(0)
     retries.store(0)
     code.ret()
     return code.function
 
 
 def _emit_give_up(module: ir.Module) -> ir.Function:
-    """`void give_up(port)`: empty the frames that wait in the ring; with PACKET_LOSS the next kick skips them."""
+    """`void give_up(port)`: empty the frames that wait in the ring; with PACKET_LOSS the next kick skips them.
+
+    They are pending no more, and count as failed.
+    """
     code = Code.define(module, "give_up", VOID, port=PTR)
     port = code["port"]
     ring = code.pointer(code.field(port, Port, "transmit_ring").load())
@@ -174,6 +189,9 @@ def _emit_give_up(module: ir.Module) -> ir.Function:
         length = code.field(slot, tpacket2_hdr, "tp_len")
         waits = code.compare(status, "==", kernel.TP_STATUS_SEND_REQUEST)
         with code.if_(code.and_(waits, code.compare(length.load(), "!=", 0))):
+            pending, size = code.field(port, Port, "transmit_pending"), code.field(port, Port, "transmit_pending_bytes")
+            pending.store(code.sub(pending.load(), 1))
+            size.store(code.sub(size.load(), code.sub(code.resize(length.load(), I64), VNET_SIZE)))
             length.store(0)
             failed.add(1)
     code.ret()

@@ -69,6 +69,7 @@ class WorkerThread:
             entry.fd, entry.events = wiring.socket.fileno(), POLLIN
             port.receive_ring, port.transmit_ring = wiring.socket.receive_ring, wiring.socket.transmit_ring
             port.receive_slots, port.transmit_slots = wiring.socket.receive_slots, wiring.socket.transmit_slots
+            port.receive_next = wiring.socket.first_slot
             port.slot_size = wiring.socket.geometry.slot_size
             port.fd, port.oversize_fd = wiring.socket.fileno(), wiring.socket.oversize_fileno()
             port.ifindex, port.max_frame = wiring.ifindex, wiring.mtu + ETH_HLEN

@@ -30,6 +30,7 @@ ATTACK_RATE = 30_000.0  # frames per second, all attacks together
 TICK_SECONDS = 1.0
 START_SECONDS = 20.0
 SETTLE_SECONDS = 0.3
+ENDING = (signal.SIGTERM, signal.SIGHUP)
 
 OnTick = Callable[[LabReport], None]
 
@@ -45,11 +46,11 @@ def run_lab(
     """Run the lab for `seconds` of traffic and return its final report; `on_tick` gets one about every second.
 
     `config` is a box's document or a rule set, None for the default rule set; `box` stands in for Tidegate. Raises
-    LabFailed, RuleSetRefused and HookError; SIGTERM ends the lab as Ctrl-C does. Whatever happens, every process and
-    namespace is gone afterwards.
+    LabFailed, RuleSetRefused and HookError; SIGTERM, or the end of its terminal, ends the lab as Ctrl-C does. Whatever
+    happens, every process and namespace is gone afterwards.
     """
     standing = box or TidegateBox(lab_document(config))
-    with _ending_on_sigterm(), LabNetwork() as network, ExitStack() as parts:
+    with _ending_on_signals(), LabNetwork() as network, ExitStack() as parts:
         return _Lab(network, standing, parts, attack_rate).run(seconds, on_tick)
 
 
@@ -121,8 +122,11 @@ class _Lab:
 
 
 @contextmanager
-def _ending_on_sigterm() -> Iterator[None]:
-    """Turn SIGTERM into SystemExit for the length of the block, so that everything is undone on the way out."""
+def _ending_on_signals() -> Iterator[None]:
+    """Turn the signals of ENDING into SystemExit for the length of the block: everything is undone on the way out.
+
+    One that is ignored already (`nohup`) stays so.
+    """
 
     def end(number: int, _: FrameType | None) -> None:
         sys.exit(128 + number)
@@ -130,8 +134,12 @@ def _ending_on_sigterm() -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield  # signals are the main thread's business
         return
-    before = signal.signal(signal.SIGTERM, end)
+    before = {number: signal.getsignal(number) for number in ENDING}
+    for number, handler in before.items():
+        if handler is not signal.SIG_IGN:
+            signal.signal(number, end)
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)

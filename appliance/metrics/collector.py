@@ -111,7 +111,7 @@ FAMILIES = (
     Family(
         "interface_up",
         GaugeMetricFamily,
-        "1 while the interface is there and up.",
+        "1 while the interface is there, is up and has a carrier; else 0.",
         ("interface",),
         lambda snapshot: (((name,), float(up)) for name, up in snapshot.interfaces_up.items()),
     ),

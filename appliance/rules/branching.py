@@ -21,6 +21,7 @@ from appliance.rules.ranges import Ranges, prefixes
 from appliance.rules.values import Addresses
 
 MOST_COMPARES = 64  # ranges; a larger set is a map
+LARGEST_IN_BITMAP = 0xFFFF  # 8 KiB of bits; sets with a number above it are tries
 LOW_HALF = (1 << 64) - 1
 
 # what must be so in a frame for a layer to be there: a field, and its value
@@ -45,7 +46,7 @@ class Sets:
         self.contents: dict[str, tuple[tuple[bytes, bytes], ...]] = {}
 
     def trie(self, kind: str, ranges: Ranges, bits: int) -> Value:
-        """An LPM trie of the ranges: key is the prefix length, in host order, and the address, in network order."""
+        """An LPM trie of the ranges: key is the prefix length, in host order, and the number, in network order."""
         size = bits // 8
         entries = tuple(
             (struct.pack("<I", length) + low.to_bytes(size, "big"), b"\1\0\0\0")
@@ -155,7 +156,8 @@ class Branching:
         """Go to `found` if the value is in the ranges, else to `otherwise`."""
         code = self.code
         if len(ranges) > MOST_COMPARES:
-            return self._bitmap(value, ranges, found, otherwise)
+            is_small = ranges[-1][1] <= LARGEST_IN_BITMAP
+            return (self._bitmap if is_small else self._number_trie)(value, ranges, found, otherwise)
         if not ranges:
             code.builder.branch(otherwise)
             return None
@@ -183,18 +185,33 @@ class Branching:
 
     def _trie(self, family: int, ranges: Ranges, high: Value, low: Value, found: ir.Block, otherwise: ir.Block) -> None:
         code = self.code
-        bits = 32 if family == 4 else 128
-        trie = self.sets.trie(f"set{family}", ranges, bits)
-        key = self.key
-        code.store(ir.Constant(I32, bits), key, align=4)
         if family == 4:
-            code.store(code.swap_bytes(code.resize(low, I32)), code.at(key, 4), align=4)
-        else:
-            for offset, half in ((4, high), (12, low)):
-                swapped = code.swap_bytes(half)
-                code.store(code.resize(swapped, I32), code.at(key, offset), align=4)
-                code.store(code.resize(code.shr(swapped, 32), I32), code.at(key, offset + 4), align=4)
-        value = self.module.helper(code, "map_lookup_elem", trie, key)
+            trie = self.sets.trie("set4", ranges, 32)
+            code.store(code.swap_bytes(code.resize(low, I32)), code.at(self.key, 4), align=4)
+            return self._ask_trie(trie, 32, found, otherwise)
+        trie = self.sets.trie("set6", ranges, 128)
+        self._key_half(4, high)
+        self._key_half(12, low)
+        return self._ask_trie(trie, 128, found, otherwise)
+
+    def _number_trie(self, value: Value, ranges: Ranges, found: ir.Block, otherwise: ir.Block) -> None:
+        """Numbers of up to 64 bits that are too large for a bitmap: MAC addresses, lengths."""
+        trie = self.sets.trie("nums", ranges, 64)
+        self._key_half(4, self.code.resize(value, I64))
+        self._ask_trie(trie, 64, found, otherwise)
+
+    def _key_half(self, offset: int, number: Value) -> None:
+        """64 bits of a trie's key, in network order, by quarters of an address: the key is aligned for no more."""
+        code = self.code
+        swapped = code.swap_bytes(number)
+        code.store(code.resize(swapped, I32), code.at(self.key, offset), align=4)
+        code.store(code.resize(code.shr(swapped, 32), I32), code.at(self.key, offset + 4), align=4)
+
+    def _ask_trie(self, trie: Value, bits: int, found: ir.Block, otherwise: ir.Block) -> None:
+        """Go to `found` if the trie has a prefix of the number in the key."""
+        code = self.code
+        code.store(ir.Constant(I32, bits), self.key, align=4)
+        value = self.module.helper(code, "map_lookup_elem", trie, self.key)
         code.builder.cbranch(code.is_null(value), otherwise, found)
 
     def _bitmap(self, value: Value, ranges: Ranges, found: ir.Block, otherwise: ir.Block) -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import types
 import typing
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -19,16 +19,19 @@ from appliance.rules.refusal import RuleSetRefused, did_you_mean
 Model = TypeVar("Model", bound=BaseModel)
 
 
-def check(model: type[Model], document: Document, data: Any, at: KeyPath = ()) -> Model:
-    """`data`, which stands at the path `at` of the document, as that model. Raises RuleSetRefused with every defect."""
+def check(model: type[Model], document: Document, data: Any, at: KeyPath = (), others: Collection[str] = ()) -> Model:
+    """`data`, which stands at the path `at` of the document, as that model. Raises RuleSetRefused with every defect.
+
+    `others` are keys that may stand beside the model's own and are read elsewhere: hints name them too.
+    """
     if not isinstance(data, dict):
-        keys = ", ".join(model.model_fields)
+        keys = ", ".join(dict.fromkeys((*model.model_fields, *sorted(others))))
         empty = "the document is empty" if data is None and not at else f"this is {shape(data)}, not a mapping of keys"
         raise RuleSetRefused([document.refuse(empty, at, hint=f"known keys are: {keys}")])
     try:
         return model.model_validate(data)
     except ValidationError as error:
-        defects = [_told(model, document, defect, at) for defect in error.errors(include_url=False)]
+        defects = [_told(model, document, defect, at, others) for defect in error.errors(include_url=False)]
         raise RuleSetRefused(defects) from error
 
 
@@ -40,13 +43,16 @@ def shape(value: Any) -> str:
     return "empty" if value is None else "a mapping"
 
 
-def _told(model: type[BaseModel], document: Document, error: Mapping[str, Any], at: KeyPath) -> InputRefused:
+def _told(
+    model: type[BaseModel], document: Document, error: Mapping[str, Any], at: KeyPath, others: Collection[str]
+) -> InputRefused:
     path, is_key = _place_of(document, at, error["loc"])
     name = str(path[-1]) if path else ""
     kind = error["type"]
     if kind == "extra_forbidden":
         known = _keys_at(model, error["loc"][:-1])
-        return document.refuse(f"unknown key {name!r}", path, hint=did_you_mean(name, known), key=True)
+        beside = others if len(error["loc"]) == 1 else ()
+        return document.refuse(f"unknown key {name!r}", path, hint=did_you_mean(name, {*known, *beside}), key=True)
     if kind == "missing":
         missing = error["loc"][-1]
         return document.refuse(f"the key {missing!r} is missing", path, hint=_description(model, error["loc"]))

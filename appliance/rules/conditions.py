@@ -186,7 +186,8 @@ class Reader:
         kind = matcher.kind
         assert isinstance(kind, FlagsKind)
         everything = sum(kind.bits.values())
-        tests = []
+        before = len(self.defects)
+        tests: list[BitTest] = []
         for operator, value in operators.items():
             if at and isinstance(value, list):
                 hint = f"write {matcher.name}: {{all: [syn], not: [ack]}}, or {{eq: [syn]}} for exactly these"
@@ -203,6 +204,9 @@ class Reader:
                     "not": BitTest(bits, 0),
                 }[operator]
             )
+        possible = (all(test.holds(value) for test in tests) for value in range(everything + 1))
+        if len(self.defects) == before and not any(possible):
+            self.refuse(f"{matcher.name} can't have any value here", path, "loosen or remove a condition")
         return HasBits(matcher, tuple(tests))
 
     def _bits(self, kind: FlagsKind, value: Any, path: KeyPath) -> int:

@@ -7,7 +7,8 @@
     known_…         LRU hash        address ── until when the source is known
     seen_…          LRU hash        address, ports, sequence number ── when the segment was first seen
     set4_… set6_…   LPM trie        prefix ── 1, for sets too large for compares
-    port_…          array           number / 64 ── 64 bits, for sets too large for compares
+    bits_…          array           number / 64 ── 64 bits, for sets of numbers below 65536 too large for compares
+    nums_…          LPM trie        prefix of 64 bits ── 1, for sets of larger numbers too large for compares
 
 The names of a rule's maps follow from its id, so that a reload which keeps the id finds the state under the same name;
 the name of a set's map follows from its elements, so that a set which changes is another map.

@@ -53,6 +53,7 @@ MOST_RULES = 1000
 RESERVED_IDS = frozenset(VERDICT_COUNTERS)
 DEFAULT_SOURCES = 65536
 LARGEST_FRAME = 1514  # bytes, the least sensible burst of a bps rate
+SLOWEST = {"pps": 1e-6, "bps": 1.0}  # what a frame costs must fit into 62 bits (limits)
 
 
 def load_rule_set(path: str | Path) -> RuleSet:
@@ -122,6 +123,9 @@ class _Loader:
         document = source.document
         for number, name in enumerate(source.entry.include):
             at: KeyPath = ("include", number)
+            if "\0" in name:
+                self.defects.append(document.refuse(f"{name!r} names no file", at))
+                continue
             path = Path(document.file).parent / name
             resolved = path.resolve()
             if resolved in chain:
@@ -238,6 +242,9 @@ class _Loader:
             hint = "say `per: ip.src`, or leave `sources` out"
             self.defects.append(document.refuse("sources belongs to a rate per address", (*at, "sources"), hint=hint))
         unit, amount = ("pps", entry.pps) if entry.pps is not None else ("bps", entry.bps or 1.0)
+        if amount < SLOWEST[unit]:
+            what, hint = f"a rate of {amount:g} {unit} is too low to be kept", f"give at least {SLOWEST[unit]:g}"
+            self.defects.append(document.refuse(what, (*at, unit), hint=f"{hint}, or drop without a rate"))
         burst = entry.burst if entry.burst is not None else default_burst(unit, amount)
         if unit == "bps" and burst < LARGEST_FRAME:
             what = f"a burst of {burst} bytes is less than one frame"

@@ -63,6 +63,10 @@ class BitTest:
     wanted: int
     negated: bool = False
 
+    def holds(self, value: int) -> bool:
+        """Whether a field of that value passes the test."""
+        return (value & self.mask == self.wanted) is not self.negated
+
 
 @dataclass(frozen=True, slots=True)
 class HasBits:

@@ -162,10 +162,10 @@ _NUMBER = re.compile(r"[0-9]{1,20}|0x[0-9a-fA-F]{1,20}")
 def read_number(kind: NumberKind, value: Any) -> int:
     """One number of that kind, by digits or by name. Raises BadValue."""
     if isinstance(value, bool) or not isinstance(value, str if kind is MAC else int | str):
-        raise BadValue(f"{_shown(value)} isn't a {kind.name}", _number_hint(kind))
+        raise BadValue(f"{_shown(value)} isn't {_with_article(kind.name)}", _number_hint(kind))
     number = value if isinstance(value, int) else _number_of_text(kind, value.strip())
     if not 0 <= number <= kind.maximum:
-        raise BadValue(f"{value} is out of range: a {kind.name} is 0 to {kind.maximum}")
+        raise BadValue(f"{value} is out of range: {_with_article(kind.name)} is 0 to {kind.maximum}")
     return number
 
 
@@ -177,7 +177,7 @@ def _number_of_text(kind: NumberKind, text: str) -> int:
     if text.lower() in kind.names:
         return kind.names[text.lower()]
     if not _NUMBER.fullmatch(text):
-        raise BadValue(f"{text!r} isn't a {kind.name}", _number_hint(kind, text))
+        raise BadValue(f"{text!r} isn't {_with_article(kind.name)}", _number_hint(kind, text))
     return int(text, 0) if text[:2] == "0x" else int(text)
 
 
@@ -205,20 +205,23 @@ def read_prefix(kind: AddressKind, value: Any) -> tuple[int, Range]:
     """A prefix or one address: its family (4 or 6) and the range of addresses. Raises BadValue."""
     hint = "write an address like 192.0.2.1 or a prefix like 192.0.2.0/24 or 2001:db8::/32"
     if not isinstance(value, str):
-        raise BadValue(f"{_shown(value)} isn't an {kind.name}", hint)
+        raise BadValue(f"{_shown(value)} isn't {_with_article(kind.name)}", hint)
     text = value.strip()
     address, _, length = text.partition("/")
     family = 6 if ":" in address else 4
     bits = 128 if family == 6 else 32
     try:
         packed = socket.inet_pton(socket.AF_INET6 if family == 6 else socket.AF_INET, address)
-        size = bits if length == "" and "/" not in text else int(length) if length.isdecimal() else -1
+        is_number = length.isascii() and length.isdecimal()
+        size = bits if "/" not in text else int(length) if is_number else -1
     except (OSError, ValueError) as error:
-        raise BadValue(f"{value!r} isn't an {kind.name}", hint) from error
+        raise BadValue(f"{value!r} isn't {_with_article(kind.name)}", hint) from error
     if not 0 <= size <= bits:
-        raise BadValue(f"{value!r} isn't an {kind.name}", f"the length of an IPv{family} prefix is 0 to {bits}")
+        raise BadValue(
+            f"{value!r} isn't {_with_article(kind.name)}", f"the length of an IPv{family} prefix is 0 to {bits}"
+        )
     if family not in kind.families:
-        raise BadValue(f"{value!r} isn't an {kind.name}", "ip.src and ip.dst take both families")
+        raise BadValue(f"{value!r} isn't {_with_article(kind.name)}", "ip.src and ip.dst take both families")
     low = int.from_bytes(packed, "big")
     host_mask = (1 << (bits - size)) - 1
     if low & host_mask:
@@ -230,8 +233,12 @@ def read_prefix(kind: AddressKind, value: Any) -> tuple[int, Range]:
 def read_flags(kind: FlagsKind, value: Any) -> int:
     """The bits of one name. Raises BadValue."""
     if not isinstance(value, str) or value.lower() not in kind.bits:
-        raise BadValue(f"{_shown(value)} isn't a {kind.name}", did_you_mean(value, kind.bits))
+        raise BadValue(f"{_shown(value)} isn't {_with_article(kind.name)}", did_you_mean(value, kind.bits))
     return kind.bits[value.lower()]
+
+
+def _with_article(name: str) -> str:
+    return f"{'an' if name[0] in 'aeiouI' else 'a'} {name}"
 
 
 def _shown(value: Any) -> str:

@@ -35,6 +35,7 @@ from appliance.ebpf.instructions import (
     Store,
 )
 from appliance.ebpf.opcodes import AluOp, AtomicOp, Condition
+from appliance.ebpf.spec import MapType
 from appliance.verifier.calls import demand_call
 from appliance.verifier.environment import Environment
 from appliance.verifier.memory import Purpose, demand_access, demand_alignment, demand_order
@@ -256,6 +257,9 @@ def _map(environment: Environment, state: State, instruction: LoadMap) -> None:
 def _map_value(environment: Environment, state: State, instruction: LoadMapValue) -> None:
     _written(instruction.dst)
     spec = environment.map(instruction.map)
+    if spec.type is not MapType.ARRAY:
+        what = f"takes the address of a value of map `{instruction.map}`, whose values have no fixed places"
+        raise Violation(f"{what}: its type is {spec.type.value}", "look the value up")
     if not 0 <= instruction.offset < max(spec.value_size, 1):
         raise Violation(
             f"takes the address of byte {instruction.offset} of map `{instruction.map}`, "

@@ -137,7 +137,7 @@ class _Join:
             id=0, kind=Kind.MAP_VALUE
         ) != Pointer(Kind.MAP_VALUE, map=pointer.map):
             return None
-        name = self._name("null", side, pointer.kind, pointer.id)
+        name = self._name("null", side, pointer.kind, pointer.id, pointer.map)
         return Pointer(Kind.MAP_VALUE_OR_NULL, id=name, map=pointer.map)
 
     def _pointer(self, a: Pointer, b: Pointer) -> Value | None:

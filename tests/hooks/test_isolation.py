@@ -117,6 +117,26 @@ def test_a_failure_half_way_is_undone(net: Topology, tmp_path: Path, monkeypatch
         assert snapshot(net.box) == before
 
 
+def test_a_step_that_cannot_be_undone_keeps_no_other_from_it(
+    net: Topology, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise InterfaceError("the card refuses", where="outside")
+
+    with net.box.entered():
+        before = snapshot(net.box)
+        isolation = Isolation("outside", state_directory=tmp_path)
+        isolation.__enter__()
+        with monkeypatch.context() as patch:
+            patch.setattr("hooks.isolation.set_features", refuse)
+            with pytest.raises(InterfaceError, match="outside: it can't be put back as it was: the card refuses"):
+                isolation.__exit__(None, None, None)
+        assert {**snapshot(net.box), "features": ()} == {**before, "features": ()}
+        with Isolation("outside", state_directory=tmp_path):  # what was found first is not forgotten
+            pass
+        assert snapshot(net.box) == before
+
+
 def hold_in_child(box: Host, state_directory: Path) -> subprocess.Popen[str]:
     argv = [sys.executable, "-c", HOLDER, "outside", str(state_directory)]
     child = box.popen(argv, stdout=subprocess.PIPE, text=True)
@@ -226,6 +246,7 @@ def test_an_interface_in_use_is_refused(net: Topology, tmp_path: Path, change: A
             pass
         assert str(raised.value) == message
         assert snapshot(net.box) == before
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_loopback_is_refused(net: Topology, tmp_path: Path) -> None:

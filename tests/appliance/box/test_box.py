@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
+import re
+import resource
 import signal
 import socket
 import struct
+import subprocess
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,7 +19,7 @@ import pytest
 from scapy.layers.inet import IP, TCP, UDP
 from scapy.layers.l2 import ARP, Dot1AD, Dot1Q, Ether
 
-from tests.appliance.box.conftest import HEAD, RunningBox, run_to_its_end
+from tests.appliance.box.conftest import HEAD, TIDEGATE, RunningBox, run_to_its_end
 from tests.netns import Topology
 
 Start = Callable[..., RunningBox]
@@ -34,6 +39,12 @@ def arrivals(net: Topology, *frames: bytes) -> list[bytes]:
     with net.outside.packet_socket() as near, net.inside.packet_socket() as far:
         near.send(*frames)
         return far.drain(0.15)
+
+
+def wait_until(true: Callable[[], bool], seconds: float = 10) -> None:
+    end = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < end, "it never came true"
 
 
 def interface_settings(net: Topology) -> list[dict[str, object]]:
@@ -283,3 +294,116 @@ def test_syn_rate_per_source(net: Topology, start: Start) -> None:
     by_source = [sum(struct.unpack_from("!I", frame, 26)[0] & 0xFF == host for frame in got) for host in (1, 2)]
     assert by_source == [5, 5]
     assert box.rule("syn") == 10
+
+
+TWO_PASSAGES = HEAD.replace("mode: inline}]", "mode: inline}, {outside: left, inside: right}]")
+
+
+def add_second_passage(net: Topology) -> None:
+    for name in ("left", "right"):
+        net.box.add_veth(name, net.inside, f"far-{name}")
+
+
+def test_one_passages_trouble_is_not_anothers(net: Topology, start: Start) -> None:
+    """The second passage's interface vanishes, and comes back unfit; the first stays isolated, and in service."""
+    add_second_passage(net)
+    box = start(DROP_NINE, head=TWO_PASSAGES)
+    held = interface_settings(net)[0]["queues"]
+    net.box.delete_link("right")
+    box.wait_for("left <-> right: an interface is gone; waiting for it")
+    net.box.add_veth("right", net.inside, "far-right")
+    net.box.add_address("right", "192.0.2.9/24")
+    box.wait_for("right: it carries the address 192.0.2.9/24")
+    assert arrivals(net, udp(9), udp(10)) == [udp(10)]
+    assert interface_settings(net)[0]["queues"] == held
+    net.box.run(["ip", "address", "flush", "dev", "right"])
+    box.wait_for("left <-> right: serving", times=2)
+    assert box.log.count("outside <-> inside: serving") == 1
+    assert box.log.count("192.0.2.9") == 1, "a complaint is made once"
+    assert arrivals(net, udp(9), udp(10)) == [udp(10)]
+    assert box.rule("nine") == 2
+    assert box.end() == 0
+
+
+def test_another_mtu_is_followed(net: Topology, start: Start) -> None:
+    box = start(DROP_NINE)
+    for place, name in ((net.box, "outside"), (net.box, "inside"), (net.outside, "eth0"), (net.inside, "eth0")):
+        place.set_link(name, mtu=9000)
+    long = udp(10) + bytes(8000)
+    wait_until(lambda: arrivals(net, long) == [long])
+    assert box.end() == 0
+
+
+def test_a_reload_without_memory_leaves_the_old_rules_and_says_why(net: Topology, start: Start) -> None:
+    box = start(DROP_NINE)
+    limit = 400 << 20  # of address space; it has more by now, so that nothing further is granted
+    resource.prlimit(box.process.pid, resource.RLIMIT_AS, (limit, limit))
+    box.reload(DROP_NINE.replace("nine", "other"), "reload refused, the running rules stay")
+    assert arrivals(net, udp(9), udp(10)) == [udp(10)]
+    assert box.end() == 0
+
+
+def test_it_ends_while_somebody_reloads_without_pause(net: Topology, start: Start) -> None:
+    box = start(DROP_NINE)
+    over = threading.Event()
+
+    def storm() -> None:
+        while not over.wait(0.001) and box.process.poll() is None:
+            box.process.send_signal(signal.SIGHUP)
+
+    sender = threading.Thread(target=storm)
+    sender.start()
+    try:
+        box.wait_for("reloaded", times=2)
+        assert box.end() == 0
+    finally:
+        over.set()
+        sender.join()
+
+
+def test_it_goes_on_when_nobody_reads_its_messages(net: Topology, tmp_path: Path) -> None:
+    config = tmp_path / "box.yaml"
+    config.write_text(HEAD + DROP_NINE)
+    process = net.box.popen([*TIDEGATE, "run", str(config)], stderr=subprocess.PIPE)
+    try:
+        while b"metrics on" not in process.stderr.readline():
+            assert process.poll() is None
+        process.stderr.close()
+        for _ in range(2):
+            process.send_signal(signal.SIGHUP)
+            wait_until(lambda: arrivals(net, udp(9), udp(10)) == [udp(10)])
+        assert process.poll() is None
+    finally:
+        process.terminate()
+        assert process.wait(20) == 0
+
+
+def test_reloads_leave_no_descriptors_behind(net: Topology, start: Start) -> None:
+    box = start(DROP_NINE)
+    descriptors = Path(f"/proc/{box.process.pid}/fd")
+    before = len(list(descriptors.iterdir()))
+    for number in range(1, 4):
+        box.reload(DROP_NINE.replace("9", str(number)), "reloaded", times=number)
+    assert len(list(descriptors.iterdir())) == before
+
+
+def test_the_port_that_the_kernel_chose_is_told(net: Topology, start: Start) -> None:
+    box = start(DROP_NINE, head=HEAD.replace("127.0.0.1:9478", "127.0.0.1:0"))
+    assert re.search(r"metrics on 127\.0\.0\.1:[1-9]", box.log)
+
+
+def test_systemd_is_told_what_goes_on(net: Topology, tmp_path: Path) -> None:
+    config, manager = tmp_path / "box.yaml", tmp_path / "notify"
+    config.write_text(HEAD + DROP_NINE)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as heard:
+        heard.bind(str(manager))
+        heard.settimeout(20)
+        process = net.box.popen([*TIDEGATE, "run", str(config)], env={**os.environ, "NOTIFY_SOCKET": str(manager)})
+        assert heard.recv(4096) == b"READY=1\nSTATUS=1 rules loaded"
+        config.write_text(HEAD + DROP_NINE + "  - {id: ten, match: {udp.dport: 10}, action: drop}\n")
+        process.send_signal(signal.SIGHUP)
+        assert re.fullmatch(rb"RELOADING=1\nMONOTONIC_USEC=\d+", heard.recv(4096))
+        assert heard.recv(4096) == b"READY=1\nSTATUS=2 rules loaded"
+        process.terminate()
+        assert heard.recv(4096) == b"STOPPING=1"
+        assert process.wait(20) == 0

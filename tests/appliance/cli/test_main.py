@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+import signal
+import sys
 
 import pytest
 
-from appliance.cli.main import COMMANDS
+from appliance.cli.main import COMMANDS, main
 from tests.appliance.cli.conftest import ROOT, Tidegate, process
 
 FIREWALL = ROOT / "programs" / "xdp_firewall.bpf.o"
@@ -81,3 +83,10 @@ def test_a_reader_that_is_gone_is_no_error() -> None:
 def test_a_full_disk_is_said(name: str) -> None:
     done = process("disasm", ROOT / "programs" / f"{name}.bpf.o", shell="> /dev/full")
     assert (done.returncode, done.stderr) == (2, b"tidegate: No space left on device\n")
+
+
+def test_a_lab_that_was_ended_did_not_succeed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("appliance.cli.lab.run_lab", lambda *_: sys.exit(128 + signal.SIGTERM))
+    with pytest.raises(SystemExit) as ended:
+        main(["lab", "--json"])
+    assert ended.value.code == 143

@@ -13,6 +13,7 @@ from scapy.layers.inet import IP, UDP
 from scapy.layers.l2 import Dot1AD, Dot1Q, Ether
 
 from appliance.datapath.datapath import run_function
+from appliance.datapath.statistics import Count
 from appliance.ir import Engine
 from hooks.contract import Verdict
 from tests.appliance.datapath.conftest import Box, obedient_engine, running_box
@@ -95,8 +96,12 @@ def test_vlan_tags_survive(box: Box, tags: Dot1Q) -> None:
     assert arrived == [tagged]
 
 
-def test_a_full_mtu_frame_with_a_tag(box: Box) -> None:
-    tagged = MACS + b"\x81\x00\x00\x05\x88\xb5" + bytes([0]) * 1500
+@pytest.mark.parametrize("tag", [b"\x81\x00", b"\x88\xa8"], ids=["802.1Q", "802.1ad"])
+def test_a_full_mtu_frame_with_a_tag(box: Box, tag: bytes) -> None:
+    """The hosts' packet sockets know no 802.1ad tag and want the MTU to hold it; the box's way out does not."""
+    for place, interface in ((box.net.outside, "eth0"), (box.net.box, "outside")):
+        place.set_link(interface, mtu=1504)
+    tagged = MACS + tag + b"\x00\x05\x88\xb5" + bytes(1500)
     arrived, _ = exchange(box, tagged, expect=1)
     assert arrived == [tagged]
 
@@ -170,7 +175,7 @@ def test_what_the_ring_dropped_is_counted(engine: Engine) -> None:
     """With the worker ended, the receive ring fills up and the rest is lost: seen, not hidden."""
     with running_box(engine) as box:
         box.datapath._threads[0].close()
-        slots = box.datapath._sockets[0][1].receive_slots
+        slots = box.datapath._sockets[0].receive_slots
         with box.net.outside.packet_socket() as near:
             near.send(*[frame(PASS)] * (slots + 100))
         assert box.datapath.statistics()["outside"].capture_dropped["ring_full"] == 100
@@ -219,3 +224,20 @@ def test_two_workers_share_the_flows(engine: Engine) -> None:
         shares = [thread.block.ports[0].counters.received_packets for thread in box.datapath._threads]
         assert sum(shares) == len(flows)
         assert min(shares) > 0
+
+
+def test_every_frame_counts_once_as_sent_or_as_failed(box: Box) -> None:
+    """An interface that is down takes nothing; what it took before and takes afterwards is sent."""
+    with box.net.outside.packet_socket() as near:
+        near.send(frame(PASS), frame(PASS, size=100))
+        time.sleep(0.2)
+        box.net.box.set_up("inside", up=False)
+        near.send(*[frame(PASS)] * 20)
+        time.sleep(0.2)
+        box.net.box.set_up("inside")
+        near.send(*[frame(PASS)] * 3)
+        time.sleep(0.2)
+    seen = box.datapath.statistics()
+    assert seen["outside"].verdicts[Verdict.PASS].packets == 25
+    assert seen["inside"].transmit_errors["refused"] == 20
+    assert seen["inside"].transmitted == Count(5, 4 * 60 + 100)

@@ -120,7 +120,12 @@ def start_lab() -> subprocess.Popen[str]:
 
 
 @pytest.mark.parametrize(
-    ("number", "status"), [(signal.SIGTERM, 128 + signal.SIGTERM), (signal.SIGINT, -signal.SIGINT)]
+    ("number", "status"),
+    [
+        (signal.SIGTERM, 128 + signal.SIGTERM),
+        (signal.SIGHUP, 128 + signal.SIGHUP),
+        (signal.SIGINT, -signal.SIGINT),
+    ],
 )
 def test_a_signal_ends_it_and_leaves_nothing(number: int, status: int) -> None:
     with start_lab() as child:

@@ -108,13 +108,18 @@ def test_documents_that_are_refused(tmp_path: Path, text: str, message: str) -> 
          "  hint: known are: any, eq, gt, in, lt, not"),
         ("match: {tcp.dport: {gt: 5, lt: 6}}", "2:45: tcp.dport can't have any value here\n"
          "  hint: loosen or remove a condition"),
+        ("match: {tcp.flags: {eq: [syn], any: [ack]}}", "2:45: tcp.flags can't have any value here\n"
+         "  hint: loosen or remove a condition"),
         ("match: {ip.src: 192.0.2.1/24}", "2:42: 192.0.2.1/24 has bits set behind its prefix\n"
          "  hint: the network is 192.0.2.0/24, one host 192.0.2.1"),
         ("match: {ip.src: 192.0.2.0/33}", "2:42: '192.0.2.0/33' isn't an IP prefix\n"
          "  hint: the length of an IPv4 prefix is 0 to 32"),
+        ("match: {ip.src: 192.0.2.1/\u0662\u0664}", "2:42: '192.0.2.1/\u0662\u0664' isn't an IP prefix\n"
+         "  hint: the length of an IPv4 prefix is 0 to 32"),
         ("match: {ipv6.src: 192.0.2.0/24}", "2:44: '192.0.2.0/24' isn't an IPv6 prefix\n"
          "  hint: ip.src and ip.dst take both families"),
-        ("match: {ip.proto: tpc}", "2:44: 'tpc' isn't a IP protocol\n  hint: a number, or a name: did you mean 'tcp'?"),
+        ("match: {ip.proto: tpc}", "2:44: 'tpc' isn't an IP protocol\n"
+         "  hint: a number, or a name: did you mean 'tcp'?"),
         ("match: {ip.fragment: 1}", "2:47: ip.fragment is true or false\n  hint: write true or false"),
         ("match: {tcp.flags: [syn]}", "2:45: a list of TCP flags needs an operator: eq, any, all or not\n"
          "  hint: write tcp.flags: {all: [syn], not: [ack]}, or {eq: [syn]} for exactly these"),
@@ -123,6 +128,14 @@ def test_documents_that_are_refused(tmp_path: Path, text: str, message: str) -> 
          '  hint: write it like "02:00:5e:10:00:01", in quotes'),
         ("rate: {}", "2:32: a rate has either pps or bps\n  hint: pps counts packets per second, bps bits per second"),
         ("rate: {pps: 0}", "2:38: pps: 0 must be more than 0"),
+        (
+            "rate: {pps: 1.0e-300}",
+            "2:38: a rate of 1e-300 pps is too low to be kept\n  hint: give at least 1e-06, or drop without a rate",
+        ),
+        (
+            "rate: {bps: 0.5}",
+            "2:38: a rate of 0.5 bps is too low to be kept\n  hint: give at least 1, or drop without a rate",
+        ),
         ("rate: {pps: 1, sources: 5}", "2:50: sources belongs to a rate per address\n"
          "  hint: say `per: ip.src`, or leave `sources` out"),
         ("rate: {bps: 8000, burst: 100}", "2:51: a burst of 100 bytes is less than one frame\n"
@@ -165,6 +178,7 @@ def test_includes(tmp_path: Path) -> None:
     assert _refusal(tmp_path, "include: [r.yaml]") == (
         "r.yaml:1:11: r.yaml includes this file again\n  hint: remove one of the two include lines"
     )
+    assert _refusal(tmp_path, 'include: ["a\\0b"]') == "r.yaml:1:11: 'a\\x00b' names no file"
     assert _refusal(tmp_path, "include: [a.yaml]", a_yaml="include: [r.yaml]") == (
         "a.yaml:1:11: r.yaml includes this file again\n  hint: remove one of the two include lines"
     )

@@ -73,6 +73,24 @@ def test_large_port_sets_are_bitmaps(tmp_path: Path) -> None:
 
 
 @needs_kernel
+def test_large_sets_of_large_numbers_are_tries(tmp_path: Path) -> None:
+    """A bitmap of MAC addresses would have 2**48 bits."""
+    hosts = range(1, 2 * MOST_COMPARES + 3, 2)
+    lengths = ", ".join(str(length) for length in range(60, 60 + 4 * MOST_COMPARES, 2))
+    rules = (
+        'rules: [{id: mac, match: {eth.src: "@big"}, action: drop}, '
+        f"{{id: length, match: {{frame.len: {{not: [{lengths}]}}}}, action: drop}}]"
+    )
+    compiled = _compiled(tmp_path, _set("mac", [f"02:00:00:00:{n:02x}:80" for n in hosts]) + rules)
+    assert sorted(name[:5] for name in compiled.contents) == ["nums_", "nums_"]
+    with KernelRules(compiled, tmp_path) as kernel:
+        for n in range(2 * MOST_COMPARES + 5):
+            for length in (60, 61, 62):
+                frame = build(f'Ether(src="02:00:00:00:{n:02x}:80")/("x" * {length - 14})')
+                assert kernel.run(frame) == ("drop" if n in hosts or length % 2 else "pass"), (n, length)
+
+
+@needs_kernel
 def test_sets_of_compares_have_the_same_ends(tmp_path: Path) -> None:
     low, high = 1000, 1000 + 10 * (MOST_COMPARES - 1)
     elements = [f"{port}-{port + 3}" for port in range(low, high + 1, 10)]

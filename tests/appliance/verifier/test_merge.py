@@ -44,6 +44,19 @@ def test_null_and_a_value_join_to_a_value_or_null() -> None:
     assert joined.registers[3] == held
 
 
+def test_values_of_two_maps_stay_apart_where_both_may_be_null() -> None:
+    one, other = (Pointer(Kind.MAP_VALUE, map=name) for name in ("m", "n"))
+    for joined in (
+        join(state(r2=ZERO, r3=ZERO), state(r2=one, r3=other)),
+        join(state(r2=one, r3=other), state(r2=ZERO, r3=ZERO)),
+    ):
+        two, three = joined.registers[2], joined.registers[3]
+        assert isinstance(two, Pointer)
+        assert isinstance(three, Pointer)
+        assert (two.map, three.map) == ("m", "n")
+        assert two.id != three.id, "the check of one makes values of the other's map of both"
+
+
 def test_checks_of_different_lookups_stay_apart() -> None:
     one, other = (Pointer(Kind.MAP_VALUE_OR_NULL, id=n, map="m") for n in (1, 2))
     joined = join(state(r2=one, r3=one), state(r2=one, r3=other))
