@@ -95,18 +95,25 @@ class Traffic:
 
     def watch(self) -> None:
         """Notice interfaces that went or came, and follow. Cheap; to be called every half second or so."""
-        lost = [config for config, held in self._held.items() if not all(map(_is_there, held.passage.interfaces))]
+        self._release_lost()
         resized = [held for held in self._held.values() if _resized(held.passage) != held.passage]
-        if lost or resized:
+        if resized:
             self._unwire()
-        for config in lost:
-            self._log(f"{config}: an interface is gone; waiting for it")
-            self._release(config)
         for held in resized:
             held.passage = _resized(held.passage)
         taken = [config for config in self._passages if config not in self._held and self._try_to_take(config)]
         if taken or (self._held and self._datapath is None):
             self._try_to_wire()
+
+    def _release_lost(self) -> bool:
+        """Give up the passages of which an interface is gone; whether there were any."""
+        lost = [config for config, held in self._held.items() if not all(map(_is_there, held.passage.interfaces))]
+        if lost:
+            self._unwire()
+        for config in lost:
+            self._log(f"{config}: an interface is gone; waiting for it")
+            self._release(config)
+        return bool(lost)
 
     def _try_to_take(self, config: PassageConfig) -> bool:
         if not all(map(interface_state, config.interfaces)):
@@ -123,6 +130,9 @@ class Traffic:
         try:
             self._wire()
         except HookError as error:
+            if self._release_lost():  # gone since it was looked for; the others must not wait
+                self._try_to_wire()
+                return
             self._announced = frozenset()
             self._complain(None, str(error))
         else:

@@ -1,0 +1,51 @@
+"""Passages whose interfaces vanish at the worst moment."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pytest
+
+from appliance.box.config import PassageConfig
+from appliance.box.traffic import Traffic
+from appliance.datapath.datapath import Passage
+from hooks.errors import InterfaceError
+from tests.netns import Topology
+
+
+class NoDatapath:
+    """It forwards nothing."""
+
+    def statistics(self) -> dict[str, object]:
+        return {}
+
+    def halt(self) -> None: ...
+
+    def close(self) -> None: ...
+
+
+def test_an_interface_that_vanishes_while_rings_open_stops_no_other_passage(monkeypatch: pytest.MonkeyPatch) -> None:
+    said: list[str] = []
+    wired: list[list[str]] = []
+    with Topology() as net:
+
+        def open_rings(passages: Sequence[Passage], run: object, *, workers: int) -> NoDatapath:
+            wired.append([interface.name for passage in passages for interface in passage.interfaces])
+            if len(wired) == 2:
+                net.box.delete_link("right")
+                raise InterfaceError("no packet rings: No such device", where="right")
+            return NoDatapath()
+
+        monkeypatch.setattr("appliance.box.traffic.Datapath", open_rings)
+        for name in ("left", "right"):
+            net.box.add_veth(name, net.inside, f"far-{name}")
+        configs = [PassageConfig("outside", "inside"), PassageConfig("left", "right")]
+        with net.box.entered(), Traffic(configs, lambda _: 0, workers=1, log=said.append) as traffic:
+            net.box.set_link("left", mtu=1400)
+            traffic.watch()
+    assert wired == [["outside", "inside", "left", "right"]] * 2 + [["outside", "inside"]]
+    assert said == [
+        "outside <-> inside: serving",
+        "left <-> right: serving",
+        "left <-> right: an interface is gone; waiting for it",
+    ]
