@@ -314,12 +314,14 @@ def test_one_passages_trouble_is_not_anothers(net: Topology, start: Start) -> No
     net.box.add_veth("right", net.inside, "far-right")
     net.box.add_address("right", "192.0.2.9/24")
     box.wait_for("right: it carries the address 192.0.2.9/24")
+    wait_until(lambda: arrivals(net, udp(11)) == [udp(11)])
     assert arrivals(net, udp(9), udp(10)) == [udp(10)]
     assert interface_settings(net)[0]["queues"] == held
     net.box.run(["ip", "address", "flush", "dev", "right"])
     box.wait_for("left <-> right: serving", times=2)
     assert box.log.count("outside <-> inside: serving") == 1
     assert box.log.count("192.0.2.9") == 1, "a complaint is made once"
+    wait_until(lambda: arrivals(net, udp(11)) == [udp(11)])
     assert arrivals(net, udp(9), udp(10)) == [udp(10)]
     assert box.rule("nine") == 2
     assert box.end() == 0

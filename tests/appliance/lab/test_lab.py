@@ -102,8 +102,12 @@ def test_a_box_that_fails_fails_the_lab_and_nothing_is_left() -> None:
     assert namespaces_of(os.getpid()) == []
 
 
+# A child inherits what its parent blocks and ignores, and whoever runs the tests may do either: begin with every signal.
 LAB_IN_A_CHILD = textwrap.dedent("""
+    import signal
     import sys
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
     sys.path.insert(0, sys.argv[1])
     from appliance.lab.lab import run_lab
     from tests.appliance.lab.test_lab import BridgeBox
