@@ -102,7 +102,7 @@ def test_a_box_that_fails_fails_the_lab_and_nothing_is_left() -> None:
     assert namespaces_of(os.getpid()) == []
 
 
-# A child inherits what its parent blocks and ignores, and whoever runs the tests may do either: begin with every signal.
+# A child inherits what its parent blocks and ignores, and whoever runs the tests may do either: start afresh.
 LAB_IN_A_CHILD = textwrap.dedent("""
     import signal
     import sys
