@@ -34,6 +34,7 @@ class ReturnKind(Enum):
     """What r0 holds afterwards."""
 
     SCALAR = "a number"
+    VERDICT = "one of the hook's verdicts"
     MAP_VALUE_OR_NULL = "a pointer to a value of the map, or null"
 
 
@@ -92,6 +93,6 @@ PROTOTYPES: dict[str, HelperPrototype] = {
         HelperPrototype("xdp_get_buff_len", "xdp", (_A.CONTEXT,), _R.SCALAR),
         HelperPrototype("xdp_load_bytes", "xdp", (_A.CONTEXT, _A.SCALAR, _A.WRITABLE, _A.SIZE), _R.SCALAR),
         HelperPrototype("xdp_store_bytes", "xdp", (_A.CONTEXT, _A.SCALAR, _A.READABLE, _A.SIZE), _R.SCALAR),
-        HelperPrototype("redirect", "xdp", (_A.SCALAR, _A.SCALAR), _R.SCALAR),
+        HelperPrototype("redirect", "xdp", (_A.SCALAR, _A.SCALAR), _R.VERDICT),
     )
 }

@@ -1,6 +1,6 @@
-"""Helper calls: what a prototype's argument kinds demand of r1 to r5, and what remains afterwards.
+"""Helper calls: every argument is what the prototype says, and what remains afterwards.
 
-One rule per ArgumentKind. A size stands behind the memory it belongs to, so the memory's rule looks one register on.
+What a call demands of one register is in `arguments`; what r0 holds then, in RETURNS.
 """
 
 from __future__ import annotations
@@ -9,45 +9,16 @@ from collections.abc import Callable
 from typing import TypeAlias
 
 from appliance.ebpf.instructions import CallHelper
-from appliance.ebpf.spec import MapSpec, MapType
 from appliance.helpers.prototypes import PROTOTYPES, ArgumentKind, HelperPrototype, ReturnKind
 from appliance.helpers.refusals import REFUSALS
 from appliance.verifier import scalar
+from appliance.verifier.arguments import ARGUMENT_RULES, LARGEST, Argument
 from appliance.verifier.environment import Environment, access_of
-from appliance.verifier.memory import Purpose, demand_access
 from appliance.verifier.program import Access, CallFacts
 from appliance.verifier.report import Violation
 from appliance.verifier.scalar import Scalar
 from appliance.verifier.state import State
-from appliance.verifier.values import REGIONS, ZERO, Kind, Pointer, Value
-
-# The map types whose values a program reaches through lookup, update and delete.
-KEYED_MAPS = frozenset(
-    {
-        MapType.HASH,
-        MapType.ARRAY,
-        MapType.PERCPU_HASH,
-        MapType.PERCPU_ARRAY,
-        MapType.LRU_HASH,
-        MapType.LRU_PERCPU_HASH,
-        MapType.LPM_TRIE,
-    }
-)
-# The map types that a helper works on, where those are others (kernel/bpf/verifier.c, check_map_func_compatibility).
-_QUEUES = frozenset({MapType.QUEUE, MapType.STACK})
-MAPS_OF_HELPER: dict[str, frozenset[MapType]] = {
-    "map_lookup_percpu_elem": frozenset({MapType.PERCPU_ARRAY, MapType.PERCPU_HASH, MapType.LRU_PERCPU_HASH}),
-    "map_lookup_and_delete_elem": frozenset(
-        {MapType.HASH, MapType.LRU_HASH, MapType.PERCPU_HASH, MapType.LRU_PERCPU_HASH}
-    ),
-    "map_push_elem": _QUEUES | {MapType.BLOOM_FILTER},
-    "map_pop_elem": _QUEUES,
-    "map_peek_elem": _QUEUES | {MapType.BLOOM_FILTER},
-}
-_CHANGING = frozenset(
-    {"map_update_elem", "map_delete_elem", "map_lookup_and_delete_elem", "map_push_elem", "map_pop_elem"}
-)
-LARGEST = 1 << 29
+from appliance.verifier.values import REGIONS, Kind, Pointer, Value
 
 
 def prototype_of(environment: Environment, instruction: CallHelper) -> HelperPrototype:
@@ -78,143 +49,7 @@ def demand_call(environment: Environment, state: State, instruction: CallHelper)
                 f"calls `{prototype.name}` with nothing in r{register}, which must be {kind.value}",
                 "a helper call destroys r1 to r5: load the argument again",
             )
-        ARGUMENT_RULES[kind](_Argument(environment, state, prototype, register, kind, value))
-
-
-class _Argument:
-    """One argument of one call."""
-
-    __slots__ = ("environment", "kind", "prototype", "register", "state", "value")
-
-    def __init__(
-        self,
-        environment: Environment,
-        state: State,
-        prototype: HelperPrototype,
-        register: int,
-        kind: ArgumentKind,
-        value: Value,
-    ) -> None:
-        self.environment = environment
-        self.state = state
-        self.prototype = prototype
-        self.register = register
-        self.kind = kind
-        self.value = value
-
-    def refuse(self, hint: str | None = None) -> Violation:
-        return Violation(
-            f"calls `{self.prototype.name}` with r{self.register} = {_words(self.value)}, "
-            f"but it must be {self.kind.value}",
-            hint,
-        )
-
-    def map(self) -> MapSpec:
-        """The map in r1."""
-        held = self.state.registers[1]
-        if type(held) is not Pointer or held.kind is not Kind.MAP or held.map is None:
-            raise self.refuse("pass the address of a map that is declared in section .maps")
-        return self.environment.map(held.map)
-
-
-def _words(value: Value) -> str:
-    return str(value)
-
-
-def _number(argument: _Argument) -> None:
-    if type(argument.value) is not Scalar:
-        raise argument.refuse("a pointer may not be told to a helper as a number")
-
-
-def _context(argument: _Argument) -> None:
-    if argument.value != Pointer(Kind.CONTEXT):
-        raise argument.refuse("pass the pointer that the program was given, unchanged")
-
-
-def _map(argument: _Argument) -> None:
-    spec, helper = argument.map(), argument.prototype.name
-    if spec.type not in (fitting := MAPS_OF_HELPER.get(helper, KEYED_MAPS)):
-        known = spec.type in KEYED_MAPS.union(*MAPS_OF_HELPER.values())
-        raise Violation(
-            f"calls `{helper}` on map `{spec.name}` of type {spec.type.value}, "
-            + ("which it does not work on" if known else "which is not supported yet"),
-            f"it works on {', '.join(sorted(kind.value for kind in fitting))}",
-            unsupported=not known,
-        )
-    if argument.prototype.name in _CHANGING and argument.environment.is_read_only(spec.name):
-        raise Violation(f"calls `{argument.prototype.name}` on map `{spec.name}`, which is read-only")
-
-
-def _memory(size: Callable[[_Argument], int], purpose: Purpose) -> _Rule:
-    """Memory of a size that the argument's surroundings tell."""
-
-    def rule(argument: _Argument) -> None:
-        if type(argument.value) is not Pointer:
-            raise argument.refuse("pass the address of a local variable, of packet bytes or of a map value")
-        demand_access(argument.environment, argument.state, argument.register, 0, size(argument), purpose)
-
-    return rule
-
-
-def _size_behind(argument: _Argument) -> int:
-    """The greatest size that the next register may hold."""
-    size = argument.state.registers[argument.register + 1]
-    return size.whole.umax if type(size) is Scalar and size.whole.umax < LARGEST else 0  # its own rule refuses others
-
-
-def _map_value_out(argument: _Argument) -> None:
-    purpose = Purpose.PASS if argument.map().type is MapType.BLOOM_FILTER else Purpose.FILL
-    _memory(lambda argument: argument.map().value_size, purpose)(argument)
-
-
-def _readable_or_null(argument: _Argument) -> None:
-    if argument.value == ZERO:
-        if argument.state.registers[argument.register + 1] != ZERO:
-            raise argument.refuse("with null, the size must be the constant 0")
-        return
-    _memory(_size_behind, Purpose.PASS)(argument)
-
-
-def _changed(argument: _Argument) -> None:
-    for purpose in (Purpose.PASS, Purpose.FILL):
-        _memory(_size_behind, purpose)(argument)
-
-
-def _size(least: int) -> _Rule:
-    def rule(argument: _Argument) -> None:
-        value = argument.value
-        if type(value) is not Scalar or value.whole.umin < least or value.whole.umax >= LARGEST:
-            raise argument.refuse(
-                "use a constant, or bound the number before the call: `if (size > sizeof(buffer)) return …`"
-            )
-
-    return rule
-
-
-def _anything(argument: _Argument) -> None:
-    if type(argument.value) is Pointer and argument.value.kind is Kind.MAP_VALUE_OR_NULL:
-        raise argument.refuse("check the pointer for null first")
-
-
-_Rule: TypeAlias = Callable[[_Argument], None]
-
-ARGUMENT_RULES: dict[ArgumentKind, _Rule] = {
-    ArgumentKind.ANYTHING: _anything,
-    ArgumentKind.SCALAR: _number,
-    ArgumentKind.CONTEXT: _context,
-    ArgumentKind.MAP: _map,
-    ArgumentKind.MAP_KEY: _memory(lambda argument: argument.map().key_size, Purpose.PASS),
-    ArgumentKind.MAP_VALUE: _memory(lambda argument: argument.map().value_size, Purpose.PASS),
-    ArgumentKind.MAP_VALUE_OUT: _map_value_out,
-    ArgumentKind.READABLE: _memory(_size_behind, Purpose.PASS),
-    ArgumentKind.READABLE_OR_NULL: _readable_or_null,
-    ArgumentKind.WRITABLE: _memory(_size_behind, Purpose.FILL),
-    ArgumentKind.PARTLY_WRITABLE: _memory(_size_behind, Purpose.FILL),
-    ArgumentKind.CHANGED: _changed,
-    ArgumentKind.WRITABLE_U64: _memory(lambda _: 8, Purpose.FILL),
-    ArgumentKind.SIZE: _size(1),
-    ArgumentKind.SIZE_OR_ZERO: _size(0),
-}
+        ARGUMENT_RULES[kind](Argument(environment, state, prototype, register, kind, value))
 
 
 def apply_call(environment: Environment, state: State, index: int, instruction: CallHelper) -> None:
@@ -231,18 +66,31 @@ def apply_call(environment: Environment, state: State, index: int, instruction: 
         state.set(register, None)
     if prototype.moves_packet:
         state.forget_packet()
-    if prototype.result is ReturnKind.MAP_VALUE_OR_NULL:
-        state.set(0, Pointer(Kind.MAP_VALUE_OR_NULL, id=environment.fresh(), map=name))
-    else:
-        state.set(0, _result(environment, prototype))
+    state.set(0, RETURNS[prototype.result](environment, prototype, name))
 
 
-def _result(environment: Environment, prototype: HelperPrototype) -> Scalar:
+def _number(environment: Environment, prototype: HelperPrototype, map_: str | None) -> Value:
     low, high = RESULTS.get(prototype.name, (None, None))
-    if prototype.name == "redirect":
-        verdicts = environment.spec.hook.verdicts
-        return scalar.between(min(verdicts), max(verdicts))
     return scalar.UNKNOWN if low is None or high is None else scalar.between(low, high)
+
+
+def _verdict(environment: Environment, prototype: HelperPrototype, map_: str | None) -> Value:
+    verdicts = environment.spec.hook.verdicts
+    return scalar.between(min(verdicts), max(verdicts))
+
+
+def _map_value_or_null(environment: Environment, prototype: HelperPrototype, map_: str | None) -> Value:
+    return Pointer(Kind.MAP_VALUE_OR_NULL, id=environment.fresh(), map=map_)
+
+
+_Return: TypeAlias = Callable[[Environment, HelperPrototype, str | None], Value]
+
+# What r0 holds after the call; the last argument names the map that the helper worked on.
+RETURNS: dict[ReturnKind, _Return] = {
+    ReturnKind.SCALAR: _number,
+    ReturnKind.VERDICT: _verdict,
+    ReturnKind.MAP_VALUE_OR_NULL: _map_value_or_null,
+}
 
 
 def _less_of_both(state: State, register: int) -> Value | None:
