@@ -1,0 +1,182 @@
+"""What each ArgumentKind demands of the register that a helper is called with: one rule per kind.
+
+A size stands behind the memory it belongs to, so the memory's rule looks one register on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeAlias
+
+from appliance.ebpf.spec import MapSpec, MapType
+from appliance.helpers.prototypes import ArgumentKind, HelperPrototype
+from appliance.verifier.environment import Environment
+from appliance.verifier.memory import Purpose, demand_access
+from appliance.verifier.report import Violation
+from appliance.verifier.scalar import Scalar
+from appliance.verifier.state import State
+from appliance.verifier.values import ZERO, Kind, Pointer, Value
+
+# The map types whose values a program reaches through lookup, update and delete.
+KEYED_MAPS = frozenset(
+    {
+        MapType.HASH,
+        MapType.ARRAY,
+        MapType.PERCPU_HASH,
+        MapType.PERCPU_ARRAY,
+        MapType.LRU_HASH,
+        MapType.LRU_PERCPU_HASH,
+        MapType.LPM_TRIE,
+    }
+)
+# The map types that a helper works on, where those are others (kernel/bpf/verifier.c, check_map_func_compatibility).
+_QUEUES = frozenset({MapType.QUEUE, MapType.STACK})
+MAPS_OF_HELPER: dict[str, frozenset[MapType]] = {
+    "map_lookup_percpu_elem": frozenset({MapType.PERCPU_ARRAY, MapType.PERCPU_HASH, MapType.LRU_PERCPU_HASH}),
+    "map_lookup_and_delete_elem": frozenset(
+        {MapType.HASH, MapType.LRU_HASH, MapType.PERCPU_HASH, MapType.LRU_PERCPU_HASH}
+    ),
+    "map_push_elem": _QUEUES | {MapType.BLOOM_FILTER},
+    "map_pop_elem": _QUEUES,
+    "map_peek_elem": _QUEUES | {MapType.BLOOM_FILTER},
+}
+_CHANGING = frozenset(
+    {"map_update_elem", "map_delete_elem", "map_lookup_and_delete_elem", "map_push_elem", "map_pop_elem"}
+)
+LARGEST = 1 << 29  # bytes of memory that a size may speak of
+
+
+class Argument:
+    """One argument of one call."""
+
+    __slots__ = ("environment", "kind", "prototype", "register", "state", "value")
+
+    def __init__(
+        self,
+        environment: Environment,
+        state: State,
+        prototype: HelperPrototype,
+        register: int,
+        kind: ArgumentKind,
+        value: Value,
+    ) -> None:
+        self.environment = environment
+        self.state = state
+        self.prototype = prototype
+        self.register = register
+        self.kind = kind
+        self.value = value
+
+    def refuse(self, hint: str | None = None) -> Violation:
+        return Violation(
+            f"calls `{self.prototype.name}` with r{self.register} = {_words(self.value)}, "
+            f"but it must be {self.kind.value}",
+            hint,
+        )
+
+    def map(self) -> MapSpec:
+        """The map in r1."""
+        held = self.state.registers[1]
+        if type(held) is not Pointer or held.kind is not Kind.MAP or held.map is None:
+            raise self.refuse("pass the address of a map that is declared in section .maps")
+        return self.environment.map(held.map)
+
+
+def _words(value: Value) -> str:
+    return str(value)
+
+
+def _number(argument: Argument) -> None:
+    if type(argument.value) is not Scalar:
+        raise argument.refuse("a pointer may not be told to a helper as a number")
+
+
+def _context(argument: Argument) -> None:
+    if argument.value != Pointer(Kind.CONTEXT):
+        raise argument.refuse("pass the pointer that the program was given, unchanged")
+
+
+def _map(argument: Argument) -> None:
+    spec, helper = argument.map(), argument.prototype.name
+    if spec.type not in (fitting := MAPS_OF_HELPER.get(helper, KEYED_MAPS)):
+        known = spec.type in KEYED_MAPS.union(*MAPS_OF_HELPER.values())
+        raise Violation(
+            f"calls `{helper}` on map `{spec.name}` of type {spec.type.value}, "
+            + ("which it does not work on" if known else "which is not supported yet"),
+            f"it works on {', '.join(sorted(kind.value for kind in fitting))}",
+            unsupported=not known,
+        )
+    if argument.prototype.name in _CHANGING and argument.environment.is_read_only(spec.name):
+        raise Violation(f"calls `{argument.prototype.name}` on map `{spec.name}`, which is read-only")
+
+
+def _memory(size: Callable[[Argument], int], purpose: Purpose) -> _Rule:
+    """Memory of a size that the argument's surroundings tell."""
+
+    def rule(argument: Argument) -> None:
+        if type(argument.value) is not Pointer:
+            raise argument.refuse("pass the address of a local variable, of packet bytes or of a map value")
+        demand_access(argument.environment, argument.state, argument.register, 0, size(argument), purpose)
+
+    return rule
+
+
+def _size_behind(argument: Argument) -> int:
+    """The greatest size that the next register may hold."""
+    size = argument.state.registers[argument.register + 1]
+    return size.whole.umax if type(size) is Scalar and size.whole.umax < LARGEST else 0  # its own rule refuses others
+
+
+def _map_value_out(argument: Argument) -> None:
+    purpose = Purpose.PASS if argument.map().type is MapType.BLOOM_FILTER else Purpose.FILL
+    _memory(lambda argument: argument.map().value_size, purpose)(argument)
+
+
+def _readable_or_null(argument: Argument) -> None:
+    if argument.value == ZERO:
+        if argument.state.registers[argument.register + 1] != ZERO:
+            raise argument.refuse("with null, the size must be the constant 0")
+        return
+    _memory(_size_behind, Purpose.PASS)(argument)
+
+
+def _changed(argument: Argument) -> None:
+    for purpose in (Purpose.PASS, Purpose.FILL):
+        _memory(_size_behind, purpose)(argument)
+
+
+def _size(least: int) -> _Rule:
+    def rule(argument: Argument) -> None:
+        value = argument.value
+        if type(value) is not Scalar or value.whole.umin < least or value.whole.umax >= LARGEST:
+            raise argument.refuse(
+                "use a constant, or bound the number before the call: `if (size > sizeof(buffer)) return …`"
+            )
+
+    return rule
+
+
+def _anything(argument: Argument) -> None:
+    if type(argument.value) is Pointer and argument.value.kind is Kind.MAP_VALUE_OR_NULL:
+        raise argument.refuse("check the pointer for null first")
+
+
+_Rule: TypeAlias = Callable[[Argument], None]
+
+ARGUMENT_RULES: dict[ArgumentKind, _Rule] = {
+    ArgumentKind.ANYTHING: _anything,
+    ArgumentKind.SCALAR: _number,
+    ArgumentKind.CONTEXT: _context,
+    ArgumentKind.MAP: _map,
+    ArgumentKind.MAP_KEY: _memory(lambda argument: argument.map().key_size, Purpose.PASS),
+    ArgumentKind.MAP_VALUE: _memory(lambda argument: argument.map().value_size, Purpose.PASS),
+    ArgumentKind.MAP_VALUE_OUT: _map_value_out,
+    ArgumentKind.READABLE: _memory(_size_behind, Purpose.PASS),
+    ArgumentKind.READABLE_OR_NULL: _readable_or_null,
+    ArgumentKind.WRITABLE: _memory(_size_behind, Purpose.FILL),
+    ArgumentKind.PARTLY_WRITABLE: _memory(_size_behind, Purpose.FILL),
+    ArgumentKind.CHANGED: _changed,
+    ArgumentKind.WRITABLE_U64: _memory(lambda _: 8, Purpose.FILL),
+    ArgumentKind.SIZE: _size(1),
+    ArgumentKind.SIZE_OR_ZERO: _size(0),
+}
