@@ -5,6 +5,7 @@ written with libbpf's macros (bpf_helpers.h):
 
     __uint(max_entries, 16)    int (*max_entries)[16]    a number is the length of an array that is pointed to
     __type(key, struct flow)   struct flow *key          a type is what is pointed to
+    __array(values, …)         …  *values[]              what the map holds: functions, or maps (see `map_values`)
 
 A section of variables (.rodata, .data, .bss and their likes) is an array map whose one value is the section.
 """
@@ -12,11 +13,13 @@ A section of variables (.rodata, .data, .bss and their likes) is an array map wh
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from appliance.ebpf.btf import Btf, Kind, Member, SectionVariable
+from appliance.ebpf.btf import Btf, BtfType, Kind, Member, SectionVariable
 from appliance.ebpf.elf import ElfFile, Section, Symbol
+from appliance.ebpf.functions import FunctionTable
 from appliance.ebpf.legacy_maps import BPF_F_RDONLY_PROG, legacy_maps
+from appliance.ebpf.map_values import VALUE_SIZE, Holder, initial_values
 from appliance.ebpf.object_errors import ObjectError, UnsupportedObject
 from appliance.ebpf.platform import Platform
 from appliance.ebpf.spec import MapSpec, MapType, Variable
@@ -30,10 +33,8 @@ _KEY_OF_ARRAY = b"\0\0\0\0"
 _NUMBERS = frozenset(
     {"type", "max_entries", "map_flags", "key_size", "value_size", "numa_node", "pinning", "map_extra"}
 )
-_NOT_YET = {
-    "values": "initial values of a map of maps or programs",
-    "map_extra": "map_extra",
-}
+_NOT_YET = {"map_extra": "map_extra"}
+_MAPS_OF_MAPS = frozenset({MapType.ARRAY_OF_MAPS, MapType.HASH_OF_MAPS})
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +56,7 @@ class MapPlaces:
         return named
 
 
-def find_maps(elf: ElfFile, btf: Btf | None, platform: Platform) -> MapPlaces:
+def find_maps(elf: ElfFile, functions: FunctionTable, btf: Btf | None, platform: Platform) -> MapPlaces:
     """The maps that a file declares. Raises ObjectError."""
     data = {section.index: _data_map(section, elf.symbols, btf) for section in elf.sections if _is_data(section)}
     for section in elf.sections:
@@ -66,7 +67,7 @@ def find_maps(elf: ElfFile, btf: Btf | None, platform: Platform) -> MapPlaces:
                 where=f"section {section.name}",
                 hint="assign the address in the program",
             )
-    return MapPlaces(legacy_maps(elf, platform) | _declared_maps(elf, btf, platform), data)
+    return MapPlaces(legacy_maps(elf, platform) | _declared_maps(elf, functions, btf, platform), data)
 
 
 def _is_data(section: Section) -> bool:
@@ -106,7 +107,9 @@ def _types_of_variables(section: Section, btf: Btf | None) -> dict[str, int]:
     return {found.name: found.target for found in declared if found.kind is Kind.VAR}
 
 
-def _declared_maps(elf: ElfFile, btf: Btf | None, platform: Platform) -> dict[tuple[int, int], MapSpec]:
+def _declared_maps(
+    elf: ElfFile, functions: FunctionTable, btf: Btf | None, platform: Platform
+) -> dict[tuple[int, int], MapSpec]:
     """The maps of section .maps, by section index and byte."""
     section = elf.section(MAPS_SECTION)
     if section is None or not section.size:
@@ -118,26 +121,30 @@ def _declared_maps(elf: ElfFile, btf: Btf | None, platform: Platform) -> dict[tu
             hint="build the object with -g",
         )
     # The compiler leaves it to the symbol table to say where in the section a variable lies.
-    places = {symbol.name: symbol.value for symbol in elf.symbols if symbol.section == section.index and symbol.name}
-    found: dict[tuple[int, int], MapSpec] = {}
+    places = {symbol.name: symbol for symbol in elf.symbols if symbol.section == section.index and symbol.name}
+    found: dict[int, MapSpec] = {}
+    holders: list[Holder] = []
     for variable in variables.entries:
         assert isinstance(variable, SectionVariable)
         named = btf.type(variable.type)
         if named.kind is not Kind.VAR or named.name not in places:
             raise ObjectError(f"type {variable.type} describes no map of this section", where="section .BTF")
-        place = section.index, places[named.name]
+        symbol = places[named.name]
+        place = symbol.value
         if place in found:
             raise ObjectError(f"{found[place].name} and {named.name} lie in one place", where=f"section {MAPS_SECTION}")
-        found[place] = _Declaration(named.name, btf, platform).read(named.target)
-    if elf.relocations.get(section.index):
-        raise UnsupportedObject(
-            _NOT_YET["values"], "a map's declaration says what it holds", where=f"section {MAPS_SECTION}"
-        )
-    return dict(sorted(found.items()))
+        declaration = _Declaration(named.name, btf, platform)
+        found[place] = declaration.read(named.target)
+        if declaration.values_at is not None:
+            holders.append(Holder(found[place], place + declaration.values_at, place + symbol.size))
+    values = initial_values(elf, section, holders, functions, found)
+    return {
+        (section.index, place): replace(spec, values=values.get(spec.name, ())) for place, spec in sorted(found.items())
+    }
 
 
 class _Declaration:
-    """One map's structure being read."""
+    """One map's structure being read. `values_at` is the byte in it where what the map holds begins."""
 
     def __init__(self, name: str, btf: Btf, platform: Platform) -> None:
         self.where = f"map {name}"
@@ -147,18 +154,23 @@ class _Declaration:
         self.numbers: dict[str, int] = {}
         self.types: dict[str, int] = {}
         self.sizes: dict[str, int] = {}
+        self.values_at: int | None = None
+        self.holds: BtfType | None = None
 
     def read(self, type_: int) -> MapSpec:
-        structure = self.btf.resolve(type_)
+        return self.read_structure(self.btf.resolve(type_))
+
+    def read_structure(self, structure: BtfType) -> MapSpec:
+        """The map that a resolved type declares."""
         if structure.kind is not Kind.STRUCT:
             raise ObjectError("the declaration is no structure", where=self.where)
         for member in structure.entries:
             assert isinstance(member, Member)
             self._attribute(member)
-        flags = self.numbers.get("map_flags", 0)
+        flags, type_ = self.numbers.get("map_flags", 0), self._type()
         return MapSpec(
             name=self.name,
-            type=self._type(),
+            type=type_,
             key_size=self._size("key"),
             value_size=self._size("value"),
             max_entries=self.numbers.get("max_entries", 0),
@@ -167,9 +179,13 @@ class _Declaration:
             pinned=self._pinned(),
             key_type=self.types.get("key", 0),
             value_type=self.types.get("value", 0),
+            inner=self._held(type_),
         )
 
     def _attribute(self, member: Member) -> None:
+        if member.name == "values":
+            self._values(member)
+            return
         if member.name in ("key", "value"):
             self.types[member.name] = self._pointed_to(member)
             self.sizes[member.name] = self.btf.size_of(self.types[member.name])
@@ -186,6 +202,34 @@ class _Declaration:
                 _NOT_YET[member.name], f"the attribute {member.name} is not supported", where=self.where
             )
         raise ObjectError(f"there is no map attribute {member.name!r}", where=self.where)
+
+    def _values(self, member: Member) -> None:
+        """An array without a length, of pointers to what the map holds."""
+        array = self.btf.resolve(member.type)
+        pointer = self.btf.resolve(array.target) if array.kind is Kind.ARRAY else array
+        if pointer.kind is not Kind.PTR or array.count:
+            raise ObjectError("the attribute values is no array of pointers", where=self.where, hint="use __array")
+        self.values_at, self.holds = member.bit_offset // 8, self.btf.resolve(pointer.target)
+        self.sizes.setdefault("value", VALUE_SIZE)
+
+    def _held(self, type_: MapType) -> MapSpec | None:
+        """What a map of maps holds, as far as it is declared. Raises ObjectError if the map can't hold such a thing."""
+        if self.holds is None:
+            return None
+        fits = {MapType.PROG_ARRAY: Kind.FUNC_PROTO, **dict.fromkeys(_MAPS_OF_MAPS, Kind.STRUCT)}
+        if self.holds.kind is not fits.get(type_):
+            raise ObjectError(
+                f"a map of type {type_.value} has no values of that kind",
+                where=self.where,
+                hint="prog_array holds functions, array_of_maps and hash_of_maps hold maps",
+            )
+        if type_ is MapType.PROG_ARRAY:
+            return None
+        inner = _Declaration(f"{self.name}.inner", self.btf, self.platform)
+        spec = inner.read_structure(self.holds)
+        if spec.type in _MAPS_OF_MAPS or inner.holds is not None:
+            raise ObjectError("the maps in a map of maps hold no maps or programs themselves", where=self.where)
+        return spec
 
     def _pointed_to(self, member: Member) -> int:
         pointer = self.btf.resolve(member.type)
@@ -204,8 +248,6 @@ class _Declaration:
                 f"the platform {self.platform.name} has no map type {number} that is known here",
                 where=self.where,
             )
-        if found in (MapType.ARRAY_OF_MAPS, MapType.HASH_OF_MAPS):
-            raise UnsupportedObject("maps of maps", f"the map is of type {found.value}", where=self.where)
         return found
 
     def _pinned(self) -> bool:

@@ -81,7 +81,7 @@ class _Loader:
         self.btf, self.info = _debug_information(elf)
         self.platform = platform or recognise_platform(elf, self.btf)
         self.functions = FunctionTable(elf)
-        self.maps = find_maps(elf, self.btf, self.platform)
+        self.maps = find_maps(elf, self.functions, self.btf, self.platform)
         self.resolver = Resolver(elf, self.functions, self.maps, self.btf)
         self.relocator = CodeRelocator(elf, self.info, self.btf, lambda: target_btf or read_btf_file())
         self.targets: dict[Function, dict[int, Target]] = {}

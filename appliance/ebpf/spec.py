@@ -61,6 +61,8 @@ class MapSpec:
     `variables` are those of a data section, in the order of their places; other maps have none.
     `key_type` and `value_type` are numbers in the collection's `types`, 0 if the file does not say. What bytes are
     called does not change a map, so equality leaves types and variables out.
+    `values` names what an array of programs or a map of maps holds at first, as (index, name) of programs or maps of
+    the collection; `inner` is what each map in a map of maps is like, None if the file does not say.
     `pinned` says that the file wants the map shared under its name, between all that ask for it.
     """
 
@@ -76,6 +78,8 @@ class MapSpec:
     pinned: bool = False
     key_type: int = field(default=0, compare=False)
     value_type: int = field(default=0, compare=False)
+    values: tuple[tuple[int, str], ...] = ()
+    inner: MapSpec | None = None
 
 
 @dataclass(frozen=True, slots=True)
