@@ -1,6 +1,4 @@
-"""An open map: memory that outlives any code, and Python's way to its entries.
-
-    open ──> bind(engine) ──> lookup, update, delete, items … ──> bind(next engine) ──> … ──> close
+"""An open map's entries: Python's way to them. Its life is in `life`.
 
 A map is usable once it is bound to an engine whose module exports the operations of its shape; the first binding puts
 the declared contents in. A reload binds the same map to the next engine: memory stays, code changes.
@@ -12,21 +10,13 @@ from __future__ import annotations
 
 import ctypes
 import errno
-import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from types import TracebackType
-from typing import Any, Self, TypeAlias
-
-from llvmlite import ir
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from appliance.ebpf.spec import MapSpec, MapType
-from appliance.errors import CannotRun
-from appliance.ir import Engine
-from appliance.maps.checks import check_memory
 from appliance.maps.errors import EntryExists, MapError, MapFrozen, MapFull, NoSuchEntry, OperationRefused
-from appliance.maps.kind import EVERY_PROCESSOR, Flag, Shape
-from appliance.maps.memory import Memory
-from appliance.maps.operations import control_name, export_operations, exported_operations, kind_of
+from appliance.maps.kind import EVERY_PROCESSOR, Flag
+from appliance.maps.life import OpenMap
+from appliance.maps.operations import exported_operations
 
 _FAILURES: Mapping[int, type[MapError]] = {
     errno.EEXIST: EntryExists,
@@ -36,92 +26,13 @@ _FAILURES: Mapping[int, type[MapError]] = {
     errno.EINVAL: OperationRefused,
 }
 
-_P, _U32, _U64, _I64 = ctypes.c_void_p, ctypes.c_uint32, ctypes.c_uint64, ctypes.c_int64
 
-
-_ARGUMENTS: Mapping[str, tuple[Any, ...]] = {
-    "read": (_P, _P, _P, _U32),
-    "update": (_P, _P, _P, _U64, _U32),
-    "delete": (_P, _P),
-    "extract": (_P, _P, _P, _U32),
-    "next": (_P, _U64, _P, _P),
-    "push": (_P, _P, _U64),
-    "pop": (_P, _P),
-    "peek": (_P, _P),
-}
-
-_RESULTS: Mapping[str, Any] = {"extract": _P}  # the others: 0 or -errno
-
-# What the control plane calls an operation, where that is another name.
-_SPOKEN = {"read": "lookup", "next": "items", "extract": "lookup_and_delete"}
-
-_Native: TypeAlias = Mapping[str, Callable[..., int]]  # the compiled operations of one engine, which they keep alive
-
-
-class Map:
-    """One map. Keys and values are bytes, in the program's own (host) byte order. Closing twice is harmless."""
-
-    @classmethod
-    def open(cls, spec: MapSpec, processors: int) -> Self:
-        """Check the declaration and reserve the memory.
-
-        `processors` is the number of workers: a per-CPU map has one value for each. Raises MapRefused if no map can
-        be made so, CannotRun if the machine hasn't the memory.
-        """
-        return cls(spec, processors)
+class Map(OpenMap):
+    """One map. Keys and values are bytes, in the program's own (host) byte order."""
 
     def __init__(self, spec: MapSpec, processors: int) -> None:
-        self._kind = kind_of(spec)
-        self.spec = spec
-        self.processors = processors
-        self.shape = Shape.of(spec, processors)
-        size = self._kind.size(self.shape)
-        check_memory(spec, size)
-        try:
-            self._memory = Memory(size)
-        except OSError as error:
-            raise CannotRun(f"map {spec.name!r}: this machine has not {size} bytes of memory for it") from error
-        self._kind.initialise(self._memory, self.shape)
-        self.address = self._memory.address
-        self._native: _Native | None = None
-        self._engine: Engine | None = None
-        self._filled = False
+        super().__init__(spec, processors)
         self._frozen = False
-        self._closed = False
-        self._lock = threading.Lock()
-
-    @property
-    def memory_size(self) -> int:
-        """Bytes reserved; pages that no entry touched yet take no memory."""
-        return self._memory.size
-
-    def bind(self, engine: Engine) -> None:
-        """Use the operations of `engine` from now on, and put the declared contents in if they are not in yet.
-
-        Once it returns, no call of the control plane runs in the older engine's code, which may then be closed.
-        Raises KeyError if the engine's module doesn't export this shape (`export_operations`).
-        """
-        native = {
-            operation: engine.function(
-                control_name(self.shape, operation), _RESULTS.get(operation, _I64), *_ARGUMENTS[operation]
-            )
-            for operation in exported_operations(self._kind)
-        }
-        with self._lock:
-            self._native, self._engine = native, engine
-        if not self._filled:
-            self._fill()
-            self._filled = True
-
-    @property
-    def engine(self) -> Engine | None:
-        """Whose code the control plane uses; None before the first binding."""
-        return self._engine
-
-    @property
-    def closed(self) -> bool:
-        """Whether its memory was given back."""
-        return self._closed
 
     # one entry
 
@@ -291,27 +202,6 @@ class Map:
             self._kind.initialise(self._memory, self.shape)
         self._fill()
 
-    # lifetime
-
-    def close(self) -> None:
-        """Give the memory back. No native code may work on the map any more."""
-        with self._lock:
-            self._closed = True
-            self._native = self._engine = None
-            self._memory.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-    @property
-    def _copies(self) -> int:
-        return self.processors if self._kind.per_processor else 1
-
     def _taken(self, operation: str) -> bytes | None:
         value = ctypes.create_string_buffer(self.spec.value_size)
         return value.raw if self._call(operation, value) == 0 else None
@@ -319,11 +209,6 @@ class Map:
     def _succeed(self, status: int) -> None:
         if status != 0:
             self._fail(status)
-
-    def _refusal(self, operation: str) -> OperationRefused:
-        what = f"a map of type {self.spec.type.value} has no {_SPOKEN.get(operation, operation)}"
-        known = ", ".join(_SPOKEN.get(known, known) for known in exported_operations(self._kind))
-        return OperationRefused(self.spec.name, what, hint=f"it has {known}")
 
     def _fill(self) -> None:
         for key, value in self.spec.contents:
@@ -339,16 +224,6 @@ class Map:
 
     def _put_all(self, key: bytes, values: bytes, flags: Flag) -> None:
         self._succeed(self._call("update", key, values, flags, EVERY_PROCESSOR))
-
-    def _call(self, operation: str, *arguments: Any) -> int:
-        with self._lock:
-            self._check_open()
-            if self._native is None:
-                raise RuntimeError(f"map {self.spec.name!r} is not bound to an engine yet")
-            function = self._native.get(operation)
-            if function is None:
-                raise self._refusal(operation)
-            return function(self.address, *arguments)
 
     def _fail(self, status: int) -> None:
         failure = {**_FAILURES, **self._kind.failures}[-status]
@@ -368,26 +243,9 @@ class Map:
         if self._frozen:
             raise MapFrozen(self.spec.name, "it is frozen: only programs may change it")
 
-    def _check_open(self) -> None:
-        if self._closed:
-            raise RuntimeError(f"map {self.spec.name!r} is closed")
-
-
-class _OwnEngineMap(Map):
-    """A map that nothing but the control plane uses, with an engine of its own."""
-
-    def __init__(self, spec: MapSpec, processors: int) -> None:
-        super().__init__(spec, processors)
-        module = ir.Module(f"map {spec.name}")
-        export_operations(module, spec, processors)
-        self._own_engine = Engine(module)
-        self.bind(self._own_engine)
-
-    def close(self) -> None:
-        super().close()
-        self._own_engine.close()
-
 
 def open_map(spec: MapSpec, processors: int = 1) -> Map:
     """Open a map that can be used at once, without a program: compiles the operations of its shape."""
-    return _OwnEngineMap(spec, processors)
+    opened = Map.open(spec, processors)
+    opened.stand_alone()
+    return opened

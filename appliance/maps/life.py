@@ -1,0 +1,195 @@
+"""A map's life: its memory, the code that its control plane runs in, and who keeps it.
+
+    open ──> bind(engine) ──> … ──> bind(next engine) ──> … ──> close ──> (held? lives on) ──> memory given back
+                                                                              ^
+    hold ─────────────────────────────────────────────────────────────────────┴── release
+
+Whoever opens a map closes it. Others may hold it meanwhile: a map of maps that it was put into, a pin. A map that is
+held when it is closed lives on, with code of its own, and ends with the last one who lets it go: the native memory that
+others point into is never given back under them. Source of the idea: the reference counts of kernel/bpf/syscall.c.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import threading
+from collections.abc import Callable, Mapping
+from types import TracebackType
+from typing import Any, Self, TypeAlias
+
+from llvmlite import ir
+
+from appliance.ebpf.spec import MapSpec
+from appliance.errors import CannotRun
+from appliance.ir import Engine
+from appliance.maps.checks import check_memory
+from appliance.maps.errors import OperationRefused
+from appliance.maps.kind import Shape
+from appliance.maps.memory import Memory
+from appliance.maps.operations import control_name, export_operations, exported_operations, kind_of
+
+_P, _U32, _U64, _I64 = ctypes.c_void_p, ctypes.c_uint32, ctypes.c_uint64, ctypes.c_int64
+
+_ARGUMENTS: Mapping[str, tuple[Any, ...]] = {
+    "read": (_P, _P, _P, _U32),
+    "update": (_P, _P, _P, _U64, _U32),
+    "delete": (_P, _P),
+    "extract": (_P, _P, _P, _U32),
+    "next": (_P, _U64, _P, _P),
+    "push": (_P, _P, _U64),
+    "pop": (_P, _P),
+    "peek": (_P, _P),
+}
+
+_RESULTS: Mapping[str, Any] = {"extract": _P}  # the others: 0 or -errno
+
+# What the control plane calls an operation, where that is another name.
+_SPOKEN = {"read": "lookup", "next": "items", "extract": "lookup_and_delete"}
+
+_Native: TypeAlias = Mapping[str, Callable[..., int]]  # the compiled operations of one engine, which they keep alive
+
+
+class OpenMap:
+    """Memory in the shape that a declaration gives it. A context manager; closing twice is harmless."""
+
+    @classmethod
+    def open(cls, spec: MapSpec, processors: int) -> Self:
+        """Check the declaration and reserve the memory.
+
+        `processors` is the number of workers: a per-CPU map has one value for each. Raises MapRefused if no map can
+        be made so, CannotRun if the machine hasn't the memory.
+        """
+        return cls(spec, processors)
+
+    def __init__(self, spec: MapSpec, processors: int) -> None:
+        self._kind = kind_of(spec)
+        self.spec = spec
+        self.processors = processors
+        self.shape = Shape.of(spec, processors)
+        size = self._kind.size(self.shape)
+        check_memory(spec, size)
+        try:
+            self._memory = Memory(size)
+        except OSError as error:
+            raise CannotRun(f"map {spec.name!r}: this machine has not {size} bytes of memory for it") from error
+        self._kind.initialise(self._memory, self.shape)
+        self.address = self._memory.address
+        self._native: _Native | None = None
+        self._engine: Engine | None = None
+        self._own_engine: Engine | None = None
+        self._filled = False
+        self._holders = 0
+        self._given_up = False
+        self._closed = False
+        self._lock = threading.Lock()
+
+    @property
+    def memory_size(self) -> int:
+        """Bytes reserved; pages that no entry touched yet take no memory."""
+        return self._memory.size
+
+    # code
+
+    def bind(self, engine: Engine) -> None:
+        """Use the operations of `engine` from now on, and put the declared contents in if they are not in yet.
+
+        Once it returns, no call of the control plane runs in the older engine's code, which may then be closed.
+        Raises KeyError if the engine's module doesn't export this shape (`export_operations`).
+        """
+        native = {
+            operation: engine.function(
+                control_name(self.shape, operation), _RESULTS.get(operation, _I64), *_ARGUMENTS[operation]
+            )
+            for operation in exported_operations(self._kind)
+        }
+        with self._lock:
+            self._native, self._engine = native, engine
+        if not self._filled:
+            self._fill()
+            self._filled = True
+
+    def stand_alone(self) -> None:
+        """Bind the map to code of its own, which lives as long as it does."""
+        if self._own_engine is None:
+            module = ir.Module("map")
+            export_operations(module, self.spec, self.processors)
+            self._own_engine = Engine(module)
+        self.bind(self._own_engine)
+
+    @property
+    def engine(self) -> Engine | None:
+        """Whose code the control plane uses; None before the first binding."""
+        return self._engine
+
+    # who keeps it
+
+    @property
+    def closed(self) -> bool:
+        """Whether its memory was given back."""
+        return self._closed
+
+    def hold(self) -> None:
+        """Keep it, whatever its owner does, until `release`. Once for each holder. Raises RuntimeError if closed."""
+        with self._lock:
+            self._check_open()
+            self._holders += 1
+
+    def release(self) -> None:
+        """Let go what `hold` kept. No native code may work on the map any more, if this holder was the last."""
+        with self._lock:
+            self._holders -= 1
+            if self._holders == 0 and self._given_up:
+                self._end()
+
+    def close(self) -> None:
+        """Give it up. If nobody holds it, the memory is given back: no native code may work on it any more."""
+        if self._holders and not self._given_up:
+            self.stand_alone()
+        with self._lock:
+            self._given_up = True
+            if self._holders == 0 and not self._closed:
+                self._end()
+
+    def _end(self) -> None:
+        self._closed = True
+        self._native = self._engine = None
+        self._memory.close()
+        if self._own_engine is not None:
+            self._own_engine.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    # for those who build on it
+
+    def _fill(self) -> None:
+        """Put the declared contents in."""
+        raise NotImplementedError
+
+    @property
+    def _copies(self) -> int:
+        return self.processors if self._kind.per_processor else 1
+
+    def _call(self, operation: str, *arguments: Any) -> int:
+        with self._lock:
+            self._check_open()
+            if self._native is None:
+                raise RuntimeError(f"map {self.spec.name!r} is not bound to an engine yet")
+            function = self._native.get(operation)
+            if function is None:
+                raise self._refusal(operation)
+            return function(self.address, *arguments)
+
+    def _refusal(self, operation: str) -> OperationRefused:
+        what = f"a map of type {self.spec.type.value} has no {_SPOKEN.get(operation, operation)}"
+        known = ", ".join(_SPOKEN.get(known, known) for known in exported_operations(self._kind))
+        return OperationRefused(self.spec.name, what, hint=f"it has {known}")
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise RuntimeError(f"map {self.spec.name!r} is closed")
