@@ -3,15 +3,17 @@
 A context field has three facts that must not be confused:
 
     guest offset and size    what the program's bytecode says           xdp_md.data      4 bytes at 0
-    host offset and size     where the value lives in this process      FrameContext     8 bytes at 0
+    host offset and size     where the value lives in this process      FrameContext     8 bytes at 24
     kind                     what the loaded value is to the verifier   start of the packet
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+import ctypes
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from enum import Enum
+from typing import Any, ClassVar
 
 
 class FieldKind(Enum):
@@ -21,10 +23,17 @@ class FieldKind(Enum):
     PACKET_START = "start of the packet"
     PACKET_END = "end of the packet"
     PACKET_META = "start of the packet's metadata"
+    APP_ID_START = "start of the application's path"
+    APP_ID_END = "end of the application's path"
 
 
-class Verdict(Enum):
-    """What a hook does with the frame, whatever number the platform gives it. The order is that of the counters."""
+class Answer(Enum):
+    """What the number that a program returns means, whatever number the platform gives it. Every kind of hook has an
+    enumeration of its own."""
+
+
+class Verdict(Answer):
+    """What becomes of a frame. The order is that of the counters."""
 
     ABORTED = "aborted"
     DROP = "drop"
@@ -33,9 +42,28 @@ class Verdict(Enum):
     REDIRECT = "redirect"
 
 
+class HostContext(ctypes.Structure):
+    """What every run of a program needs, whatever its hook: the head of each context in this process's memory.
+
+    `time_ns` is what the clocks' helpers answer where a run has a clock of its own (a replay). `processor_id` is the
+    worker's number. Each hook's own structure is derived from this one, so that its fields follow.
+    """
+
+    _fields_: ClassVar[Sequence[tuple[str, Any]]] = (
+        ("time_ns", ctypes.c_uint64),
+        ("random_state", ctypes.c_uint64),
+        ("processor_id", ctypes.c_uint32),
+        ("reserved", ctypes.c_uint32),
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class ContextField:
-    """One field of a context. Offsets and sizes are in bytes."""
+    """One field of a context. Offsets and sizes are in bytes; guest and host are both little endian.
+
+    `reads` and `writes` are the sizes in which a program may access it, at multiples of themselves. Without any, it may
+    be read in whatever part, and may not be written.
+    """
 
     name: str
     offset: int
@@ -43,7 +71,34 @@ class ContextField:
     host_offset: int
     host_size: int
     kind: FieldKind = FieldKind.SCALAR
-    writable: bool = False
+    reads: tuple[int, ...] = ()
+    writes: tuple[int, ...] = ()
+
+    @classmethod
+    def of(
+        cls,
+        structure: type[HostContext],
+        name: str,
+        offset: int,
+        size: int,
+        kind: FieldKind = FieldKind.SCALAR,
+        *,
+        host: str | None = None,
+        reads: tuple[int, ...] = (),
+        writes: tuple[int, ...] = (),
+    ) -> ContextField:
+        """The field that lives in the structure's field of the same name, or of the name `host`."""
+        place = getattr(structure, host or name)
+        host_size = size if kind is FieldKind.SCALAR else place.size
+        return cls(name, offset, size, place.offset, host_size, kind, reads, writes)
+
+    def may_read(self, offset: int, size: int) -> bool:
+        """Whether a load of `size` bytes at `offset` of the context, which lies inside, is allowed."""
+        return not self.reads or (size in self.reads and offset % size == 0)
+
+    def may_write(self, offset: int, size: int) -> bool:
+        """Whether a store of `size` bytes at `offset` of the context, which lies inside, is allowed."""
+        return size in self.writes and offset % size == 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,10 +111,10 @@ class ContextLayout:
 
     def field_at(self, offset: int, size: int) -> ContextField | None:
         """The field that an access of `size` bytes at `offset` reads exactly or, if a scalar, reads a part of."""
-        for field in self.fields:
-            inside = field.offset <= offset and offset + size <= field.offset + field.size
-            if inside and (field.kind is FieldKind.SCALAR or (offset, size) == (field.offset, field.size)):
-                return field
+        for place in self.fields:
+            inside = place.offset <= offset and offset + size <= place.offset + place.size
+            if inside and (place.kind is FieldKind.SCALAR or (offset, size) == (place.offset, place.size)):
+                return place
         return None
 
 
@@ -67,20 +122,37 @@ class ContextLayout:
 class HookPoint:
     """One place where programs run, on one platform.
 
-    `verdicts` maps the numbers that a program may return; a number outside of it is treated as `otherwise`.
-    `families` names the groups of helpers (see `appliance.helpers`) that a program here may call.
+    `host` is the context in this process's memory. `verdicts` maps the numbers that a program may return; a number
+    outside of it is treated as `otherwise`, and the verifier refuses it unless the hook takes `any_number`.
+    `families` names the groups of helpers (see `appliance.helpers`) that a program here may call; `facts` the fields of
+    `host` that they answer from, beside the context's. `constants` are fields that have one value in every run.
+    `attach_type` is the kernel's number of the place, for program types that have several.
     """
 
     name: str
     platform: str
     program_type: int
     sections: tuple[str, ...]
+    host: type[HostContext]
     context: ContextLayout
-    verdicts: Mapping[int, Verdict]
-    otherwise: Verdict
+    verdicts: Mapping[int, Answer]
+    otherwise: Answer
     families: frozenset[str]
+    any_number: bool = False
+    facts: tuple[str, ...] = ()
+    constants: Mapping[str, int] = field(default_factory=dict)
+    attach_type: int = 0
 
-    def number(self, verdict: Verdict) -> int:
+    @property
+    def judges_frames(self) -> bool:
+        """Whether its programs can stand between interfaces."""
+        return isinstance(self.otherwise, Verdict)
+
+    def answer(self, number: int) -> Answer:
+        """What the low half of r0 means."""
+        return self.verdicts.get(number, self.otherwise)
+
+    def number(self, verdict: Answer) -> int:
         """The number that this platform gives to `verdict`. Raises KeyError if it has none."""
         for number, meaning in self.verdicts.items():
             if meaning is verdict:

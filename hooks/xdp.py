@@ -6,19 +6,20 @@ Sources: `struct xdp_md` and `enum xdp_action` of include/uapi/linux/bpf.h; `xdp
 from __future__ import annotations
 
 import ctypes
+from functools import partial
 
-from hooks.contract import ContextField, ContextLayout, FieldKind, HookPoint, Verdict
+from hooks.contract import ContextField, ContextLayout, FieldKind, HookPoint, HostContext, Verdict
 
 
-class FrameContext(ctypes.Structure):
+class FrameContext(HostContext):
     """The context in this process's memory, one per worker, filled in for each frame.
 
         hard_start      data_meta   data                 data_end          hard_end
             | headroom      |  meta  |  the frame            |  tailroom       |
             +---------------+--------+-----------------------+-----------------+
 
-    `data_meta == data` while a program has asked for no metadata. `time_ns` is what ktime_get_ns answers when the
-    datapath runs on the frames' own clock (a replay). `redirect_ifindex` is where a REDIRECT verdict sends the frame.
+    `data_meta == data` while a program has asked for no metadata. `redirect_ifindex` is where a REDIRECT verdict sends
+    the frame.
     """
 
     _fields_ = (
@@ -27,29 +28,21 @@ class FrameContext(ctypes.Structure):
         ("data_meta", ctypes.c_uint64),
         ("hard_start", ctypes.c_uint64),
         ("hard_end", ctypes.c_uint64),
-        ("time_ns", ctypes.c_uint64),
-        ("random_state", ctypes.c_uint64),
         ("ingress_ifindex", ctypes.c_uint32),
         ("rx_queue_index", ctypes.c_uint32),
         ("egress_ifindex", ctypes.c_uint32),
         ("redirect_ifindex", ctypes.c_uint32),
-        ("processor_id", ctypes.c_uint32),
-        ("reserved", ctypes.c_uint32),
     )
 
 
-def _field(
-    name: str, offset: int, size: int, kind: FieldKind = FieldKind.SCALAR, host: str | None = None
-) -> ContextField:
-    place = getattr(FrameContext, host or name)
-    return ContextField(name, offset, size, place.offset, place.size, kind)
-
+_field = partial(ContextField.of, FrameContext)
 
 XDP_LINUX = HookPoint(
     name="xdp",
     platform="linux",
     program_type=6,  # BPF_PROG_TYPE_XDP
     sections=("xdp", "xdp/", "xdp.frags", "xdp.frags/"),
+    host=FrameContext,
     context=ContextLayout(
         name="xdp_md",
         size=24,
@@ -72,6 +65,7 @@ XDP_WINDOWS = HookPoint(
     platform="windows",
     program_type=1,
     sections=("xdp", "xdp/"),
+    host=FrameContext,
     context=ContextLayout(
         name="xdp_md_t",
         size=32,

@@ -9,7 +9,7 @@ from appliance.api.errors import NoSuchName, ValueUnfit
 from appliance.datapath.trial import LONGEST_FRAME, MOST_REPEATS, SHORTEST_FRAME, run_trial
 from appliance.ebpf.spec import ProgramSpec
 from appliance.ir import Engine
-from hooks.contract import ContextField, FieldKind, HookPoint, Verdict
+from hooks.contract import Answer, ContextField, FieldKind, HookPoint
 from hooks.xdp import FrameContext
 
 RANDOM_SEED = 0x7469646567617465  # the same frame gets the same answer every time
@@ -25,7 +25,7 @@ class TestRun:
     """
 
     retval: int
-    verdict: Verdict
+    verdict: Answer
     data_out: bytes
     context_out: Mapping[str, int]
     duration_ns: float
@@ -40,8 +40,8 @@ def run_test(engine: Engine, program: ProgramSpec, data: bytes, context: Mapping
         raise ValueUnfit(f"repeat is {repeat}", hint=f"from 1 to {MOST_REPEATS}")
     trial = run_trial(engine, program.name, data, _context_of(program.hook, context), repeat)
     retval = trial.answer & 0xFFFFFFFF
-    verdict = program.hook.verdicts.get(retval, program.hook.otherwise)
-    return TestRun(retval, verdict, trial.frame, _fields_of(program.hook, trial.context), trial.nanoseconds)
+    verdict, fields = program.hook.answer(retval), _fields_of(program.hook, trial.context)
+    return TestRun(retval, verdict, trial.frame, fields, trial.nanoseconds)
 
 
 def _scalars(hook: HookPoint) -> dict[str, ContextField]:

@@ -25,7 +25,7 @@ from appliance.helpers.python import python_helpers
 from appliance.jit.collection import Collection
 from appliance.maps.model import model
 from appliance.verifier.verifier import Verifier
-from hooks.contract import Verdict
+from hooks.contract import Answer
 from hooks.xdp import FrameContext
 
 
@@ -99,7 +99,7 @@ class InterpretedRehearsal:
             self._maps[name] = model(self._spec.maps[name])
         interpreter = Interpreter(self._program, self._maps, python_helpers())
         self._host.random_state = RANDOM_SEED
-        packets, sizes, sequence = Counter[Verdict](), Counter[Verdict](), bytearray()
+        packets, sizes, sequence = Counter[Answer](), Counter[Answer](), bytearray()
         began = time.perf_counter()
         for record in capture.records():
             verdict = self._judge(interpreter, capture.frame(record), record.time_ns)
@@ -113,12 +113,11 @@ class InterpretedRehearsal:
             time.perf_counter() - began,
         )
 
-    def _judge(self, interpreter: Interpreter, frame: bytes, time_ns: int) -> Verdict:
+    def _judge(self, interpreter: Interpreter, frame: bytes, time_ns: int) -> Answer:
         hook = self._program.hook
         self._host.time_ns = time_ns
         packet = PacketMemory(frame, headroom=SCRATCH_HEADROOM, tailroom=SCRATCH_TAILROOM)
-        answer = interpreter.run(Context(hook, self._host, packet)) & 0xFFFFFFFF
-        return hook.verdicts.get(answer, hook.otherwise)
+        return hook.answer(interpreter.run(Context(hook, self._host, packet)) & 0xFFFFFFFF)
 
     def rule_counts(self) -> Mapping[str, Count]:
         if self._rules is None:

@@ -6,7 +6,7 @@ Sources: include/uapi/linux/bpf.h; the public headers of eBPF for Windows (v1.6)
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 from appliance.ebpf.spec import MapType
 from hooks.contract import HookPoint
@@ -15,12 +15,21 @@ from hooks.xdp import XDP_LINUX, XDP_WINDOWS
 
 @dataclass(frozen=True, slots=True)
 class Platform:
-    """One numbering of the same things. `helpers` maps numbers to the names of `appliance.helpers`."""
+    """One numbering of the same things. `helpers` maps numbers to the names of `appliance.helpers`.
+
+    `family_helpers` are numbers that mean something else in every family of hooks; see `at`.
+    """
 
     name: str
     hooks: tuple[HookPoint, ...]
     helpers: Mapping[int, str]
     map_types: Mapping[int, MapType]
+    family_helpers: Mapping[str, Mapping[int, str]] = field(default_factory=dict)
+
+    def at(self, hook: HookPoint) -> Platform:
+        """The platform as programs of that hook see it: `helpers` has the numbers of the hook's own, too."""
+        own = {number: name for family in hook.families for number, name in self.family_helpers.get(family, {}).items()}
+        return replace(self, helpers={**self.helpers, **own})
 
     def hook_for_section(self, section: str) -> HookPoint | None:
         """The hook whose programs live in the ELF section of that name; a name ending in `/` is a prefix."""
@@ -110,7 +119,9 @@ WINDOWS = Platform(
         29: "strnlen_s",
         30: "ktime_get_boot_ms",
         31: "ktime_get_ms",
-        0x10000: "xdp_adjust_head",
+    },
+    family_helpers={
+        "xdp": {0x10000: "xdp_adjust_head"},
     },
     map_types={
         1: MapType.HASH,

@@ -16,8 +16,7 @@ from appliance.ebpf.interpreter import Context, Helper, HelperCall, Value
 from appliance.helpers import python_memory, python_numbers
 from appliance.helpers.clocks import CLOCKS, Ticks
 from appliance.helpers.python_special_maps import SPECIAL_MAP_HELPERS
-from hooks.contract import Verdict
-from hooks.xdp import FrameContext
+from hooks.contract import HostContext, Verdict
 
 M32 = (1 << 32) - 1
 M64 = (1 << 64) - 1
@@ -25,17 +24,17 @@ SEED = 0x9E3779B97F4A7C15  # stands in for a state of 0, which xorshift would ne
 MULTIPLIER = 0x2545F4914F6CDD1D
 
 
-def python_helpers(clock: Callable[[FrameContext], int] | None = None) -> Mapping[str, Helper]:
-    """Every helper by name. `clock` tells all clocks' time, in nanoseconds: by default the frame's own `time_ns`.
+def python_helpers(clock: Callable[[HostContext], int] | None = None) -> Mapping[str, Helper]:
+    """Every helper by name. `clock` tells all clocks' time, in nanoseconds: by default the context's own `time_ns`.
 
-    For a program without a frame (raw memory) the clock is this machine's, and randomness starts at SEED each time.
+    For a program without a context (raw memory) the clock is this machine's, and randomness starts at SEED each time.
     """
     return {
         "map_lookup_elem": map_lookup_elem,
         "map_update_elem": map_update_elem,
         "map_delete_elem": map_delete_elem,
         **SPECIAL_MAP_HELPERS,
-        **{name: partial(ktime, clock or _frame_time, ticks) for name, ticks in CLOCKS.items()},
+        **{name: partial(ktime, clock or _own_time, ticks) for name, ticks in CLOCKS.items()},
         "get_current_pid_tgid": get_current_pid_tgid,
         "get_prandom_u32": get_prandom_u32,
         "get_smp_processor_id": get_smp_processor_id,
@@ -52,14 +51,14 @@ def python_helpers(clock: Callable[[FrameContext], int] | None = None) -> Mappin
     }
 
 
-def _frame_time(frame: FrameContext) -> int:
-    return int(frame.time_ns)
+def _own_time(host: HostContext) -> int:
+    return int(host.time_ns)
 
 
-def _frame(call: HelperCall) -> FrameContext:
-    """The frame that the program judges; for raw memory, one of zeros."""
+def _host(call: HelperCall) -> HostContext:
+    """The context in this process's memory; for raw memory, one of zeros."""
     context = call.machine.context
-    return context.host if context is not None and isinstance(context.host, FrameContext) else FrameContext()
+    return context.host if context is not None else HostContext()
 
 
 def map_lookup_elem(call: HelperCall) -> Value:
@@ -82,9 +81,9 @@ def map_delete_elem(call: HelperCall) -> Value:
     return map_.delete(call.read(1, map_.spec.key_size)) & M64
 
 
-def ktime(clock: Callable[[FrameContext], int], ticks: Ticks, call: HelperCall) -> Value:
+def ktime(clock: Callable[[HostContext], int], ticks: Ticks, call: HelperCall) -> Value:
     """Time by the clock, in the helper's unit."""
-    now = time.clock_gettime_ns(ticks.clock) if call.machine.context is None else clock(_frame(call)) & M64
+    now = time.clock_gettime_ns(ticks.clock) if call.machine.context is None else clock(_host(call)) & M64
     return now // ticks.nanoseconds
 
 
@@ -94,19 +93,19 @@ def get_current_pid_tgid(call: HelperCall) -> Value:
 
 
 def get_prandom_u32(call: HelperCall) -> Value:
-    """xorshift64* (Vigna, 2016) upon the frame's `random_state`; the answer is the high half of the product."""
-    frame = _frame(call)
-    state = frame.random_state or SEED
+    """xorshift64* (Vigna, 2016) upon the run's `random_state`; the answer is the high half of the product."""
+    host = _host(call)
+    state = host.random_state or SEED
     state ^= state >> 12
     state ^= state << 25 & M64
     state ^= state >> 27
-    frame.random_state = state
+    host.random_state = state
     return (state * MULTIPLIER & M64) >> 32
 
 
 def get_smp_processor_id(call: HelperCall) -> Value:
     """The worker's number."""
-    return int(_frame(call).processor_id)
+    return int(_host(call).processor_id)
 
 
 def csum_diff(call: HelperCall) -> Value:
@@ -208,5 +207,5 @@ def redirect(call: HelperCall) -> Value:
     interface, flags, context = call.number(0), call.number(1), call.context
     if flags:
         return context.hook.number(Verdict.ABORTED)
-    _frame(call).redirect_ifindex = interface & M32
+    context.host.redirect_ifindex = interface & M32
     return context.hook.number(Verdict.REDIRECT)

@@ -35,6 +35,12 @@ def external(module: ir.Module, name: str, result: ir.Type, *parameters: ir.Type
     return ir.Function(module, ir.FunctionType(result, parameters), name)
 
 
+def _declared_type(structure: type[ctypes.Structure], name: str) -> Any:
+    """The type of a field that the structure, or one that it is derived from, declares."""
+    declaring = (entry for parent in structure.__mro__ for entry in getattr(parent, "_fields_", ()))
+    return next(entry[1] for entry in declaring if entry[0] == name)
+
+
 class Variable:
     """A mutable local of the function being written."""
 
@@ -243,7 +249,7 @@ class Code:
     def field(self, pointer: Value, structure: type[ctypes.Structure], name: str) -> Field:
         """A field of a declared structure. Integers only; an array field gives the place of its first element."""
         place = getattr(structure, name)
-        declared = next(entry[1] for entry in structure._fields_ if entry[0] == name)
+        declared = _declared_type(structure, name)
         element = getattr(declared, "_type_", None) if issubclass(declared, ctypes.Array) else declared
         is_plain = element is not None and issubclass(element, ctypes._SimpleCData)
         size = ctypes.sizeof(element) if is_plain and element is not None else 1

@@ -6,6 +6,8 @@ that it may name: the addresses of the program's own functions, then the numbers
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from llvmlite import ir
 
 from appliance.ebpf.instructions import CallFunction, CallHelper, CallKernel, CallRegister, LoadFunction, LoadMap
@@ -86,10 +88,9 @@ def _functions_in_hand(sub: Subprogram) -> list[ir.Function]:
 
 def _helpers_without_maps(sub: Subprogram) -> dict[int, str]:
     """The helpers that work on nothing that only the verifier could tell."""
-    numbered = PLATFORMS[sub.plan.program.spec.hook.platform].helpers
     return {
         number: name
-        for number, name in numbered.items()
+        for number, name in _numbered(sub).items()
         if name in IMPLEMENTATIONS and ArgumentKind.MAP not in PROTOTYPES[name].arguments
     }
 
@@ -109,5 +110,10 @@ def _facts(sub: Subprogram, index: int, call: CallHelper) -> CallFacts:
     known = sub.plan.program.facts.calls.get(index)
     if known is not None:
         return known
-    platform = PLATFORMS[sub.plan.program.spec.hook.platform]
-    return CallFacts(platform.helpers.get(call.helper, "?"))
+    return CallFacts(_numbered(sub).get(call.helper, "?"))
+
+
+def _numbered(sub: Subprogram) -> Mapping[int, str]:
+    """The helpers by the numbers that they have at the program's hook."""
+    hook = sub.plan.program.spec.hook
+    return PLATFORMS[hook.platform].at(hook).helpers

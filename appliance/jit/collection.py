@@ -75,7 +75,7 @@ class Collection:
 
         `processors` is the number of workers. A map of `reuse` is taken over, entries and all, where its declaration
         is the same in every respect but its name; its initial contents are not put in again. `loops` gets the module
-        and the programs' functions, `i64 (ptr FrameContext)`, by name, and writes what calls them.
+        and the programs' functions, `i64 (ptr HostContext)`, by name, and writes what calls them.
 
         Raises InputRefused for an unknown name, Rejected, MapRefused or NotCompilable; whatever was opened is closed
         then, and the maps of `reuse` are what they were.

@@ -4,7 +4,7 @@ A load from the context is not a load from guest memory: the verifier has named 
 says which field that is, and the value is read from where this process keeps it, in the width that it has here:
 
     guest   r2 = *(u32 *)(r1 + 0)        xdp_md.data, 4 bytes
-    native  r2 = i64 at context + 0      FrameContext.data, 8 bytes: a pointer of this process
+    native  r2 = i64 at context + 24     FrameContext.data, 8 bytes: a pointer of this process
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def emit_load(sub: Subprogram, index: int, load: Load) -> None:
 def emit_store(sub: Subprogram, index: int, store: Store) -> None:
     value = sub.narrow(sub.operand(store.source), store.size * 8)
     field, within = _context_field(sub, index, store.size)
-    if field is not None and not field.writable:
+    if field is not None and not field.writes:
         raise sub.refusal(f"a store to the context's field {field.name}", index)
     place = _scalar_place(sub, field, within) if field else sub.place(index, store.base, store.offset)
     if store.ordered:

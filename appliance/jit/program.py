@@ -1,6 +1,6 @@
 """A verified program becomes native functions of a module, beside whatever else the module holds.
 
-emit_program    i64 program_NAME(ptr FrameContext)      internal, so that a loop in the same module inlines it
+emit_program    i64 program_NAME(ptr HostContext)       internal, so that a loop in the same module inlines it
 emit_raw        i64 raw_NAME(ptr memory, i64 length)    exported; for bytecode that runs without a hook
 """
 
@@ -18,7 +18,6 @@ from appliance.jit.stack import WHOLE, Extent, is_accounted_for, offsets_are_kno
 from appliance.jit.subprogram import ProgramPlan, Subprogram
 from appliance.jit.table import EMITTERS
 from appliance.verifier.program import VerifiedProgram
-from hooks.xdp import FrameContext
 
 SUBPROGRAM_ARGUMENTS = (I64,) * 5
 
@@ -39,13 +38,14 @@ def emit_program(
 
 
 def emit_raw(module: ir.Module, program: VerifiedProgram) -> ir.Function:
-    """Write bytecode that gets memory in r1 and its length in r2. There are no maps; helpers see a frame of zeros."""
+    """Write bytecode that gets memory in r1 and its length in r2. There are no maps; helpers see a context of zeros."""
     name = f"raw_{program.spec.name}"
     body = _declare(module, f"{name}.0", PTR, *SUBPROGRAM_ARGUMENTS)
     _write(_plan(program, {}, Clock.MONOTONIC, body))
     code = Code.define(module, name, I64, linkage="external", memory=PTR, length=I64)
-    context = code.buffer(ctypes.sizeof(FrameContext))
-    code.fill(context, 0, ctypes.sizeof(FrameContext))
+    size = ctypes.sizeof(program.spec.hook.host)
+    context = code.buffer(size)
+    code.fill(context, 0, size)
     code.ret(code.call(body, context, code.integer(code["memory"]), code["length"], 0, 0, 0))
     return code.function
 

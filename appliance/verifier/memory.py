@@ -127,8 +127,16 @@ def _context(environment: Environment, state: State, request: Request) -> None:
             f"{request.purpose.value} {request.span()} of the context `{layout.name}`, which is no field of it",
             f"its fields are {fields}",
         )
-    if request.purpose is Purpose.WRITE and not field.writable:
+    if request.purpose is Purpose.WRITE and not field.writes:
         raise Violation(f"writes `{field.name}` of the context `{layout.name}`, which may only be read")
+    writes = request.purpose is Purpose.WRITE
+    if not (field.may_write if writes else field.may_read)(request.low, request.size):
+        sizes = " or ".join(str(size) for size in (field.writes if writes else field.reads))
+        raise Violation(
+            f"{request.purpose.value} {request.span()} of the context `{layout.name}`: `{field.name}` is "
+            f"{'written' if writes else 'read'} in {sizes} bytes, at a multiple of that",
+            "access the field as it is declared, and then take the part that is needed",
+        )
 
 
 def _ranged(base: str, limit: str) -> Rule:

@@ -52,9 +52,10 @@ class Verifier:
 
     def _prove(self, spec: ProgramSpec) -> Facts:
         _check_shape(spec)
-        program = Program(Environment(spec, self._maps, self._platform, FactsRecorder()))
+        platform = self._platform.at(spec.hook)
+        program = Program(Environment(spec, self._maps, platform, FactsRecorder()))
         for attempt, (width, budget) in enumerate(self._efforts, 1):
-            environment = Environment(spec, self._maps, self._platform, FactsRecorder())
+            environment = Environment(spec, self._maps, platform, FactsRecorder())
             effort = Effort(width, budget)
             try:
                 explore(environment, program, effort)
@@ -72,7 +73,7 @@ class Verifier:
         inside = index < len(spec.instructions)
         known: tuple[tuple[str, str], ...] = ()
         if refused.state is not None and inside and not violation.unsupported:
-            reads = liveness.register_effects(spec.instructions[index], self._platform.helpers)[0]
+            reads = liveness.register_effects(spec.instructions[index], self._platform.at(spec.hook).helpers)[0]
             held = refused.state.registers
             known = tuple((f"r{n}", describe(held[n])) for n in range(10) if reads >> n & 1)
         return Report(
@@ -91,7 +92,7 @@ class Verifier:
         target = getattr(spec.instructions[index], "target", 0)
         if not 0 <= target < len(slots):
             return f"goto instruction {target} of {len(slots)}"
-        return statement(spec.instructions[index], slots, self._platform)
+        return statement(spec.instructions[index], slots, self._platform.at(spec.hook))
 
 
 def _check_shape(spec: ProgramSpec) -> None:

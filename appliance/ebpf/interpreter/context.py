@@ -1,13 +1,13 @@
-"""What r1 points to when a program starts: the hook's context, and the packet that it describes."""
+"""What r1 points to when a program starts: the hook's context, and the memories that it describes."""
 
 from __future__ import annotations
 
-import ctypes
 import errno
+from collections.abc import Callable
 
 from appliance.ebpf.interpreter.regions import Region
 from appliance.ebpf.interpreter.values import Pointer, Value, Violation
-from hooks.contract import ContextField, FieldKind, HookPoint
+from hooks.contract import ContextField, FieldKind, HookPoint, HostContext
 
 ETH_HLEN = 14
 HEADROOM = 256
@@ -88,35 +88,45 @@ class PacketMemory:
 class Context(Region):
     """The context: bytecode sees the fields of the hook's layout, and nothing between them.
 
-    Packet fields become pointers into `packet`. Scalars live in `host`, the structure that the layout's host offsets
-    belong to (a FrameContext, for XDP); a program's writes go there.
+    Pointers lead into `packet`, which a hook without frames does not have, and into `app_id`, the path of the program
+    that asks. Scalars live in `host`, the structure that the layout's host offsets belong to (a FrameContext, for XDP);
+    a program's writes go there.
     """
 
-    __slots__ = ("_scalars", "hook", "host", "packet")
+    __slots__ = ("_packet", "_scalars", "app_id", "hook", "host")
 
-    def __init__(self, hook: HookPoint, host: ctypes.Structure, packet: PacketMemory) -> None:
+    def __init__(
+        self, hook: HookPoint, host: HostContext, packet: PacketMemory | None = None, *, app_id: bytes = b""
+    ) -> None:
         super().__init__("the context", bytearray(hook.context.size))
         self.hook = hook
         self.host = host
-        self.packet = packet
+        self.app_id = Region("the application's path", bytearray(app_id), writable=False)
+        self._packet = packet
         self._scalars = memoryview(host).cast("B")
+
+    @property
+    def packet(self) -> PacketMemory:
+        """The frame. Raises Violation if the run has none."""
+        if self._packet is None:
+            raise Violation("works on a packet, and there is none here")
+        return self._packet
 
     def load(self, offset: int, size: int) -> Value:
         field = self._field(offset, size, "read")
-        match field.kind:
-            case FieldKind.PACKET_START:
-                return Pointer(self.packet.region, 0)
-            case FieldKind.PACKET_END:
-                return Pointer(self.packet.region, self.packet.data_end - self.packet.data)
-            case FieldKind.PACKET_META:
-                return Pointer(self.packet.region, self.packet.data_meta - self.packet.data)
+        if field.kind in _POINTERS:
+            return _POINTERS[field.kind](self)
+        if not field.may_read(offset, size):
+            raise Violation(f"read of {size} bytes at offset {offset} of {field.name}", self.name, offset)
         start = field.host_offset + offset - field.offset
         return int.from_bytes(self._scalars[start : start + size], "little")
 
     def store(self, offset: int, size: int, value: Value) -> None:
         field = self._field(offset, size, "write")
-        if not field.writable:
+        if not field.writes:
             raise Violation(f"write to the context's {field.name}, which is read-only", self.name, offset)
+        if not field.may_write(offset, size):
+            raise Violation(f"write of {size} bytes at offset {offset} of {field.name}", self.name, offset)
         if not isinstance(value, int):
             raise Violation(f"a pointer does not fit the context's {field.name}", self.name, offset)
         start = field.host_offset + offset - field.offset
@@ -134,3 +144,15 @@ class Context(Region):
             name = self.hook.context.name
             raise Violation(f"{access} of {size} bytes at offset {offset} is no field of {name}", self.name, offset)
         return field
+
+
+# Where a pointer that is loaded from the context leads.
+_POINTERS: dict[FieldKind, Callable[[Context], Pointer]] = {
+    FieldKind.PACKET_START: lambda context: Pointer(context.packet.region, 0),
+    FieldKind.PACKET_END: lambda context: Pointer(context.packet.region, context.packet.data_end - context.packet.data),
+    FieldKind.PACKET_META: lambda context: Pointer(
+        context.packet.region, context.packet.data_meta - context.packet.data
+    ),
+    FieldKind.APP_ID_START: lambda context: Pointer(context.app_id, 0),
+    FieldKind.APP_ID_END: lambda context: Pointer(context.app_id, context.app_id.high),
+}

@@ -49,7 +49,7 @@ class Interpreter:
         of one run."""
         self.program = program
         self._maps = maps or {}
-        given, numbers = helpers or {}, PLATFORMS[program.hook.platform].helpers
+        given, numbers = helpers or {}, PLATFORMS[program.hook.platform].at(program.hook).helpers
         self._helpers = {number: (name, given[name]) for number, name in numbers.items() if name in given}
         self._budget = budget
         self._steps = make_steps(program.instructions)
@@ -94,7 +94,7 @@ class Interpreter:
             violation.what,
             index=index,
             slot=slots[index] if inside else sum(i.slots for i in instructions),
-            statement=statement(instructions[index], slots, PLATFORMS[self.program.hook.platform])
+            statement=statement(instructions[index], slots, PLATFORMS[self.program.hook.platform].at(self.program.hook))
             if inside
             else "the end",
             line=self.program.line_of(index) if inside else None,

@@ -19,14 +19,13 @@ from llvmlite import ir
 from appliance.ebpf.spec import MapSpec
 from appliance.ir import I32, I64, Code, Field, Value
 from hooks.contract import HookPoint
-from hooks.xdp import FrameContext
 
 
 class Clock(Enum):
     """Whose time ktime_get_ns answers."""
 
     MONOTONIC = "this machine's, since it started"
-    FRAME = "the frame's own: FrameContext.time_ns"
+    FRAME = "the frame's own: HostContext.time_ns"
 
 
 class MapOperations(Protocol):
@@ -77,8 +76,8 @@ class HelperCall:
     maps: Sequence[MapSite] = ()
 
     def field(self, name: str) -> Field:
-        """A field of the FrameContext that the program runs on."""
-        return self.code.field(self.context, FrameContext, name)
+        """A field of the hook's context in this process's memory."""
+        return self.code.field(self.context, self.hook.host, name)
 
     def low(self, argument: int) -> Value:
         """The low 32 bits of the argument (0 is r1)."""

@@ -81,9 +81,9 @@ def test_the_context_of_another_platform() -> None:
 
 def test_a_writable_field_of_the_context() -> None:
     place = FrameContext.redirect_ifindex
-    field = ContextField("redirect_ifindex", 0, 4, place.offset, place.size, writable=True)
+    field = ContextField("redirect_ifindex", 0, 4, place.offset, place.size, writes=(1, 4))
     layout = ContextLayout("notes", 8, (field,))
-    hook = HookPoint("notes", "linux", 0, (), layout, {}, Verdict.DROP, frozenset())
+    hook = HookPoint("notes", "linux", 0, (), FrameContext, layout, {}, Verdict.DROP, frozenset())
     given_context = context(hook=hook)
     text = "*(u32 *)(r1 + 0) = 0x01020304; *(u8 *)(r1 + 3) = 9; r0 = *(u32 *)(r1 + 0); exit"
     assert Interpreter(program(text, hook)).run(given_context) == 0x09020304
