@@ -97,7 +97,7 @@ class BtfType:
     `size` is in bytes; `target` is the type that it points to, wraps, returns, tags or is an array of; `count` is an
     array's length; `entries` are members, enumerators, parameters or a section's variables. `signed` is of numbers and
     enumerations; `bit_offset` of a number that begins inside of its bytes, as compilers long ago wrote bit fields;
-    `is_union` says of a declaration ahead that it is one of a union.
+    `is_union` says of a declaration ahead that it is one of a union, `is_bool` of a number that it is true or false.
     """
 
     kind: Kind
@@ -109,6 +109,7 @@ class BtfType:
     signed: bool = False
     bit_offset: int = 0
     is_union: bool = False
+    is_bool: bool = False
 
 
 VOID = BtfType(Kind.VOID)
@@ -243,6 +244,7 @@ class TypeReader:
             signed=bool(encoding >> 24 & _SIGNED or (flag and kind in ENUMS)),
             bit_offset=encoding >> 16 & 0xFF,
             is_union=bool(flag and kind is Kind.FWD),
+            is_bool=bool(encoding >> 24 & _BOOL),
         )
 
 
@@ -284,7 +286,7 @@ def _variable(_: StringTable, __: bool, type_: int, offset: int, size: int) -> S
 _KINDS = {int(kind): kind for kind in Kind if kind is not Kind.VOID}
 _ARRAY = struct.Struct("<III")  # element type, index type, length
 _WORD = struct.Struct("<I")
-_SIGNED = 1  # of the encoding of a number: BTF_INT_SIGNED
+_SIGNED, _BOOL = 1, 4  # of the encoding of a number: BTF_INT_SIGNED, BTF_INT_BOOL
 _TAILS = {
     Kind.INT: _WORD,  # encoding << 24 | offset of the bits << 16 | their number
     Kind.VAR: _WORD,  # linkage

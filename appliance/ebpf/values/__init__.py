@@ -1,0 +1,28 @@
+"""Values of C types as Python has them, by what BTF says: dicts or dataclasses, lists, numbers, bytes.
+
+codecs = Codecs(spec.types)
+codec = codecs.of(spec.maps["flows"].value_type, spec.maps["flows"].value_size)
+codec.encode({"packets": 1, "bytes": 60})
+codec.decode(data)                     a dict
+Shaped(codec, Flow).decode(data)       a Flow
+"""
+
+from appliance.ebpf.values.build import Codecs
+from appliance.ebpf.values.codec import Codec, RawBytes
+from appliance.ebpf.values.composites import Composite
+from appliance.ebpf.values.errors import ValueUnfit
+from appliance.ebpf.values.names import type_name
+from appliance.ebpf.values.scalars import Number
+from appliance.ebpf.values.shapes import Shaped, make_dataclass
+
+__all__ = [
+    "Codec",
+    "Codecs",
+    "Composite",
+    "Number",
+    "RawBytes",
+    "Shaped",
+    "ValueUnfit",
+    "make_dataclass",
+    "type_name",
+]
