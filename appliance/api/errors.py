@@ -14,7 +14,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from appliance.ebpf.values import ValueUnfit
 from appliance.errors import CannotRun, InputRefused
+
+__all__ = ["NoSuchName", "ValueUnfit", "WrongState"]
 
 
 class NoSuchName(InputRefused, KeyError):
@@ -25,10 +28,6 @@ class NoSuchName(InputRefused, KeyError):
         super().__init__(f"there is no {kind} {name!r}", where=where, hint=f"known: {names}")
         self.kind = kind
         self.name = name
-
-
-class ValueUnfit(InputRefused, ValueError):
-    """What was given doesn't fit where it was put."""
 
 
 class WrongState(CannotRun, RuntimeError):

@@ -63,16 +63,22 @@ class Boolean(Number):
 
 
 class Enumeration(Number):
-    """An integer; the name of an enumerator may be given for its value. Other numbers fit too, as in C."""
+    """An integer; the name of an enumerator may be given for its value. Other numbers fit too, as in C.
+
+    Compilers before LLVM 16 don't say that an enumeration has negative values. They are read as large numbers then, and
+    may be given as either.
+    """
 
     def __init__(
         self, name: str, size: int, names: Mapping[str, int], *, signed: bool, bits: int | None = None
     ) -> None:
         super().__init__(name, size, signed=signed, bits=bits)
         self.names = names
+        self.least = -(1 << self.bits - 1)
 
     def checked(self, value: object) -> int:
-        return super().checked(self.names.get(value, value) if isinstance(value, str) else value)
+        number = super().checked(self.names.get(value, value) if isinstance(value, str) else value)
+        return number if self.signed else number & (1 << self.bits) - 1
 
     def narrowed(self, bits: int) -> Enumeration:
         return Enumeration(f"{self.name}:{bits}", self.size, self.names, signed=self.signed, bits=bits)

@@ -75,7 +75,9 @@ def _made(codec: Composite, name: str, known: dict[Codec, type]) -> type:
         fields: list[tuple[str, Any, Any]] = []
         for field, of in codec.fields.items():
             shape = _natural(of, f"{name}_{field}", known)
-            given = (shape | None, dataclasses.field(default=None)) if field in optional else (shape, dataclasses.field())
+            given = (
+                (shape | None, dataclasses.field(default=None)) if field in optional else (shape, dataclasses.field())
+            )
             fields.append((python_name(field), *given))
         known[codec] = dataclasses.make_dataclass(name, fields, frozen=True, kw_only=True, slots=True)
     return known[codec]

@@ -28,8 +28,15 @@ struct host { __u8 family; union { __u32 v4; __u8 v6[16]; struct { __u16 low; __
 union either { struct inner inner; __u64 words[2]; };
 struct tail { __u32 count; __u32 items[]; };
 struct from_to { __u32 from; __u32 to; };
-struct everything everything; struct bits bits; struct host host; union either either; struct tail tail;
-struct from_to from_to; enum action action; __u32 number; float ratio; void *pointer; _Bool flag; char name[6];
+struct everything everything = {
+    200, -100, 60000, -30000, 4000000000, -2000000000, 1ULL << 63, -1LL << 63,
+    1, 'a', DROP, MINUS, HUGE, 443, "abc", {0x02, 0, 0, 0, 0, 0xff}, {-1, 1}, {1, 2, 65535}, {{1, 2, 3}, {4, 5, 6}},
+    {-1, 1}, {{2, 3}, {4, 5}}, 0, 1.5, -2.25, (unsigned __int128)1 << 127,
+};
+struct bits bits = {1, 5, -16, DROP, 1, 7};
+struct host host = {4, {.v6 = {1, 0, 0, 127}}};
+union either either; struct tail tail; struct from_to from_to;
+enum action action; enum sign sign; __u32 number; float ratio; void *pointer; _Bool flag; char name[6];
 __u32 grid[2][3];
 SEC("xdp") int pass(struct xdp_md *ctx) { return 2; }
 """
