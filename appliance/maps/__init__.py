@@ -16,7 +16,8 @@ from appliance.maps.errors import (
 )
 from appliance.maps.kind import Flag, MapFunctions
 from appliance.maps.map import Map, open_map
-from appliance.maps.model import MODELS, ModelMap, model
+from appliance.maps.model import MODELS, model
+from appliance.maps.model_map import ModelMap
 from appliance.maps.operations import KINDS, emit_operations, export_operations
 
 __all__ = [

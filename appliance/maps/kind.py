@@ -86,6 +86,11 @@ class MapFunctions:
     push(map, value, I64 flags)                           0 or -errno
     pop(map, value out)                                   0 or -errno
     peek(map, value)                                      0 or -errno; a queue's value is written, a filter's is read
+    output(map, data, I64 size, I64 flags)                a record with that data: 0 or -errno
+    reserve(map, I64 size, I64 flags)                     room for a record, to be committed: pointer to it, or null
+    commit(map, record, I64 flags, I32 discard)           the record is done, to be seen or never; 0
+    query(map, I64 what)                                  a number about the ring
+    drain(map, I32 processor, out, I64 room)              copies records out, which are gone then: bytes used
 
     Key and value need no alignment. A value's pointer stays good memory for as long as the map; its entry may be
     deleted, and its memory given to another entry, under whoever still holds it (as with the kernel's preallocated
@@ -104,6 +109,11 @@ class MapFunctions:
     push: ir.Function
     pop: ir.Function
     peek: ir.Function
+    output: ir.Function
+    reserve: ir.Function
+    commit: ir.Function
+    query: ir.Function
+    drain: ir.Function
 
 
 SIGNATURES: Mapping[str, tuple[ir.Type, Mapping[str, ir.Type]]] = {
@@ -115,6 +125,11 @@ SIGNATURES: Mapping[str, tuple[ir.Type, Mapping[str, ir.Type]]] = {
     "push": (I64, {"map": PTR, "value": PTR, "flags": I64}),
     "pop": (I64, {"map": PTR, "value_out": PTR}),
     "peek": (I64, {"map": PTR, "value": PTR}),
+    "output": (I64, {"map": PTR, "data": PTR, "size": I64, "flags": I64}),
+    "reserve": (PTR, {"map": PTR, "size": I64, "flags": I64}),
+    "commit": (I64, {"map": PTR, "record": PTR, "flags": I64, "discard": I32}),
+    "query": (I64, {"map": PTR, "what": I64}),
+    "drain": (I64, {"map": PTR, "processor": I32, "out": PTR, "room": I64}),
 }
 KEYED = ("lookup", "update", "delete", "next")
 HASHED = (*KEYED, "extract")
@@ -145,13 +160,19 @@ def internal(
     return code
 
 
+def plain_memory(shape: Shape, size: int) -> Memory:
+    """One piece of memory, which is what most maps live in."""
+    return Memory(size)
+
+
 @dataclass(frozen=True, slots=True)
 class Kind:
     """One map type.
 
-    `check` raises MapRefused; `size` gives the bytes of a map's memory; `initialise` gets that memory, all zero;
-    `count` the entries in it; `emit` writes the `operations` that the type has. `failures` says which errno of an
-    operation is which error, where it differs from the usual; `per_processor` maps keep one value for every processor.
+    `check` raises MapRefused; `size` gives the bytes of a map's memory, and `memory` reserves it (OSError if it can't);
+    `initialise` gets that memory, all zero; `count` the entries in it; `emit` writes the `operations` of the type.
+    `failures` says which errno of an operation is which error, where it differs from the usual; `per_processor` maps
+    keep one value for every processor.
     """
 
     check: Callable[[MapSpec], None]
@@ -162,3 +183,4 @@ class Kind:
     failures: Mapping[int, type[MapError]] = field(default_factory=dict)
     per_processor: bool = False
     operations: tuple[str, ...] = KEYED
+    memory: Callable[[Shape, int], Memory] = plain_memory

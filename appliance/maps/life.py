@@ -25,7 +25,6 @@ from appliance.ir import Engine
 from appliance.maps.checks import check_memory
 from appliance.maps.errors import OperationRefused
 from appliance.maps.kind import Shape
-from appliance.maps.memory import Memory
 from appliance.maps.operations import control_name, export_operations, exported_operations, kind_of
 
 _P, _U32, _U64, _I64 = ctypes.c_void_p, ctypes.c_uint32, ctypes.c_uint64, ctypes.c_int64
@@ -39,9 +38,14 @@ _ARGUMENTS: Mapping[str, tuple[Any, ...]] = {
     "push": (_P, _P, _U64),
     "pop": (_P, _P),
     "peek": (_P, _P),
+    "output": (_P, _P, _U64, _U64),
+    "reserve": (_P, _U64, _U64),
+    "commit": (_P, _P, _U64, _U32),
+    "query": (_P, _U64),
+    "drain": (_P, _U32, _P, _U64),
 }
 
-_RESULTS: Mapping[str, Any] = {"extract": _P}  # the others: 0 or -errno
+_RESULTS: Mapping[str, Any] = {"extract": _P, "reserve": _P}  # the others: 0 or -errno
 
 # What the control plane calls an operation, where that is another name.
 _SPOKEN = {"read": "lookup", "next": "items", "extract": "lookup_and_delete"}
@@ -69,7 +73,7 @@ class OpenMap:
         size = self._kind.size(self.shape)
         check_memory(spec, size)
         try:
-            self._memory = Memory(size)
+            self._memory = self._kind.memory(self.shape, size)
         except OSError as error:
             raise CannotRun(f"map {spec.name!r}: this machine has not {size} bytes of memory for it") from error
         self._kind.initialise(self._memory, self.shape)

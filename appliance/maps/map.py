@@ -17,6 +17,7 @@ from appliance.maps.errors import EntryExists, MapError, MapFrozen, MapFull, NoS
 from appliance.maps.kind import EVERY_PROCESSOR, Flag
 from appliance.maps.life import OpenMap
 from appliance.maps.operations import exported_operations
+from appliance.maps.ring_memory import RingMemory
 
 _FAILURES: Mapping[int, type[MapError]] = {
     errno.EEXIST: EntryExists,
@@ -24,6 +25,7 @@ _FAILURES: Mapping[int, type[MapError]] = {
     errno.E2BIG: MapFull,
     errno.ENOSPC: MapFull,
     errno.EINVAL: OperationRefused,
+    errno.EAGAIN: MapFull,
 }
 
 
@@ -119,6 +121,30 @@ class Map(OpenMap):
             raise self._refusal("may_hold")
         self._check(value, self.spec.value_size, "value")
         return self._call("peek", value) == 0
+
+    # rings
+
+    def output(self, data: bytes, flags: int = 0) -> None:
+        """Send a record from here, as a program's ringbuf_output does.
+
+        Raises MapFull (there is no room until the consumer goes on), OperationRefused (no ring buffer, other flags).
+        """
+        self._succeed(self._call("output", data, len(data), flags))
+
+    def query(self, what: int) -> int:
+        """What ringbuf_query answers: AVAIL_DATA, RING_SIZE, CONS_POS or PROD_POS of `ringbuf_layout`, in bytes."""
+        return self._call("query", what)
+
+    def drain(self, out: ctypes.Array[ctypes.c_char], processor: int = 0) -> int:
+        """Move what is ready out of a ring, as it lies there, until `out` is full; the bytes used. See `consumer`."""
+        return self._call("drain", processor, out, len(out))
+
+    def wake_descriptor(self) -> int:
+        """The eventfd that becomes readable when a consumer should look; the map's own. Rings alone have one."""
+        self._check_open()
+        if not isinstance(self._memory, RingMemory):
+            raise self._refusal("wake_descriptor")
+        return self._memory.wake
 
     # many entries
 

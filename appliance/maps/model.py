@@ -11,79 +11,9 @@ from collections.abc import Callable, Iterator, Mapping
 
 from appliance.ebpf.spec import MapSpec, MapType
 from appliance.maps.kind import Flag
+from appliance.maps.model_map import ModelMap
+from appliance.maps.model_ringbuf import ModelRingBuffer
 from appliance.maps.operations import kind_of
-
-
-class ModelMap:
-    """A map that holds its values as bytearrays; `lookup` gives the live one, which the program may write to."""
-
-    def __init__(self, spec: MapSpec) -> None:
-        self.spec = spec
-        self._values: dict[bytes, bytearray] = {}
-
-    def lookup(self, key: bytes) -> bytearray | None:
-        """The value itself, or None."""
-        return self._values.get(key)
-
-    def update(self, key: bytes, value: bytes, flags: int = Flag.ANY) -> int:
-        """0 or -errno. An entry that is there keeps its bytearray."""
-        if flags > Flag.EXIST:
-            return -errno.EINVAL
-        known = self._values.get(key)
-        if known is None:
-            return -errno.ENOENT if flags == Flag.EXIST else self._insert(key, value)
-        if flags == Flag.NOEXIST:
-            return -errno.EEXIST
-        known[:] = value
-        self._used(key)
-        return 0
-
-    def delete(self, key: bytes) -> int:
-        """0 or -errno."""
-        if self._values.pop(key, None) is None:
-            return -errno.ENOENT
-        self._deleted(key)
-        return 0
-
-    def extract(self, key: bytes) -> bytearray | None:
-        """The value, whose entry goes, or None. Only hashes have it."""
-        return None
-
-    def push(self, value: bytes, flags: int = Flag.ANY) -> int:
-        """0 or -errno: maps with keys refuse it."""
-        return -errno.EINVAL
-
-    def pop(self) -> bytes | None:
-        """The next value, which goes, or None."""
-        return None
-
-    def peek(self) -> bytes | None:
-        """What `pop` would give, or None."""
-        return None
-
-    def may_hold(self, value: bytes) -> bool:
-        """Whether a bloom filter was given the value."""
-        return False
-
-    def keys(self) -> Iterator[bytes]:
-        """Every key, in no particular order."""
-        return iter(list(self._values))
-
-    def __len__(self) -> int:
-        return len(self._values)
-
-    def _is_full(self) -> bool:
-        return len(self._values) >= self.spec.max_entries
-
-    def _insert(self, key: bytes, value: bytes) -> int:
-        """Put in what is not there, or refuse: 0 or -errno."""
-        raise NotImplementedError
-
-    def _used(self, key: bytes) -> None:
-        """The entry has been updated."""
-
-    def _deleted(self, key: bytes) -> None:
-        """The entry is gone."""
 
 
 class ModelArray(ModelMap):
@@ -299,6 +229,7 @@ MODELS: Mapping[MapType, Callable[[MapSpec], ModelMap]] = {
     MapType.QUEUE: ModelQueue,
     MapType.STACK: ModelStack,
     MapType.BLOOM_FILTER: ModelBloomFilter,
+    MapType.RINGBUF: ModelRingBuffer,
 }
 
 

@@ -18,13 +18,14 @@ from appliance.maps.array import ARRAY
 from appliance.maps.bloom_filter import BLOOM_FILTER
 from appliance.maps.errors import MapRefused
 from appliance.maps.hash import HASH
-from appliance.maps.kind import SIGNATURES, Kind, MapFunctions, Shape, Weight, define
+from appliance.maps.kind import SIGNATURES, Kind, MapFunctions, Shape, Weight, internal
 from appliance.maps.lpm_trie import LPM_TRIE
 from appliance.maps.lru_hash import LRU_HASH
 from appliance.maps.lru_percpu_hash import LRU_PERCPU_HASH
 from appliance.maps.percpu_array import PERCPU_ARRAY
 from appliance.maps.percpu_hash import PERCPU_HASH
 from appliance.maps.queue import QUEUE
+from appliance.maps.ringbuf import RINGBUF
 from appliance.maps.stack import STACK
 
 KINDS: Mapping[MapType, Kind] = {
@@ -38,6 +39,7 @@ KINDS: Mapping[MapType, Kind] = {
     MapType.QUEUE: QUEUE,
     MapType.STACK: STACK,
     MapType.BLOOM_FILTER: BLOOM_FILTER,
+    MapType.RINGBUF: RINGBUF,
 }
 
 
@@ -59,20 +61,27 @@ def kind_of(spec: MapSpec) -> Kind:
 def emit_operations(module: ir.Module, spec: MapSpec, processors: int) -> MapFunctions:
     """The operations on maps of this shape, written into `module` when they are first asked for."""
     shape = Shape.of(spec, processors)
-    names = {operation: f"{shape.name}.{operation}" for operation in SIGNATURES}
-    if names["lookup"] not in module.globals:
-        kind = kind_of(spec)
+    kind = kind_of(spec)
+    if f"{shape.name}.{kind.operations[0]}" not in module.globals:
         kind.emit(module, shape)
-        for operation in SIGNATURES:
-            if operation not in kind.operations:
-                _emit_refusal(module, shape, operation)
-    return MapFunctions(**{operation: module.globals[name] for operation, name in names.items()})
+    return MapFunctions(
+        **{
+            operation: module.globals[f"{shape.name}.{operation}"]
+            if operation in kind.operations
+            else _refusal(module, operation)
+            for operation in SIGNATURES
+        }
+    )
 
 
-def _emit_refusal(module: ir.Module, shape: Shape, operation: str) -> None:
-    """What the type of map doesn't have: null, or -EINVAL."""
-    code = define(module, shape, operation, Weight.INLINE)
-    code.ret(ir.Constant(PTR, None) if code.function.function_type.return_type == PTR else -errno.EINVAL)
+def _refusal(module: ir.Module, operation: str) -> ir.Function:
+    """What a type of map answers that doesn't have the operation: null, or -EINVAL. One for all shapes."""
+    name = f"map.no.{operation}"
+    if name not in module.globals:
+        result, parameters = SIGNATURES[operation]
+        code = internal(module, name, result, Weight.INLINE, **parameters)
+        code.ret(ir.Constant(PTR, None) if result == PTR else -errno.EINVAL)
+    return module.globals[name]
 
 
 def control_name(shape: Shape, operation: str) -> str:

@@ -1,0 +1,126 @@
+"""The consumer of ring buffers, in the shape of libbpf's `ring_buffer`.
+
+with RingBuffer(loaded.maps["events"], handle) as ring:
+    while ring.poll(1.0) >= 0: …                     handle(record) for each
+
+producers ──> ring in memory ──drain (native, one call)──> records as bytes ──> handle
+    └──────── eventfd, only when the consumer has caught up ──> epoll ──┘
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import select
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from types import TracebackType
+from typing import Self
+
+from appliance.maps.map import Map
+from appliance.maps.ringbuf_layout import HEADER_SIZE, LONGEST_RECORD, record_size
+
+Handle = Callable[[bytes], object]
+
+
+class _Ring:
+    """One map, what it has handed over and nobody has handled yet, and who handles it."""
+
+    def __init__(self, map: Map, handle: Handle) -> None:
+        self.map = map
+        self.handle = handle
+        self.waiting: deque[bytes] = deque()
+        self._buffer = ctypes.create_string_buffer(map.spec.max_entries)
+
+    def fetch(self) -> None:
+        """Move what is ready out of the ring, as much as it holds at a time."""
+        used = self.map.drain(self._buffer)
+        self.waiting.extend(records(memoryview(self._buffer)[:used]))
+
+
+def records(memory: memoryview) -> Iterator[bytes]:
+    """The records that lie in `memory` as they lay in a ring (see `ringbuf_layout`)."""
+    at = 0
+    while at < len(memory):
+        length = int.from_bytes(memory[at : at + 4], "little") & LONGEST_RECORD
+        start = at + HEADER_SIZE
+        yield bytes(memory[start : start + length])
+        at += record_size(length)
+
+
+class RingBuffer:
+    """Hands the records of one or more ring buffers to callables, oldest first. One consumer for each map.
+
+    The maps are held (`OpenMap.hold`) until it is closed. A context manager; closing twice is harmless.
+    """
+
+    def __init__(self, map: Map, handle: Handle) -> None:
+        """`handle` gets each record as bytes. Raises OperationRefused if the map is no ring buffer."""
+        self._epoll = select.epoll()
+        self._rings: dict[int, _Ring] = {}
+        self.add(map, handle)
+
+    def add(self, map: Map, handle: Handle) -> None:
+        """Consume another map, too."""
+        descriptor = map.wake_descriptor()
+        map.hold()
+        self._epoll.register(descriptor, select.EPOLLIN)
+        self._rings[descriptor] = _Ring(map, handle)
+
+    def fileno(self) -> int:
+        """Readable when there may be records, for a loop of one's own (select, asyncio): then call `consume`."""
+        return self._epoll.fileno()
+
+    def consume(self) -> int:
+        """Handle what is ready now, without waiting; the number of records. It ends, however fast producers are.
+
+        What `handle` raises comes out here; the record that it was given is gone, those behind it come next time.
+        """
+        return sum(_consume(descriptor, ring) for descriptor, ring in self._rings.items())
+
+    def poll(self, timeout: float | None = None) -> int:
+        """Handle what is ready; if nothing is, wait for it, at most `timeout` seconds (None: for ever). The number of
+        records, 0 if the time is over."""
+        end = None if timeout is None else time.monotonic() + timeout
+        while not (handled := self.consume()):
+            left = None if end is None else end - time.monotonic()
+            if left is not None and left <= 0:
+                break
+            self._epoll.poll(left)
+        return handled
+
+    def close(self) -> None:
+        """Consume no more, and let the maps go."""
+        self._epoll.close()
+        while self._rings:
+            self._rings.popitem()[1].map.release()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def _consume(descriptor: int, ring: _Ring) -> int:
+    _quiet(descriptor)  # before looking: who comes after the look makes it readable again
+    ring.fetch()
+    handled = 0
+    try:
+        while ring.waiting:
+            record = ring.waiting.popleft()
+            handled += 1
+            ring.handle(record)
+    finally:
+        if ring.waiting or len(ring.map):  # nobody will call for what is there already
+            os.eventfd_write(descriptor, 1)
+    return handled
+
+
+def _quiet(descriptor: int) -> None:
+    with suppress(BlockingIOError):  # nobody has called
+        os.eventfd_read(descriptor)
