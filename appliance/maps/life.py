@@ -15,7 +15,7 @@ import ctypes
 import threading
 from collections.abc import Callable, Mapping
 from types import TracebackType
-from typing import Any, Self, TypeAlias
+from typing import Any, Self, TypeAlias, TypeVar
 
 from llvmlite import ir
 
@@ -50,6 +50,7 @@ _RESULTS: Mapping[str, Any] = {"extract": _P, "reserve": _P}  # the others: 0 or
 # What the control plane calls an operation, where that is another name.
 _SPOKEN = {"read": "lookup", "next": "items", "extract": "lookup_and_delete"}
 
+Result = TypeVar("Result")
 _Native: TypeAlias = Mapping[str, Callable[..., int]]  # the compiled operations of one engine, which they keep alive
 
 
@@ -181,13 +182,22 @@ class OpenMap:
 
     def _call(self, operation: str, *arguments: Any) -> int:
         with self._lock:
-            self._check_open()
-            if self._native is None:
-                raise RuntimeError(f"map {self.spec.name!r} is not bound to an engine yet")
-            function = self._native.get(operation)
-            if function is None:
-                raise self._refusal(operation)
-            return function(self.address, *arguments)
+            return self._function(operation)(self.address, *arguments)
+
+    def _run(self, loop: Callable[..., Result], operations: tuple[str, ...], *arguments: Any) -> Result:
+        """One of the loops of `batches`, around the compiled operations."""
+        with self._lock:
+            return loop(*map(self._function, operations), self.address, *arguments)
+
+    def _function(self, operation: str) -> Callable[..., int]:
+        """A compiled operation; good as long as the lock is held."""
+        self._check_open()
+        if self._native is None:
+            raise RuntimeError(f"map {self.spec.name!r} is not bound to an engine yet")
+        function = self._native.get(operation)
+        if function is None:
+            raise self._refusal(operation)
+        return function
 
     def _refusal(self, operation: str) -> OperationRefused:
         what = f"a map of type {self.spec.type.value} has no {_SPOKEN.get(operation, operation)}"

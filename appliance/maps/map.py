@@ -11,13 +11,18 @@ from __future__ import annotations
 import ctypes
 import errno
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice, takewhile
+from typing import TypeVar
 
 from appliance.ebpf.spec import MapSpec, MapType
+from appliance.maps.batches import Entries, chunk_of, erase, joined, read, take, write
 from appliance.maps.errors import EntryExists, MapError, MapFrozen, MapFull, NoSuchEntry, OperationRefused
 from appliance.maps.kind import EVERY_PROCESSOR, Flag
 from appliance.maps.life import OpenMap
 from appliance.maps.operations import exported_operations
 from appliance.maps.ring_memory import RingMemory
+
+T = TypeVar("T")
 
 _FAILURES: Mapping[int, type[MapError]] = {
     errno.EEXIST: EntryExists,
@@ -35,6 +40,7 @@ class Map(OpenMap):
     def __init__(self, spec: MapSpec, processors: int) -> None:
         super().__init__(spec, processors)
         self._frozen = False
+        self._chunk = chunk_of(spec.key_size + spec.value_size * self._copies)
 
     # one entry
 
@@ -151,49 +157,74 @@ class Map(OpenMap):
     def lookup_batch(self, count: int, position: int = 0) -> tuple[list[tuple[bytes, bytes]], int | None]:
         """Up to `count` entries from `position` on, as `items` gives them, and where the next batch begins: None once
         all were seen."""
-        return self._batch(count, position)
+        entries: Entries = []
+        while position >= 0 and len(entries) < count:
+            found, position = self._read(position, min(count - len(entries), self._chunk))
+            entries += found
+        return entries, position if position >= 0 else None
 
     def update_batch(self, entries: Iterable[tuple[bytes, bytes]], flags: Flag = Flag.ANY) -> int:
         """`update` each, in order; their number. An error ends it, and what was put in before stays."""
         number = 0
-        for key, value in entries:
-            self.update(key, value, flags)
-            number += 1
+        for chunk in _chunks(entries, self._chunk):
+            self._check_writable()
+            fit = [*takewhile(self._fits, chunk)]
+            self._put_many(fit, flags)
+            for key, value in chunk[len(fit) : len(fit) + 1]:
+                self._put(key, value, flags)
+            number += len(chunk)
         return number
 
     def delete_batch(self, keys: Iterable[bytes]) -> int:
         """`delete` each, in order; how many were there."""
-        return sum(1 for key in keys if self.delete(key))
+        number = 0
+        for chunk in _chunks(keys, self._chunk):
+            self._check_writable()
+            fit = [*takewhile(lambda key: len(key) == self.spec.key_size, chunk)]
+            number += self._delete_many(fit)
+            for key in chunk[len(fit) : len(fit) + 1]:
+                self._check(key, self.spec.key_size, "key")
+        return number
 
     def lookup_and_delete_batch(self, count: int) -> list[tuple[bytes, bytes]]:
         """Take up to `count` entries out; none once the map is empty."""
-        keys = [key for key, _ in self.lookup_batch(count)[0]]
-        taken = ((key, self.lookup_and_delete(key)) for key in keys)
-        return [(key, value) for key, value in taken if value is not None]
+        self._check_writable()
+        entries: Entries = []
+        position = 0
+        while position >= 0 and len(entries) < count:
+            room = min(count - len(entries), self._chunk)
+            sizes = self.spec.key_size, self.spec.value_size * self._copies
+            taken, position = self._run(take, ("next", "extract"), position, room, *sizes)
+            entries += taken
+        return entries
 
     # all entries
 
     def items(self) -> Iterator[tuple[bytes, bytes]]:
         """Every entry, as (key, value). What stays in the map meanwhile comes exactly once; what comes or goes may.
 
-        Per-CPU maps: the values of all processors, one after the other.
+        Some entries are read ahead. Per-CPU maps: the values of all processors, one after the other.
         """
-        key = ctypes.create_string_buffer(self.spec.key_size)
-        value = ctypes.create_string_buffer(self.spec.value_size * self._copies)
         position = 0
-        while (position := self._call("next", position, key, value)) > 0:
-            yield key.raw, value.raw
+        while position >= 0:
+            entries, position = self._read(position, self._chunk)
+            yield from entries
 
-    def _batch(self, count: int, position: int) -> tuple[list[tuple[bytes, bytes]], int | None]:
-        key = ctypes.create_string_buffer(self.spec.key_size)
-        value = ctypes.create_string_buffer(self.spec.value_size * self._copies)
-        entries: list[tuple[bytes, bytes]] = []
-        while len(entries) < count:
-            position = self._call("next", position, key, value)
-            if position < 0:
-                return entries, None
-            entries.append((key.raw, value.raw))
-        return entries, position
+    def _read(self, position: int, count: int) -> tuple[Entries, int]:
+        return self._run(read, ("next",), position, count, self.spec.key_size, self.spec.value_size * self._copies)
+
+    def _fits(self, entry: tuple[bytes, bytes]) -> bool:
+        return (len(entry[0]), len(entry[1])) == (self.spec.key_size, self.spec.value_size)
+
+    def _put_many(self, entries: Sequence[tuple[bytes, bytes]], flags: Flag) -> None:
+        keys, values = joined(entries, self._copies)
+        sizes = self.spec.key_size, self.spec.value_size * self._copies
+        self._succeed(self._run(write, ("update",), keys, values, len(entries), *sizes, flags))
+
+    def _delete_many(self, keys: Sequence[bytes]) -> int:
+        number, status = self._run(erase, ("delete",), b"".join(keys), len(keys), self.spec.key_size)
+        self._succeed(status)
+        return number
 
     def keys(self) -> Iterator[bytes]:
         """Every key; see `items`."""
@@ -268,6 +299,13 @@ class Map(OpenMap):
             raise MapFrozen(self.spec.name, "it is read-only: its contents came with the program")
         if self._frozen:
             raise MapFrozen(self.spec.name, "it is frozen: only programs may change it")
+
+
+def _chunks(things: Iterable[T], size: int) -> Iterator[list[T]]:
+    """All of them in order, `size` at a time."""
+    left = iter(things)
+    while chunk := list(islice(left, size)):
+        yield chunk
 
 
 def open_map(spec: MapSpec, processors: int = 1) -> Map:
