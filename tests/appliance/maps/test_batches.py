@@ -11,15 +11,23 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
 from appliance.ebpf.spec import MapSpec, MapType
-from appliance.maps import EntryExists, Flag, MapError, MapFrozen, MapFull, NoSuchEntry, OperationRefused, open_map
+from appliance.maps import (
+    EntryExists,
+    Flag,
+    MapError,
+    MapFrozen,
+    MapFull,
+    NoSuchEntry,
+    OperationRefused,
+    model,
+    open_map,
+)
 from appliance.maps.batches import CHUNK, chunk_of
 from appliance.maps.model_map import ModelMap
 from tests.appliance.maps.churning import Crew, engine_for
 from tests.appliance.maps.native import NativeMap
 from tests.appliance.maps.test_against_model import HASHES, SPECS, keys_of
 from tests.appliance.maps.test_threads import check_at_rest, entries, opened
-
-from appliance.maps import model  # isort: skip
 
 
 def machine_for(spec: MapSpec) -> type[RuleBasedStateMachine]:
@@ -86,7 +94,8 @@ def machine_for(spec: MapSpec) -> type[RuleBasedStateMachine]:
         def the_entries_are_the_same(self) -> None:
             found = list(self.map.items())
             assert len(found) == len(self.map) == len(self.model)
-            known = {key: ModelMap.lookup(self.model, key) for key in self.model.keys()}
+            keys = self.model.keys()
+            known = {key: ModelMap.lookup(self.model, key) for key in keys}
             assert dict(found) == {key: bytes(value or bytes(spec.value_size)) for key, value in known.items()}
 
     return Twins
