@@ -6,9 +6,19 @@ Sources: `struct xdp_md` and `enum xdp_action` of include/uapi/linux/bpf.h; `xdp
 from __future__ import annotations
 
 import ctypes
+from enum import IntEnum
 from functools import partial
 
 from hooks.contract import ContextField, ContextLayout, FieldKind, HookPoint, HostContext, Verdict
+
+
+class RedirectKind(IntEnum):
+    """What a REDIRECT verdict sends to: what `redirect_kind` says of the frame's target."""
+
+    INTERFACE = 0  # that of `redirect_ifindex`; 0 is none
+    PROCESSOR = 1
+    EVERY_INTERFACE = 2  # in the map at `redirect_map`
+    EVERY_OTHER_INTERFACE = 3  # likewise, without the one that the frame came by
 
 
 class FrameContext(HostContext):
@@ -18,8 +28,9 @@ class FrameContext(HostContext):
             | headroom      |  meta  |  the frame            |  tailroom       |
             +---------------+--------+-----------------------+-----------------+
 
-    `data_meta == data` while a program has asked for no metadata. `redirect_ifindex` is where a REDIRECT verdict sends
-    the frame.
+    `data_meta == data` while a program has asked for no metadata. The fields `redirect_…` say where a REDIRECT verdict
+    sends the frame: `redirect_kind` is a RedirectKind; `redirect_map` and `redirect_next` are the addresses of a map of
+    interfaces and of the native function that goes through it.
     """
 
     _fields_ = (
@@ -32,6 +43,9 @@ class FrameContext(HostContext):
         ("rx_queue_index", ctypes.c_uint32),
         ("egress_ifindex", ctypes.c_uint32),
         ("redirect_ifindex", ctypes.c_uint32),
+        ("redirect_kind", ctypes.c_uint32),
+        ("redirect_map", ctypes.c_uint64),
+        ("redirect_next", ctypes.c_uint64),
     )
 
 

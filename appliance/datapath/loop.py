@@ -14,8 +14,9 @@ from collections.abc import Mapping
 
 from llvmlite import ir
 
-from appliance.datapath.layout import NO_PORT, PORT_FAILED, STOPPED, VERDICTS, VNET_SIZE, Port, PortCounters, Worker
+from appliance.datapath.layout import PORT_FAILED, STOPPED, VERDICTS, VNET_SIZE, Port, PortCounters, Worker
 from appliance.datapath.receive import emit_receive
+from appliance.datapath.redirect import emit_cross, emit_redirect
 from appliance.datapath.transmit import emit_flush, emit_transmit
 from appliance.ir import I32, I64, PTR, VOID, Code, external
 from appliance.ir.code import Value
@@ -148,37 +149,16 @@ def judge(code: Code, worker: Value, counters: Value, program: ir.Function, hook
 
 def _carry_out(code: Code, worker: Value, port: Value, verdict: Value, transmit: ir.Function) -> None:
     """PASS crosses to the peer, TX goes back, REDIRECT goes where the program said; DROP and ABORTED go nowhere."""
-    ports = code.field(worker, Worker, "ports").address
 
     def verdict_is(meaning: Verdict) -> Value:
         return code.compare(verdict, "==", VERDICTS.index(meaning))
 
     with code.if_(verdict_is(Verdict.PASS), likely=True):
-        peer = code.field(port, Port, "peer").load()
-        with code.if_(code.compare(peer, "!=", NO_PORT), likely=True):
-            code.call(transmit, worker, code.at(ports, code.mul(code.resize(peer, I64), ctypes.sizeof(Port))))
+        emit_cross(code, worker, port, transmit)
     with code.if_(verdict_is(Verdict.TX), likely=False):
         code.call(transmit, worker, port)
     with code.if_(verdict_is(Verdict.REDIRECT), likely=False):
-        code.call(_emit_redirect(code.module, transmit), worker, port)
-
-
-def _emit_redirect(module: ir.Module, transmit: ir.Function) -> ir.Function:
-    """`void redirect(worker, port)`: send to the box's interface that the program named, or count that it has none."""
-    known = module.globals.get("redirect")
-    if known is not None:
-        return known
-    code = Code.define(module, "redirect", VOID, worker=PTR, port=PTR)
-    worker = code["worker"]
-    target = code.field(code.field(worker, Worker, "context").address, FrameContext, "redirect_ifindex").load()
-    with code.count(code.resize(code.field(worker, Worker, "port_count").load(), I64)) as index:
-        candidate = code.at(code.field(worker, Worker, "ports").address, code.mul(index, ctypes.sizeof(Port)))
-        with code.if_(code.compare(code.field(candidate, Port, "ifindex").load(), "==", target)):
-            code.call(transmit, worker, candidate)
-            code.ret()
-    code.field(code.field(code["port"], Port, "counters").address, PortCounters, "redirect_unknown").add(1)
-    code.ret()
-    return code.function
+        code.call(emit_redirect(code.module, transmit), worker, port)
 
 
 def _emit_wait(module: ir.Module) -> ir.Function:

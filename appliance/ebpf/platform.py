@@ -54,6 +54,7 @@ LINUX = Platform(
         23: "redirect",
         28: "csum_diff",
         44: "xdp_adjust_head",
+        51: "redirect_map",
         54: "xdp_adjust_meta",
         65: "xdp_adjust_tail",
         87: "map_push_elem",
@@ -119,6 +120,7 @@ WINDOWS = Platform(
         29: "strnlen_s",
         30: "ktime_get_boot_ms",
         31: "ktime_get_ms",
+        35: "redirect_map",
     },
     family_helpers={
         "xdp": {0x10000: "xdp_adjust_head"},

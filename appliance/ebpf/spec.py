@@ -40,6 +40,12 @@ class MapType(Enum):
     XSKMAP = "xskmap"
 
 
+# Maps that say where a frame is redirected to: programs may look at their entries, and never change one.
+REDIRECT_MAPS = frozenset({MapType.DEVMAP, MapType.DEVMAP_HASH, MapType.CPUMAP, MapType.XSKMAP})
+
+_BPF_F_RDONLY_PROG = 1 << 7  # include/uapi/linux/bpf.h: programs may only read the map
+
+
 @dataclass(frozen=True, slots=True)
 class Variable:
     """A global variable: `size` bytes at `offset` of the one value of its section's map.
@@ -80,6 +86,11 @@ class MapSpec:
     value_type: int = field(default=0, compare=False)
     values: tuple[tuple[int, str], ...] = ()
     inner: MapSpec | None = None
+
+    @property
+    def read_only_to_programs(self) -> bool:
+        """Whether programs may read its values, and not write them."""
+        return self.read_only or bool(self.flags & _BPF_F_RDONLY_PROG) or self.type in REDIRECT_MAPS
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,6 +35,7 @@ class ReturnKind(Enum):
 
     SCALAR = "a number"
     VERDICT = "one of the hook's verdicts"
+    REDIRECTION = "the number of REDIRECT, or the lowest two bits of the flags in r3"
     MAP_VALUE_OR_NULL = "a pointer to a value of the map, or null"
 
 
@@ -94,5 +95,6 @@ PROTOTYPES: dict[str, HelperPrototype] = {
         HelperPrototype("xdp_load_bytes", "xdp", (_A.CONTEXT, _A.SCALAR, _A.WRITABLE, _A.SIZE), _R.SCALAR),
         HelperPrototype("xdp_store_bytes", "xdp", (_A.CONTEXT, _A.SCALAR, _A.READABLE, _A.SIZE), _R.SCALAR),
         HelperPrototype("redirect", "xdp", (_A.SCALAR, _A.SCALAR), _R.VERDICT),
+        HelperPrototype("redirect_map", "xdp", (_A.MAP, _A.SCALAR, _A.SCALAR), _R.REDIRECTION),
     )
 }

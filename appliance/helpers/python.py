@@ -5,18 +5,17 @@ Answers agree bit for bit with `native`, which the JIT writes into its code.
 
 from __future__ import annotations
 
-import errno
 import os
 import threading
 import time
 from collections.abc import Callable, Mapping
 from functools import partial
 
-from appliance.ebpf.interpreter import Context, Helper, HelperCall, Value
-from appliance.helpers import python_memory, python_numbers
+from appliance.ebpf.interpreter import Helper, HelperCall, Value
+from appliance.helpers import python_frame, python_memory, python_numbers, python_redirect
 from appliance.helpers.clocks import CLOCKS, Ticks
 from appliance.helpers.python_special_maps import SPECIAL_MAP_HELPERS
-from hooks.contract import HostContext, Verdict
+from hooks.contract import HostContext
 
 M32 = (1 << 32) - 1
 M64 = (1 << 64) - 1
@@ -39,13 +38,8 @@ def python_helpers(clock: Callable[[HostContext], int] | None = None) -> Mapping
         "get_prandom_u32": get_prandom_u32,
         "get_smp_processor_id": get_smp_processor_id,
         "csum_diff": csum_diff,
-        "xdp_adjust_head": xdp_adjust_head,
-        "xdp_adjust_tail": xdp_adjust_tail,
-        "xdp_adjust_meta": xdp_adjust_meta,
-        "xdp_get_buff_len": xdp_get_buff_len,
-        "xdp_load_bytes": xdp_load_bytes,
-        "xdp_store_bytes": xdp_store_bytes,
-        "redirect": redirect,
+        **python_frame.HELPERS,
+        **python_redirect.HELPERS,
         **python_memory.HELPERS,
         **python_numbers.HELPERS,
     }
@@ -141,71 +135,3 @@ def _fold_to_16(total: int) -> int:
     while total > 0xFFFF:
         total = (total & 0xFFFF) + (total >> 16)
     return total
-
-
-def xdp_adjust_head(call: HelperCall) -> Value:
-    """Move the frame's start by a signed 32-bit distance (r2). 0 or -EINVAL."""
-    return _given_context(call).packet.adjust_head(_distance(call)) & M64
-
-
-def xdp_adjust_tail(call: HelperCall) -> Value:
-    """Move the frame's end by a signed 32-bit distance (r2); bytes won are zero. 0 or -EINVAL."""
-    return _given_context(call).packet.adjust_tail(_distance(call)) & M64
-
-
-def xdp_adjust_meta(call: HelperCall) -> Value:
-    """Move the start of the metadata by a signed 32-bit distance (r2). 0, -EINVAL or -EACCES."""
-    return _given_context(call).packet.adjust_meta(_distance(call)) & M64
-
-
-def xdp_get_buff_len(call: HelperCall) -> Value:
-    """The frame's length in bytes."""
-    packet = _given_context(call).packet
-    return packet.data_end - packet.data
-
-
-def xdp_load_bytes(call: HelperCall) -> Value:
-    """Copy frame bytes from the offset r2 on to the memory r3 of r4 bytes, or zeros in an error. 0 or -errno."""
-    packet, (offset, size, error) = _given_context(call).packet, _frame_bytes(call)
-    call.write(2, bytes(size) if error else packet.region.read(offset, size))
-    return error & M64
-
-
-def xdp_store_bytes(call: HelperCall) -> Value:
-    """Copy the memory r3 of r4 bytes over the frame from the offset r2 on. 0 or -errno, and then nothing is copied."""
-    packet, (offset, size, error) = _given_context(call).packet, _frame_bytes(call)
-    content = call.read(2, size)
-    if not error:
-        packet.region.write(offset, content)
-    return error & M64
-
-
-def _frame_bytes(call: HelperCall) -> tuple[int, int, int]:
-    """The offset r2, the size r4, and whether the frame has such bytes: 0, -EFAULT for numbers of more than 16 bits,
-    -EINVAL for bytes behind the frame."""
-    offset, size, packet = call.number(1) & M32, call.number(3) & M32, _given_context(call).packet
-    if offset | size > 0xFFFF:
-        return offset, size, -errno.EFAULT
-    return offset, size, -errno.EINVAL if offset + size > packet.data_end - packet.data else 0
-
-
-def _given_context(call: HelperCall) -> Context:
-    """The context, which r1 must point to the start of."""
-    pointer = call.pointer(0)
-    if pointer.region is not call.context or pointer.offset:
-        raise call.refuse(0, "the context")
-    return call.context
-
-
-def _distance(call: HelperCall) -> int:
-    distance = call.number(1) & M32
-    return distance - (distance >> 31 << 32)
-
-
-def redirect(call: HelperCall) -> Value:
-    """Name the interface (r1) that a REDIRECT verdict sends to. REDIRECT's number, or ABORTED's if flags are given."""
-    interface, flags, context = call.number(0), call.number(1), call.context
-    if flags:
-        return context.hook.number(Verdict.ABORTED)
-    context.host.redirect_ifindex = interface & M32
-    return context.hook.number(Verdict.REDIRECT)

@@ -8,6 +8,7 @@ TidegateError
     EntryExists            NOEXIST was asked, and it is there  EEXIST
     NoSuchEntry            nothing there under that key        ENOENT, an index beyond an array (a KeyError too)
     OperationRefused       this kind of map can't do that      EINVAL (a ValueError too)
+      TargetRefused        nothing can be redirected there     EOPNOTSUPP
     MapFrozen              contents of a read-only map         EPERM
 """
 
@@ -59,6 +60,10 @@ class NoSuchEntry(MapError, KeyError):
 class OperationRefused(MapError, ValueError):
     number = errno.EINVAL
     meaning = "this kind of map can't do that, or not with that key"
+
+
+class TargetRefused(OperationRefused):
+    number = errno.EOPNOTSUPP
 
 
 class MapFrozen(MapError):

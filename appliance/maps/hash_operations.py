@@ -1,6 +1,7 @@
 """The operations of hash maps, written from the table's building blocks.
 
-What an LRU hash does differently stands in three hooks of HashOperations: `on_use`, `on_insert` and `on_full`.
+What some kinds of hash do differently stands in four hooks of HashOperations: `on_update`, `on_use`, `on_insert` and
+`on_full`.
 """
 
 from __future__ import annotations
@@ -35,6 +36,10 @@ class HashOperations:
 
     # what kinds of hash do differently
 
+    def on_update(self, code: Code) -> Value:
+        """`update` begins: return from it if the value may not be put in, or give the one that is to be stored."""
+        return code["value"]
+
     def on_use(self, code: Code, element: Value) -> None:
         """A lookup or an update has found the element."""
 
@@ -65,6 +70,7 @@ class HashOperations:
         map, key, flags = code["map"], code["key"], code["flags"]
         with code.if_(code.compare(flags, ">", Flag.EXIST), likely=False):
             code.ret(-errno.EINVAL)
+        value = self.on_update(code)
         hash = self.table.hash(code, map, key)
         home = self.table.home(code, map, hash)
         mutex = code.field(home, Bucket, "lock").address
@@ -74,23 +80,23 @@ class HashOperations:
             lock.acquire(code, mutex)
             word = code.call(self.table.locate, map, key, hash, slot)
             with code.if_(code.compare(word, "!=", 0)):
-                self._update_found(code, mutex, spare, self.table.element(code, map, word))
+                self._update_found(code, mutex, spare, self.table.element(code, map, word), value)
             with code.if_(code.compare(flags, "==", Flag.EXIST)):
                 self._leave(code, mutex, spare, -errno.ENOENT)
             with code.if_(code.compare(spare.get(), "==", 0)):
                 spare.set(code.call(self.table.pool.take, map))
             with code.if_(code.compare(spare.get(), "!=", 0)):
-                self._insert(code, home, hash, spare.get())
+                self._insert(code, home, hash, spare.get(), value)
                 lock.release(code, mutex)
                 code.ret(0)
             lock.release(code, mutex)
             self.on_full(code, map, spare)
         code.builder.unreachable()
 
-    def _update_found(self, code: Code, mutex: Value, spare: Variable, element: Value) -> None:
+    def _update_found(self, code: Code, mutex: Value, spare: Variable, element: Value, value: Value) -> None:
         with code.if_(code.compare(code["flags"], "==", Flag.NOEXIST)):
             self._leave(code, mutex, spare, -errno.EEXIST)
-        self.table.copy_in(code, element, new=False)
+        self.table.copy_in(code, element, value, new=False)
         self.on_use(code, element)
         self._leave(code, mutex, spare, 0)
 
@@ -101,10 +107,10 @@ class HashOperations:
             code.call(self.table.pool.give_back, code["map"], spare.get())
         code.ret(status)
 
-    def _insert(self, code: Code, home: Value, hash: Value, number: Value) -> None:
+    def _insert(self, code: Code, home: Value, hash: Value, number: Value, value: Value) -> None:
         element = self.table.pool.element(code, code["map"], number)
         code.copy(self.table.key(code, element), code["key"], self.shape.key_size)
-        self.table.copy_in(code, element, new=True)
+        self.table.copy_in(code, element, value, new=True)
         self.on_insert(code, element)
         code.call(self.table.link, code["map"], home, self.table.word(code, hash, number))
 

@@ -90,10 +90,10 @@ class HashTable:
             size = self.shape.value_size
             code.copy(code.at(target, number * size), self.value(code, element, number), size)
 
-    def copy_in(self, code: Code, element: Value, *, new: bool) -> None:
-        """The value that `update` was given: for its processor, or for all. Those that a `new` entry has no value for
-        are zero."""
-        size, source = self.shape.value_size, code["value"]
+    def copy_in(self, code: Code, element: Value, source: Value, *, new: bool) -> None:
+        """The value that `update` stores: for its processor, or for all. Those that a `new` entry has no value for are
+        zero."""
+        size = self.shape.value_size
         if self.layout.copies == 1:
             code.copy(self.value(code, element), source, size)
             return

@@ -38,7 +38,9 @@ def element_size(size: int) -> int:
 
 
 # Types whose code reads the number of entries from the map's header.
-SIZED_AT_RUN_TIME = frozenset({MapType.HASH, MapType.LRU_HASH, MapType.PERCPU_HASH, MapType.LRU_PERCPU_HASH})
+SIZED_AT_RUN_TIME = frozenset(
+    {MapType.HASH, MapType.LRU_HASH, MapType.PERCPU_HASH, MapType.LRU_PERCPU_HASH, MapType.DEVMAP_HASH}
+)
 
 # In the place of a processor's number, to `update`: all of them, their values one after the other, unpadded.
 EVERY_PROCESSOR = (1 << 32) - 1

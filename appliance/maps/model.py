@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from appliance.ebpf.spec import MapSpec, MapType
 from appliance.maps.kind import Flag
 from appliance.maps.model_map import ModelMap
+from appliance.maps.model_redirect import ModelCpumap, ModelDevmap, ModelDevmapHash, ModelXskmap
 from appliance.maps.model_ringbuf import ModelRingBuffer
 from appliance.maps.operations import kind_of
 
@@ -230,6 +231,10 @@ MODELS: Mapping[MapType, Callable[[MapSpec], ModelMap]] = {
     MapType.STACK: ModelStack,
     MapType.BLOOM_FILTER: ModelBloomFilter,
     MapType.RINGBUF: ModelRingBuffer,
+    MapType.DEVMAP: ModelDevmap,
+    MapType.DEVMAP_HASH: ModelDevmapHash,
+    MapType.CPUMAP: ModelCpumap,
+    MapType.XSKMAP: ModelXskmap,
 }
 
 

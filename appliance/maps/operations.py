@@ -16,6 +16,7 @@ from appliance.ebpf.spec import MapSpec, MapType
 from appliance.ir import I32, I64, PTR, Code
 from appliance.maps.array import ARRAY
 from appliance.maps.bloom_filter import BLOOM_FILTER
+from appliance.maps.devmap_hash import DEVMAP_HASH
 from appliance.maps.errors import MapRefused
 from appliance.maps.hash import HASH
 from appliance.maps.kind import SIGNATURES, Kind, MapFunctions, Shape, Weight, internal
@@ -25,6 +26,7 @@ from appliance.maps.lru_percpu_hash import LRU_PERCPU_HASH
 from appliance.maps.percpu_array import PERCPU_ARRAY
 from appliance.maps.percpu_hash import PERCPU_HASH
 from appliance.maps.queue import QUEUE
+from appliance.maps.redirect_arrays import CPUMAP, DEVMAP, XSKMAP
 from appliance.maps.ringbuf import RINGBUF
 from appliance.maps.stack import STACK
 
@@ -40,6 +42,10 @@ KINDS: Mapping[MapType, Kind] = {
     MapType.STACK: STACK,
     MapType.BLOOM_FILTER: BLOOM_FILTER,
     MapType.RINGBUF: RINGBUF,
+    MapType.DEVMAP: DEVMAP,
+    MapType.DEVMAP_HASH: DEVMAP_HASH,
+    MapType.CPUMAP: CPUMAP,
+    MapType.XSKMAP: XSKMAP,
 }
 
 

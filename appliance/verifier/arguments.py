@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeAlias
 
-from appliance.ebpf.spec import MapSpec, MapType
+from appliance.ebpf.spec import REDIRECT_MAPS, MapSpec, MapType
 from appliance.helpers.prototypes import ArgumentKind, HelperPrototype
 from appliance.verifier.environment import Environment
 from appliance.verifier.memory import Purpose, demand_access
@@ -29,9 +29,12 @@ KEYED_MAPS = frozenset(
         MapType.LPM_TRIE,
     }
 )
+# The interfaces and sockets that a frame can be redirected to; programs may look whether there are any.
+_TARGETS = frozenset({MapType.DEVMAP, MapType.DEVMAP_HASH, MapType.XSKMAP})
 # The map types that a helper works on, where those are others (kernel/bpf/verifier.c, check_map_func_compatibility).
 _QUEUES = frozenset({MapType.QUEUE, MapType.STACK})
 MAPS_OF_HELPER: dict[str, frozenset[MapType]] = {
+    "map_lookup_elem": KEYED_MAPS | _TARGETS,
     "map_lookup_percpu_elem": frozenset({MapType.PERCPU_ARRAY, MapType.PERCPU_HASH, MapType.LRU_PERCPU_HASH}),
     "map_lookup_and_delete_elem": frozenset(
         {MapType.HASH, MapType.LRU_HASH, MapType.PERCPU_HASH, MapType.LRU_PERCPU_HASH}
@@ -39,6 +42,7 @@ MAPS_OF_HELPER: dict[str, frozenset[MapType]] = {
     "map_push_elem": _QUEUES | {MapType.BLOOM_FILTER},
     "map_pop_elem": _QUEUES,
     "map_peek_elem": _QUEUES | {MapType.BLOOM_FILTER},
+    "redirect_map": REDIRECT_MAPS,
 }
 _CHANGING = frozenset(
     {"map_update_elem", "map_delete_elem", "map_lookup_and_delete_elem", "map_push_elem", "map_pop_elem"}

@@ -9,7 +9,10 @@ from collections.abc import Callable
 from typing import TypeAlias
 
 from appliance.ebpf.instructions import CallHelper
+from appliance.ebpf.spec import MapType
 from appliance.helpers.prototypes import PROTOTYPES, ArgumentKind, HelperPrototype, ReturnKind
+from appliance.helpers.redirections import ACTION_MASK, known_flags
+from appliance.helpers.redirections import KINDS as REDIRECTION_KINDS
 from appliance.helpers.refusals import REFUSALS
 from appliance.verifier import scalar
 from appliance.verifier.arguments import ARGUMENT_RULES, LARGEST, Argument
@@ -62,33 +65,48 @@ def apply_call(environment: Environment, state: State, index: int, instruction: 
             _write(state, state.registers[register], WRITTEN[kind](state, register))
         elif kind is ArgumentKind.MAP_VALUE_OUT and name is not None:
             _write(state, state.registers[register], scalar.constant(environment.map(name).value_size))
+    given = tuple(state.registers[1:6])
     for register in range(6):
         state.set(register, None)
     if prototype.moves_packet:
         state.forget_packet()
-    state.set(0, RETURNS[prototype.result](environment, prototype, name))
+    state.set(0, RETURNS[prototype.result](environment, prototype, name, given))
 
 
-def _number(environment: Environment, prototype: HelperPrototype, map_: str | None) -> Value:
+def _number(environment: Environment, prototype: HelperPrototype, map_: str | None, given: _Given) -> Value:
     low, high = RESULTS.get(prototype.name, (None, None))
     return scalar.UNKNOWN if low is None or high is None else scalar.between(low, high)
 
 
-def _verdict(environment: Environment, prototype: HelperPrototype, map_: str | None) -> Value:
+def _verdict(environment: Environment, prototype: HelperPrototype, map_: str | None, given: _Given) -> Value:
     verdicts = environment.spec.hook.verdicts
     return scalar.between(min(verdicts), max(verdicts))
 
 
-def _map_value_or_null(environment: Environment, prototype: HelperPrototype, map_: str | None) -> Value:
+def _map_value_or_null(environment: Environment, prototype: HelperPrototype, map_: str | None, given: _Given) -> Value:
     return Pointer(Kind.MAP_VALUE_OR_NULL, id=environment.fresh(), map=map_)
 
 
-_Return: TypeAlias = Callable[[Environment, HelperPrototype, str | None], Value]
+def _redirection(environment: Environment, prototype: HelperPrototype, map_: str | None, given: _Given) -> Value:
+    """The flags' action, 0 for wrong flags, or REDIRECT; with a map that is always empty, never REDIRECT."""
+    flags = given[2]
+    action = scalar.between(0, ACTION_MASK)
+    if type(flags) is Scalar and flags.constant is not None:
+        known = environment.map(map_).type if map_ is not None else MapType.DEVMAP
+        action = scalar.constant(flags.constant & ACTION_MASK if not flags.constant & ~known_flags(known) else 0)
+        if known not in REDIRECTION_KINDS:
+            return action
+    return scalar.between(action.whole.umin, max(environment.spec.hook.verdicts))
 
-# What r0 holds after the call; the last argument names the map that the helper worked on.
+
+_Given: TypeAlias = tuple[Value | None, ...]
+_Return: TypeAlias = Callable[[Environment, HelperPrototype, str | None, _Given], Value]
+
+# What r0 holds after the call; the last arguments are the map that the helper worked on, and r1 to r5.
 RETURNS: dict[ReturnKind, _Return] = {
     ReturnKind.SCALAR: _number,
     ReturnKind.VERDICT: _verdict,
+    ReturnKind.REDIRECTION: _redirection,
     ReturnKind.MAP_VALUE_OR_NULL: _map_value_or_null,
 }
 

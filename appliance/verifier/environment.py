@@ -11,8 +11,6 @@ from appliance.verifier.program import Access, CallFacts, Facts, Region
 from appliance.verifier.report import Violation
 from appliance.verifier.values import REGIONS, Pointer
 
-_BPF_F_RDONLY_PROG = 1 << 7  # include/uapi/linux/bpf.h: programs may only read the map
-
 
 def access_of(pointer: Pointer, offset: int, depth: int) -> Access:
     """The fact about a memory operand `offset` bytes from a pointer, in the frame of that depth."""
@@ -45,8 +43,7 @@ class Environment:
         return spec
 
     def is_read_only(self, name: str) -> bool:
-        spec = self.map(name)
-        return spec.read_only or bool(spec.flags & _BPF_F_RDONLY_PROG)
+        return self.map(name).read_only_to_programs
 
 
 class FactsRecorder:

@@ -86,7 +86,9 @@ class Machine:
         """A pointer into a live map value; the same value always gives the same region."""
         region = self._values.get(id(value))
         if region is None or region.data is not value:
-            region = Region(f"a value of the map {map_.spec.name!r}", value, writable=not map_.spec.read_only)
+            region = Region(
+                f"a value of the map {map_.spec.name!r}", value, writable=not map_.spec.read_only_to_programs
+            )
             self._values[id(value)] = region
         return Pointer(region, offset)
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from functools import partial
 
 from appliance.helpers.clocks import CLOCKS
-from appliance.helpers.native import checksum, frame, general, maps, memory, numbers
+from appliance.helpers.native import checksum, frame, general, maps, memory, numbers, redirect
 from appliance.helpers.native.call import Clock, HelperCall, Implementation, MapOperations, MapSite
 
 IMPLEMENTATIONS: Mapping[str, Implementation] = {
@@ -32,7 +32,8 @@ IMPLEMENTATIONS: Mapping[str, Implementation] = {
     "xdp_get_buff_len": frame.xdp_get_buff_len,
     "xdp_load_bytes": frame.xdp_load_bytes,
     "xdp_store_bytes": frame.xdp_store_bytes,
-    "redirect": frame.redirect,
+    "redirect": redirect.redirect,
+    "redirect_map": redirect.redirect_map,
     "memcpy_s": memory.memmove_s,
     "memmove_s": memory.memmove_s,
     "memcmp_s": memory.memcmp_s,

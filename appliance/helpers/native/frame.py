@@ -1,4 +1,4 @@
-"""What changes the frame or its destination. Limits are the kernel's (net/core/filter.c, bpf_xdp_adjust_*).
+"""What changes the frame. Limits are the kernel's (net/core/filter.c, bpf_xdp_adjust_*).
 
 hard_start     data_meta  data               data_end     hard_end
     |<── head ────>|        |                    |<── tail ──>|
@@ -10,8 +10,7 @@ from __future__ import annotations
 import errno
 
 from appliance.helpers.native.call import HelperCall
-from appliance.ir import I64, Value, Variable
-from hooks.contract import Verdict
+from appliance.ir import I64, Value
 
 ETH_HLEN = 14
 METADATA_MOST = 255
@@ -99,17 +98,6 @@ def _place(call: HelperCall) -> tuple[Value, Value, Value]:
     behind = code.compare(end, ">", call.field("data_end").load())
     error = code.select(behind, call.number(-errno.EINVAL), 0)
     return code.pointer(code.add(data, offset)), size, code.select(wide, call.number(-errno.EFAULT), error)
-
-
-def redirect(call: HelperCall) -> Value:
-    """Name the interface that a REDIRECT verdict sends to. The number of REDIRECT, or of ABORTED if flags are given."""
-    code = call.code
-    flagged = code.compare(call.arguments[1], "!=", 0)
-    target: Variable = code.variable(I64, call.hook.number(Verdict.ABORTED))
-    with code.if_(code.builder.not_(flagged), likely=True):
-        call.field("redirect_ifindex").store(call.low(0))
-        target.set(call.hook.number(Verdict.REDIRECT))
-    return target.get()
 
 
 def _offset(call: HelperCall) -> Value:

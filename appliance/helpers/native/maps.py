@@ -22,9 +22,9 @@ def map_lookup_elem(call: HelperCall) -> Value:
     key, processor = call.pointers[1], call.field("processor_id").load()
 
     def lookup(site: MapSite) -> Value:
-        return call.code.integer(call.code.call(site.functions.lookup, _memory(call, site), key, processor))
+        return call.code.integer(call.code.call(site.functions.lookup, memory(call, site), key, processor))
 
-    return _on_the_map(call, lookup)
+    return on_the_map(call, lookup)
 
 
 def map_update_elem(call: HelperCall) -> Value:
@@ -33,15 +33,15 @@ def map_update_elem(call: HelperCall) -> Value:
     processor = call.field("processor_id").load()
 
     def update(site: MapSite) -> Value:
-        return call.code.call(site.functions.update, _memory(call, site), key, value, flags, processor)
+        return call.code.call(site.functions.update, memory(call, site), key, value, flags, processor)
 
-    return _on_the_map(call, update)
+    return on_the_map(call, update)
 
 
 def map_delete_elem(call: HelperCall) -> Value:
     """Remove the key (r2) and its value. 0 or -errno."""
     key = call.pointers[1]
-    return _on_the_map(call, lambda site: call.code.call(site.functions.delete, _memory(call, site), key))
+    return on_the_map(call, lambda site: call.code.call(site.functions.delete, memory(call, site), key))
 
 
 def map_lookup_percpu_elem(call: HelperCall) -> Value:
@@ -51,10 +51,10 @@ def map_lookup_percpu_elem(call: HelperCall) -> Value:
     def lookup(site: MapSite) -> Value:
         found = code.variable(I64, 0)
         with code.if_(code.compare(processor, "<", site.processors)):
-            found.set(code.integer(code.call(site.functions.lookup, _memory(call, site), key, processor)))
+            found.set(code.integer(code.call(site.functions.lookup, memory(call, site), key, processor)))
         return found.get()
 
-    return _on_the_map(call, lookup)
+    return on_the_map(call, lookup)
 
 
 def map_lookup_and_delete_elem(call: HelperCall) -> Value:
@@ -63,34 +63,36 @@ def map_lookup_and_delete_elem(call: HelperCall) -> Value:
 
     def extract(site: MapSite) -> Value:
         nowhere = ir.Constant(PTR, None)
-        return code.integer(code.call(site.functions.extract, _memory(call, site), key, nowhere, processor))
+        return code.integer(code.call(site.functions.extract, memory(call, site), key, nowhere, processor))
 
-    return _on_the_map(call, extract)
+    return on_the_map(call, extract)
 
 
 def map_push_elem(call: HelperCall) -> Value:
     """Put the value (r2) in, with the flags (r3). 0 or -errno."""
     value, flags = call.pointers[1], call.arguments[2]
-    return _on_the_map(call, lambda site: call.code.call(site.functions.push, _memory(call, site), value, flags))
+    return on_the_map(call, lambda site: call.code.call(site.functions.push, memory(call, site), value, flags))
 
 
 def map_pop_elem(call: HelperCall) -> Value:
     """Take the next value out, to where r2 points: zeros if there is none. 0 or -errno."""
     value = call.pointers[1]
-    return _on_the_map(call, lambda site: call.code.call(site.functions.pop, _memory(call, site), value))
+    return on_the_map(call, lambda site: call.code.call(site.functions.pop, memory(call, site), value))
 
 
 def map_peek_elem(call: HelperCall) -> Value:
     """Copy the next value to where r2 points, or ask a bloom filter for the value there. 0 or -errno."""
     value = call.pointers[1]
-    return _on_the_map(call, lambda site: call.code.call(site.functions.peek, _memory(call, site), value))
+    return on_the_map(call, lambda site: call.code.call(site.functions.peek, memory(call, site), value))
 
 
-def _memory(call: HelperCall, site: MapSite) -> Value:
+def memory(call: HelperCall, site: MapSite) -> Value:
+    """The map's memory."""
     return call.code.address(site.address)
 
 
-def _on_the_map(call: HelperCall, operation: Callable[[MapSite], Value]) -> Value:
+def on_the_map(call: HelperCall, operation: Callable[[MapSite], Value]) -> Value:
+    """What the operation answers on the map that the call works on."""
     if call.map is not None:
         return operation(call.map)
     code, result = call.code, call.code.variable(I64, 0)

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 from llvmlite import ir
 
-from appliance.ebpf.spec import MapSpec, MapType
+from appliance.ebpf.spec import REDIRECT_MAPS, MapSpec, MapType
 from appliance.errors import InputRefused
 from appliance.ir import Engine
 from appliance.maps import (
@@ -33,8 +33,7 @@ REFUSALS = [
     (
         replace(HASH, type=MapType.RINGBUF),
         "map 'm' (ringbuf): this type of map does not exist here\n"
-        "  hint: use one of array, percpu_array, hash, lru_hash, percpu_hash, lru_percpu_hash, lpm_trie, queue, stack, "
-        "bloom_filter",
+        f"  hint: use one of {', '.join(type_.value for type_ in KINDS)}",
     ),
     (replace(HASH, key_size=0), "map 'm' (hash): a key of 0 bytes\n  hint: a hash's key has 1 to 512 bytes"),
     (replace(HASH, key_size=513), "map 'm' (hash): a key of 513 bytes\n  hint: a hash's key has 1 to 512 bytes"),
@@ -190,7 +189,8 @@ def test_operations_are_written_once_per_shape(type_: MapType) -> None:
     assert set(module.globals) == names
     larger = emit_operations(module, replace(spec, max_entries=9), 2)
     assert (larger.lookup is first.lookup) == (type_ in SIZED_AT_RUN_TIME)
-    assert emit_operations(module, replace(spec, value_size=24), 2).lookup is not first.lookup
+    if type_ not in REDIRECT_MAPS:  # whose values have one size
+        assert emit_operations(module, replace(spec, value_size=24), 2).lookup is not first.lookup
     assert {getattr(first, operation).linkage for operation in SIGNATURES} == {"internal"}
     export_operations(module, spec, 2)
     exported = set(module.globals)

@@ -30,6 +30,8 @@ MAPS: dict[str, MapSpec] = {
         MapSpec("seen", MapType.BLOOM_FILTER, 0, 8, 64),
         MapSpec("sums", MapType.PERCPU_HASH, 8, 8, 64),
         MapSpec("programs", MapType.PROG_ARRAY, 4, 4, 4),
+        MapSpec("ports", MapType.DEVMAP, 4, 8, 4),
+        MapSpec("processors", MapType.CPUMAP, 4, 8, 2),
     )
 }
 
