@@ -30,11 +30,6 @@ ARRAY = MapSpec("m", MapType.ARRAY, 4, 4, 8)
 LPM = MapSpec("m", MapType.LPM_TRIE, 8, 4, 8)
 
 REFUSALS = [
-    (
-        replace(HASH, type=MapType.RINGBUF),
-        "map 'm' (ringbuf): this type of map does not exist here\n"
-        f"  hint: use one of {', '.join(type_.value for type_ in KINDS)}",
-    ),
     (replace(HASH, key_size=0), "map 'm' (hash): a key of 0 bytes\n  hint: a hash's key has 1 to 512 bytes"),
     (replace(HASH, key_size=513), "map 'm' (hash): a key of 513 bytes\n  hint: a hash's key has 1 to 512 bytes"),
     (replace(HASH, value_size=0), "map 'm' (hash): a value of 0 bytes\n  hint: a value has at least 1 byte"),
