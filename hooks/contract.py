@@ -13,7 +13,7 @@ import ctypes
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeAlias
 
 
 class FieldKind(Enum):
@@ -42,6 +42,9 @@ class Verdict(Answer):
     REDIRECT = "redirect"
 
 
+Fields: TypeAlias = Sequence[tuple[str, Any]]
+
+
 class HostContext(ctypes.Structure):
     """What every run of a program needs, whatever its hook: the head of each context in this process's memory.
 
@@ -49,7 +52,7 @@ class HostContext(ctypes.Structure):
     worker's number. Each hook's own structure is derived from this one, so that its fields follow.
     """
 
-    _fields_: ClassVar[Sequence[tuple[str, Any]]] = (
+    _fields_: ClassVar[Fields] = (
         ("time_ns", ctypes.c_uint64),
         ("random_state", ctypes.c_uint64),
         ("processor_id", ctypes.c_uint32),
@@ -125,8 +128,8 @@ class HookPoint:
     `host` is the context in this process's memory. `verdicts` maps the numbers that a program may return; a number
     outside of it is treated as `otherwise`, and the verifier refuses it unless the hook takes `any_number`.
     `families` names the groups of helpers (see `appliance.helpers`) that a program here may call; `facts` the fields of
-    `host` that they answer from, beside the context's. `constants` are fields that have one value in every run.
-    `attach_type` is the kernel's number of the place, for program types that have several.
+    `host` that they answer from, beside the context's. `defaults` are what fields hold if nobody says otherwise; the
+    others hold 0. `attach_type` is the kernel's number of the place, for program types that have several.
     """
 
     name: str
@@ -140,7 +143,7 @@ class HookPoint:
     families: frozenset[str]
     any_number: bool = False
     facts: tuple[str, ...] = ()
-    constants: Mapping[str, int] = field(default_factory=dict)
+    defaults: Mapping[str, int] = field(default_factory=dict)
     attach_type: int = 0
 
     @property

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from types import TracebackType
 
-from appliance.api.errors import WrongState
+from appliance.api.errors import ValueUnfit, WrongState
 from appliance.api.link import Link
 from appliance.api.names import Named
 from appliance.api.test_run import TestRun, run_test
@@ -39,8 +39,8 @@ class LoadedProgram:
         judges those that come from `outside`, the one called `outward` those from `inside` (None: they pass). Without,
         `outside` is listened to, and verdicts are counted and not enforced.
 
-        An object has one link at a time. Raises WrongState, NoSuchName, HookError (no such interface, in use, no
-        privilege); everything is then as it was.
+        An object has one link at a time. Raises WrongState, NoSuchName, ValueUnfit (the program judges no frames),
+        HookError (no such interface, in use, no privilege); everything is then as it was.
         """
         return self._owner.attach(self.spec.name, outside, inside, outward)
 
@@ -78,8 +78,10 @@ class Loaded:
     def attach(self, inward: str, outside: str, inside: str | None, outward: str | None) -> Link:
         """See `LoadedProgram.attach`."""
         collection = self.open_collection()
-        if outward is not None:
-            outward = self.programs[outward].spec.name
+        for name in filter(None, (inward, outward)):
+            hook = self.programs[name].spec.hook
+            if not hook.judges_frames:
+                raise ValueUnfit(f"programs of hook `{hook.name}` can't be attached to an interface", where=name)
         if self._link is not None and self._link.attached:
             raise WrongState(
                 "a program of the object is attached already", where=self._spec.source, hint="detach that one first"

@@ -73,17 +73,22 @@ class Judgement:
         spec = load_object_file(program.path)
         inward = program.inward or _only(spec, program.path)
         programs = dict(spec.programs)
+        frames = [name for name, found in programs.items() if found.hook.judges_frames]
         for name in filter(None, (inward, program.outward)):
             if name not in programs:
                 hint = f"it holds: {', '.join(spec.programs) or 'no program'}"
                 raise InputRefused(f"no program {name!r} in the object", where=str(program.path), hint=hint)
+            if name not in frames:
+                what = f"the program {name!r} of hook `{programs[name].hook.name}` judges no frames"
+                hint = f"of those that do, it holds: {', '.join(frames) or 'none'}"
+                raise InputRefused(what, where=str(program.path), hint=hint)
         if program.outward is None:
             programs[PASS_ALL] = pass_all(programs[inward].hook)
         return cls(replace(spec, programs=programs), inward, program.outward or PASS_ALL)
 
 
 def _only(spec: CollectionSpec, path: Path) -> str:
-    names = list(spec.programs)
+    names = [name for name, program in spec.programs.items() if program.hook.judges_frames]
     if len(names) != 1:
         choose = f"name one (`inward` in a box, `--program` in a replay): {', '.join(names)}"
         hint = choose if names else "it holds no XDP program"

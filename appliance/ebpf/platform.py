@@ -9,7 +9,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from appliance.ebpf.spec import MapType
+from hooks.bind import BIND_WINDOWS
 from hooks.contract import HookPoint
+from hooks.sock_addr import SOCK_ADDR_LINUX, SOCK_ADDR_WINDOWS
+from hooks.sock_ops import SOCK_OPS_LINUX, SOCK_OPS_WINDOWS
 from hooks.xdp import XDP_LINUX, XDP_WINDOWS
 
 
@@ -42,7 +45,7 @@ class Platform:
 
 LINUX = Platform(
     name="linux",
-    hooks=(XDP_LINUX,),
+    hooks=(XDP_LINUX, *SOCK_ADDR_LINUX, SOCK_OPS_LINUX),
     helpers={
         1: "map_lookup_elem",
         2: "map_update_elem",
@@ -51,9 +54,12 @@ LINUX = Platform(
         7: "get_prandom_u32",
         8: "get_smp_processor_id",
         14: "get_current_pid_tgid",
+        15: "get_current_uid_gid",
+        16: "get_current_comm",
         23: "redirect",
         28: "csum_diff",
         44: "xdp_adjust_head",
+        46: "get_socket_cookie",
         51: "redirect_map",
         54: "xdp_adjust_meta",
         65: "xdp_adjust_tail",
@@ -64,6 +70,7 @@ LINUX = Platform(
         105: "strtol",
         106: "strtoul",
         118: "jiffies64",
+        122: "get_netns_cookie",
         125: "ktime_get_boot_ns",
         160: "ktime_get_coarse_ns",
         188: "xdp_get_buff_len",
@@ -96,7 +103,7 @@ LINUX = Platform(
 
 WINDOWS = Platform(
     name="windows",
-    hooks=(XDP_WINDOWS,),
+    hooks=(XDP_WINDOWS, BIND_WINDOWS, *SOCK_ADDR_WINDOWS, SOCK_OPS_WINDOWS),
     helpers={
         1: "map_lookup_elem",
         2: "map_update_elem",
@@ -111,19 +118,26 @@ WINDOWS = Platform(
         17: "map_pop_elem",
         18: "map_peek_elem",
         19: "get_current_pid_tgid",
+        20: "get_current_logon_id",
+        21: "is_current_admin",
         22: "memcpy_s",
         23: "memcmp_s",
         24: "memset",
         25: "memmove_s",
+        26: "get_socket_cookie",
         27: "strncpy_s",
         28: "strncat_s",
         29: "strnlen_s",
         30: "ktime_get_boot_ms",
         31: "ktime_get_ms",
+        33: "get_current_process_start_key",
+        34: "get_current_thread_create_time",
         35: "redirect_map",
     },
     family_helpers={
         "xdp": {0x10000: "xdp_adjust_head"},
+        "sock_addr": {0x10000: "get_current_pid_tgid", 0x10001: "set_redirect_context"},
+        "sock_ops": {0x10000: "get_flow_id"},
     },
     map_types={
         1: MapType.HASH,

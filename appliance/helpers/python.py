@@ -5,14 +5,12 @@ Answers agree bit for bit with `native`, which the JIT writes into its code.
 
 from __future__ import annotations
 
-import os
-import threading
 import time
 from collections.abc import Callable, Mapping
 from functools import partial
 
 from appliance.ebpf.interpreter import Helper, HelperCall, Value
-from appliance.helpers import python_frame, python_memory, python_numbers, python_redirect
+from appliance.helpers import python_frame, python_memory, python_numbers, python_redirect, python_task
 from appliance.helpers.clocks import CLOCKS, Ticks
 from appliance.helpers.python_special_maps import SPECIAL_MAP_HELPERS
 from hooks.contract import HostContext
@@ -34,7 +32,6 @@ def python_helpers(clock: Callable[[HostContext], int] | None = None) -> Mapping
         "map_delete_elem": map_delete_elem,
         **SPECIAL_MAP_HELPERS,
         **{name: partial(ktime, clock or _own_time, ticks) for name, ticks in CLOCKS.items()},
-        "get_current_pid_tgid": get_current_pid_tgid,
         "get_prandom_u32": get_prandom_u32,
         "get_smp_processor_id": get_smp_processor_id,
         "csum_diff": csum_diff,
@@ -42,6 +39,7 @@ def python_helpers(clock: Callable[[HostContext], int] | None = None) -> Mapping
         **python_redirect.HELPERS,
         **python_memory.HELPERS,
         **python_numbers.HELPERS,
+        **python_task.HELPERS,
     }
 
 
@@ -79,11 +77,6 @@ def ktime(clock: Callable[[HostContext], int], ticks: Ticks, call: HelperCall) -
     """Time by the clock, in the helper's unit."""
     now = time.clock_gettime_ns(ticks.clock) if call.machine.context is None else clock(_host(call)) & M64
     return now // ticks.nanoseconds
-
-
-def get_current_pid_tgid(call: HelperCall) -> Value:
-    """The process (upper half) and the thread (lower half) that run the program."""
-    return os.getpid() << 32 | threading.get_native_id()
 
 
 def get_prandom_u32(call: HelperCall) -> Value:

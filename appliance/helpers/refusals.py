@@ -6,7 +6,10 @@ platform gives it. Sources: `___BPF_FUNC_MAPPER` of include/uapi/linux/bpf.h; th
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import NamedTuple
+
+from hooks.contract import HookPoint
 
 
 class Refusal(NamedTuple):
@@ -88,8 +91,7 @@ _REASONS: dict[str, dict[str, dict[int, str]]] = {
             155: "redirect_peer",
             192: "skb_set_tstamp",
         },
-        "there is no socket": {
-            46: "get_socket_cookie",
+        "there is no socket of a kernel": {
             47: "get_socket_uid",
             49: "setsockopt",
             52: "sk_redirect_map",
@@ -119,7 +121,6 @@ _REASONS: dict[str, dict[str, dict[int, str]]] = {
             108: "sk_storage_delete",
             110: "tcp_gen_syncookie",
             116: "tcp_send_ack",
-            122: "get_netns_cookie",
             124: "sk_assign",
             136: "skc_to_tcp6_sock",
             137: "skc_to_tcp_sock",
@@ -195,20 +196,34 @@ _REASONS: dict[str, dict[str, dict[int, str]]] = {
             163: "check_mtu",
         },
     },
+    "windows": {},
+}
+
+# The same for numbers that mean something else in every family of hooks.
+_FAMILY_REASONS: dict[str, dict[str, dict[str, dict[int, str]]]] = {
     "windows": {
-        "there is no socket": {
-            26: "get_socket_cookie",
-        },
-        "there is no Windows process": {
-            20: "get_current_logon_id",
-            21: "is_current_admin",
-            33: "get_current_process_start_key",
-            34: "get_current_thread_create_time",
+        "sock_addr": {
+            "there is no network stack of Windows": {
+                0x10002: "get_network_context",
+            },
         },
     },
 }
 
-REFUSALS: dict[str, dict[int, Refusal]] = {
-    platform: {number: Refusal(name, reason) for reason, helpers in reasons.items() for number, name in helpers.items()}
-    for platform, reasons in _REASONS.items()
+
+def _by_number(reasons: Mapping[str, Mapping[int, str]]) -> dict[int, Refusal]:
+    return {number: Refusal(name, reason) for reason, helpers in reasons.items() for number, name in helpers.items()}
+
+
+REFUSALS: dict[str, dict[int, Refusal]] = {platform: _by_number(reasons) for platform, reasons in _REASONS.items()}
+FAMILY_REFUSALS: dict[str, dict[str, dict[int, Refusal]]] = {
+    platform: {family: _by_number(reasons) for family, reasons in families.items()}
+    for platform, families in _FAMILY_REASONS.items()
 }
+
+
+def refusal_at(hook: HookPoint, number: int) -> Refusal | None:
+    """Why programs of the hook can't call the helper of that number; None if that is no reason."""
+    own = FAMILY_REFUSALS.get(hook.platform, {})
+    tables = (REFUSALS[hook.platform], *(own[family] for family in sorted(hook.families & own.keys())))
+    return next((table[number] for table in tables if number in table), None)

@@ -114,6 +114,7 @@ def _facts(sub: Subprogram, index: int, call: CallHelper) -> CallFacts:
 
 
 def _numbered(sub: Subprogram) -> Mapping[int, str]:
-    """The helpers by the numbers that they have at the program's hook."""
+    """The helpers that programs of the hook may call, by their numbers."""
     hook = sub.plan.program.spec.hook
-    return PLATFORMS[hook.platform].at(hook).helpers
+    helpers = PLATFORMS[hook.platform].at(hook).helpers
+    return {number: name for number, name in helpers.items() if PROTOTYPES[name].family in hook.families}

@@ -13,7 +13,7 @@ from appliance.ebpf.spec import MapType
 from appliance.helpers.prototypes import PROTOTYPES, ArgumentKind, HelperPrototype, ReturnKind
 from appliance.helpers.redirections import ACTION_MASK, known_flags
 from appliance.helpers.redirections import KINDS as REDIRECTION_KINDS
-from appliance.helpers.refusals import REFUSALS
+from appliance.helpers.refusals import refusal_at
 from appliance.verifier import scalar
 from appliance.verifier.arguments import ARGUMENT_RULES, LARGEST, Argument
 from appliance.verifier.environment import Environment, access_of
@@ -23,10 +23,20 @@ from appliance.verifier.scalar import Scalar
 from appliance.verifier.state import State
 from appliance.verifier.values import REGIONS, Kind, Pointer, Value
 
+# What a hook must have for the helpers of a family.
+FAMILY_HINTS: dict[str, str] = {
+    "xdp": "it works on a frame: programs in section `xdp` have one",
+    "task": "it asks about the process that makes a call: programs see one where a socket is bound or connected",
+    "socket": "it asks about a socket: programs in sections `bind`, `cgroup/…` and `sockops` have one",
+    "sock_addr": "it works on a connection that is being made: programs in sections `cgroup/…` see one",
+    "sock_ops": "it asks about a connection: programs in section `sockops` see one",
+}
+
 
 def prototype_of(environment: Environment, instruction: CallHelper) -> HelperPrototype:
     """The helper's prototype. Violates if the platform, the table or the hook does not have it."""
-    refusal = REFUSALS[environment.platform.name].get(instruction.helper)
+    hook = environment.spec.hook
+    refusal = refusal_at(hook, instruction.helper)
     if refusal is not None:
         raise Violation(f"calls helper {refusal.name}, which has no meaning here: {refusal.reason}", unsupported=True)
     name = environment.platform.helpers.get(instruction.helper)
@@ -34,12 +44,20 @@ def prototype_of(environment: Environment, instruction: CallHelper) -> HelperPro
     if prototype is None:
         raise Violation(
             f"calls helper {instruction.helper}" + (f" ({name})" if name else "") + ", which is not supported yet",
-            f"platform `{environment.platform.name}` has: {', '.join(sorted(environment.platform.helpers.values()))}",
+            f"hook `{hook.name}` of platform `{hook.platform}` has: {', '.join(_callable(environment))}",
             unsupported=True,
         )
-    if prototype.family not in environment.spec.hook.families:
-        raise Violation(f"calls `{name}`, which programs of hook `{environment.spec.hook.name}` may not call")
+    if prototype.family not in hook.families:
+        raise Violation(
+            f"calls `{name}`, which programs of hook `{hook.name}` may not call", FAMILY_HINTS.get(prototype.family)
+        )
     return prototype
+
+
+def _callable(environment: Environment) -> list[str]:
+    """The helpers that programs of the hook may call."""
+    families = environment.spec.hook.families
+    return sorted(name for name in set(environment.platform.helpers.values()) if PROTOTYPES[name].family in families)
 
 
 def demand_call(environment: Environment, state: State, instruction: CallHelper) -> None:

@@ -3,6 +3,7 @@
     number    against number       both ranges sharpen (`branches`), or a way is impossible
     packet    against `data_end`   on the way where the pointer is not past the end, its bytes are in the packet
     metadata  against `data`       the same for the metadata
+    app id    against its end      the same for the path of the program that asks
     map value or null against 0    the pointer, with all its copies, becomes a value, or the number 0
 
 Any other comparison of pointers teaches nothing: both ways are possible.
@@ -23,6 +24,9 @@ _FARTHEST_COMPARED = 0xFFFF
 
 # How many bytes beyond the pointer's own offset are in the packet, if `pointer condition end` holds.
 _PROVED: dict[Condition, int] = {Condition.LE: 0, Condition.LT: 1}
+
+# What ends a memory that the context describes.
+_ENDS: dict[Kind, Kind] = {Kind.PACKET: Kind.PACKET_END, Kind.APP_ID: Kind.APP_ID_END}
 
 _NEVER_NULL = frozenset({Kind.STACK, Kind.CONTEXT, Kind.PACKET, Kind.METADATA, Kind.MAP_VALUE})
 
@@ -68,7 +72,7 @@ def _compare_numbers(state: State, branch: Branch, a: Scalar, b: Scalar) -> tupl
 
 
 def _packet_proof(condition: Condition, a: Value, b: Value) -> tuple[Pointer, Condition] | None:
-    """The packet or metadata pointer that is compared with its end, and the condition with the pointer first."""
+    """The pointer that is compared with the end of its memory, and the condition with the pointer first."""
     if type(a) is not Pointer or type(b) is not Pointer or condition not in OPPOSITE:
         return None
     if _is_end_of(a, b):
@@ -77,8 +81,8 @@ def _packet_proof(condition: Condition, a: Value, b: Value) -> tuple[Pointer, Co
 
 
 def _is_end_of(pointer: Pointer, end: Pointer) -> bool:
-    if pointer.kind is Kind.PACKET:
-        return end.kind is Kind.PACKET_END
+    if pointer.kind in _ENDS:
+        return end.kind is _ENDS[pointer.kind]
     return pointer.kind is Kind.METADATA and end == Pointer(Kind.PACKET, id=PACKET_START)
 
 

@@ -43,7 +43,7 @@ from appliance.verifier.report import Violation
 from appliance.verifier.scalar import Scalar
 from appliance.verifier.state import State
 from appliance.verifier.transfer import operand
-from appliance.verifier.values import PACKET_KINDS, ZERO, Kind, Pointer, Value
+from appliance.verifier.values import APP_ID_KINDS, END_KINDS, PACKET_KINDS, ZERO, Kind, Pointer, Value
 
 Demand: TypeAlias = Callable[[Environment, State, Any], None]
 
@@ -134,7 +134,7 @@ def _moved(pointer: Pointer, by: Scalar) -> None:
             f"moves a pointer that may be null: the lookup in map `{pointer.map}` may have found nothing",
             "check it first: `if (!value) return …`",
         )
-    if pointer.kind in (Kind.MAP, Kind.PACKET_END) or (pointer.kind is Kind.CONTEXT and by.constant is None):
+    if pointer.kind in (Kind.MAP, *END_KINDS) or (pointer.kind is Kind.CONTEXT and by.constant is None):
         raise Violation(f"moves {pointer}, which must stay as it is")
     if max(abs(by.whole.smin), abs(by.whole.smax), abs(pointer.least), abs(pointer.most)) >= FARTHEST:
         raise Violation(
@@ -213,8 +213,9 @@ def _comparable(condition: Condition, a: Value, b: Value) -> None:
 def _same_memory(a: Value, b: Value) -> bool:
     assert isinstance(a, Pointer)
     assert isinstance(b, Pointer)
-    if a.kind in PACKET_KINDS:
-        return b.kind in PACKET_KINDS
+    for kinds in (PACKET_KINDS, APP_ID_KINDS):
+        if a.kind in kinds:
+            return b.kind in kinds
     return a.kind is b.kind and a.map == b.map and a.id == b.id
 
 
@@ -236,11 +237,12 @@ def _exit(environment: Environment, state: State, instruction: Exit) -> None:
     value = initialised(state, 0)
     if isinstance(value, Pointer):
         raise Violation(f"returns {value}, which would tell its address", "return one of the hook's verdicts")
-    verdicts = environment.spec.hook.verdicts
-    low, high = min(verdicts), max(verdicts)
-    if not low <= value.whole.umin <= value.whole.umax <= high:
+    hook = environment.spec.hook
+    low, high = min(hook.verdicts), max(hook.verdicts)
+    if not hook.any_number and not low <= value.whole.umin <= value.whole.umax <= high:
+        verdicts = f"{low} to {high}" if low < high else f"always {low}"
         raise Violation(
-            f"returns {value}, but a verdict of hook `{environment.spec.hook.name}` is {low} to {high}",
+            f"returns {value}, but a verdict of hook `{hook.name}` is {verdicts}",
             f"return constants, or bound the number on every path: `if (verdict > {high}) verdict = …`",
         )
 

@@ -4,6 +4,7 @@ stack       -512 <= place, place + size <= 0; what is read was written, and is n
 context     exactly a declared field; written only if the field may be
 packet      0 <= place; place + size within what comparisons with `data_end` proved on this path
 metadata    the same, against `data`
+app id      the same, against `app_id_end`; only read
 map value   0 <= place, place + size <= value size; written only if the map may be
 """
 
@@ -139,10 +140,12 @@ def _context(environment: Environment, state: State, request: Request) -> None:
         )
 
 
-def _ranged(base: str, limit: str) -> Rule:
+def _ranged(base: str, limit: str, *, writable: bool = True) -> Rule:
     """The rule of a memory whose end the program finds by comparing."""
 
     def rule(environment: Environment, state: State, request: Request) -> None:
+        if not writable and request.purpose in _WRITING:
+            raise Violation(f"{request.purpose.value} {request.span()} past `{base}`, which may only be read")
         if request.purpose is Purpose.UPDATE:
             raise Violation("atomically updates packet memory, which only plain loads and stores may access")
         known = state.proved(request.pointer.id)
@@ -205,6 +208,8 @@ _RULES: dict[Kind, Rule] = {
     Kind.PACKET: _ranged("data", "data_end"),
     Kind.METADATA: _ranged("data_meta", "data"),
     Kind.PACKET_END: _no_memory,
+    Kind.APP_ID: _ranged("app_id_start", "app_id_end", writable=False),
+    Kind.APP_ID_END: _no_memory,
     Kind.MAP_VALUE: _map_value,
     Kind.MAP_VALUE_OR_NULL: _maybe_null,
     Kind.MAP: _no_memory,

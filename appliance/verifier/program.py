@@ -22,6 +22,7 @@ class Region(Enum):
     CONTEXT = "the context"
     PACKET = "the packet"
     METADATA = "the packet's metadata"
+    APP_ID = "the application's path"
     MAP_VALUE = "a map value"
     MEMORY = "memory of a helper"
 

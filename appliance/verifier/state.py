@@ -17,6 +17,7 @@ from appliance.verifier import stack as stack_cells
 from appliance.verifier.scalar import Scalar
 from appliance.verifier.stack import Cell, Stack
 from appliance.verifier.values import (
+    APP_ID_START,
     FRAME_DISTANCE,
     METADATA_START,
     PACKET_KINDS,
@@ -30,7 +31,7 @@ REGISTERS = 11
 _SAVED = slice(6, 10)
 # Not even that the base itself is inside: what is known of a packet id that was compared with nothing.
 UNPROVED = -(1 << 62)
-NO_RANGES: Mapping[int, int] = {PACKET_START: 0, METADATA_START: 0}
+NO_RANGES: Mapping[int, int] = {PACKET_START: 0, METADATA_START: 0, APP_ID_START: 0}
 
 
 class State:

@@ -31,7 +31,7 @@ from appliance.verifier.calls import apply_call
 from appliance.verifier.environment import Environment, access_of
 from appliance.verifier.scalar import Scalar
 from appliance.verifier.state import State
-from appliance.verifier.values import METADATA_START, PACKET_START, RANGED_KINDS, Kind, Pointer, Value
+from appliance.verifier.values import APP_ID_START, METADATA_START, PACKET_START, RANGED_KINDS, Kind, Pointer, Value
 from hooks.contract import FieldKind
 
 Transfer: TypeAlias = Callable[[Environment, State, int, Any], None]
@@ -40,6 +40,8 @@ _FIELD_POINTERS: dict[FieldKind, Pointer] = {
     FieldKind.PACKET_START: Pointer(Kind.PACKET, id=PACKET_START),
     FieldKind.PACKET_END: Pointer(Kind.PACKET_END),
     FieldKind.PACKET_META: Pointer(Kind.METADATA, id=METADATA_START),
+    FieldKind.APP_ID_START: Pointer(Kind.APP_ID, id=APP_ID_START),
+    FieldKind.APP_ID_END: Pointer(Kind.APP_ID_END),
 }
 
 

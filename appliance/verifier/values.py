@@ -21,6 +21,7 @@ ZERO = scalar.constant(0)
 
 PACKET_START = 0
 METADATA_START = -1
+APP_ID_START = -2
 
 # All frames share one space of offsets: frame n (0 is the main program's) has the 512 bytes below -1024 * n.
 FRAME_DISTANCE = 1024
@@ -34,6 +35,8 @@ class Kind(Enum):
     PACKET = "a pointer to the packet"
     METADATA = "a pointer to the packet's metadata"
     PACKET_END = "the end of the packet"
+    APP_ID = "a pointer to the application's path"
+    APP_ID_END = "the end of the application's path"
     MAP_VALUE = "a pointer to a value of map `{map}`"
     MAP_VALUE_OR_NULL = "null or a pointer to a value of map `{map}`"
     MAP = "map `{map}`"
@@ -44,14 +47,21 @@ REGIONS: dict[Kind, Region] = {
     Kind.CONTEXT: Region.CONTEXT,
     Kind.PACKET: Region.PACKET,
     Kind.METADATA: Region.METADATA,
+    Kind.APP_ID: Region.APP_ID,
     Kind.MAP_VALUE: Region.MAP_VALUE,
 }
 
 # Pointers that die when a helper moves the packet.
 PACKET_KINDS = frozenset({Kind.PACKET, Kind.METADATA, Kind.PACKET_END})
 
-# Pointers whose id ties them to what is known of the packet's length behind them.
-RANGED_KINDS = frozenset({Kind.PACKET, Kind.METADATA})
+# Pointers into, or to the end of, the path of the program that asks.
+APP_ID_KINDS = frozenset({Kind.APP_ID, Kind.APP_ID_END})
+
+# Pointers whose id ties them to what is known of the memory's length behind them.
+RANGED_KINDS = frozenset({Kind.PACKET, Kind.METADATA, Kind.APP_ID})
+
+# Where such a memory ends, which says nothing of what is there.
+END_KINDS = frozenset({Kind.PACKET_END, Kind.APP_ID_END})
 
 
 class Pointer(NamedTuple):

@@ -9,7 +9,8 @@ from collections.abc import Mapping
 from functools import partial
 
 from appliance.helpers.clocks import CLOCKS
-from appliance.helpers.native import checksum, frame, general, maps, memory, numbers, redirect
+from appliance.helpers.facts import FACTS
+from appliance.helpers.native import checksum, frame, general, maps, memory, numbers, redirect, task
 from appliance.helpers.native.call import Clock, HelperCall, Implementation, MapOperations, MapSite
 
 IMPLEMENTATIONS: Mapping[str, Implementation] = {
@@ -22,7 +23,10 @@ IMPLEMENTATIONS: Mapping[str, Implementation] = {
     "map_pop_elem": maps.map_pop_elem,
     "map_peek_elem": maps.map_peek_elem,
     **{name: partial(general.ktime, ticks) for name, ticks in CLOCKS.items()},
-    "get_current_pid_tgid": general.get_current_pid_tgid,
+    **{name: partial(task.fact, field) for name, field in FACTS.items()},
+    "get_current_pid_tgid": task.get_current_pid_tgid,
+    "get_current_comm": task.get_current_comm,
+    "set_redirect_context": task.set_redirect_context,
     "get_prandom_u32": general.get_prandom_u32,
     "get_smp_processor_id": general.get_smp_processor_id,
     "csum_diff": checksum.csum_diff,

@@ -89,6 +89,10 @@ class HelperCall:
         """A field of the hook's context in this process's memory."""
         return self.code.field(self.context, self.hook.host, name)
 
+    def knows(self, name: str) -> bool:
+        """Whether the hook's context has such a field."""
+        return hasattr(self.hook.host, name)
+
     def low(self, argument: int) -> Value:
         """The low 32 bits of the argument (0 is r1)."""
         return self.code.resize(self.arguments[argument], I32)

@@ -1,4 +1,4 @@
-"""Time, randomness, and who is asking."""
+"""Time, randomness, and the worker's number."""
 
 from __future__ import annotations
 
@@ -32,13 +32,6 @@ def _clock_gettime(code: Code, clock: int) -> Value:
     code.call(clock_gettime, clock, now)
     seconds, nanoseconds = (code.field(now, Timespec, name).load() for name in ("seconds", "nanoseconds"))
     return code.add(code.mul(seconds, NANOSECONDS), nanoseconds)
-
-
-def get_current_pid_tgid(call: HelperCall) -> Value:
-    """The process (upper half) and the thread (lower half) that run the program: two system calls."""
-    code = call.code
-    process, thread = (code.call(external(code.module, name, I32)) for name in ("getpid", "gettid"))
-    return code.or_(code.shl(code.resize(process, I64), 32), code.resize(thread, I64))
 
 
 def get_prandom_u32(call: HelperCall) -> Value:

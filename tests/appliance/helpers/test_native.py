@@ -13,13 +13,16 @@ from hypothesis import strategies as st
 
 from appliance.helpers.clocks import CLOCKS
 from appliance.helpers.native import IMPLEMENTATIONS, Clock
-from hooks.xdp import FrameContext
+from appliance.helpers.prototypes import PROTOTYPES
+from hooks.xdp import XDP_LINUX, FrameContext
 from tests.appliance.helpers.native_functions import NativeHelpers
 from tests.appliance.jit.support import Frame
 
 EINVAL = (1 << 64) - errno.EINVAL
 MASK32 = 0xFFFFFFFF
-MAPLESS = sorted(name for name in IMPLEMENTATIONS if not name.startswith("map_"))
+MAPLESS = sorted(
+    name for name in IMPLEMENTATIONS if not name.startswith("map_") and PROTOTYPES[name].family in XDP_LINUX.families
+)
 
 
 @pytest.fixture(scope="module")

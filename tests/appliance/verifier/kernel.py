@@ -18,6 +18,7 @@ from appliance.ebpf.spec import MapSpec, ProgramSpec
 _SYS_BPF = 321  # x86_64
 _MAP_CREATE, _MAP_LOOKUP, _MAP_UPDATE, _PROG_LOAD, _PROG_TEST_RUN, _MAP_FREEZE = 0, 1, 2, 5, 10, 22
 _LOG_SIZE = 1 << 20
+_ATTACHED_SOMEWHERE = (9, 18)  # program types whose contexts depend on where they are attached
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -101,8 +102,10 @@ def _load(spec: ProgramSpec, maps: Mapping[str, int]) -> int | str:
     log = ctypes.create_string_buffer(_LOG_SIZE)
     addresses = [ctypes.addressof(buffer) for buffer in (code, license_, log)]
     attributes = struct.pack(
-        "<IIQQIIQ", spec.hook.program_type, len(slots) // 8, addresses[0], addresses[1], 1, _LOG_SIZE, addresses[2]
-    )
+        "<IIQQIIQ28xI",
+        spec.hook.program_type, len(slots) // 8, addresses[0], addresses[1], 1, _LOG_SIZE, addresses[2],
+        spec.hook.attach_type if spec.hook.program_type in _ATTACHED_SOMEWHERE else 0,
+    )  # fmt: skip
     descriptor = _bpf(_PROG_LOAD, attributes)
     if descriptor >= 0:
         return descriptor

@@ -1,7 +1,8 @@
 """Cases for the verifier: short programs in assembly, each with what is to be said of it.
 
 A case is a YAML mapping: `name`, `code`, and for a bad program `rejects` (the exact demand) and `slot`. `kernel` gives
-the reason if the Linux kernel decides otherwise. All cases share MAPS.
+the reason if the Linux kernel decides otherwise. `hook` and `platform` are `xdp` and `linux` if not given. All cases
+share MAPS.
 """
 
 from __future__ import annotations
@@ -12,7 +13,9 @@ from pathlib import Path
 from ruamel.yaml import YAML
 
 from appliance.ebpf.assembler import assemble
+from appliance.ebpf.platform import PLATFORMS
 from appliance.ebpf.spec import MapSpec, MapType, ProgramSpec
+from hooks.contract import HookPoint
 from hooks.xdp import XDP_LINUX
 
 CASES = Path(__file__).parents[2] / "cases" / "verifier"
@@ -43,14 +46,19 @@ class Case:
     rejects: str | None = None
     slot: int | None = None
     kernel: str | None = None
+    hook: str = "xdp"
+    platform: str = "linux"
 
     def spec(self) -> ProgramSpec:
-        return program(self.code, self.name)
+        platform = PLATFORMS[self.platform]
+        hook = platform.hook_for_section(self.hook)
+        assert hook is not None
+        return program(self.code, self.name, hook)
 
 
-def program(code: str, name: str = "test") -> ProgramSpec:
-    """A program of the XDP hook, from assembly."""
-    return ProgramSpec(name, "xdp", XDP_LINUX, assemble(code))
+def program(code: str, name: str = "test", hook: HookPoint = XDP_LINUX) -> ProgramSpec:
+    """A program from assembly."""
+    return ProgramSpec(name, hook.name, hook, assemble(code, PLATFORMS[hook.platform].at(hook)))
 
 
 def load_cases() -> list[Case]:

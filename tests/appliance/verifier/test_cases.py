@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from appliance.ebpf.platform import PLATFORMS
 from appliance.verifier import Rejected, Verifier
 from tests.appliance.verifier import kernel
 from tests.appliance.verifier.support import MAPS, Case, load_cases
@@ -15,11 +16,12 @@ CASES = load_cases()
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_verdict_and_exact_demand(case: Case) -> None:
+    verifier = Verifier(MAPS, PLATFORMS[case.platform])
     if case.rejects is None:
-        Verifier(MAPS).verify(case.spec())
+        verifier.verify(case.spec())
         return
     with pytest.raises(Rejected) as refused:
-        Verifier(MAPS).verify(case.spec())
+        verifier.verify(case.spec())
     assert (refused.value.report.demand, refused.value.report.slot) == (case.rejects, case.slot)
 
 
@@ -35,7 +37,7 @@ def descriptors() -> Iterator[dict[str, int]]:
         yield numbers
 
 
-@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+@pytest.mark.parametrize("case", [case for case in CASES if case.platform == "linux"], ids=lambda case: case.name)
 def test_kernel_agrees_or_the_case_says_why_not(case: Case, descriptors: dict[str, int]) -> None:
     refusal = kernel.refusal(case.spec(), descriptors)
     agrees = (refusal is None) == (case.rejects is None)

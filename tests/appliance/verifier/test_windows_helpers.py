@@ -7,16 +7,18 @@ import pytest
 from appliance.ebpf.assembler import assemble
 from appliance.ebpf.platform import PLATFORMS, WINDOWS, Platform
 from appliance.ebpf.spec import ProgramSpec
-from appliance.helpers.refusals import REFUSALS
+from appliance.helpers.refusals import FAMILY_REFUSALS, REFUSALS
 from appliance.verifier import Rejected, Unsupported, Verifier
+from hooks.contract import HookPoint
+from hooks.sock_addr import SOCK_ADDR_WINDOWS
 from hooks.xdp import XDP_WINDOWS
 
 COPY = "*(u64 *)(r10 - 8) = 0; r1 = r10; r1 += -16; r2 = {room}; r3 = r10; r3 += -8; r4 = {size}; call {name};"
 PASS = "r0 = 1; exit"
 
 
-def verify(code: str) -> None:
-    Verifier({}, WINDOWS).verify(ProgramSpec("test", "xdp", XDP_WINDOWS, assemble(code, WINDOWS)))
+def verify(code: str, hook: HookPoint = XDP_WINDOWS) -> None:
+    Verifier({}, WINDOWS).verify(ProgramSpec("test", hook.name, hook, assemble(code, WINDOWS.at(hook))))
 
 
 def demand(code: str) -> str:
@@ -55,9 +57,9 @@ def test_copying_a_string_fills_everything() -> None:
 
 def test_what_has_no_meaning_is_refused_with_its_reason() -> None:
     with pytest.raises(Unsupported) as refused:
-        verify("call 26; exit")
+        verify("call 0x10002; exit", SOCK_ADDR_WINDOWS[0])
     assert refused.value.report.demand == (
-        "calls helper get_socket_cookie, which has no meaning here: there is no socket"
+        "calls helper get_network_context, which has no meaning here: there is no network stack of Windows"
     )
 
 
@@ -66,3 +68,5 @@ def test_a_helper_is_there_or_refused_but_not_both(platform: Platform) -> None:
     refused = REFUSALS[platform.name]
     assert not refused.keys() & platform.helpers.keys()
     assert not {refusal.name for refusal in refused.values()} & set(platform.helpers.values())
+    for family, own in FAMILY_REFUSALS.get(platform.name, {}).items():
+        assert not own.keys() & platform.family_helpers[family].keys()

@@ -1,0 +1,45 @@
+"""Who asks, and what is to become of the connection: helpers of the hooks where a process makes a call."""
+
+from __future__ import annotations
+
+import errno
+
+from appliance.helpers.native.call import HelperCall
+from appliance.ir import I32, I64, Value, external
+from hooks.sock_addr import REDIRECT_CONTEXT_SIZE
+from hooks.task import TASK_COMM_LEN
+
+
+def fact(field: str, call: HelperCall) -> Value:
+    """What the context holds for the helper."""
+    return call.field(field).load()
+
+
+def get_current_pid_tgid(call: HelperCall) -> Value:
+    """The process (upper half) and the thread (lower half) that make the call, where a hook sees one; else those that
+    run the program: two system calls."""
+    if call.knows("pid_tgid"):
+        return call.field("pid_tgid").load()
+    code = call.code
+    process, thread = (code.call(external(code.module, name, I32)) for name in ("getpid", "gettid"))
+    return code.or_(code.shl(code.resize(process, I64), 32), code.resize(thread, I64))
+
+
+def get_current_comm(call: HelperCall) -> Value:
+    """Copy the thread's name to the r2 bytes at r1, as much as fits, and zeros behind it, at least one. 0."""
+    code, target, room = call.code, call.pointers[0], call.arguments[1]
+    code.fill(target, 0, room)
+    longest = TASK_COMM_LEN - 1
+    shorter = code.select(code.compare(room, "==", 0), 0, code.sub(room, 1))
+    code.move(target, call.field("comm").address, code.select(code.compare(shorter, "<", longest), shorter, longest))
+    return call.number(0)
+
+
+def set_redirect_context(call: HelperCall) -> Value:
+    """Leave the r3 bytes at r2 with the connection, for whom it is redirected to. 0; -EINVAL if they are too many."""
+    code, size = call.code, call.arguments[2]
+    fits = code.compare(size, "<=", REDIRECT_CONTEXT_SIZE)
+    with code.if_(fits):
+        code.move(call.field("redirect_context").address, call.pointers[1], size)
+        call.field("redirect_context_size").store(code.resize(size, I32))
+    return code.select(fits, call.number(0), -errno.EINVAL)

@@ -1,0 +1,64 @@
+"""Who asks, and what is to become of the connection, in Python, for the interpreter; `native.task` says the same."""
+
+from __future__ import annotations
+
+import errno
+import os
+import threading
+from functools import partial
+
+from appliance.ebpf.interpreter import Helper, HelperCall, Value, Violation
+from appliance.helpers.facts import FACTS
+from hooks.contract import HostContext
+from hooks.sock_addr import REDIRECT_CONTEXT_SIZE
+from hooks.task import TASK_COMM_LEN
+
+M64 = (1 << 64) - 1
+
+
+def _host(call: HelperCall, field: str) -> HostContext:
+    """The context, which must know of what the field says."""
+    host = call.context.host
+    if not hasattr(host, field):
+        raise Violation(f"{call.name} asks for what hook {call.context.hook.name} does not know")
+    return host
+
+
+def fact(field: str, call: HelperCall) -> Value:
+    """What the context holds for the helper."""
+    return int(getattr(_host(call, field), field))
+
+
+def get_current_pid_tgid(call: HelperCall) -> Value:
+    """The process (upper half) and the thread (lower half) that make the call, where a hook sees one; else those that
+    run the program."""
+    context = call.machine.context
+    if context is not None and hasattr(context.host, "pid_tgid"):
+        return int(context.host.pid_tgid)
+    return os.getpid() << 32 | threading.get_native_id()
+
+
+def get_current_comm(call: HelperCall) -> Value:
+    """Copy the thread's name to the r2 bytes at r1, as much as fits, and zeros behind it, at least one. 0."""
+    room, name = call.number(1), bytes(_host(call, "comm").comm)
+    call.write(0, name[: min(max(room - 1, 0), TASK_COMM_LEN - 1)].ljust(room, b"\0"))
+    return 0
+
+
+def set_redirect_context(call: HelperCall) -> Value:
+    """Leave the r3 bytes at r2 with the connection, for whom it is redirected to. 0; -EINVAL if they are too many."""
+    size, host = call.number(2), _host(call, "redirect_context")
+    content = call.read(1, size)
+    if size > REDIRECT_CONTEXT_SIZE:
+        return -errno.EINVAL & M64
+    host.redirect_context[:size] = content
+    host.redirect_context_size = size
+    return 0
+
+
+HELPERS: dict[str, Helper] = {
+    **{helper: partial(fact, field) for helper, field in FACTS.items()},
+    "get_current_pid_tgid": get_current_pid_tgid,
+    "get_current_comm": get_current_comm,
+    "set_redirect_context": set_redirect_context,
+}
