@@ -23,7 +23,7 @@ from appliance.ebpf.platform import PLATFORMS
 from appliance.helpers.native.call import Clock
 from appliance.helpers.python import python_helpers
 from appliance.jit.collection import Collection
-from appliance.maps.model import model
+from appliance.maps.model import models
 from appliance.verifier.verifier import Verifier
 from hooks.contract import Answer
 from hooks.xdp import FrameContext
@@ -91,12 +91,11 @@ class InterpretedRehearsal:
         self._spec = judgement.spec
         self._program = judgement.spec.programs[judgement.inward]
         Verifier(self._spec.maps, PLATFORMS[self._spec.platform]).verify(self._program)
-        self._maps = {name: model(declared) for name, declared in self._spec.maps.items()}
+        self._maps = models(self._spec.maps)
         self._host = FrameContext(random_state=RANDOM_SEED)
 
     def replay(self, capture: Capture) -> ReplayResult:
-        for name in self._state:
-            self._maps[name] = model(self._spec.maps[name])
+        self._maps |= models({name: self._spec.maps[name] for name in self._state})
         interpreter = Interpreter(self._program, self._maps, python_helpers())
         self._host.random_state = RANDOM_SEED
         packets, sizes, sequence = Counter[Answer](), Counter[Answer](), bytearray()

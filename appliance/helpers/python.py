@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Mapping
 from functools import partial
 
-from appliance.ebpf.interpreter import Helper, HelperCall, Value
+from appliance.ebpf.interpreter import Helper, HelperCall, MapHandle, Value
 from appliance.helpers import python_frame, python_memory, python_numbers, python_redirect, python_task
 from appliance.helpers.clocks import CLOCKS, Ticks
 from appliance.helpers.python_special_maps import SPECIAL_MAP_HELPERS
@@ -54,9 +54,13 @@ def _host(call: HelperCall) -> HostContext:
 
 
 def map_lookup_elem(call: HelperCall) -> Value:
-    """A pointer to the live value under the key (r2) of the map (r1), or null."""
+    """A pointer to the live value under the key (r2) of the map (r1), or null; of a map of maps, the map."""
     map_ = call.map(0)
-    value = map_.lookup(call.read(1, map_.spec.key_size))
+    key = call.read(1, map_.spec.key_size)
+    if map_.spec.inner is not None:
+        inner = map_.inner_map(key)
+        return 0 if inner is None else MapHandle(inner)
+    value = map_.lookup(key)
     return 0 if value is None else call.machine.value_pointer(map_, value)
 
 

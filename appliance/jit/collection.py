@@ -30,7 +30,10 @@ from appliance.errors import InputRefused
 from appliance.helpers.native.call import Clock, MapSite
 from appliance.ir import Engine
 from appliance.jit.program import emit_program
+from appliance.maps.kind import NESTED
 from appliance.maps.map import Map
+from appliance.maps.map_of_maps import MapOfMaps
+from appliance.maps.opening import control_plane
 from appliance.maps.operations import emit_operations, export_operations
 from appliance.verifier.program import VerifiedProgram
 from appliance.verifier.verifier import Verifier
@@ -100,15 +103,15 @@ class Collection:
             map_.bind(self.engine)
 
     def close(self, *, keep: Iterable[Map] = ()) -> None:
-        """Close the code, then the maps, save those to `keep`: the ones that the next collection took over.
+        """Close the code and the maps, save those to `keep`: the ones that the next collection took over.
 
         No native code of this collection may be running. Kept maps must be bound to another engine, as `load` does.
         """
-        self.engine.close()
         kept = {id(map_) for map_ in keep}
-        for map_ in self.maps.values():
+        for map_ in sorted(self.maps.values(), key=_holds_none):
             if id(map_) not in kept:
                 map_.close()
+        self.engine.close()
 
     def __enter__(self) -> Collection:
         return self
@@ -129,28 +132,48 @@ def _choose(spec: CollectionSpec, names: Iterable[str] | None) -> dict[str, Prog
 
 
 def _open_maps(opened: ExitStack, spec: CollectionSpec, processors: int, reuse: Mapping[str, Map]) -> dict[str, Map]:
-    """Each map by name; those that are new are closed with `opened`."""
+    """Each map by name, those that others hold first; those that are new are closed with `opened`."""
     maps = {}
-    for name, declared in spec.maps.items():
+    for name, declared in sorted(spec.maps.items(), key=lambda entry: entry[1].type in NESTED):
         known = reuse.get(name)
         if known is not None and replace(known.spec, name=name) == declared and known.processors == processors:
             maps[name] = known
         else:
-            maps[name] = opened.enter_context(Map.open(declared, processors))
-    return maps
+            maps[name] = opened.enter_context(control_plane(declared).open(declared, processors))
+    for map_ in maps.values():
+        if isinstance(map_, MapOfMaps):
+            map_.name_maps(maps)
+    return {name: maps[name] for name in spec.maps}
+
+
+def _holds_none(map_: Map) -> bool:
+    """Maps of maps end before those that they hold."""
+    return map_.spec.type not in NESTED
 
 
 def _emit_module(
     name: str, programs: Mapping[str, VerifiedProgram], maps: Mapping[str, Map], clock: Clock, loops: Loops | None
 ) -> ir.Module:
     module = ir.Module(ascii(name))  # a file's name may hold a line's end, or bytes that are no text
-    sites = {name: map_site(module, map_) for name, map_ in maps.items()}
+    sites = map_sites(module, maps)
     functions = {name: emit_program(module, program, sites, clock) for name, program in programs.items()}
     if loops is not None:
         loops(module, functions)
     for map_ in maps.values():
         export_operations(module, map_.spec, map_.processors)
     return module
+
+
+def map_sites(module: ir.Module, maps: Mapping[str, Map]) -> dict[str, MapSite]:
+    """The open maps as code in `module` sees them, and what it is to see of the maps that are in a map of maps."""
+    sites = {}
+    for name, map_ in maps.items():
+        sites[name] = map_site(module, map_)
+        inner = map_.spec.inner
+        if inner is not None:
+            functions = emit_operations(module, inner, map_.processors)
+            sites[inner.name] = MapSite(None, inner, functions, None, map_.processors)
+    return sites
 
 
 def map_site(module: ir.Module, map_: Map) -> MapSite:

@@ -13,7 +13,10 @@ def emit_constant(sub: Subprogram, _index: int, constant: LoadConstant) -> None:
 
 
 def emit_map(sub: Subprogram, index: int, load: LoadMap) -> None:
-    sub.write(load.dst, sub.code.value(_site(sub, index, load.map).address, I64))
+    address = _site(sub, index, load.map).address
+    if address is None:
+        raise sub.refusal(f"the address of map {load.map}, which only lookups give", index)
+    sub.write(load.dst, sub.code.value(address, I64))
 
 
 def emit_map_value(sub: Subprogram, index: int, load: LoadMapValue) -> None:

@@ -11,13 +11,16 @@ from appliance.maps.errors import (
     MapFrozen,
     MapFull,
     MapRefused,
+    MapUnreadable,
     NoSuchEntry,
     OperationRefused,
 )
 from appliance.maps.kind import Flag, MapFunctions
-from appliance.maps.map import Map, open_map
-from appliance.maps.model import MODELS, model
+from appliance.maps.map import Map
+from appliance.maps.map_of_maps import MapOfMaps
+from appliance.maps.model import MODELS, model, models
 from appliance.maps.model_map import ModelMap
+from appliance.maps.opening import open_map
 from appliance.maps.operations import KINDS, emit_operations, export_operations
 
 __all__ = [
@@ -30,12 +33,15 @@ __all__ = [
     "MapFrozen",
     "MapFull",
     "MapFunctions",
+    "MapOfMaps",
     "MapRefused",
+    "MapUnreadable",
     "ModelMap",
     "NoSuchEntry",
     "OperationRefused",
     "emit_operations",
     "export_operations",
     "model",
+    "models",
     "open_map",
 ]

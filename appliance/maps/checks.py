@@ -8,19 +8,19 @@ from appliance.maps.errors import MapRefused
 MEMORY_LIMIT = 1 << 30  # bytes of one map; the kernel's own limit is 4 GiB, and a box has many maps
 ENTRIES_LIMIT = 1 << 30  # indices of elements are 32 bits wide, and some maps need twice as many
 
-# Flags of map creation (BPF_F_* of include/uapi/linux/bpf.h) that change nothing for maps in this process: what they
-# ask for is either so already or restricts the bpf() system call.
-_NO_PREALLOC, _NO_COMMON_LRU, _NUMA_NODE, _MMAPABLE = 1 << 0, 1 << 1, 1 << 2, 1 << 10
-_RDONLY, _WRONLY, _RDONLY_PROG, _WRONLY_PROG = 1 << 3, 1 << 4, 1 << 7, 1 << 8
+# Flags of map creation (BPF_F_* of include/uapi/linux/bpf.h) . Some change nothing for maps in this process, as what
+# they ask for is so already; the others say who may read and write the map.
+_NO_PREALLOC, _NO_COMMON_LRU, NUMA_NODE, _MMAPABLE = 1 << 0, 1 << 1, 1 << 2, 1 << 10
+RDONLY, WRONLY, RDONLY_PROG, WRONLY_PROG = 1 << 3, 1 << 4, 1 << 7, 1 << 8  # for bpf(), and for programs
 _ZERO_SEED = 1 << 6  # of hashes; which seeds a map has is nobody's business
 
-COMMON_FLAGS = _NUMA_NODE | _RDONLY | _WRONLY | _RDONLY_PROG | _WRONLY_PROG
+COMMON_FLAGS = NUMA_NODE | RDONLY | WRONLY | RDONLY_PROG | WRONLY_PROG
 ARRAY_FLAGS = COMMON_FLAGS | _MMAPABLE
 HASH_FLAGS = COMMON_FLAGS | _NO_PREALLOC
 LRU_FLAGS = COMMON_FLAGS | _NO_COMMON_LRU
 LPM_FLAGS = COMMON_FLAGS | _NO_PREALLOC
 BLOOM_FLAGS = COMMON_FLAGS | _ZERO_SEED
-REDIRECT_FLAGS = _NUMA_NODE | _RDONLY | _WRONLY
+REDIRECT_FLAGS = NUMA_NODE | RDONLY | WRONLY
 
 
 def check_sizes(spec: MapSpec) -> None:

@@ -10,6 +10,7 @@ TidegateError
     OperationRefused       this kind of map can't do that      EINVAL (a ValueError too)
       TargetRefused        nothing can be redirected there     EOPNOTSUPP
     MapFrozen              contents of a read-only map         EPERM
+    MapUnreadable          contents of a write-only map        EPERM
 """
 
 from __future__ import annotations
@@ -67,4 +68,8 @@ class TargetRefused(OperationRefused):
 
 
 class MapFrozen(MapError):
+    number = errno.EPERM
+
+
+class MapUnreadable(MapError):
     number = errno.EPERM

@@ -1,7 +1,7 @@
 """The operations of hash maps, written from the table's building blocks.
 
-What some kinds of hash do differently stands in four hooks of HashOperations: `on_update`, `on_use`, `on_insert` and
-`on_full`.
+What some kinds of hash do differently stands in five hooks of HashOperations, `found`, `on_update`, `on_use`,
+`on_insert` and `on_full`, and in its `table_type`.
 """
 
 from __future__ import annotations
@@ -22,11 +22,12 @@ class HashOperations:
     """Writes lookup, update, delete, extract and next for one shape."""
 
     marks = False  # whether elements begin with a mark of use
+    table_type = HashTable
 
     def __init__(self, module: ir.Module, shape: Shape) -> None:
         self.module = module
         self.shape = shape
-        self.table = HashTable(module, shape, HashLayout.of(shape, marks=self.marks))
+        self.table = self.table_type(module, shape, HashLayout.of(shape, marks=self.marks))
 
     def emit(self) -> None:
         self._emit_lookup()
@@ -42,6 +43,10 @@ class HashOperations:
 
     def on_use(self, code: Code, element: Value) -> None:
         """A lookup or an update has found the element."""
+
+    def found(self, code: Code, element: Value) -> Value:
+        """What a lookup gives of the element."""
+        return self.table.value(code, element, code["processor"])
 
     def on_insert(self, code: Code, element: Value) -> None:
         """The element is about to become an entry."""
@@ -61,7 +66,7 @@ class HashOperations:
             code.ret(ir.Constant(PTR, None))
         element = self.table.element(code, map, word)
         self.on_use(code, element)
-        code.ret(self.table.value(code, element, code["processor"]))
+        code.ret(self.found(code, element))
 
     def _emit_update(self) -> None:
         """Look under the lock. What isn't there needs an element: one that is left, or, the lock let go meanwhile

@@ -39,8 +39,18 @@ def element_size(size: int) -> int:
 
 # Types whose code reads the number of entries from the map's header.
 SIZED_AT_RUN_TIME = frozenset(
-    {MapType.HASH, MapType.LRU_HASH, MapType.PERCPU_HASH, MapType.LRU_PERCPU_HASH, MapType.DEVMAP_HASH}
+    {
+        MapType.HASH,
+        MapType.LRU_HASH,
+        MapType.PERCPU_HASH,
+        MapType.LRU_PERCPU_HASH,
+        MapType.DEVMAP_HASH,
+        MapType.HASH_OF_MAPS,
+    }
 )
+# Types whose values are maps, of which the memory keeps the addresses.
+NESTED = frozenset({MapType.ARRAY_OF_MAPS, MapType.HASH_OF_MAPS})
+ADDRESS_SIZE = 8
 
 # In the place of a processor's number, to `update`: all of them, their values one after the other, unpadded.
 EVERY_PROCESSOR = (1 << 32) - 1
@@ -59,7 +69,8 @@ class Shape:
 
     @classmethod
     def of(cls, spec: MapSpec, processors: int) -> Shape:
-        return cls(spec.type, spec.key_size, spec.value_size, spec.max_entries, spec.flags, processors)
+        value_size = ADDRESS_SIZE if spec.type in NESTED else spec.value_size
+        return cls(spec.type, spec.key_size, value_size, spec.max_entries, spec.flags, processors)
 
     @property
     def name(self) -> str:
@@ -175,6 +186,10 @@ class Kind:
     `initialise` gets that memory, all zero; `count` the entries in it; `emit` writes the `operations` of the type.
     `failures` says which errno of an operation is which error, where it differs from the usual; `per_processor` maps
     keep one value for every processor.
+    `check` raises MapRefused; `size` gives the bytes of a map's memory; `initialise` gets that memory, all zero;
+    `count` the entries in it; `emit` writes the `operations` that the type has. `failures` says which errno of an
+    operation is which error, where it differs from the usual; `per_processor` maps keep one value for every processor.
+    `control` are the operations that the control plane needs, where those are not all.
     """
 
     check: Callable[[MapSpec], None]
@@ -186,3 +201,4 @@ class Kind:
     per_processor: bool = False
     operations: tuple[str, ...] = KEYED
     memory: Callable[[Shape, int], Memory] = plain_memory
+    control: tuple[str, ...] | None = None

@@ -16,7 +16,16 @@ from typing import TypeVar
 
 from appliance.ebpf.spec import MapSpec, MapType
 from appliance.maps.batches import Entries, chunk_of, erase, joined, read, take, write
-from appliance.maps.errors import EntryExists, MapError, MapFrozen, MapFull, NoSuchEntry, OperationRefused
+from appliance.maps.checks import RDONLY, WRONLY
+from appliance.maps.errors import (
+    EntryExists,
+    MapError,
+    MapFrozen,
+    MapFull,
+    MapUnreadable,
+    NoSuchEntry,
+    OperationRefused,
+)
 from appliance.maps.kind import EVERY_PROCESSOR, Flag
 from appliance.maps.life import OpenMap
 from appliance.maps.operations import exported_operations
@@ -45,7 +54,10 @@ class Map(OpenMap):
     # one entry
 
     def lookup(self, key: bytes, processor: int = 0) -> bytes | None:
-        """A copy of the value, or None. To an LRU hash this is a use. Per-CPU maps: the value of one processor."""
+        """A copy of the value, or None. To an LRU hash this is a use. Per-CPU maps: the value of one processor.
+
+        This and all that reads raises MapUnreadable if the map's flags let the control plane only write."""
+        self._check_readable()
         self._check(key, self.spec.key_size, "key")
         self._check_processor(processor)
         value = ctypes.create_string_buffer(self.spec.value_size)
@@ -94,6 +106,7 @@ class Map(OpenMap):
 
         Per-CPU maps: the values of all processors, one after the other.
         """
+        self._check_readable()
         self._check_writable()
         self._check(key, self.spec.key_size, "key")
         value = ctypes.create_string_buffer(self.spec.value_size * self._copies)
@@ -123,6 +136,7 @@ class Map(OpenMap):
 
     def may_hold(self, value: bytes) -> bool:
         """Whether a bloom filter was given `value`: False is certain, True is probable."""
+        self._check_readable()
         if self.spec.type is not MapType.BLOOM_FILTER:
             raise self._refusal("may_hold")
         self._check(value, self.spec.value_size, "value")
@@ -188,6 +202,7 @@ class Map(OpenMap):
 
     def lookup_and_delete_batch(self, count: int) -> list[tuple[bytes, bytes]]:
         """Take up to `count` entries out; none once the map is empty."""
+        self._check_readable()
         self._check_writable()
         entries: Entries = []
         position = 0
@@ -211,6 +226,7 @@ class Map(OpenMap):
             yield from entries
 
     def _read(self, position: int, count: int) -> tuple[Entries, int]:
+        self._check_readable()
         return self._run(read, ("next",), position, count, self.spec.key_size, self.spec.value_size * self._copies)
 
     def _fits(self, entry: tuple[bytes, bytes]) -> bool:
@@ -260,6 +276,7 @@ class Map(OpenMap):
         self._fill()
 
     def _taken(self, operation: str) -> bytes | None:
+        self._check_readable()
         value = ctypes.create_string_buffer(self.spec.value_size)
         return value.raw if self._call(operation, value) == 0 else None
 
@@ -294,7 +311,13 @@ class Map(OpenMap):
         if not 0 <= processor < self._copies:
             raise OperationRefused(self.spec.name, f"there is no processor {processor}: it has {self._copies}")
 
+    def _check_readable(self) -> None:
+        if self.spec.flags & WRONLY:
+            raise MapUnreadable(self.spec.name, "its flags (BPF_F_WRONLY) let the control plane only write")
+
     def _check_writable(self) -> None:
+        if self.spec.flags & RDONLY:
+            raise MapFrozen(self.spec.name, "its flags (BPF_F_RDONLY) let the control plane only read")
         if self.spec.read_only:
             raise MapFrozen(self.spec.name, "it is read-only: its contents came with the program")
         if self._frozen:
@@ -306,10 +329,3 @@ def _chunks(things: Iterable[T], size: int) -> Iterator[list[T]]:
     left = iter(things)
     while chunk := list(islice(left, size)):
         yield chunk
-
-
-def open_map(spec: MapSpec, processors: int = 1) -> Map:
-    """Open a map that can be used at once, without a program: compiles the operations of its shape."""
-    opened = Map.open(spec, processors)
-    opened.stand_alone()
-    return opened

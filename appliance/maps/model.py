@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from appliance.ebpf.spec import MapSpec, MapType
 from appliance.maps.kind import Flag
 from appliance.maps.model_map import ModelMap
+from appliance.maps.model_nested import ModelArrayOfMaps, ModelHashOfMaps, ModelMapOfMaps
 from appliance.maps.model_redirect import ModelCpumap, ModelDevmap, ModelDevmapHash, ModelXskmap
 from appliance.maps.model_ringbuf import ModelRingBuffer
 from appliance.maps.operations import kind_of
@@ -235,6 +236,8 @@ MODELS: Mapping[MapType, Callable[[MapSpec], ModelMap]] = {
     MapType.DEVMAP_HASH: ModelDevmapHash,
     MapType.CPUMAP: ModelCpumap,
     MapType.XSKMAP: ModelXskmap,
+    MapType.ARRAY_OF_MAPS: ModelArrayOfMaps,
+    MapType.HASH_OF_MAPS: ModelHashOfMaps,
 }
 
 
@@ -247,4 +250,14 @@ def model(spec: MapSpec) -> ModelMap:
             made.update(key, value)
         else:
             made.push(value)
+    return made
+
+
+def models(specs: Mapping[str, MapSpec]) -> dict[str, ModelMap]:
+    """The maps of a collection by name, maps of maps with the maps in them that their declarations name."""
+    made = {name: model(spec) for name, spec in specs.items()}
+    for map_ in made.values():
+        if isinstance(map_, ModelMapOfMaps):
+            for index, name in map_.spec.values:
+                map_.put(index.to_bytes(map_.spec.key_size, "little"), made[name])
     return made

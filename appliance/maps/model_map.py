@@ -44,6 +44,10 @@ class ModelMap:
         """The value, whose entry goes, or None. Only hashes have it."""
         return None
 
+    def inner_map(self, key: bytes) -> ModelMap | None:
+        """The map under the key of a map of maps, or None."""
+        return None
+
     def push(self, value: bytes, flags: int = Flag.ANY) -> int:
         """0 or -errno: maps with keys refuse it."""
         return -errno.EINVAL

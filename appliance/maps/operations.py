@@ -23,6 +23,7 @@ from appliance.maps.kind import SIGNATURES, Kind, MapFunctions, Shape, Weight, i
 from appliance.maps.lpm_trie import LPM_TRIE
 from appliance.maps.lru_hash import LRU_HASH
 from appliance.maps.lru_percpu_hash import LRU_PERCPU_HASH
+from appliance.maps.nested import ARRAY_OF_MAPS, HASH_OF_MAPS
 from appliance.maps.percpu_array import PERCPU_ARRAY
 from appliance.maps.percpu_hash import PERCPU_HASH
 from appliance.maps.queue import QUEUE
@@ -46,12 +47,15 @@ KINDS: Mapping[MapType, Kind] = {
     MapType.DEVMAP_HASH: DEVMAP_HASH,
     MapType.CPUMAP: CPUMAP,
     MapType.XSKMAP: XSKMAP,
+    MapType.ARRAY_OF_MAPS: ARRAY_OF_MAPS,
+    MapType.HASH_OF_MAPS: HASH_OF_MAPS,
 }
 
 
 def exported_operations(kind: Kind) -> tuple[str, ...]:
     """The operations of the control plane, as `control_name` names them; `read` stands in for `lookup`."""
-    return tuple("read" if operation == "lookup" else operation for operation in kind.operations)
+    operations = kind.operations if kind.control is None else kind.control
+    return tuple("read" if operation == "lookup" else operation for operation in operations)
 
 
 def kind_of(spec: MapSpec) -> Kind:
@@ -61,6 +65,8 @@ def kind_of(spec: MapSpec) -> Kind:
         known = ", ".join(type_.value for type_ in KINDS)
         raise MapRefused(spec.name, spec.type, "this type of map does not exist here", hint=f"use one of {known}")
     kind.check(spec)
+    if spec.inner is not None:
+        kind_of(spec.inner)
     return kind
 
 

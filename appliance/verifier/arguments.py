@@ -15,7 +15,7 @@ from appliance.verifier.memory import Purpose, demand_access
 from appliance.verifier.report import Violation
 from appliance.verifier.scalar import Scalar
 from appliance.verifier.state import State
-from appliance.verifier.values import ZERO, Kind, Pointer, Value
+from appliance.verifier.values import NULLABLE, ZERO, Kind, Pointer, Value
 
 # The map types whose values a program reaches through lookup, update and delete.
 KEYED_MAPS = frozenset(
@@ -34,7 +34,7 @@ _TARGETS = frozenset({MapType.DEVMAP, MapType.DEVMAP_HASH, MapType.XSKMAP})
 # The map types that a helper works on, where those are others (kernel/bpf/verifier.c, check_map_func_compatibility).
 _QUEUES = frozenset({MapType.QUEUE, MapType.STACK})
 MAPS_OF_HELPER: dict[str, frozenset[MapType]] = {
-    "map_lookup_elem": KEYED_MAPS | _TARGETS,
+    "map_lookup_elem": KEYED_MAPS | _TARGETS | {MapType.ARRAY_OF_MAPS, MapType.HASH_OF_MAPS},
     "map_lookup_percpu_elem": frozenset({MapType.PERCPU_ARRAY, MapType.PERCPU_HASH, MapType.LRU_PERCPU_HASH}),
     "map_lookup_and_delete_elem": frozenset(
         {MapType.HASH, MapType.LRU_HASH, MapType.PERCPU_HASH, MapType.LRU_PERCPU_HASH}
@@ -81,6 +81,8 @@ class Argument:
     def map(self) -> MapSpec:
         """The map in r1."""
         held = self.state.registers[1]
+        if type(held) is Pointer and held.kind is Kind.MAP_OR_NULL:
+            raise self.refuse("check it first: `if (!map) return …`")
         if type(held) is not Pointer or held.kind is not Kind.MAP or held.map is None:
             raise self.refuse("pass the address of a map that is declared in section .maps")
         return self.environment.map(held.map)
@@ -161,7 +163,7 @@ def _size(least: int) -> _Rule:
 
 
 def _anything(argument: Argument) -> None:
-    if type(argument.value) is Pointer and argument.value.kind is Kind.MAP_VALUE_OR_NULL:
+    if type(argument.value) is Pointer and argument.value.kind in NULLABLE:
         raise argument.refuse("check the pointer for null first")
 
 

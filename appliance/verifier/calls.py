@@ -76,7 +76,7 @@ def demand_call(environment: Environment, state: State, instruction: CallHelper)
 def apply_call(environment: Environment, state: State, index: int, instruction: CallHelper) -> None:
     """What the call does: memory that it writes, r1 to r5 lost, packet pointers dead if it moves them, r0 set."""
     prototype = prototype_of(environment, instruction)
-    environment.facts.call(index, _facts(state, prototype))
+    environment.facts.call(index, _facts(environment, state, prototype))
     name = _map_name(state, prototype)
     for register, kind in enumerate(prototype.arguments, 1):
         if kind in WRITTEN:
@@ -102,6 +102,9 @@ def _verdict(environment: Environment, prototype: HelperPrototype, map_: str | N
 
 
 def _map_value_or_null(environment: Environment, prototype: HelperPrototype, map_: str | None, given: _Given) -> Value:
+    inner = environment.map(map_).inner if map_ is not None else None
+    if inner is not None:
+        return Pointer(Kind.MAP_OR_NULL, id=environment.fresh(), map=inner.name)
     return Pointer(Kind.MAP_VALUE_OR_NULL, id=environment.fresh(), map=map_)
 
 
@@ -163,13 +166,14 @@ def _map_name(state: State, prototype: HelperPrototype) -> str | None:
     return None
 
 
-def _facts(state: State, prototype: HelperPrototype) -> CallFacts:
+def _facts(environment: Environment, state: State, prototype: HelperPrototype) -> CallFacts:
     accesses: list[Access | None] = []
     for register in range(1, len(prototype.arguments) + 1):
         value = state.registers[register]
         known = type(value) is Pointer and value.kind in REGIONS
         accesses.append(access_of(value, 0, state.depth) if known and type(value) is Pointer else None)
-    return CallFacts(prototype.name, _map_name(state, prototype), tuple(accesses))
+    name = _map_name(state, prototype)
+    return CallFacts(prototype.name, name, tuple(accesses), inner=name in environment.inner)
 
 
 def _write(state: State, target: Value | None, size: Value | None) -> None:

@@ -4,7 +4,7 @@
     packet    against `data_end`   on the way where the pointer is not past the end, its bytes are in the packet
     metadata  against `data`       the same for the metadata
     app id    against its end      the same for the path of the program that asks
-    map value or null against 0    the pointer, with all its copies, becomes a value, or the number 0
+    what may be null against 0     the pointer, with all its copies, becomes a value or a map, or the number 0
 
 Any other comparison of pointers teaches nothing: both ways are possible.
 """
@@ -17,7 +17,7 @@ from appliance.verifier.branches import MIRRORED, OPPOSITE, refine
 from appliance.verifier.scalar import Scalar
 from appliance.verifier.state import State
 from appliance.verifier.transfer import operand
-from appliance.verifier.values import PACKET_START, ZERO, Kind, Pointer, Value
+from appliance.verifier.values import NULLABLE, PACKET_START, ZERO, Kind, Pointer, Value
 
 # As in the Linux kernel (MAX_PACKET_OFF): no packet is longer, so no honest comparison needs more.
 _FARTHEST_COMPARED = 0xFFFF
@@ -28,7 +28,7 @@ _PROVED: dict[Condition, int] = {Condition.LE: 0, Condition.LT: 1}
 # What ends a memory that the context describes.
 _ENDS: dict[Kind, Kind] = {Kind.PACKET: Kind.PACKET_END, Kind.APP_ID: Kind.APP_ID_END}
 
-_NEVER_NULL = frozenset({Kind.STACK, Kind.CONTEXT, Kind.PACKET, Kind.METADATA, Kind.MAP_VALUE})
+_NEVER_NULL = frozenset({Kind.STACK, Kind.CONTEXT, Kind.PACKET, Kind.METADATA, Kind.MAP_VALUE, Kind.MAP})
 
 
 def ways(state: State, branch: Branch) -> tuple[State | None, State | None]:
@@ -48,9 +48,9 @@ def ways(state: State, branch: Branch) -> tuple[State | None, State | None]:
     if branch.condition in (Condition.EQ, Condition.NE) and ZERO in (dst, source):
         pointer = dst if type(dst) is Pointer else source  # type: ignore[assignment]
         null, value = (jumps, falls) if branch.condition is Condition.EQ else (falls, jumps)
-        if pointer.kind is Kind.MAP_VALUE_OR_NULL:
-            null.replace_pointers(Kind.MAP_VALUE_OR_NULL, pointer.id, ZERO)
-            value.replace_pointers(Kind.MAP_VALUE_OR_NULL, pointer.id, Pointer(Kind.MAP_VALUE, map=pointer.map))
+        if pointer.kind in NULLABLE:
+            null.replace_pointers(pointer.kind, pointer.id, ZERO)
+            value.replace_pointers(pointer.kind, pointer.id, Pointer(NULLABLE[pointer.kind], map=pointer.map))
         elif pointer.kind in _NEVER_NULL:
             return (falls, None) if branch.condition is Condition.EQ else (None, jumps)
     return falls, jumps

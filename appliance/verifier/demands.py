@@ -43,7 +43,7 @@ from appliance.verifier.report import Violation
 from appliance.verifier.scalar import Scalar
 from appliance.verifier.state import State
 from appliance.verifier.transfer import operand
-from appliance.verifier.values import APP_ID_KINDS, END_KINDS, PACKET_KINDS, ZERO, Kind, Pointer, Value
+from appliance.verifier.values import APP_ID_KINDS, END_KINDS, NULLABLE, PACKET_KINDS, ZERO, Kind, Pointer, Value
 
 Demand: TypeAlias = Callable[[Environment, State, Any], None]
 
@@ -121,7 +121,7 @@ def _alu(environment: Environment, state: State, instruction: Alu) -> None:
 
 
 def _pointer_difference(instruction: Alu, dst: Pointer, source: Pointer) -> None:
-    if instruction.op is AluOp.ADD or not _same_memory(dst, source) or dst.kind in (Kind.MAP, Kind.MAP_VALUE_OR_NULL):
+    if instruction.op is AluOp.ADD or not _same_memory(dst, source) or dst.kind in (Kind.MAP, *NULLABLE):
         raise Violation(
             f"computes `{instruction.op.value}` of {dst} and {source}",
             "only pointers into the same memory may be subtracted from each other, and none may be added",
@@ -129,7 +129,7 @@ def _pointer_difference(instruction: Alu, dst: Pointer, source: Pointer) -> None
 
 
 def _moved(pointer: Pointer, by: Scalar) -> None:
-    if pointer.kind is Kind.MAP_VALUE_OR_NULL:
+    if pointer.kind in NULLABLE:
         raise Violation(
             f"moves a pointer that may be null: the lookup in map `{pointer.map}` may have found nothing",
             "check it first: `if (!value) return …`",
@@ -253,12 +253,12 @@ def _constant(environment: Environment, state: State, instruction: LoadConstant)
 
 def _map(environment: Environment, state: State, instruction: LoadMap) -> None:
     _written(instruction.dst)
-    environment.map(instruction.map)
+    environment.declared(instruction.map)
 
 
 def _map_value(environment: Environment, state: State, instruction: LoadMapValue) -> None:
     _written(instruction.dst)
-    spec = environment.map(instruction.map)
+    spec = environment.declared(instruction.map)
     if spec.type is not MapType.ARRAY:
         what = f"takes the address of a value of map `{instruction.map}`, whose values have no fixed places"
         raise Violation(f"{what}: its type is {spec.type.value}", "look the value up")

@@ -22,10 +22,14 @@ def access_of(pointer: Pointer, offset: int, depth: int) -> Access:
 
 @dataclass(slots=True)
 class Environment:
-    """The program, its maps and its platform; facts grow as instructions are explored."""
+    """The program, its maps and its platform; facts grow as instructions are explored.
+
+    `inner` are what the maps in maps of maps are like, by name: no program can name one, but lookups give them.
+    """
 
     spec: ProgramSpec
     maps: Mapping[str, MapSpec]
+    inner: Mapping[str, MapSpec]
     platform: Platform
     facts: FactsRecorder
     last_name: int = 0
@@ -36,11 +40,17 @@ class Environment:
         return self.last_name
 
     def map(self, name: str) -> MapSpec:
-        """The map of that name. Violates if the collection has none."""
-        spec = self.maps.get(name)
+        """The map of that name, or what the maps of that name in a map of maps are like. Violates if there is none."""
+        spec = self.maps.get(name) or self.inner.get(name)
         if spec is None:
             raise Violation(f"uses the map `{name}`, which the collection does not have")
         return spec
+
+    def declared(self, name: str) -> MapSpec:
+        """The map of that name, whose address a program may load. Violates if the collection has none."""
+        if name not in self.maps:
+            raise Violation(f"uses the map `{name}`, which the collection does not have")
+        return self.maps[name]
 
     def is_read_only(self, name: str) -> bool:
         return self.map(name).read_only_to_programs
@@ -69,14 +79,20 @@ class FactsRecorder:
         self._accesses[index] = merged
 
     def call(self, index: int, facts: CallFacts) -> None:
-        """One helper call on one path."""
+        """One helper call on one path. Violates if paths disagree on the map, and its address would not tell which."""
         known = self._calls.setdefault(index, facts)
         if known == facts:
             return
+        if known.map != facts.map and (known.inner or facts.inner):
+            raise Violation(
+                f"calls `{facts.helper}` on a map out of a map of maps, and on another map on another path",
+                "call it on each path by itself",
+            )
         self._calls[index] = CallFacts(
             facts.helper,
             facts.map if facts.map == known.map else None,
             tuple(_merge(a, b) for a, b in zip(known.arguments, facts.arguments, strict=True)),
+            facts.inner,
         )
 
     def facts(self) -> Facts:

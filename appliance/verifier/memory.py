@@ -213,6 +213,7 @@ _RULES: dict[Kind, Rule] = {
     Kind.MAP_VALUE: _map_value,
     Kind.MAP_VALUE_OR_NULL: _maybe_null,
     Kind.MAP: _no_memory,
+    Kind.MAP_OR_NULL: _no_memory,
 }
 
 

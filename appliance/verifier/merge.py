@@ -13,7 +13,9 @@ from appliance.verifier import stack as stack_cells
 from appliance.verifier.scalar import Scalar
 from appliance.verifier.stack import Cell
 from appliance.verifier.state import NO_RANGES, UNPROVED, State
-from appliance.verifier.values import RANGED_KINDS, ZERO, Kind, Pointer, Value, shifted
+from appliance.verifier.values import NULLABLE, RANGED_KINDS, ZERO, Kind, Pointer, Value, shifted
+
+_MAYBE_NULL: Mapping[Kind, Kind] = {kind: maybe for maybe, kind in NULLABLE.items()}
 
 
 def includes(big: State, small: State) -> bool:
@@ -41,7 +43,7 @@ class _Inclusion:
         if type(big) is Scalar:
             return type(small) is Scalar and big.includes(small)
         assert type(big) is Pointer
-        if big.kind is Kind.MAP_VALUE_OR_NULL:
+        if big.kind in NULLABLE:
             return self._maybe_null(big, small)
         if type(small) is not Pointer or big.kind is not small.kind or big.map != small.map:
             return False
@@ -66,9 +68,9 @@ class _Inclusion:
             return self._same(("null", big.id), "null")
         if type(small) is not Pointer or small._replace(kind=big.kind, id=big.id) != big:
             return False
-        if small.kind is Kind.MAP_VALUE:
+        if small.kind is NULLABLE[big.kind]:
             return self._same(("null", big.id), "value")
-        return small.kind is Kind.MAP_VALUE_OR_NULL and self._same(("null", big.id), small.id)
+        return small.kind is big.kind and self._same(("null", big.id), small.id)
 
     def _stack(self) -> bool:
         small_stack = self._small.stack
@@ -131,14 +133,13 @@ class _Join:
         return self._pointer(a, b)
 
     def _null_or(self, pointer: Value, side: str) -> Value | None:
-        """Null on one path, a pointer to a map value on the other."""
+        """Null on one path, a pointer that may be null on the other, or that was checked."""
         assert type(pointer) is Pointer
-        if pointer.kind not in (Kind.MAP_VALUE, Kind.MAP_VALUE_OR_NULL) or pointer._replace(
-            id=0, kind=Kind.MAP_VALUE
-        ) != Pointer(Kind.MAP_VALUE, map=pointer.map):
+        kind = pointer.kind if pointer.kind in NULLABLE else _MAYBE_NULL.get(pointer.kind)
+        if kind is None or pointer._replace(id=0, kind=kind) != Pointer(kind, map=pointer.map):
             return None
         name = self._name("null", side, pointer.kind, pointer.id, pointer.map)
-        return Pointer(Kind.MAP_VALUE_OR_NULL, id=name, map=pointer.map)
+        return Pointer(kind, id=name, map=pointer.map)
 
     def _pointer(self, a: Pointer, b: Pointer) -> Value | None:
         if a.map != b.map:
@@ -147,7 +148,7 @@ class _Join:
             return self._maybe_null(a, b)
         if a.kind in RANGED_KINDS:
             return self._ranged(a, b)
-        if a.kind is Kind.MAP_VALUE_OR_NULL:
+        if a.kind in NULLABLE:
             return a._replace(id=self._name("null", a.id, b.id))
         if a == b:
             return a
@@ -159,11 +160,12 @@ class _Join:
 
     def _maybe_null(self, a: Pointer, b: Pointer) -> Value | None:
         """A pointer that was checked for null on one path only."""
-        if {a.kind, b.kind} != {Kind.MAP_VALUE, Kind.MAP_VALUE_OR_NULL}:
+        kind = a.kind if a.kind in NULLABLE else b.kind
+        if {a.kind, b.kind} != {NULLABLE.get(kind), kind}:
             return None
         if a.offset or b.offset or a.variable != ZERO or b.variable != ZERO:
             return None
-        return Pointer(Kind.MAP_VALUE_OR_NULL, id=self._name("null", a.kind, a.id, b.kind, b.id), map=a.map)
+        return Pointer(kind, id=self._name("null", a.kind, a.id, b.kind, b.id), map=a.map)
 
     def _ranged(self, a: Pointer, b: Pointer) -> Value:
         """Packet pointers keep their distance from others with the same pair of ids: see the drawing.

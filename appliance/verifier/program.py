@@ -40,11 +40,13 @@ class Access:
 @dataclass(frozen=True, slots=True)
 class CallFacts:
     """One helper call: the map it works on (None if it takes none, or if the paths disagree), and what each
-    pointer argument points to (None for scalars and for pointers on which paths disagree), r1 first."""
+    pointer argument points to (None for scalars and for pointers on which paths disagree), r1 first. `inner`: it is
+    one that was found in a map of maps, and `map` the name of what those are like."""
 
     helper: str
     map: str | None = None
     arguments: tuple[Access | None, ...] = ()
+    inner: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -150,7 +150,7 @@ def _load_context(environment: Environment, state: State, pointer: Pointer, i: L
 def _load_map_value(environment: Environment, state: State, pointer: Pointer, i: Load) -> Value:
     """A constant, if nobody can change it: read-only data of the program."""
     assert pointer.map is not None
-    spec = environment.maps[pointer.map]
+    spec = environment.map(pointer.map)
     place = pointer.least + i.offset
     fixed = pointer.variable.constant is not None
     if fixed and spec.read_only and spec.type is MapType.ARRAY and spec.max_entries == 1 and len(spec.contents) == 1:

@@ -40,6 +40,7 @@ class Kind(Enum):
     MAP_VALUE = "a pointer to a value of map `{map}`"
     MAP_VALUE_OR_NULL = "null or a pointer to a value of map `{map}`"
     MAP = "map `{map}`"
+    MAP_OR_NULL = "null or map `{map}`"
 
 
 REGIONS: dict[Kind, Region] = {
@@ -50,6 +51,9 @@ REGIONS: dict[Kind, Region] = {
     Kind.APP_ID: Region.APP_ID,
     Kind.MAP_VALUE: Region.MAP_VALUE,
 }
+
+# What a pointer that may be null is, once it is known not to be.
+NULLABLE: dict[Kind, Kind] = {Kind.MAP_VALUE_OR_NULL: Kind.MAP_VALUE, Kind.MAP_OR_NULL: Kind.MAP}
 
 # Pointers that die when a helper moves the packet.
 PACKET_KINDS = frozenset({Kind.PACKET, Kind.METADATA, Kind.PACKET_END})
@@ -65,7 +69,7 @@ END_KINDS = frozenset({Kind.PACKET_END, Kind.APP_ID_END})
 
 
 class Pointer(NamedTuple):
-    """A pointer; `map` names the map of the last three kinds."""
+    """A pointer; `map` names the map of the last four kinds: `outer.inner` for any that is found in map `outer`."""
 
     kind: Kind
     offset: int = 0

@@ -13,6 +13,7 @@ from appliance.ebpf.disassembler import statement
 from appliance.ebpf.instructions import slot_numbers
 from appliance.ebpf.platform import LINUX, Platform
 from appliance.ebpf.spec import MapSpec, ProgramSpec
+from appliance.errors import InputRefused
 from appliance.verifier import cfg, liveness
 from appliance.verifier.environment import Environment, FactsRecorder
 from appliance.verifier.explore import Effort, Program, Refused, explore
@@ -37,6 +38,7 @@ class Verifier:
         efforts: tuple[tuple[int, int], ...] = EFFORTS,
     ) -> None:
         self._maps = maps
+        self._inner = _inner_maps(maps)
         self._platform = platform
         self._efforts = efforts
 
@@ -52,10 +54,9 @@ class Verifier:
 
     def _prove(self, spec: ProgramSpec) -> Facts:
         _check_shape(spec)
-        platform = self._platform.at(spec.hook)
-        program = Program(Environment(spec, self._maps, platform, FactsRecorder()))
+        program = Program(self._environment(spec))
         for attempt, (width, budget) in enumerate(self._efforts, 1):
-            environment = Environment(spec, self._maps, platform, FactsRecorder())
+            environment = self._environment(spec)
             effort = Effort(width, budget)
             try:
                 explore(environment, program, effort)
@@ -66,6 +67,9 @@ class Verifier:
             else:
                 return environment.facts.facts()
         raise AssertionError("the last effort either proves or refuses")
+
+    def _environment(self, spec: ProgramSpec) -> Environment:
+        return Environment(spec, self._maps, self._inner, self._platform.at(spec.hook), FactsRecorder())
 
     def _report(self, spec: ProgramSpec, refused: Refused) -> Report:
         violation, index = refused.violation, refused.index
@@ -93,6 +97,19 @@ class Verifier:
         if not 0 <= target < len(slots):
             return f"goto instruction {target} of {len(slots)}"
         return statement(spec.instructions[index], slots, self._platform.at(spec.hook))
+
+
+def _inner_maps(maps: Mapping[str, MapSpec]) -> dict[str, MapSpec]:
+    """What the maps in each map of maps are like, by the name that they have in proofs. Raises InputRefused if such a
+    name means something else, too."""
+    inner: dict[str, MapSpec] = {}
+    for spec in maps.values():
+        if spec.inner is None:
+            continue
+        name = spec.inner.name
+        if name in maps or inner.setdefault(name, spec.inner) != spec.inner:
+            raise InputRefused(f"the maps in {spec.name!r} are called {name!r}, and so is another map")
+    return inner
 
 
 def _check_shape(spec: ProgramSpec) -> None:

@@ -42,6 +42,10 @@ class InterpreterMap(Protocol):
         """The value, whose entry goes; None if there is none."""
         ...
 
+    def inner_map(self, key: bytes) -> InterpreterMap | None:
+        """The map under the key of a map of maps; None if there is none."""
+        ...
+
     def push(self, value: bytes, flags: int) -> int:
         """0 or -errno: what a map with keys answers."""
         ...

@@ -61,11 +61,12 @@ class MapOperations(Protocol):
 class MapSite:
     """One map as generated code sees it: the address of its memory, what it is, and the functions of its shape.
 
+    A map that a program finds in a map of maps has no `address` that is known beforehand: it is what r1 holds.
     `values` is the address of an array's first value, where global variables live; None for other types.
     `processors` is how many values a per-CPU map has of each key.
     """
 
-    address: int
+    address: int | None
     spec: MapSpec
     functions: MapOperations
     values: int | None = None

@@ -22,7 +22,7 @@ from appliance.maps import (
     model,
     open_map,
 )
-from appliance.maps.kind import SIGNATURES, SIZED_AT_RUN_TIME
+from appliance.maps.kind import NESTED, SIGNATURES, SIZED_AT_RUN_TIME
 from tests.appliance.maps.native import engine_of
 
 HASH = MapSpec("m", MapType.HASH, 4, 4, 8)
@@ -173,19 +173,28 @@ def test_maps_that_share_their_code_keep_their_own_limits() -> None:
         assert len(list(large.items())) == 50
 
 
+def example(type_: MapType) -> MapSpec:
+    """A declaration of that type."""
+    if type_ is MapType.RINGBUF:
+        return MapSpec("m", type_, 0, 0, 1 << 14)
+    base = LPM if type_ is MapType.LPM_TRIE else HASH
+    key_size = base.key_size if "lookup" in KINDS[type_].operations else 0
+    return replace(base, type=type_, key_size=key_size, inner=HASH if type_ in NESTED else None)
+
+
 @pytest.mark.parametrize("type_", KINDS)
 def test_operations_are_written_once_per_shape(type_: MapType) -> None:
     module = ir.Module("m")
-    base = LPM if type_ is MapType.LPM_TRIE else HASH
-    spec = replace(base, type=type_, key_size=base.key_size if "lookup" in KINDS[type_].operations else 0)
+    spec, own = example(type_), KINDS[type_].operations[0]
     first = emit_operations(module, spec, 2)
     names = set(module.globals)
     assert emit_operations(module, replace(spec, name="other"), 2) == first
     assert set(module.globals) == names
-    larger = emit_operations(module, replace(spec, max_entries=9), 2)
-    assert (larger.lookup is first.lookup) == (type_ in SIZED_AT_RUN_TIME)
-    if type_ not in REDIRECT_MAPS:  # whose values have one size
-        assert emit_operations(module, replace(spec, value_size=24), 2).lookup is not first.lookup
+    larger = emit_operations(module, replace(spec, max_entries=2 * spec.max_entries), 2)
+    assert (getattr(larger, own) is getattr(first, own)) == (type_ in SIZED_AT_RUN_TIME)
+    if type_ not in REDIRECT_MAPS | NESTED | {MapType.RINGBUF}:  # whose values have one size
+        wider = emit_operations(module, replace(spec, value_size=24), 2)
+        assert getattr(wider, own) is not getattr(first, own)
     assert {getattr(first, operation).linkage for operation in SIGNATURES} == {"internal"}
     export_operations(module, spec, 2)
     exported = set(module.globals)

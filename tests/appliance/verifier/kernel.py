@@ -39,27 +39,43 @@ def available() -> bool:
 @contextmanager
 def kernel_maps(maps: Mapping[str, MapSpec]) -> Iterator[dict[str, int]]:
     """The maps in the kernel, by name, as file descriptors."""
-    numbers = {type_: number for number, type_ in LINUX.map_types.items()}
     descriptors: dict[str, int] = {}
     try:
-        for spec in maps.values():
-            attributes = struct.pack(
-                "<5I", numbers[spec.type], spec.key_size, spec.value_size, spec.max_entries, spec.flags
+        for spec in sorted(maps.values(), key=lambda spec: spec.inner is not None):
+            descriptor = descriptors[spec.name] = _create(spec)
+            values = (
+                (index.to_bytes(spec.key_size, "little"), descriptors[name].to_bytes(4, "little"))
+                for index, name in spec.values
             )
-            descriptor = _bpf(_MAP_CREATE, attributes)
-            if descriptor < 0:
-                raise OSError(-descriptor, os.strerror(-descriptor), spec.name)
-            descriptors[spec.name] = descriptor
-            for key, value in spec.contents:
-                buffers = (ctypes.create_string_buffer(key, len(key)), ctypes.create_string_buffer(value, len(value)))
-                addresses = (ctypes.addressof(buffer) for buffer in buffers)
-                assert _bpf(_MAP_UPDATE, struct.pack("<IxxxxQQQ", descriptor, *addresses, 0)) == 0
+            for key, value in (*spec.contents, *values):
+                update(descriptor, key, value)
             if spec.read_only:
                 assert _bpf(_MAP_FREEZE, struct.pack("<I", descriptor)) == 0
         yield descriptors
     finally:
         for descriptor in descriptors.values():
             os.close(descriptor)
+
+
+def _create(spec: MapSpec) -> int:
+    """The map, made in the kernel, as a file descriptor; of a map of maps, by the example of its `inner`."""
+    numbers = {type_: number for number, type_ in LINUX.map_types.items()}
+    inner = _create(spec.inner) if spec.inner is not None else 0
+    sizes = spec.key_size, spec.value_size, spec.max_entries, spec.flags
+    descriptor = _bpf(_MAP_CREATE, struct.pack("<6I", numbers[spec.type], *sizes, inner))
+    if inner:
+        os.close(inner)
+    if descriptor < 0:
+        raise OSError(-descriptor, os.strerror(-descriptor), spec.name)
+    return descriptor
+
+
+def update(descriptor: int, key: bytes, value: bytes) -> None:
+    """Put an entry into a map."""
+    buffers = (ctypes.create_string_buffer(key, len(key)), ctypes.create_string_buffer(value, len(value)))
+    addresses = (ctypes.addressof(buffer) for buffer in buffers)
+    result = _bpf(_MAP_UPDATE, struct.pack("<IxxxxQQQ", descriptor, *addresses, 0))
+    assert result == 0, os.strerror(-result)
 
 
 def refusal(spec: ProgramSpec, maps: Mapping[str, int]) -> str | None:
