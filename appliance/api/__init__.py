@@ -12,8 +12,12 @@ from appliance.api.loaded import Loaded, LoadedProgram
 from appliance.api.object import Object, ObjectProgram, open_object
 from appliance.api.object_map import ObjectMap
 from appliance.api.test_run import TestRun
+from appliance.api.typed_map import TypedMap, TypedQueue
+from appliance.api.types import Types
+from appliance.ebpf.values import Codec, make_dataclass
 
 __all__ = [
+    "Codec",
     "Link",
     "Loaded",
     "LoadedProgram",
@@ -22,7 +26,11 @@ __all__ = [
     "ObjectMap",
     "ObjectProgram",
     "TestRun",
+    "TypedMap",
+    "TypedQueue",
+    "Types",
     "ValueUnfit",
     "WrongState",
+    "make_dataclass",
     "open_object",
 ]

@@ -5,14 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from types import TracebackType
+from typing import Any
 
 from appliance.api.errors import ValueUnfit, WrongState
 from appliance.api.link import Link
 from appliance.api.names import Named
 from appliance.api.test_run import TestRun, run_test
+from appliance.api.typed_map import TypedMap, TypedQueue
+from appliance.api.types import Types
 from appliance.api.variables import LoadedVariables
 from appliance.datapath.trial import emit_trials
 from appliance.ebpf.spec import CollectionSpec, ProgramSpec
+from appliance.ebpf.values import Codec, Codecs, Shaped
 from appliance.jit.collection import Collection
 from appliance.maps.map import Map
 
@@ -57,7 +61,9 @@ class Loaded:
         programs = {name: LoadedProgram(self, program) for name, program in spec.programs.items()}
         self.programs: Mapping[str, LoadedProgram] = Named("loaded program", programs, spec.source)
         self.maps: Mapping[str, Map] = Named("map", collection.maps, spec.source)
-        self.variables: Mapping[str, bytes] = LoadedVariables(self.maps, spec.source)
+        self._codecs = Codecs(spec.types)
+        self.types = Types(spec.types, self._codecs, spec.source)
+        self.variables = LoadedVariables(self.maps, spec.maps, self._codecs, spec.source)
 
     @classmethod
     def load(cls, spec: CollectionSpec, reused: Mapping[str, Map], workers: int) -> Loaded:
@@ -65,6 +71,36 @@ class Loaded:
         with _control_plane_kept(reused.values()):
             collection = Collection.load(spec, processors=workers, reuse=reused, loops=emit_trials)
         return cls(spec, collection, reused.values(), workers)
+
+    def typed(self, name: str, *, key: Any = None, value: Any = None) -> TypedMap:
+        """A map with keys and values by their types in C: numbers, lists, dicts; bytes if the object doesn't say.
+
+        `key` and `value` are dataclasses, or other types, that they are to become. Raises NoSuchName, ValueUnfit if one
+        doesn't match or the map has no keys, ObjectError if the object's own types are wrong.
+        """
+        map_ = self.maps[name]
+        if not map_.spec.key_size:
+            what, hint = f"a map of type {map_.spec.type.value} has no keys", "use `typed_queue`"
+            raise ValueUnfit(what, where=f"{self._spec.source}: map {name}", hint=hint)
+        return TypedMap(map_, self._codec(name, "key", key), self._codec(name, "value", value))
+
+    def typed_queue(self, name: str, *, value: Any = None) -> TypedQueue:
+        """A queue, a stack or a bloom filter with values by their type in C; see `typed`."""
+        map_ = self.maps[name]
+        if map_.spec.key_size:
+            what, hint = f"a map of type {map_.spec.type.value} has keys", "use `typed`"
+            raise ValueUnfit(what, where=f"{self._spec.source}: map {name}", hint=hint)
+        return TypedQueue(map_, self._codec(name, "value", value))
+
+    def _codec(self, name: str, part: str, shape: Any) -> Codec:
+        spec = self._spec.maps[name]
+        types = {"key": (spec.key_type, spec.key_size), "value": (spec.value_type, spec.value_size)}
+        codec = self._codecs.of(*types[part])
+        try:
+            return codec if shape is None else Shaped(codec, shape)
+        except ValueUnfit as error:
+            error.where = f"{self._spec.source}: map {name}: {error.within(part).where}"
+            raise
 
     def open_collection(self) -> Collection:
         """What is loaded. Raises WrongState once it is closed, or once a map that it borrowed is."""

@@ -20,10 +20,13 @@ from appliance.api.errors import ValueUnfit
 from appliance.api.loaded import Loaded
 from appliance.api.names import Named
 from appliance.api.object_map import ObjectMap
+from appliance.api.types import Types
 from appliance.api.variables import ObjectVariables
+from appliance.ebpf.disassembler import disassemble
 from appliance.ebpf.objects import load_object, load_object_file
 from appliance.ebpf.platform import PLATFORMS, Platform
 from appliance.ebpf.spec import CollectionSpec, ProgramSpec
+from appliance.ebpf.values import Codecs
 from appliance.maps.map import Map
 
 IN_MEMORY = "<object>"
@@ -45,11 +48,19 @@ def open_object(source: str | os.PathLike[str] | bytes, *, platform: Platform | 
 
 
 class ObjectProgram:
-    """One program of the file. `autoload` says whether `load` will prove and compile it."""
+    """One program of the file. `autoload` says whether `load` will prove and compile it.
 
-    def __init__(self, spec: ProgramSpec) -> None:
+    `spec` has its section, hook, instructions, the functions that it reaches, and source lines.
+    """
+
+    def __init__(self, spec: ProgramSpec, platform: str) -> None:
         self.spec = spec
         self.autoload = True
+        self._platform = PLATFORMS[platform]
+
+    def listing(self) -> list[str]:
+        """Its instructions as text, with the source lines that they came from, as `tidegate disasm` prints them."""
+        return disassemble(self.spec.instructions, self.spec.lines, self._platform)
 
 
 class Object:
@@ -61,12 +72,16 @@ class Object:
     def __init__(self, spec: CollectionSpec) -> None:
         self.spec = spec
         self.programs: Mapping[str, ObjectProgram] = Named(
-            "program", {name: ObjectProgram(program) for name, program in spec.programs.items()}, spec.source
+            "program",
+            {name: ObjectProgram(program, spec.platform) for name, program in spec.programs.items()},
+            spec.source,
         )
         self.maps: Mapping[str, ObjectMap] = Named(
             "map", {name: ObjectMap(declared, spec.source) for name, declared in spec.maps.items()}, spec.source
         )
-        self.variables = ObjectVariables(self.maps, spec.source)
+        codecs = Codecs(spec.types)
+        self.types = Types(spec.types, codecs, spec.source)
+        self.variables = ObjectVariables(self.maps, codecs, spec.source)
 
     def load(self, *, workers: int = 1) -> Loaded:
         """Open the maps, prove the programs whose `autoload` is set, and compile them.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from appliance.api.errors import ValueUnfit
-from appliance.ebpf.spec import MapSpec
+from appliance.ebpf.spec import MapSpec, MapType
 from appliance.maps.map import Map
 
 
@@ -24,12 +24,56 @@ class ObjectMap:
 
     @max_entries.setter
     def max_entries(self, number: int) -> None:
-        self._refuse_reused()
-        if self.spec.variables or self.spec.contents:
-            raise ValueUnfit("its size follows from what it holds", where=self._where)
+        self._refuse_section()
         if number < 1:
             raise ValueUnfit(f"{number} entries", where=self._where, hint="a map has room for at least 1")
         self.spec = replace(self.spec, max_entries=number)
+
+    @property
+    def type(self) -> MapType:
+        """What kind of map it will be. A MapType or its name may be assigned, such as "lru_hash"."""
+        return self.spec.type
+
+    @type.setter
+    def type(self, kind: MapType | str) -> None:
+        self._refuse_section()
+        try:
+            self.spec = replace(self.spec, type=MapType(kind))
+        except ValueError:
+            hint = f"known: {', '.join(known.value for known in MapType)}"
+            raise ValueUnfit(f"there is no map type {kind!r}", where=self._where, hint=hint) from None
+
+    @property
+    def flags(self) -> int:
+        """The kernel's BPF_F_* of map creation."""
+        return self.spec.flags
+
+    @flags.setter
+    def flags(self, flags: int) -> None:
+        self._refuse_section()
+        self.spec = replace(self.spec, flags=flags)
+
+    @property
+    def key_size(self) -> int:
+        """Bytes of a key. Another size than the file declares leaves keys without a type: they are bytes then."""
+        return self.spec.key_size
+
+    @key_size.setter
+    def key_size(self, size: int) -> None:
+        self._refuse_section()
+        if size != self.spec.key_size:
+            self.spec = replace(self.spec, key_size=size, key_type=0)
+
+    @property
+    def value_size(self) -> int:
+        """Bytes of a value; see `key_size`. The programs must get by with it: `load` proves them with the new size."""
+        return self.spec.value_size
+
+    @value_size.setter
+    def value_size(self, size: int) -> None:
+        self._refuse_section()
+        if size != self.spec.value_size:
+            self.spec = replace(self.spec, value_size=size, value_type=0)
 
     @property
     def initial_value(self) -> bytes:
@@ -60,7 +104,19 @@ class ObjectMap:
                 )
         if map_.engine is None:
             raise ValueUnfit(f"{map_.spec.name!r} is not in use", where=self._where, hint="load its object first")
-        self.reused, self.spec = map_, replace(map_.spec, name=self.spec.name)
+        self.reused = map_
+        self.spec = replace(
+            map_.spec,
+            name=self.spec.name,
+            variables=self.spec.variables,  # what bytes mean stays what this object says
+            key_type=self.spec.key_type,
+            value_type=self.spec.value_type,
+        )
+
+    def _refuse_section(self) -> None:
+        self._refuse_reused()
+        if self.spec.variables or self.spec.contents:
+            raise ValueUnfit("its size follows from what it holds", where=self._where)
 
     def _refuse_reused(self) -> None:
         if self.reused is not None:

@@ -2,43 +2,52 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Iterator, Mapping, MutableMapping
+from typing import Any
 
 from appliance.api.errors import NoSuchName, ValueUnfit
 from appliance.api.object_map import ObjectMap
+from appliance.api.typed_map import encoded
 from appliance.ebpf.spec import MapSpec, Variable
+from appliance.ebpf.values import Boolean, Codec, Codecs, Number, Shaped
 from appliance.maps.map import Map
 
 KEY = bytes(4)  # a section is an array of one value
 
 
-class ObjectVariables(MutableMapping[str, bytes]):
-    """The values that variables will have when the object is loaded: bytes in host order; an int may be assigned."""
+class Variables(Mapping[str, bytes]):
+    """Bytes in host order by name; `value` gives what they mean. An unknown name raises NoSuchName."""
 
-    def __init__(self, maps: Mapping[str, ObjectMap], where: str) -> None:
-        self._maps = maps
-        self._places = places_of({name: map_.spec for name, map_ in maps.items()})
+    def __init__(self, specs: Mapping[str, MapSpec], codecs: Codecs, where: str) -> None:
+        self._places = {variable.name: (name, variable) for name, spec in specs.items() for variable in spec.variables}
+        self._codecs = codecs
         self._where = where
 
     def __getitem__(self, name: str) -> bytes:
         section, variable = self._place(name)
-        return _part(self._maps[section].initial_value, variable)
+        return self._section(section)[variable.offset : variable.offset + variable.size]
 
-    def __setitem__(self, name: str, value: bytes | int) -> None:
-        """Raises NoSuchName, or ValueUnfit if the value hasn't the variable's size."""
-        section, variable = self._place(name)
-        data = bytearray(self._maps[section].initial_value)
-        data[variable.offset : variable.offset + variable.size] = _bytes_for(variable, value)
-        self._maps[section].initial_value = bytes(data)
+    def value(self, name: str, shape: Any = None) -> Any:
+        """The value by its type in C: a number, a list, a dict; bytes if the object doesn't say. `shape` is a dataclass
+        or another type that it is to become. Raises ValueUnfit if that doesn't match."""
+        codec = self.codec(name)
+        return (codec if shape is None else Shaped(codec, shape)).decode(self[name])
 
-    def __delitem__(self, name: str) -> None:
-        raise ValueUnfit(f"the variable {name!r} can't be taken out of the program", where=self._where)
+    def codec(self, name: str) -> Codec:
+        """The type of a variable."""
+        _, variable = self._place(name)
+        return self._codecs.of(variable.type, variable.size)
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._places)
 
     def __len__(self) -> int:
         return len(self._places)
+
+    @abstractmethod
+    def _section(self, name: str) -> bytes:
+        """What a section holds."""
 
     def _place(self, name: str) -> tuple[str, Variable]:
         if name not in self._places:
@@ -46,42 +55,52 @@ class ObjectVariables(MutableMapping[str, bytes]):
         return self._places[name]
 
 
-class LoadedVariables(Mapping[str, bytes]):
-    """The values that variables have now, while programs may change them: bytes in host order."""
+class ObjectVariables(Variables, MutableMapping[str, bytes]):
+    """The values that variables will have when the object is loaded. Bytes may be assigned, or values of the type."""
 
-    def __init__(self, maps: Mapping[str, Map], where: str) -> None:
+    def __init__(self, maps: Mapping[str, ObjectMap], codecs: Codecs, where: str) -> None:
+        super().__init__({name: map_.spec for name, map_ in maps.items()}, codecs, where)
         self._maps = maps
-        self._places = places_of({name: map_.spec for name, map_ in maps.items()})
-        self._where = where
 
-    def __getitem__(self, name: str) -> bytes:
-        if name not in self._places:
-            raise NoSuchName("variable", name, self._places, self._where)
-        section, variable = self._places[name]
-        return _part(self._maps[section].lookup(KEY) or b"", variable)
+    def __setitem__(self, name: str, value: object) -> None:
+        """Raises NoSuchName, or ValueUnfit if the value isn't one that the variable can have."""
+        section, variable = self._place(name)
+        data = bytearray(self._maps[section].initial_value)
+        data[variable.offset : variable.offset + variable.size] = self._bytes_for(variable, value)
+        self._maps[section].initial_value = bytes(data)
 
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._places)
+    def __delitem__(self, name: str) -> None:
+        raise ValueUnfit(f"the variable {name!r} can't be taken out of the program", where=self._where)
 
-    def __len__(self) -> int:
-        return len(self._places)
+    def _section(self, name: str) -> bytes:
+        return self._maps[name].initial_value
+
+    def _bytes_for(self, variable: Variable, value: object) -> bytes:
+        codec = self.codec(variable.name)
+        if isinstance(value, bytes):
+            if len(value) != variable.size:
+                raise ValueUnfit(f"{len(value)} bytes given for {variable.name!r}, which has {variable.size}")
+            return value
+        plain = isinstance(codec, Number) and not isinstance(codec, Boolean)
+        if isinstance(value, int) and (plain or not variable.type):
+            return _integer(variable, value)
+        return encoded(codec, value, variable.name, self._where)
 
 
-def places_of(maps: Mapping[str, MapSpec]) -> dict[str, tuple[str, Variable]]:
-    """By a variable's name, its section and its place there."""
-    return {variable.name: (section, variable) for section, spec in maps.items() for variable in spec.variables}
+class LoadedVariables(Variables):
+    """The values that variables have now, while programs may change them."""
+
+    def __init__(self, maps: Mapping[str, Map], specs: Mapping[str, MapSpec], codecs: Codecs, where: str) -> None:
+        super().__init__(specs, codecs, where)
+        self._maps = maps
+
+    def _section(self, name: str) -> bytes:
+        return self._maps[name].lookup(KEY) or b""
 
 
-def _part(section: bytes, variable: Variable) -> bytes:
-    return section[variable.offset : variable.offset + variable.size]
-
-
-def _bytes_for(variable: Variable, value: bytes | int) -> bytes:
-    if isinstance(value, int):
-        try:
-            return value.to_bytes(variable.size, "little", signed=value < 0)
-        except OverflowError:
-            raise ValueUnfit(f"{value} doesn't fit into the {variable.size} bytes of {variable.name!r}") from None
-    if len(value) != variable.size:
-        raise ValueUnfit(f"{len(value)} bytes given for {variable.name!r}, which has {variable.size}")
-    return bytes(value)
+def _integer(variable: Variable, value: int) -> bytes:
+    """An integer in the variable's bytes, with a sign or without, as in C."""
+    try:
+        return value.to_bytes(variable.size, "little", signed=value < 0)
+    except OverflowError:
+        raise ValueUnfit(f"{value} doesn't fit into the {variable.size} bytes of {variable.name!r}") from None

@@ -12,10 +12,11 @@ from appliance.ebpf.values.codec import Codec, RawBytes
 from appliance.ebpf.values.composites import Composite
 from appliance.ebpf.values.errors import ValueUnfit
 from appliance.ebpf.values.names import type_name
-from appliance.ebpf.values.scalars import Number
+from appliance.ebpf.values.scalars import Boolean, Number
 from appliance.ebpf.values.shapes import Shaped, make_dataclass
 
 __all__ = [
+    "Boolean",
     "Codec",
     "Codecs",
     "Composite",

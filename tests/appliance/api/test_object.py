@@ -13,7 +13,7 @@ import appliance.api as api
 from appliance.api import Object, open_object
 from appliance.ebpf.object_errors import ObjectError
 from appliance.ebpf.spec import MapSpec, MapType
-from appliance.maps import MapFull, open_map
+from appliance.maps import MapFull, MapRefused, open_map
 from appliance.verifier.report import Rejected
 from tests.appliance.api.objects import FRAME, example
 from tests.appliance.ebpf.compiling import PROGRAMS
@@ -32,6 +32,7 @@ def key(number: int) -> bytes:
 
 def test_the_public_names() -> None:
     assert sorted(api.__all__) == [
+        "Codec",
         "Link",
         "Loaded",
         "LoadedProgram",
@@ -40,8 +41,12 @@ def test_the_public_names() -> None:
         "ObjectMap",
         "ObjectProgram",
         "TestRun",
+        "TypedMap",
+        "TypedQueue",
+        "Types",
         "ValueUnfit",
         "WrongState",
+        "make_dataclass",
         "open_object",
     ]
     assert all(hasattr(api, name) for name in api.__all__)
@@ -106,6 +111,45 @@ def test_sizes_that_cannot_be() -> None:
         found.maps["seen"].max_entries = 0
     with pytest.raises(api.ValueUnfit, match=r"map \.rodata: its size follows from what it holds"):
         found.maps[".rodata"].max_entries = 2
+
+
+def test_kinds_and_sizes_are_changed_before_they_are_opened() -> None:
+    found = opened()
+    seen = found.maps["seen"]
+    assert (seen.type, seen.key_size, seen.value_size, seen.flags) == (MapType.HASH, 4, 8, 0)
+    seen.type, seen.value_size, seen.flags = "lru_hash", 16, 1 << 1
+    found.programs["count"].autoload = False
+    with found.load() as loaded:
+        spec = loaded.maps["seen"].spec
+        assert (spec.type, spec.value_size, spec.flags) == (MapType.LRU_HASH, 16, 2)
+        for number in range(9):
+            loaded.maps["seen"].update(key(number), bytes(16))
+        assert len(loaded.maps["seen"]) == 4
+    seen.type = MapType.HASH
+    with pytest.raises(MapRefused, match="map_flags 0x2 mean nothing here"):
+        found.load()
+    seen.flags = 0
+    found.programs["count"].autoload = True
+    with pytest.raises(Rejected, match="lets the helper read stack bytes -16 to -1"):
+        found.load()
+
+
+def test_kinds_and_sizes_that_cannot_be() -> None:
+    found = opened()
+    with pytest.raises(
+        api.ValueUnfit, match="<object>: map seen: there is no map type 'heap'\n  hint: known: hash, arr"
+    ):
+        found.maps["seen"].type = "heap"
+    for attribute, value in {"type": "hash", "key_size": 8, "value_size": 8, "flags": 1}.items():
+        with pytest.raises(api.ValueUnfit, match=r"map \.bss: its size follows from what it holds"):
+            setattr(found.maps[".bss"], attribute, value)
+
+
+def test_programs_are_inspected() -> None:
+    program = opened().programs["count"]
+    assert (program.spec.section, program.spec.hook.name, program.spec.functions) == ("xdp", "xdp", {0: "count"})
+    assert any(line.startswith("; ") and "<stdin>:15" in line for line in program.listing())
+    assert any("call map_lookup_elem" in line for line in program.listing())
 
 
 def test_variables_by_name() -> None:
