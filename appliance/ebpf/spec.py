@@ -15,6 +15,8 @@ from appliance.ebpf.instructions import Instruction
 from appliance.errors import SourceLine
 from hooks.contract import HookPoint
 
+LOCK_SIZE = 4  # struct bpf_spin_lock
+
 
 class MapType(Enum):
     """The kinds of map, by the kernel's names; the numbers are the platform's (see `platform`)."""
@@ -69,6 +71,7 @@ class MapSpec:
     called does not change a map, so equality leaves types and variables out.
     `values` names what an array of programs or a map of maps holds at first, as (index, name) of programs or maps of
     the collection; `inner` is what each map in a map of maps is like, None if the file does not say.
+    `lock` is where in a value its `struct bpf_spin_lock` begins, LOCK_SIZE bytes; None if it has none.
     `pinned` says that the file wants the map shared under its name, between all that ask for it.
     """
 
@@ -84,6 +87,7 @@ class MapSpec:
     pinned: bool = False
     key_type: int = field(default=0, compare=False)
     value_type: int = field(default=0, compare=False)
+    lock: int | None = None
     values: tuple[tuple[int, str], ...] = ()
     inner: MapSpec | None = None
 

@@ -26,6 +26,9 @@ class ArgumentKind(Enum):
     PARTLY_WRITABLE = "writable memory, whose size is the next argument, filled as far as the memory after it reaches"
     CHANGED = "readable and writable memory, whose size is the next argument"
     WRITABLE_U64 = "writable memory of 8 bytes"
+    CONSTANT_SIZE = "a constant number: the size of the record"
+    RECORD = "a record, as ringbuf_reserve gave it"
+    LOCK = "the lock in a map value"
     SIZE = "the size of the memory before it, at least 1"
     SIZE_OR_ZERO = "the size of the memory before it, 0 allowed"
 
@@ -37,6 +40,8 @@ class ReturnKind(Enum):
     VERDICT = "one of the hook's verdicts"
     REDIRECTION = "the number of REDIRECT, or the lowest two bits of the flags in r3"
     MAP_VALUE_OR_NULL = "a pointer to a value of the map, or null"
+    RECORD_OR_NULL = "a pointer to a record of the map, to be submitted or discarded, or null"
+    NOTHING = "nothing that may be read"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +53,16 @@ class HelperPrototype:
     arguments: tuple[ArgumentKind, ...]
     result: ReturnKind
     moves_packet: bool = False
+
+    @property
+    def map_register(self) -> int:
+        """The register that holds the map, 1 to 5; 0 if the helper takes none."""
+        return self.arguments.index(ArgumentKind.MAP) + 1 if ArgumentKind.MAP in self.arguments else 0
+
+    @property
+    def needs_map(self) -> bool:
+        """Whether it works on a map, or on a part of one: which one only the verifier can tell."""
+        return bool({ArgumentKind.MAP, ArgumentKind.RECORD, ArgumentKind.LOCK} & set(self.arguments))
 
 
 _A, _R = ArgumentKind, ReturnKind
@@ -63,6 +78,13 @@ PROTOTYPES: dict[str, HelperPrototype] = {
         HelperPrototype("map_push_elem", "general", (_A.MAP, _A.MAP_VALUE, _A.SCALAR), _R.SCALAR),
         HelperPrototype("map_pop_elem", "general", (_A.MAP, _A.MAP_VALUE_OUT), _R.SCALAR),
         HelperPrototype("map_peek_elem", "general", (_A.MAP, _A.MAP_VALUE_OUT), _R.SCALAR),
+        HelperPrototype("ringbuf_output", "general", (_A.MAP, _A.READABLE, _A.SIZE_OR_ZERO, _A.SCALAR), _R.SCALAR),
+        HelperPrototype("ringbuf_reserve", "general", (_A.MAP, _A.CONSTANT_SIZE, _A.SCALAR), _R.RECORD_OR_NULL),
+        HelperPrototype("ringbuf_submit", "general", (_A.RECORD, _A.SCALAR), _R.NOTHING),
+        HelperPrototype("ringbuf_discard", "general", (_A.RECORD, _A.SCALAR), _R.NOTHING),
+        HelperPrototype("spin_lock", "general", (_A.LOCK,), _R.NOTHING),
+        HelperPrototype("spin_unlock", "general", (_A.LOCK,), _R.NOTHING),
+        HelperPrototype("ringbuf_query", "general", (_A.MAP, _A.SCALAR), _R.SCALAR),
         HelperPrototype("ktime_get_ns", "general", (), _R.SCALAR),
         HelperPrototype("ktime_get_boot_ns", "general", (), _R.SCALAR),
         HelperPrototype("ktime_get_coarse_ns", "general", (), _R.SCALAR),

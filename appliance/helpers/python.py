@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 
 from appliance.ebpf.interpreter import Helper, HelperCall, MapHandle, Value
-from appliance.helpers import python_frame, python_memory, python_numbers, python_redirect, python_task
+from appliance.helpers import python_frame, python_memory, python_numbers, python_redirect, python_rings, python_task
 from appliance.helpers.clocks import CLOCKS, Ticks
 from appliance.helpers.python_special_maps import SPECIAL_MAP_HELPERS
 from hooks.contract import HostContext
@@ -39,6 +39,7 @@ def python_helpers(clock: Callable[[HostContext], int] | None = None) -> Mapping
         **python_redirect.HELPERS,
         **python_memory.HELPERS,
         **python_numbers.HELPERS,
+        **python_rings.HELPERS,
         **python_task.HELPERS,
     }
 

@@ -14,7 +14,7 @@ from appliance.ebpf.instructions import CallFunction, CallHelper, CallKernel, Ca
 from appliance.ebpf.platform import PLATFORMS
 from appliance.helpers.native import IMPLEMENTATIONS
 from appliance.helpers.native.call import HelperCall, MapSite
-from appliance.helpers.prototypes import PROTOTYPES, ArgumentKind
+from appliance.helpers.prototypes import PROTOTYPES
 from appliance.ir import I32, I64, Value
 from appliance.jit.subprogram import Subprogram
 from appliance.verifier.program import CallFacts
@@ -31,7 +31,8 @@ def emit_helper(sub: Subprogram, index: int, call: CallHelper) -> None:
 
 def _helper_answer(sub: Subprogram, facts: CallFacts) -> Value:
     plan = sub.plan
-    taken = ARGUMENTS[: len(PROTOTYPES[facts.helper].arguments)]
+    prototype = PROTOTYPES[facts.helper]
+    taken = ARGUMENTS[: len(prototype.arguments)]
     places = [sub.stack_place(access) for access in facts.arguments] + [None] * len(taken)
     return IMPLEMENTATIONS[facts.helper](
         HelperCall(
@@ -43,6 +44,7 @@ def _helper_answer(sub: Subprogram, facts: CallFacts) -> Value:
             pointers=[place or sub.pointer(register) for register, place in zip(taken, places, strict=False)],
             map=plan.maps[facts.map] if facts.map is not None else None,
             maps=_maps_in_hand(sub) if facts.map is None else (),
+            map_argument=prototype.map_register - 1,
         )
     )
 
@@ -91,7 +93,7 @@ def _helpers_without_maps(sub: Subprogram) -> dict[int, str]:
     return {
         number: name
         for number, name in _numbered(sub).items()
-        if name in IMPLEMENTATIONS and ArgumentKind.MAP not in PROTOTYPES[name].arguments
+        if name in IMPLEMENTATIONS and not PROTOTYPES[name].needs_map
     }
 
 

@@ -14,9 +14,8 @@ from dataclasses import dataclass
 
 from llvmlite import ir
 
-from appliance.ir import I32, I64, PTR, VOID, Code, Variable
+from appliance.ir import I32, I64, PTR, VOID, Code, Variable, lock
 from appliance.ir.code import Value
-from appliance.maps import lock
 from appliance.maps.kind import Flag, define, internal
 from appliance.maps.lpm_bits import bit_at, common_length, copy_prefix, store_bits
 from appliance.maps.lpm_layout import LENGTH_SIZE, Node, TrieHeader

@@ -16,9 +16,8 @@ from __future__ import annotations
 from llvmlite import ir
 
 from appliance.ebpf.spec import MapSpec
-from appliance.ir import I8, I32, PTR, Code, Variable
+from appliance.ir import I8, I32, PTR, Code, Variable, lock
 from appliance.ir.code import Value
-from appliance.maps import lock
 from appliance.maps.checks import LRU_FLAGS
 from appliance.maps.hash import check_hash
 from appliance.maps.hash_layout import Bucket, HashHeader, HashLayout, count, initialise

@@ -17,9 +17,8 @@ import errno
 from llvmlite import ir
 
 from appliance.ebpf.spec import MapSpec
-from appliance.ir import I32, I64, Code
+from appliance.ir import I32, I64, Code, lock
 from appliance.ir.code import Value
-from appliance.maps import lock
 from appliance.maps.checks import COMMON_FLAGS, check_flags, check_key_size, check_sizes
 from appliance.maps.kind import CACHE_LINE, QUEUED, Flag, Kind, Shape, define
 from appliance.maps.memory import Memory

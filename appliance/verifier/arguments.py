@@ -43,6 +43,8 @@ MAPS_OF_HELPER: dict[str, frozenset[MapType]] = {
     "map_pop_elem": _QUEUES,
     "map_peek_elem": _QUEUES | {MapType.BLOOM_FILTER},
     "redirect_map": REDIRECT_MAPS,
+    "perf_event_output": frozenset({MapType.PERF_EVENT_ARRAY}),
+    **dict.fromkeys(("ringbuf_output", "ringbuf_query", "ringbuf_reserve"), frozenset({MapType.RINGBUF})),
 }
 _CHANGING = frozenset(
     {"map_update_elem", "map_delete_elem", "map_lookup_and_delete_elem", "map_push_elem", "map_pop_elem"}
@@ -79,8 +81,8 @@ class Argument:
         )
 
     def map(self) -> MapSpec:
-        """The map in r1."""
-        held = self.state.registers[1]
+        """The map that the call is about."""
+        held = self.state.registers[self.prototype.map_register]
         if type(held) is Pointer and held.kind is Kind.MAP_OR_NULL:
             raise self.refuse("check it first: `if (!map) return …`")
         if type(held) is not Pointer or held.kind is not Kind.MAP or held.map is None:
@@ -167,6 +169,44 @@ def _anything(argument: Argument) -> None:
         raise argument.refuse("check the pointer for null first")
 
 
+def _constant_size(argument: Argument) -> None:
+    value = argument.value
+    if type(value) is not Scalar or value.constant is None:
+        raise argument.refuse("reserve the largest size, or use ringbuf_output, which takes any")
+
+
+def _record(argument: Argument) -> None:
+    value = argument.value
+    if type(value) is not Pointer or value.kind is not Kind.RECORD or value.least or value.most:
+        hint = "check it first: `if (!record) return …`" if _is(value, Kind.RECORD_OR_NULL) else None
+        raise argument.refuse(hint or "pass what ringbuf_reserve gave, unchanged, and only once")
+
+
+def _lock(argument: Argument) -> None:
+    value = argument.value
+    if type(value) is not Pointer or value.kind is not Kind.MAP_VALUE or value.map is None:
+        raise argument.refuse("pass the address of the `struct bpf_spin_lock` in a map value that was looked up")
+    offset = argument.environment.map(value.map).lock
+    if offset is None:
+        raise argument.refuse(
+            f"map `{value.map}` has no lock: put a `struct bpf_spin_lock` into its value, in a hash or an array that "
+            "is declared with the type of its values (BTF)"
+        )
+    if value.variable.constant is None or value.least != offset:
+        raise argument.refuse(f"the lock is at byte {offset} of the value")
+    held = argument.state.lock
+    if argument.prototype.name == "spin_unlock" and (held is None or (held.map, held.id) != (value.map, value.id)):
+        raise Violation(
+            "calls `spin_unlock` without a lock being held"
+            if held is None
+            else f"calls `spin_unlock` for another value than the one of map `{held.map}` whose lock it holds"
+        )
+
+
+def _is(value: Value, kind: Kind) -> bool:
+    return type(value) is Pointer and value.kind is kind
+
+
 _Rule: TypeAlias = Callable[[Argument], None]
 
 ARGUMENT_RULES: dict[ArgumentKind, _Rule] = {
@@ -183,6 +223,9 @@ ARGUMENT_RULES: dict[ArgumentKind, _Rule] = {
     ArgumentKind.PARTLY_WRITABLE: _memory(_size_behind, Purpose.FILL),
     ArgumentKind.CHANGED: _changed,
     ArgumentKind.WRITABLE_U64: _memory(lambda _: 8, Purpose.FILL),
+    ArgumentKind.CONSTANT_SIZE: _constant_size,
+    ArgumentKind.RECORD: _record,
+    ArgumentKind.LOCK: _lock,
     ArgumentKind.SIZE: _size(1),
     ArgumentKind.SIZE_OR_ZERO: _size(0),
 }

@@ -17,6 +17,7 @@ from appliance.helpers.refusals import refusal_at
 from appliance.verifier import scalar
 from appliance.verifier.arguments import ARGUMENT_RULES, LARGEST, Argument
 from appliance.verifier.environment import Environment, access_of
+from appliance.verifier.holdings import Lock, Reference, demand_no_lock
 from appliance.verifier.program import Access, CallFacts
 from appliance.verifier.report import Violation
 from appliance.verifier.scalar import Scalar
@@ -63,6 +64,8 @@ def _callable(environment: Environment) -> list[str]:
 def demand_call(environment: Environment, state: State, instruction: CallHelper) -> None:
     """Every argument is what the prototype says."""
     prototype = prototype_of(environment, instruction)
+    if prototype.name != "spin_unlock":
+        demand_no_lock(environment, state, f"calls `{prototype.name}`")
     for register, kind in enumerate(prototype.arguments, 1):
         value = state.registers[register]
         if value is None:
@@ -88,7 +91,24 @@ def apply_call(environment: Environment, state: State, index: int, instruction: 
         state.set(register, None)
     if prototype.moves_packet:
         state.forget_packet()
-    state.set(0, RETURNS[prototype.result](environment, prototype, name, given))
+    _change_holdings(state, index, prototype, given)
+    result = RETURNS[prototype.result](environment, prototype, name, given)
+    state.set(0, result)
+    if type(result) is Pointer and result.kind is Kind.RECORD_OR_NULL and result.map is not None:
+        state.hold(result.id, Reference(index, result.map))
+
+
+def _change_holdings(state: State, index: int, prototype: HelperPrototype, given: _Given) -> None:
+    """Records are given back, a lock is taken or let go."""
+    first = given[0]
+    if type(first) is not Pointer or first.map is None:
+        return
+    if ArgumentKind.RECORD in prototype.arguments:
+        state.give_back(first.id)
+    elif prototype.name == "spin_lock":
+        state.lock = Lock(index, first.map, first.id)
+    elif prototype.name == "spin_unlock":
+        state.lock = None
 
 
 def _number(environment: Environment, prototype: HelperPrototype, map_: str | None, given: _Given) -> Value:
@@ -120,8 +140,18 @@ def _redirection(environment: Environment, prototype: HelperPrototype, map_: str
     return scalar.between(action.whole.umin, max(environment.spec.hook.verdicts))
 
 
+def _record_or_null(environment: Environment, prototype: HelperPrototype, map_: str | None, given: _Given) -> Value:
+    size = given[1]
+    assert type(size) is Scalar and size.constant is not None
+    return Pointer(Kind.RECORD_OR_NULL, id=environment.fresh(), map=map_, size=size.constant)
+
+
+def _nothing(environment: Environment, prototype: HelperPrototype, map_: str | None, given: _Given) -> None:
+    return None
+
+
 _Given: TypeAlias = tuple[Value | None, ...]
-_Return: TypeAlias = Callable[[Environment, HelperPrototype, str | None, _Given], Value]
+_Return: TypeAlias = Callable[[Environment, HelperPrototype, str | None, _Given], Value | None]
 
 # What r0 holds after the call; the last arguments are the map that the helper worked on, and r1 to r5.
 RETURNS: dict[ReturnKind, _Return] = {
@@ -129,6 +159,8 @@ RETURNS: dict[ReturnKind, _Return] = {
     ReturnKind.VERDICT: _verdict,
     ReturnKind.REDIRECTION: _redirection,
     ReturnKind.MAP_VALUE_OR_NULL: _map_value_or_null,
+    ReturnKind.RECORD_OR_NULL: _record_or_null,
+    ReturnKind.NOTHING: _nothing,
 }
 
 
@@ -160,10 +192,10 @@ RESULTS: dict[str, tuple[int, int]] = {
 
 
 def _map_name(state: State, prototype: HelperPrototype) -> str | None:
-    held = state.registers[1]
-    if ArgumentKind.MAP in prototype.arguments and type(held) is Pointer:
-        return held.map
-    return None
+    """The map that the call is about: one that it is given, or the one that a record belongs to."""
+    about = 1 if ArgumentKind.RECORD in prototype.arguments else prototype.map_register
+    held = state.registers[about] if about else None
+    return held.map if type(held) is Pointer else None
 
 
 def _facts(environment: Environment, state: State, prototype: HelperPrototype) -> CallFacts:

@@ -4,7 +4,7 @@
     packet    against `data_end`   on the way where the pointer is not past the end, its bytes are in the packet
     metadata  against `data`       the same for the metadata
     app id    against its end      the same for the path of the program that asks
-    what may be null against 0     the pointer, with all its copies, becomes a value or a map, or the number 0
+    what may be null against 0     the pointer, with all its copies, becomes one that is not, or the number 0
 
 Any other comparison of pointers teaches nothing: both ways are possible.
 """
@@ -14,10 +14,11 @@ from __future__ import annotations
 from appliance.ebpf.instructions import Branch, Register
 from appliance.ebpf.opcodes import Condition
 from appliance.verifier.branches import MIRRORED, OPPOSITE, refine
+from appliance.verifier.environment import Environment
 from appliance.verifier.scalar import Scalar
 from appliance.verifier.state import State
 from appliance.verifier.transfer import operand
-from appliance.verifier.values import NULLABLE, PACKET_START, ZERO, Kind, Pointer, Value
+from appliance.verifier.values import HELD_KINDS, NULLABLE, PACKET_START, ZERO, Kind, Pointer, Value
 
 # As in the Linux kernel (MAX_PACKET_OFF): no packet is longer, so no honest comparison needs more.
 _FARTHEST_COMPARED = 0xFFFF
@@ -28,10 +29,10 @@ _PROVED: dict[Condition, int] = {Condition.LE: 0, Condition.LT: 1}
 # What ends a memory that the context describes.
 _ENDS: dict[Kind, Kind] = {Kind.PACKET: Kind.PACKET_END, Kind.APP_ID: Kind.APP_ID_END}
 
-_NEVER_NULL = frozenset({Kind.STACK, Kind.CONTEXT, Kind.PACKET, Kind.METADATA, Kind.MAP_VALUE, Kind.MAP})
+_NEVER_NULL = frozenset({Kind.STACK, Kind.CONTEXT, Kind.PACKET, Kind.METADATA, Kind.MAP_VALUE, Kind.RECORD, Kind.MAP})
 
 
-def ways(state: State, branch: Branch) -> tuple[State | None, State | None]:
+def ways(environment: Environment, state: State, branch: Branch) -> tuple[State | None, State | None]:
     """The states that fall through and that jump; None for a way that is impossible. May reuse `state`."""
     dst = state.registers[branch.dst]
     source = operand(state, branch.source)
@@ -50,10 +51,20 @@ def ways(state: State, branch: Branch) -> tuple[State | None, State | None]:
         null, value = (jumps, falls) if branch.condition is Condition.EQ else (falls, jumps)
         if pointer.kind in NULLABLE:
             null.replace_pointers(pointer.kind, pointer.id, ZERO)
-            value.replace_pointers(pointer.kind, pointer.id, Pointer(NULLABLE[pointer.kind], map=pointer.map))
+            value.replace_pointers(pointer.kind, pointer.id, _checked(environment, pointer))
+            if pointer.kind in HELD_KINDS:
+                null.give_back(pointer.id)
+                value.hold(pointer.id, value.references[pointer.id]._replace(may_be_null=False))
         elif pointer.kind in _NEVER_NULL:
             return (falls, None) if branch.condition is Condition.EQ else (None, jumps)
     return falls, jumps
+
+
+def _checked(environment: Environment, pointer: Pointer) -> Pointer:
+    """What it is, now that it is not null. It keeps its name if that is still needed: to give it back, or to tell its
+    lock from others."""
+    named = pointer.kind in HELD_KINDS or (pointer.map is not None and environment.map(pointer.map).lock is not None)
+    return pointer._replace(kind=NULLABLE[pointer.kind], id=pointer.id if named else 0)
 
 
 def _compare_numbers(state: State, branch: Branch, a: Scalar, b: Scalar) -> tuple[State | None, State | None]:

@@ -38,6 +38,7 @@ from appliance.ebpf.opcodes import AluOp, AtomicOp, Condition
 from appliance.ebpf.spec import MapType
 from appliance.verifier.calls import demand_call
 from appliance.verifier.environment import Environment
+from appliance.verifier.holdings import demand_no_lock, demand_no_record
 from appliance.verifier.memory import Purpose, demand_access, demand_alignment, demand_order
 from appliance.verifier.report import Violation
 from appliance.verifier.scalar import Scalar
@@ -56,7 +57,10 @@ DEEPEST = 8
 
 _ORDERS = frozenset({Condition.GT, Condition.GE, Condition.LT, Condition.LE})
 
-_UNSET = "set it on every path; a helper call destroys r1 to r5, and moving the packet makes its pointers dead"
+_UNSET = (
+    "set it on every path; a helper call destroys r1 to r5, and moving the packet, or submitting or discarding a "
+    "record, makes every pointer to it dead"
+)
 
 
 def initialised(state: State, register: int) -> Value:
@@ -131,8 +135,7 @@ def _pointer_difference(instruction: Alu, dst: Pointer, source: Pointer) -> None
 def _moved(pointer: Pointer, by: Scalar) -> None:
     if pointer.kind in NULLABLE:
         raise Violation(
-            f"moves a pointer that may be null: the lookup in map `{pointer.map}` may have found nothing",
-            "check it first: `if (!value) return …`",
+            f"moves a pointer that may be null: {pointer.why_null}", "check it first: `if (!pointer) return …`"
         )
     if pointer.kind in (Kind.MAP, *END_KINDS) or (pointer.kind is Kind.CONTEXT and by.constant is None):
         raise Violation(f"moves {pointer}, which must stay as it is")
@@ -220,6 +223,7 @@ def _same_memory(a: Value, b: Value) -> bool:
 
 
 def _call_function(environment: Environment, state: State, instruction: CallFunction) -> None:
+    demand_no_lock(environment, state, "calls a function")
     if state.depth + 1 >= DEEPEST:
         raise Violation(
             f"calls functions more than {DEEPEST} deep, or one that calls itself", "turn the recursion into a loop"
@@ -227,11 +231,13 @@ def _call_function(environment: Environment, state: State, instruction: CallFunc
 
 
 def _exit(environment: Environment, state: State, instruction: Exit) -> None:
+    demand_no_lock(environment, state, "returns")
     if state.depth:
         result = state.registers[0]
         if type(result) is Pointer and result.kind is Kind.STACK and result.id == state.depth:
             raise Violation("returns a pointer to its own stack, which is gone then", "let the caller pass the memory")
         return
+    demand_no_record(environment, state, "ends the program")
     if state.registers[0] is None:
         raise Violation("returns without a verdict: nothing was written to r0 on this path", "end every path with one")
     value = initialised(state, 0)

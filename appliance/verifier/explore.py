@@ -1,8 +1,9 @@
 """The exploration: states travel through the blocks in the order of their times (`order`), and merge where they meet.
 
-At every time, up to `width` states are kept apart; when more arrive, alike ones are joined, which keeps the work
-linear and loses some precision. With width 1 this is classic abstract interpretation, with a large one it walks every
-path. Loops are not widened: each turn has a time of its own, so a loop that is accepted has been seen to end.
+At every time, up to `width` states that hold the same things (`holdings`) are kept apart; when more arrive, alike ones
+are joined, which keeps the work linear and loses some precision. With width 1 this is classic abstract interpretation,
+with a large one it walks every path. Loops are not widened: each turn has a time of its own, so a loop that is accepted
+has been seen to end.
 
 A call of a function of the program explores that function from the state at hand, and goes on with what it returns.
 """
@@ -140,7 +141,7 @@ class _Exploration:
         except Violation as violation:
             raise Refused(violation, index, state) from None
         if isinstance(instruction, Branch):
-            for target, way in zip(block.successors, ways(state, instruction), strict=True):
+            for target, way in zip(block.successors, ways(self._environment, state, instruction), strict=True):
                 if way is not None:
                     self._arrive(self._order.advance(time, number, target), target, way)
         elif isinstance(instruction, CallFunction):
@@ -177,17 +178,18 @@ class _Exploration:
                 return
             states[:] = [other for other in states if not merge.includes(state, other)]
         states.append(state)
-        if len(states) > self._effort.width:
+        holdings = state.holdings()
+        if sum(other.holdings() == holdings for other in states) > self._effort.width:
             self._join_two(states)
 
     def _join_two(self, states: list[State]) -> None:
-        """Make one of two: of the newest and the last one before it of the same shape, if there is any."""
+        """Make one of two that hold the same things: of the newest and the last one before it, of the same shape if
+        there is any."""
         self._effort.joined = True
         newest = states.pop()
-        partner = len(states) - 1
-        if partner:
-            shape = _shape(newest)
-            partner = next((n for n in range(partner, -1, -1) if _shape(states[n]) == shape), partner)
+        holdings, shape = newest.holdings(), _shape(newest)
+        alike = [n for n in range(len(states) - 1, -1, -1) if states[n].holdings() == holdings]
+        partner = next((n for n in alike if _shape(states[n]) == shape), alike[0])
         states[partner] = merge.join(states[partner], newest, self._environment.fresh)
 
     def _turn(self, time: Time, head: BasicBlock, states: list[State]) -> None:

@@ -220,7 +220,7 @@ class _StackTracker:
     def _call(self, helper: int) -> None:
         prototype = PROTOTYPES.get(self._helpers.get(helper, ""))
         kinds = prototype.arguments if prototype is not None else (ArgumentKind.ANYTHING,) * 5
-        spec = self._maps.get(self._map_of.get(1, ""))
+        spec = self._maps.get(self._map_of.get(prototype.map_register if prototype is not None else 0, ""))
         for register, kind in enumerate(kinds, 1):
             address = self._addresses.get(register)
             if address is None:

@@ -5,7 +5,8 @@ context     exactly a declared field; written only if the field may be
 packet      0 <= place; place + size within what comparisons with `data_end` proved on this path
 metadata    the same, against `data`
 app id      the same, against `app_id_end`; only read
-map value   0 <= place, place + size <= value size; written only if the map may be
+map value   0 <= place, place + size <= value size; written only if the map may be; never its lock
+record      0 <= place, place + size <= the size that was reserved
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from enum import Enum
 from typing import NamedTuple, TypeAlias
 
 from appliance.ebpf.instructions import STACK_SIZE, Atomic, Load, Store
+from appliance.ebpf.spec import LOCK_SIZE
 from appliance.verifier import stack as stack_cells
 from appliance.verifier.environment import Environment
 from appliance.verifier.report import Violation
@@ -181,15 +183,30 @@ def _map_value(environment: Environment, state: State, request: Request) -> None
             f"{request.purpose.value} {request.span()} of a value of map `{name}`, which has {_bytes(size)}",
             "bound the index before it is used: `if (index >= N) return …`, or `index &= N - 1`",
         )
+    lock = environment.map(name).lock
+    if lock is not None and request.low < lock + LOCK_SIZE and lock < request.high:
+        raise Violation(
+            f"{request.purpose.value} {request.span()} of a value of map `{name}`, "
+            f"whose {_span(lock, lock + LOCK_SIZE)} are its lock",
+            "only spin_lock and spin_unlock may touch a lock; leave it out of copies of the value",
+        )
     if request.purpose in _WRITING and environment.is_read_only(name):
         raise Violation(f"writes a value of map `{name}`, which is read-only", "drop `const`, or use another map")
 
 
+def _record(environment: Environment, state: State, request: Request) -> None:
+    if request.low < 0 or request.high > request.pointer.size:
+        raise Violation(
+            f"{request.purpose.value} {request.span()} of a record of map `{request.pointer.map}`, "
+            f"which was reserved with {_bytes(request.pointer.size)}",
+            "reserve as much as is written, and bound an index before it is used",
+        )
+
+
 def _maybe_null(environment: Environment, state: State, request: Request) -> None:
     raise Violation(
-        f"{request.purpose.value} memory through r{request.register}, which may be null: "
-        f"the lookup in map `{request.pointer.map}` may have found nothing",
-        "check it first: `if (!value) return …`",
+        f"{request.purpose.value} memory through r{request.register}, which may be null: {request.pointer.why_null}",
+        "check it first: `if (!pointer) return …`",
     )
 
 
@@ -212,6 +229,8 @@ _RULES: dict[Kind, Rule] = {
     Kind.APP_ID_END: _no_memory,
     Kind.MAP_VALUE: _map_value,
     Kind.MAP_VALUE_OR_NULL: _maybe_null,
+    Kind.RECORD: _record,
+    Kind.RECORD_OR_NULL: _maybe_null,
     Kind.MAP: _no_memory,
     Kind.MAP_OR_NULL: _no_memory,
 }
@@ -219,7 +238,7 @@ _RULES: dict[Kind, Rule] = {
 
 def demand_order(pointer: Pointer, instruction: Load | Store, verb: str) -> None:
     """A load-acquire or a store-release: what it orders is memory that others see, or the stack."""
-    if pointer.kind not in (Kind.STACK, Kind.MAP_VALUE):
+    if pointer.kind not in (Kind.STACK, Kind.MAP_VALUE, Kind.RECORD):
         raise Violation(f"{verb} {pointer.kind.value} in order, which only plain loads and stores may access")
     demand_alignment(pointer, instruction, f"{verb} in order")
 

@@ -1,7 +1,7 @@
 """Two states where paths meet: does one include the other, and what holds in both.
 
-Names (packet ids, null-check ids, links) mean something only inside one state, so a merge pairs them: a name of the
-result stands for one pair of names, and two places share it exactly if they share a name in both states.
+Names (packet ids, null-check ids, references, links) mean something only inside one state, so a merge pairs them: a
+name of the result stands for one pair of names, and two places share it exactly if they share a name in both states.
 """
 
 from __future__ import annotations
@@ -10,12 +10,18 @@ from collections.abc import Callable, Hashable, Mapping
 
 from appliance.verifier import scalar
 from appliance.verifier import stack as stack_cells
+from appliance.verifier.holdings import Lock, Reference
 from appliance.verifier.scalar import Scalar
 from appliance.verifier.stack import Cell
 from appliance.verifier.state import NO_RANGES, UNPROVED, State
-from appliance.verifier.values import NULLABLE, RANGED_KINDS, ZERO, Kind, Pointer, Value, shifted
+from appliance.verifier.values import HELD_KINDS, NULLABLE, RANGED_KINDS, ZERO, Kind, Pointer, Value, shifted
 
-_MAYBE_NULL: Mapping[Kind, Kind] = {kind: maybe for maybe, kind in NULLABLE.items()}
+# Pointers that are joined by their distances from a common base.
+_BASES = frozenset({Kind.STACK, Kind.MAP_VALUE}) | HELD_KINDS
+
+# What may be null in one state and be known in another. Not so what is held: that differs from nothing.
+_MAYBE_NULL: Mapping[Kind, Kind] = {kind: maybe for maybe, kind in NULLABLE.items() if maybe not in HELD_KINDS}
+_KNOWN: Mapping[Kind, Kind] = {maybe: kind for kind, maybe in _MAYBE_NULL.items()}
 
 
 def includes(big: State, small: State) -> bool:
@@ -30,10 +36,12 @@ class _Inclusion:
         self._names: dict[Hashable, Hashable] = {}
 
     def holds(self) -> bool:
+        if self._big.holdings() != self._small.holdings():
+            return False
         for big, small in zip(self._big.registers, self._small.registers, strict=True):
             if big is not None and not self._value(big, small):
                 return False
-        return self._stack() and self._links()
+        return self._stack() and self._links() and self._lock()
 
     def _same(self, name: Hashable, other: Hashable) -> bool:
         """A name of the big state stands for one thing of the small one, wherever it occurs."""
@@ -43,18 +51,38 @@ class _Inclusion:
         if type(big) is Scalar:
             return type(small) is Scalar and big.includes(small)
         assert type(big) is Pointer
-        if big.kind in NULLABLE:
+        if big.kind in _KNOWN:
             return self._maybe_null(big, small)
-        if type(small) is not Pointer or big.kind is not small.kind or big.map != small.map:
+        if type(small) is not Pointer or (big.kind, big.map, big.size) != (small.kind, small.map, small.size):
             return False
         beyond = small.offset - big.offset
         if not big.variable.includes(shifted(small.variable, beyond)):
             return False
+        if big.kind in HELD_KINDS:
+            return self._held(big.id, small.id)
+        if big.kind is Kind.MAP_VALUE:
+            return self._base(big.id, small.id)
         if big.kind not in RANGED_KINDS:
             return big.id == small.id
         if self._big.proved(big.id) > max(self._small.proved(small.id) - beyond, UNPROVED):
             return False
         return self._ranged(big, small, beyond)
+
+    def _lock(self) -> bool:
+        big, small = self._big.lock, self._small.lock
+        return big is None or small is None or self._base(big.id, small.id)
+
+    def _base(self, big: int, small: int) -> bool:
+        """A map value's name; 0 is that of a value whose address stands in the program."""
+        return (big == 0) == (small == 0) and self._same(("value", big), small)
+
+    def _held(self, big: int, small: int) -> bool:
+        """What is one thing in one state is one in the other: given back once, it is gone in both."""
+        return (
+            self._big.references[big] == self._small.references[small]
+            and self._same(("held", big), small)
+            and self._same(("holder", small), big)
+        )
 
     def _ranged(self, big: Pointer, small: Pointer, beyond: int) -> bool:
         """The packet's start is no unknown distance: it includes itself only."""
@@ -68,8 +96,8 @@ class _Inclusion:
             return self._same(("null", big.id), "null")
         if type(small) is not Pointer or small._replace(kind=big.kind, id=big.id) != big:
             return False
-        if small.kind is NULLABLE[big.kind]:
-            return self._same(("null", big.id), "value")
+        if small.kind is _KNOWN[big.kind]:
+            return self._same(("null", big.id), ("value", small.id))
         return small.kind is big.kind and self._same(("null", big.id), small.id)
 
     def _stack(self) -> bool:
@@ -93,7 +121,7 @@ class _Inclusion:
 
 
 def join(a: State, b: State, fresh: Callable[[], int]) -> State:
-    """What holds in both states. `fresh` gives names that no state has."""
+    """What holds in both states, which hold the same things. `fresh` gives names that no state has."""
     return _Join(a, b, fresh).result()
 
 
@@ -103,6 +131,7 @@ class _Join:
         self._b = b
         self._fresh = fresh
         self._names: dict[Hashable, int] = {}
+        self._held: dict[int, tuple[int, int]] = {}
         self._ranges: dict[int, int] = {
             packet: min(length, b.proved(packet)) for packet, length in a.ranges.items() if packet in NO_RANGES
         }
@@ -113,7 +142,37 @@ class _Join:
             for a, b in zip(self._a.registers, self._b.registers, strict=True)
         ]
         stack = self._stack()
-        return State(registers, stack, self._ranges, self._links(registers, stack), self._a.depth)
+        links = self._links(registers, stack)
+        return State(registers, stack, self._ranges, links, self._a.depth, self._references(), self._lock())
+
+    def _references(self) -> dict[int, Reference]:
+        """What is held, by the names that the pointers have now. Where no pointer is left, any of a kind are a pair."""
+        held = {name: self._a.references[a] for name, (a, _) in self._held.items()}
+        paired = {a for a, _ in self._held.values()}
+        held.update({self._fresh(): reference for a, reference in self._a.references.items() if a not in paired})
+        return held
+
+    def _lock(self) -> Lock | None:
+        a, b = self._a.lock, self._b.lock
+        return a._replace(id=self._base(a.id, b.id)) if a is not None and b is not None else None
+
+    def _base(self, a: int, b: int) -> int:
+        """The name of a map value."""
+        return a if a == b else self._name("value", a, b)
+
+    def _reference(self, a: int, b: int) -> int | None:
+        """The name of what is a in one state and b in the other; None if either was found to be something else: it is
+        held then, but nobody can give it back."""
+        for name, pair in self._held.items():
+            if pair == (a, b):
+                return name
+            if a == pair[0] or b == pair[1]:
+                return None
+        if self._a.references[a] != self._b.references[b]:
+            return None
+        name = self._name("held", a, b)
+        self._held[name] = a, b
+        return name
 
     def _name(self, *pair: Hashable) -> int:
         name = self._names.get(pair)
@@ -135,33 +194,42 @@ class _Join:
     def _null_or(self, pointer: Value, side: str) -> Value | None:
         """Null on one path, a pointer that may be null on the other, or that was checked."""
         assert type(pointer) is Pointer
-        kind = pointer.kind if pointer.kind in NULLABLE else _MAYBE_NULL.get(pointer.kind)
+        kind = pointer.kind if pointer.kind in _KNOWN else _MAYBE_NULL.get(pointer.kind)
         if kind is None or pointer._replace(id=0, kind=kind) != Pointer(kind, map=pointer.map):
             return None
         name = self._name("null", side, pointer.kind, pointer.id, pointer.map)
         return Pointer(kind, id=name, map=pointer.map)
 
     def _pointer(self, a: Pointer, b: Pointer) -> Value | None:
-        if a.map != b.map:
+        if a.map != b.map or a.size != b.size:
             return None
         if a.kind is not b.kind:
             return self._maybe_null(a, b)
         if a.kind in RANGED_KINDS:
             return self._ranged(a, b)
-        if a.kind in NULLABLE:
+        if a.kind in _KNOWN:
             return a._replace(id=self._name("null", a.id, b.id))
-        if a == b:
+        if a == b and a.kind not in HELD_KINDS:
             return a
-        if (a.kind is Kind.STACK or a.kind is Kind.MAP_VALUE) and a.id == b.id:
+        if a.kind in _BASES:
+            name = self._same_base(a, b)
             offset = min(a.offset, b.offset)
             variable = scalar.join(shifted(a.variable, a.offset - offset), shifted(b.variable, b.offset - offset))
-            return Pointer(a.kind, offset, variable, a.id, a.map)
+            return None if name is None else Pointer(a.kind, offset, variable, name, a.map, a.size)
         return None
+
+    def _same_base(self, a: Pointer, b: Pointer) -> int | None:
+        """The id of the memory that both point into; None if there is none that could be told."""
+        if a.kind in HELD_KINDS:
+            return self._reference(a.id, b.id)
+        if a.kind is Kind.MAP_VALUE:
+            return self._base(a.id, b.id)
+        return a.id if a.id == b.id else None
 
     def _maybe_null(self, a: Pointer, b: Pointer) -> Value | None:
         """A pointer that was checked for null on one path only."""
-        kind = a.kind if a.kind in NULLABLE else b.kind
-        if {a.kind, b.kind} != {NULLABLE.get(kind), kind}:
+        kind = a.kind if a.kind in _KNOWN else b.kind
+        if {a.kind, b.kind} != {_KNOWN.get(kind), kind}:
             return None
         if a.offset or b.offset or a.variable != ZERO or b.variable != ZERO:
             return None

@@ -6,19 +6,22 @@ ranges       packet id -> bytes known to be inside the packet, counted from base
 links        place -> name; places with the same name hold the same number. A place is an index of `registers`, or the
              offset of an 8-byte stack cell (negative)
 depth        the number of callers
+references   name -> what the program must give back (`holdings`); lock: the one that it holds
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Hashable, Mapping
 
 from appliance.ebpf.instructions import FRAME_POINTER, STACK_SIZE
 from appliance.verifier import stack as stack_cells
+from appliance.verifier.holdings import Lock, Reference
 from appliance.verifier.scalar import Scalar
 from appliance.verifier.stack import Cell, Stack
 from appliance.verifier.values import (
     APP_ID_START,
     FRAME_DISTANCE,
+    HELD_KINDS,
     METADATA_START,
     PACKET_KINDS,
     PACKET_START,
@@ -32,12 +35,13 @@ _SAVED = slice(6, 10)
 # Not even that the base itself is inside: what is known of a packet id that was compared with nothing.
 UNPROVED = -(1 << 62)
 NO_RANGES: Mapping[int, int] = {PACKET_START: 0, METADATA_START: 0, APP_ID_START: 0}
+NO_REFERENCES: Mapping[int, Reference] = {}
 
 
 class State:
     """One abstract state. Registers change in place; the mappings are replaced, never changed."""
 
-    __slots__ = ("depth", "links", "ranges", "registers", "stack")
+    __slots__ = ("depth", "links", "lock", "ranges", "references", "registers", "stack")
 
     def __init__(
         self,
@@ -46,12 +50,16 @@ class State:
         ranges: Mapping[int, int],
         links: Mapping[int, int],
         depth: int = 0,
+        references: Mapping[int, Reference] = NO_REFERENCES,
+        lock: Lock | None = None,
     ) -> None:
         self.registers = registers
         self.stack = stack
         self.ranges = ranges
         self.links = links
         self.depth = depth
+        self.references = references
+        self.lock = lock
 
     @classmethod
     def entry(cls) -> State:
@@ -62,7 +70,14 @@ class State:
         return cls(registers, {}, NO_RANGES, {})
 
     def copy(self) -> State:
-        return State(self.registers.copy(), self.stack, self.ranges, self.links, self.depth)
+        return State(self.registers.copy(), self.stack, self.ranges, self.links, self.depth, self.references, self.lock)
+
+    def holdings(self) -> Hashable:
+        """What is held, without the names: two states in which that differs have nothing to do with each other."""
+        if not self.references and self.lock is None:
+            return None
+        lock = self.lock and (self.lock.at, self.lock.map)
+        return tuple(sorted(self.references.values())), lock
 
     def set(self, register: int, value: Value | None) -> None:
         """A new value; whatever the register was equal to, it no longer is."""
@@ -134,17 +149,29 @@ class State:
             if type(held) is Pointer and held.kind is kind and held.id == name:
                 self.stack = {**self.stack, offset: Cell(8, value)}
 
+    def hold(self, name: int, reference: Reference) -> None:
+        """From now on the program holds that, too."""
+        self.references = {**self.references, name: reference}
+
+    def give_back(self, name: int) -> None:
+        """The reference is gone, and every pointer that carries its name is dead."""
+        self.references = {other: held for other, held in self.references.items() if other != name}
+        self._forget_pointers(lambda pointer: pointer.kind in HELD_KINDS and pointer.id == name)
+
     def forget_packet(self) -> None:
         """The packet moved: every pointer into it is dead."""
+        self._forget_pointers(lambda pointer: pointer.kind in PACKET_KINDS)
+        self.ranges = NO_RANGES
+
+    def _forget_pointers(self, dead: Callable[[Pointer], bool]) -> None:
         for register, held in enumerate(self.registers):
-            if type(held) is Pointer and held.kind in PACKET_KINDS:
+            if type(held) is Pointer and dead(held):
                 self.registers[register] = None
         self.stack = {
             offset: cell
             for offset, cell in self.stack.items()
-            if not (type(cell.value) is Pointer and cell.value.kind in PACKET_KINDS)
+            if not (type(cell.value) is Pointer and dead(cell.value))
         }
-        self.ranges = NO_RANGES
 
     def keep(self, live: int) -> None:
         """Forget what nobody reads any more. `live` has a bit per register and per stack byte (see `liveness`)."""

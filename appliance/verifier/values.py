@@ -4,7 +4,8 @@ A pointer is   base of its region  +  variable part (a set of numbers)  +  const
 
 Two pointers with the same `id` have the same base and the same variable part, whatever its value; so what is learned
 of one holds for the other, at its own distance. The packet's start is the id PACKET_START with no variable part. The
-id of a pointer to the stack is the number of its frame.
+id of a pointer to the stack is the number of its frame, that of a pointer to a record the name of a reference. Values
+of maps without a lock have no id.
 """
 
 from __future__ import annotations
@@ -39,6 +40,8 @@ class Kind(Enum):
     APP_ID_END = "the end of the application's path"
     MAP_VALUE = "a pointer to a value of map `{map}`"
     MAP_VALUE_OR_NULL = "null or a pointer to a value of map `{map}`"
+    RECORD = "a pointer to a record of map `{map}`"
+    RECORD_OR_NULL = "null or a pointer to a record of map `{map}`"
     MAP = "map `{map}`"
     MAP_OR_NULL = "null or map `{map}`"
 
@@ -50,10 +53,20 @@ REGIONS: dict[Kind, Region] = {
     Kind.METADATA: Region.METADATA,
     Kind.APP_ID: Region.APP_ID,
     Kind.MAP_VALUE: Region.MAP_VALUE,
+    Kind.RECORD: Region.MEMORY,
 }
 
-# What a pointer that may be null is, once it is known not to be.
-NULLABLE: dict[Kind, Kind] = {Kind.MAP_VALUE_OR_NULL: Kind.MAP_VALUE, Kind.MAP_OR_NULL: Kind.MAP}
+# What a pointer that may be null is, once it is known not to be, and why it may be null.
+NULLABLE: dict[Kind, Kind] = {
+    Kind.MAP_VALUE_OR_NULL: Kind.MAP_VALUE,
+    Kind.RECORD_OR_NULL: Kind.RECORD,
+    Kind.MAP_OR_NULL: Kind.MAP,
+}
+WHY_NULL: dict[Kind, str] = {
+    Kind.MAP_VALUE_OR_NULL: "the lookup in map `{map}` may have found nothing",
+    Kind.RECORD_OR_NULL: "there may have been no room in map `{map}`",
+    Kind.MAP_OR_NULL: "the lookup of map `{map}` may have found nothing",
+}
 
 # Pointers that die when a helper moves the packet.
 PACKET_KINDS = frozenset({Kind.PACKET, Kind.METADATA, Kind.PACKET_END})
@@ -67,20 +80,30 @@ RANGED_KINDS = frozenset({Kind.PACKET, Kind.METADATA, Kind.APP_ID})
 # Where such a memory ends, which says nothing of what is there.
 END_KINDS = frozenset({Kind.PACKET_END, Kind.APP_ID_END})
 
+# Pointers whose id is the name of a reference (see `holdings`).
+HELD_KINDS = frozenset({Kind.RECORD, Kind.RECORD_OR_NULL})
+
 
 class Pointer(NamedTuple):
-    """A pointer; `map` names the map of the last four kinds: `outer.inner` for any that is found in map `outer`."""
+    """A pointer; `map` names the map of the last six kinds: `outer.inner` for any that is found in map `outer`. `size`
+    is how many bytes a record has."""
 
     kind: Kind
     offset: int = 0
     variable: Scalar = ZERO
     id: int = 0
     map: str | None = None
+    size: int = 0
 
     @property
     def base(self) -> int:
         """Where offsets are counted from in messages: r10 of the frame, or the region's start."""
         return -FRAME_DISTANCE * self.id if self.kind is Kind.STACK else 0
+
+    @property
+    def why_null(self) -> str:
+        """For messages about a pointer that may be null."""
+        return WHY_NULL[self.kind].format(map=self.map)
 
     @property
     def least(self) -> int:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from appliance.ebpf.instructions import FRAME_POINTER
 from appliance.ebpf.interpreter.context import Context
+from appliance.ebpf.interpreter.holdings import Holdings
 from appliance.ebpf.interpreter.regions import Region
 from appliance.ebpf.interpreter.values import (
     Helper,
@@ -34,7 +35,7 @@ class Frame:
 class Machine:
     """Registers and frames. Steps work on `registers` directly; a register that holds nothing yet is None."""
 
-    __slots__ = ("_frames", "_values", "context", "helpers", "maps", "registers")
+    __slots__ = ("_frames", "_values", "context", "helpers", "holdings", "maps", "registers")
 
     def __init__(
         self, maps: Mapping[str, InterpreterMap], helpers: Mapping[int, tuple[str, Helper]], context: Context | None
@@ -46,9 +47,11 @@ class Machine:
         self.registers.append(Pointer(Region.stack(), 0))
         self._frames: list[Frame] = []
         self._values: dict[int, Region] = {}
+        self.holdings = Holdings()
 
     def enter(self, target: int, resume: int) -> int:
         """Call the subprogram at `target`: a new stack, r1 to r5 as they are, nothing in the others."""
+        self.holdings.demand_no_lock("a call of a function")
         if len(self._frames) == MAX_FRAMES - 1:
             raise Violation(f"a call more than {MAX_FRAMES} frames deep")
         registers = self.registers
@@ -59,7 +62,9 @@ class Machine:
 
     def leave(self) -> int:
         """Return to the caller, or finish."""
+        self.holdings.demand_no_lock("a return")
         if not self._frames:
+            self.holdings.demand_no_record()
             return FINISHED
         frame = self._frames.pop()
         registers = self.registers
@@ -74,6 +79,8 @@ class Machine:
         if number not in self.helpers:
             raise Violation(f"there is no helper {number} here")
         name, helper = self.helpers[number]
+        if name != "spin_unlock":
+            self.holdings.demand_no_lock(f"a call of {name}")
         answer = helper(HelperCall(self, self.registers[1:6], name))
         self.registers[:6] = [answer, None, None, None, None, None]
 

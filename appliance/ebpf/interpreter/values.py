@@ -58,6 +58,22 @@ class InterpreterMap(Protocol):
         """What `pop` would give."""
         ...
 
+    def output(self, data: bytes, flags: int) -> int:
+        """Send a record. 0 or -errno."""
+        ...
+
+    def reserve(self, size: int, flags: int) -> bytearray | None:
+        """A record to be filled and committed; None if there is no room."""
+        ...
+
+    def commit(self, record: bytearray, flags: int, *, discard: bool) -> None:
+        """The record is done, to be seen or never."""
+        ...
+
+    def query(self, what: int) -> int:
+        """A number about a ring buffer."""
+        ...
+
     def may_hold(self, value: bytes) -> bool:
         """Whether a bloom filter was given the value."""
         ...
@@ -85,7 +101,7 @@ class FunctionAddress:
 
 
 Value: TypeAlias = int | Pointer | MapHandle | FunctionAddress
-Helper: TypeAlias = "Callable[[HelperCall], Value]"
+Helper: TypeAlias = "Callable[[HelperCall], Value | None]"
 
 
 class Violation(Exception):

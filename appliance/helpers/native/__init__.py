@@ -10,7 +10,7 @@ from functools import partial
 
 from appliance.helpers.clocks import CLOCKS
 from appliance.helpers.facts import FACTS
-from appliance.helpers.native import checksum, frame, general, maps, memory, numbers, redirect, task
+from appliance.helpers.native import checksum, frame, general, locks, maps, memory, numbers, redirect, rings, task
 from appliance.helpers.native.call import Clock, HelperCall, Implementation, MapOperations, MapSite
 
 IMPLEMENTATIONS: Mapping[str, Implementation] = {
@@ -22,6 +22,13 @@ IMPLEMENTATIONS: Mapping[str, Implementation] = {
     "map_push_elem": maps.map_push_elem,
     "map_pop_elem": maps.map_pop_elem,
     "map_peek_elem": maps.map_peek_elem,
+    "ringbuf_output": rings.ringbuf_output,
+    "ringbuf_reserve": rings.ringbuf_reserve,
+    "ringbuf_submit": rings.ringbuf_submit,
+    "ringbuf_discard": rings.ringbuf_discard,
+    "ringbuf_query": rings.ringbuf_query,
+    "spin_lock": locks.spin_lock,
+    "spin_unlock": locks.spin_unlock,
     **{name: partial(general.ktime, ticks) for name, ticks in CLOCKS.items()},
     **{name: partial(task.fact, field) for name, field in FACTS.items()},
     "get_current_pid_tgid": task.get_current_pid_tgid,

@@ -75,7 +75,8 @@ class MapSite:
 
 @dataclass(frozen=True, slots=True)
 class HelperCall:
-    """One call being written. `map` is known if it is the same on every path; else it is one of `maps`."""
+    """One call being written. `map` is known if it is the same on every path; else it is one of `maps`, and the
+    argument `map_argument` (0 is r1) has its address."""
 
     code: Code
     hook: HookPoint
@@ -85,6 +86,7 @@ class HelperCall:
     pointers: Sequence[Value]
     map: MapSite | None = None
     maps: Sequence[MapSite] = ()
+    map_argument: int = 0
 
     def field(self, name: str) -> Field:
         """A field of the hook's context in this process's memory."""

@@ -97,6 +97,6 @@ def on_the_map(call: HelperCall, operation: Callable[[MapSite], Value]) -> Value
         return operation(call.map)
     code, result = call.code, call.code.variable(I64, 0)
     for site in call.maps:
-        with code.if_(code.compare(call.arguments[0], "==", site.address)):
+        with code.if_(code.compare(call.arguments[call.map_argument], "==", site.address)):
             result.set(operation(site))
     return result.get()

@@ -16,7 +16,7 @@ from appliance.ebpf.platform import LINUX
 from appliance.ebpf.spec import MapSpec, ProgramSpec
 
 _SYS_BPF = 321  # x86_64
-_MAP_CREATE, _MAP_LOOKUP, _MAP_UPDATE, _PROG_LOAD, _PROG_TEST_RUN, _MAP_FREEZE = 0, 1, 2, 5, 10, 22
+_MAP_CREATE, _MAP_LOOKUP, _MAP_UPDATE, _PROG_LOAD, _PROG_TEST_RUN, _BTF_LOAD, _MAP_FREEZE = 0, 1, 2, 5, 10, 18, 22
 _LOG_SIZE = 1 << 20
 _ATTACHED_SOMEWHERE = (9, 18)  # program types whose contexts depend on where they are attached
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -34,6 +34,29 @@ def available() -> bool:
     if result >= 0:
         os.close(result)
     return result >= 0
+
+
+# struct value { u64 count; struct bpf_spin_lock lock; u32 rest; }, which maps with a lock have, and its key
+KEY_TYPE, VALUE_TYPE = 1, 4
+_STRINGS = b"\0u32\0u64\0bpf_spin_lock\0value\0count\0lock\0rest\0"
+
+
+def _load_types() -> int:
+    """BTF of the key and the value, as a file descriptor (include/uapi/linux/btf.h)."""
+
+    def name(text: str) -> int:
+        return _STRINGS.index(b"\0" + text.encode() + b"\0") + 1
+
+    integer, structure = 1 << 24, 4 << 24
+    types = struct.pack("<4I", name("u32"), integer, 4, 32) + struct.pack("<4I", name("u64"), integer, 8, 64)
+    types += struct.pack("<6I", name("bpf_spin_lock"), structure | 1, 4, name("rest"), 1, 0)
+    types += struct.pack("<3I", name("value"), structure | 3, 16)
+    types += struct.pack("<9I", name("count"), 2, 0, name("lock"), 3, 64, name("rest"), 1, 96)
+    header = struct.pack("<HBBIIIII", 0xEB9F, 1, 0, 24, 0, len(types), len(types), len(_STRINGS))
+    blob = ctypes.create_string_buffer(header + types + _STRINGS, 24 + len(types) + len(_STRINGS))
+    descriptor = _bpf(_BTF_LOAD, struct.pack("<QQII", ctypes.addressof(blob), 0, len(blob), 0))
+    assert descriptor >= 0, os.strerror(-descriptor)
+    return descriptor
 
 
 @contextmanager
@@ -62,9 +85,12 @@ def _create(spec: MapSpec) -> int:
     numbers = {type_: number for number, type_ in LINUX.map_types.items()}
     inner = _create(spec.inner) if spec.inner is not None else 0
     sizes = spec.key_size, spec.value_size, spec.max_entries, spec.flags
-    descriptor = _bpf(_MAP_CREATE, struct.pack("<6I", numbers[spec.type], *sizes, inner))
-    if inner:
-        os.close(inner)
+    types = _load_types() if spec.lock is not None else 0
+    btf = (types, KEY_TYPE, VALUE_TYPE) if types else (0, 0, 0)
+    descriptor = _bpf(_MAP_CREATE, struct.pack("<6I24x3I", numbers[spec.type], *sizes, inner, *btf))
+    for used in (inner, types):
+        if used:
+            os.close(used)
     if descriptor < 0:
         raise OSError(-descriptor, os.strerror(-descriptor), spec.name)
     return descriptor

@@ -9,13 +9,11 @@ import platform
 
 from llvmlite import ir
 
-from appliance.ir import I16, I32, I64, PTR, VOID, Code, Field, external
-from appliance.ir.code import Value
-from appliance.maps.kind import Weight, internal
+from appliance.ir.code import I16, I32, I64, PTR, VOID, Code, Field, Value, external
 
 SPINS = 128  # reads of a held lock before the processor is given away; a critical section takes about 50 ns
 
-_LOCK, _WAIT = "map.lock", "map.lock.wait"
+_LOCK, _WAIT = "lock", "lock.wait"
 
 
 def acquire(code: Code, lock: Value) -> None:
@@ -38,7 +36,7 @@ def _lock_function(module: ir.Module) -> ir.Function:
     if _LOCK in module.globals:
         return module.globals[_LOCK]
     wait = _wait_function(module)
-    code = internal(module, _LOCK, VOID, Weight.INLINE, lock=PTR)
+    code = _define(module, _LOCK, "alwaysinline")
     with code.loop() as loop:
         loop.break_if(code.compare_exchange(code["lock"], 0, 1, I16))
         code.call(wait, code["lock"])
@@ -49,7 +47,7 @@ def _lock_function(module: ir.Module) -> ir.Function:
 def _wait_function(module: ir.Module) -> ir.Function:
     """Return when the lock was seen free, or after SPINS reads and a sched_yield."""
     give_away = external(module, "sched_yield", I32)
-    code = internal(module, _WAIT, VOID, lock=PTR)
+    code = _define(module, _WAIT, "noinline", "optsize")
     word = Field(code, code["lock"], I16, 2)
     with code.count(ir.Constant(I64, SPINS)):
         with code.if_(code.compare(word.load_acquire(), "==", 0)):
@@ -58,3 +56,10 @@ def _wait_function(module: ir.Module) -> ir.Function:
     code.call(give_away)
     code.ret()
     return code.function
+
+
+def _define(module: ir.Module, name: str, *attributes: str) -> Code:
+    code = Code.define(module, name, VOID, lock=PTR)
+    for attribute in ("nounwind", *attributes):
+        code.function.attributes.add(attribute)
+    return code

@@ -1,0 +1,48 @@
+"""Records for somebody who listens: ring buffers. The operations are those of the map's shape."""
+
+from __future__ import annotations
+
+from appliance.ebpf.spec import MapType
+from appliance.helpers.native.call import HelperCall, MapSite
+from appliance.helpers.native.maps import memory, on_the_map
+from appliance.ir import Value
+
+
+def ringbuf_output(call: HelperCall) -> Value:
+    """A record with the data (r2, r3 bytes), with the flags (r4). 0 or -errno."""
+    what = call.pointers[1], call.arguments[2], call.arguments[3]
+    return on_the_map(call, lambda site: call.code.call(site.functions.output, memory(call, site), *what))
+
+
+def ringbuf_reserve(call: HelperCall) -> Value:
+    """The address of a record of r2 bytes, with the flags (r3), or 0."""
+    code, (_, size, flags) = call.code, call.arguments
+
+    def reserve(site: MapSite) -> Value:
+        return code.integer(code.call(site.functions.reserve, memory(call, site), size, flags))
+
+    return on_the_map(call, reserve)
+
+
+def ringbuf_submit(call: HelperCall) -> Value:
+    """The record (r1) is to be seen; the flags (r2) say whether anybody is woken."""
+    return _commit(call, discard=False)
+
+
+def ringbuf_discard(call: HelperCall) -> Value:
+    """The record (r1) is never to be seen."""
+    return _commit(call, discard=True)
+
+
+def ringbuf_query(call: HelperCall) -> Value:
+    """A number about the ring, which one the flags (r2) say."""
+    what = call.arguments[1]
+    return on_the_map(call, lambda site: call.code.call(site.functions.query, memory(call, site), what))
+
+
+def _commit(call: HelperCall, *, discard: bool) -> Value:
+    """A record knows its ring, so that the code of any ring will do where the paths disagree on it."""
+    rings = [call.map] if call.map is not None else [site for site in call.maps if site.spec.type is MapType.RINGBUF]
+    for site in rings[:1]:
+        call.code.call(site.functions.commit, memory(call, site), call.pointers[0], call.arguments[1], int(discard))
+    return call.number(0)

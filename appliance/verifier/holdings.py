@@ -1,0 +1,57 @@
+"""What a program holds on its way and must give back: records that it reserved, and a lock.
+
+A reference has a name, which every pointer to what it is about carries as its `id`: giving it back makes them all dead.
+States that hold different things are never joined (`explore`): what one path must give back, the other must not.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from appliance.ebpf.instructions import slot_numbers
+from appliance.verifier.report import Violation
+
+if TYPE_CHECKING:
+    from appliance.verifier.environment import Environment
+    from appliance.verifier.state import State
+
+
+class Reference(NamedTuple):
+    """A record of map `map`, reserved by the instruction `at`; while it `may_be_null`, it may be none at all."""
+
+    at: int
+    map: str
+    may_be_null: bool = True
+
+
+class Lock(NamedTuple):
+    """The lock in the value of map `map` that pointers of the id `id` point to, taken by the instruction `at`."""
+
+    at: int
+    map: str
+    id: int
+
+
+def demand_no_record(environment: Environment, state: State, action: str) -> None:
+    """Violates if a record is neither submitted nor discarded yet."""
+    for reference in state.references.values():
+        raise Violation(
+            f"{action} with a record of map `{reference.map}` that is neither submitted nor discarded; "
+            f"it was reserved {_place(environment, reference.at)}",
+            "call ringbuf_submit or ringbuf_discard on every path on which there is a record, those of errors included",
+        )
+
+
+def demand_no_lock(environment: Environment, state: State, action: str) -> None:
+    """Violates if a lock is held."""
+    if state.lock is not None:
+        raise Violation(
+            f"{action} while it holds the lock of a value of map `{state.lock.map}`, "
+            f"taken {_place(environment, state.lock.at)}",
+            "call spin_unlock first: nothing but loads, stores and arithmetic may stand between the two",
+        )
+
+
+def _place(environment: Environment, index: int) -> str:
+    line = environment.spec.line_of(index)
+    return f"at {line}" if line is not None else f"at slot {slot_numbers(environment.spec.instructions)[index]}"
