@@ -68,8 +68,8 @@ def erase(delete: Native, map_: int, keys: bytes, count: int, key_size: int) -> 
 
 
 def chunk_of(entry_size: int) -> int:
-    """How many entries of that many bytes are worked on in one call."""
-    return max(1, min(CHUNK, CHUNK_BYTES // entry_size))
+    """How many entries of that many bytes, none in a ring, are worked on in one call."""
+    return max(1, min(CHUNK, CHUNK_BYTES // max(entry_size, 1)))
 
 
 def joined(entries: Sequence[tuple[bytes, bytes]], copies: int) -> tuple[bytes, bytes]:
