@@ -88,7 +88,7 @@ def map_peek_elem(call: HelperCall) -> Value:
 
 def memory(call: HelperCall, site: MapSite) -> Value:
     """The map's memory."""
-    return call.pointers[0] if site.address is None else call.code.address(site.address)
+    return call.pointers[call.map_argument] if site.address is None else call.code.address(site.address)
 
 
 def on_the_map(call: HelperCall, operation: Callable[[MapSite], Value]) -> Value:
