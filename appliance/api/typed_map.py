@@ -37,7 +37,7 @@ class TypedMap(MutableMapping[Any, Any]):
         found = self.raw.lookup_all(data) if self._per_processor else self.raw.lookup(data)
         if not found:
             raise self._missing(key)
-        return self._value(found if isinstance(found, bytes) else b"".join(found))
+        return self.value_of(found if isinstance(found, bytes) else b"".join(found))
 
     def __setitem__(self, key: object, value: object) -> None:
         self.put(key, value)
@@ -63,7 +63,7 @@ class TypedMap(MutableMapping[Any, Any]):
         found = self.raw.lookup_and_delete(self._key(key))
         if found is None:
             raise self._missing(key)
-        return self._value(found)
+        return self.value_of(found)
 
     def __iter__(self) -> Iterator[Any]:
         """Every key; one that is there all the time comes once."""
@@ -75,7 +75,7 @@ class TypedMap(MutableMapping[Any, Any]):
     def entries(self) -> Iterator[tuple[Any, Any]]:
         """Every key with its value, read together; what `items()` goes through."""
         for key, value in self.raw.items():
-            yield self.key_codec.decode(key), self._value(value)
+            yield self.key_codec.decode(key), self.value_of(value)
 
     def items(self) -> ItemsView[Any, Any]:
         return _Items(self)
@@ -95,6 +95,13 @@ class TypedMap(MutableMapping[Any, Any]):
         """Take every entry out; an array's values become zero."""
         self.raw.clear()
 
+    def value_of(self, data: bytes) -> Any:
+        """What bytes that the map gave mean; of a per-CPU map those of all processors, one after the other."""
+        if not self._per_processor:
+            return self.value_codec.decode(data)
+        size = self.value_codec.size
+        return [self.value_codec.decode(data[start : start + size]) for start in range(0, len(data), size)]
+
     def __repr__(self) -> str:
         return f"<TypedMap {self.raw.spec.name}: {self.key_codec.name} to {self.value_codec.name}>"
 
@@ -108,12 +115,6 @@ class TypedMap(MutableMapping[Any, Any]):
             hint = f"a list with one value for each of {count}"
             raise ValueUnfit("the values of processors are missing", where=f"map {self.raw.spec.name}", hint=hint)
         return [self._encoded(self.value_codec, value, f"value[{number}]") for number, value in enumerate(values)]
-
-    def _value(self, data: bytes) -> Any:
-        if not self._per_processor:
-            return self.value_codec.decode(data)
-        size = self.value_codec.size
-        return [self.value_codec.decode(data[start : start + size]) for start in range(0, len(data), size)]
 
     def _encoded(self, codec: Codec, value: object, part: str) -> bytes:
         return encoded(codec, value, part, f"map {self.raw.spec.name}")

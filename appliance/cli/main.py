@@ -24,6 +24,7 @@ COMMANDS = {
     "check": "Validate, compile and verify a configuration; change nothing.",
     "compile": "Compile a rule set to a portable eBPF object.",
     "verify": "Verify the programs of eBPF objects.",
+    "inspect": "Show what an object holds: programs, maps and their types, variables.",
     "disasm": "List the instructions of an object with their source lines.",
     "exec": "Run raw bytecode once and print r0 (for testing engines).",
     "replay": "Send every frame of a capture through a program, without a network.",

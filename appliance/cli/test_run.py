@@ -1,13 +1,15 @@
-"""`tidegate test-run OBJ --program P --data HEX`: one program on one frame, verified and native, without a network."""
+"""`tidegate test-run OBJ --data HEX`: one program on one frame, verified and native, without a network."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
-from appliance.api import TestRun, open_object
+from appliance.api import Object, TestRun, open_object
 from appliance.cli.output import json_option, print_json
+from appliance.cli.shown import held_by_maps, held_by_variables, line, plain
 from appliance.datapath.trial import MOST_REPEATS
 from appliance.ebpf.platform import PLATFORMS
 from appliance.errors import InputRefused
@@ -15,8 +17,16 @@ from appliance.errors import InputRefused
 
 @click.command()
 @click.argument("path", metavar="OBJ", type=click.Path(path_type=Path))
-@click.option("--program", "name", metavar="P", required=True, help="The program to run.")
-@click.option("--data", "data_hex", metavar="HEX", required=True, help="The frame from its Ethernet header on.")
+@click.option("--program", "name", metavar="P", help="The program to run, if the object has several.")
+@click.option(
+    "--data",
+    metavar="HEX|@FILE",
+    default="",
+    help="The frame from its Ethernet header on: hex digits, or the bytes of a file.",
+)
+@click.option(
+    "--context", "fields", metavar="NAME=NUMBER", multiple=True, help="A field of the context; 0 if not given."
+)
 @click.option(
     "--repeat",
     type=click.IntRange(1, MOST_REPEATS),
@@ -24,45 +34,91 @@ from appliance.errors import InputRefused
     show_default=True,
     help="How often; time is the mean of all runs.",
 )
+@click.option("--maps", "with_maps", is_flag=True, help="Show what is in maps and variables afterwards.")
 @click.option("--platform", "platform_name", type=click.Choice(sorted(PLATFORMS)), help="Recognised if not given.")
 @json_option
-def command(path: Path, name: str, data_hex: str, repeat: int, platform_name: str | None, as_json: bool) -> None:
+def command(
+    path: Path,
+    name: str | None,
+    data: str,
+    fields: tuple[str, ...],
+    repeat: int,
+    with_maps: bool,
+    platform_name: str | None,
+    as_json: bool,
+) -> None:
     """Run a program of an object on one frame and print what comes of it.
 
     Of several runs each judges the frame as the one before left it, and the last one is told of.
     """
-    data = _bytes_of(data_hex)
+    frame, context = _bytes_of(data), dict(map(_field, fields))
     opened = open_object(path, platform=platform_name)
+    name = _only(opened) if name is None else name
     for program in opened.programs.values():
         program.autoload = False
     opened.programs[name].autoload = True
     with opened.load() as loaded:
-        run = loaded.programs[name].test_run(data, repeat=repeat)
+        run = loaded.programs[name].test_run(frame, context=context, repeat=repeat)
+        document = _document(name, run, repeat)
+        if with_maps:
+            document |= {"maps": held_by_maps(loaded), "variables": held_by_variables(loaded)}
     if as_json:
-        print_json(_document(name, run, repeat))
+        print_json(document)
     else:
-        _print_words(name, run, repeat)
+        _print_words(document, run)
+
+
+def _only(opened: Object) -> str:
+    """The program that is meant if none is named."""
+    names = [*opened.programs]
+    if len(names) == 1:
+        return names[0]
+    what = f"it holds {len(names)} programs" if names else "it holds no program"
+    hint = f"say which: --program {' or '.join(names)}" if names else None
+    raise InputRefused(what, where=opened.spec.source, hint=hint)
 
 
 def _bytes_of(text: str) -> bytes:
+    if text.startswith("@"):
+        try:
+            return Path(text[1:]).read_bytes()
+        except OSError as error:
+            raise InputRefused(f"the file can't be read: {error.strerror}", where=f"--data {text}") from None
     try:
         return bytes.fromhex("".join(text.split()))
     except ValueError as error:
         raise InputRefused("not hex digits in pairs", where="--data", hint="write bytes as in `08 00 45 00`") from error
 
 
-def _document(name: str, run: TestRun, repeat: int) -> dict[str, object]:
+def _field(text: str) -> tuple[str, int]:
+    name, _, number = text.partition("=")
+    try:
+        return name, int(number, 0)
+    except ValueError:
+        hint = "write it as in `ingress_ifindex=2`; 0x stands before hex digits"
+        raise InputRefused(f"{text!r} is no field with a number", where="--context", hint=hint) from None
+
+
+def _document(name: str, run: TestRun, repeat: int) -> dict[str, Any]:
     return {
         "program": name,
         "retval": run.retval,
         "verdict": run.verdict.value,
         "data_out": run.data_out.hex(),
+        "context_out": plain(run.context_out),
         "nanoseconds": round(run.duration_ns, 3),
         "repeat": repeat,
     }
 
 
-def _print_words(name: str, run: TestRun, repeat: int) -> None:
+def _print_words(document: dict[str, Any], run: TestRun) -> None:
+    repeat = document["repeat"]
     took = f"{repeat} runs, {run.duration_ns:.1f} ns each" if repeat > 1 else f"1 run, {run.duration_ns:.1f} ns"
-    print(f"{name}: {run.verdict.value} ({run.retval}); {took}")
+    print(f"{document['program']}: {document['verdict']} ({run.retval}); {took}")
     print(run.data_out.hex(" ", -4))
+    for name, entries in document.get("maps", {}).items():
+        print(f"\nmap {name}" + ("" if entries else ": nothing"))
+        for entry in entries:
+            print("  " + ": ".join(map(line, entry.values())))
+    for name, value in document.get("variables", {}).items():
+        print(f"\nvariable {name}\n  {line(value)}")

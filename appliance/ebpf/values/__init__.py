@@ -11,7 +11,7 @@ from appliance.ebpf.values.build import Codecs
 from appliance.ebpf.values.codec import Codec, RawBytes
 from appliance.ebpf.values.composites import Composite
 from appliance.ebpf.values.errors import ValueUnfit
-from appliance.ebpf.values.names import type_name
+from appliance.ebpf.values.names import definition, parts_of, type_name
 from appliance.ebpf.values.scalars import Boolean, Number
 from appliance.ebpf.values.shapes import Shaped, make_dataclass
 
@@ -24,6 +24,8 @@ __all__ = [
     "RawBytes",
     "Shaped",
     "ValueUnfit",
+    "definition",
     "make_dataclass",
+    "parts_of",
     "type_name",
 ]

@@ -12,7 +12,7 @@ from appliance.cli.main import COMMANDS, main
 from tests.appliance.cli.conftest import ROOT, Tidegate, process
 
 FIREWALL = ROOT / "programs" / "xdp_firewall.bpf.o"
-DESIGNED = ("run", "check", "compile", "verify", "disasm", "exec", "replay", "test-run", "lab")
+DESIGNED = ("run", "check", "compile", "verify", "inspect", "disasm", "exec", "replay", "test-run", "lab")
 
 
 def test_the_commands_are_those_of_the_design(tidegate: Tidegate) -> None:
@@ -55,8 +55,8 @@ def test_the_version(tidegate: Tidegate) -> None:
         (["replay", "rules.yaml"], "Error: Missing argument 'PCAP...'."),
         (["replay", "--engine", "quantum", "a", "b"], "Error: Invalid value for '--engine': 'quantum' is not one of"),
         (["test-run"], "Error: Missing argument 'OBJ'."),
-        (["test-run", "x.o", "--data", "00"], "Error: Missing option '--program'."),
-        (["test-run", "x.o", "--program", "p"], "Error: Missing option '--data'."),
+        (["test-run", "x.o", "--data"], "Error: Option '--data' requires an argument."),
+        (["inspect"], "Error: Missing argument 'OBJ'."),
         (["test-run", "x.o", "--repeat", "0"], "Error: Invalid value for '--repeat': 0 is not in the range"),
         (["test-run", "x.o", "--repeat", "often"], "Error: Invalid value for '--repeat': 'often' is not a valid int"),
         (["lab", "--seconds", "0"], "Error: Invalid value for '--seconds': 0.0 is not in the range"),

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.appliance.api.typed_objects import compiled
 from tests.appliance.cli.conftest import ROOT, Tidegate
 
 SWAP = ROOT / "programs" / "xdp_swap.bpf.o"
@@ -18,8 +19,9 @@ def test_the_document(tidegate: Tidegate) -> None:
     said = tidegate("test-run", SWAP, "--program", "xdp_swap", "--data", FRAME, "--repeat", 3, "--json")
     assert (said.status, said.err) == (0, "")
     document = said.document
-    assert list(document) == ["program", "retval", "verdict", "data_out", "nanoseconds", "repeat"]
+    assert list(document) == ["program", "retval", "verdict", "data_out", "context_out", "nanoseconds", "repeat"]
     assert document.pop("nanoseconds") > 0
+    assert document.pop("context_out") == {"ingress_ifindex": 0, "rx_queue_index": 0, "egress_ifindex": 0}
     assert document == {"program": "xdp_swap", "retval": 3, "verdict": "tx", "data_out": SWAPPED, "repeat": 3}
 
 
@@ -35,6 +37,53 @@ def test_only_the_program_asked_for_is_verified(tidegate: Tidegate, unsafe: Path
     document = tidegate("test-run", unsafe, "--program", "good", "--data", FRAME, "--json").document
     assert (document["retval"], document["verdict"]) == (2, "pass")
     assert "unsafe.bpf.c:5" in tidegate("test-run", unsafe, "--program", "bad", "--data", FRAME).refused()
+
+
+@pytest.fixture
+def typed(tmp_path: Path) -> Path:
+    path = tmp_path / "typed.o"
+    path.write_bytes(compiled())
+    return path
+
+
+def test_the_only_program_need_not_be_named(tidegate: Tidegate, unsafe: Path) -> None:
+    assert tidegate("test-run", SWAP, "--data", FRAME, "--json").document["program"] == "xdp_swap"
+    refused = tidegate("test-run", unsafe, "--data", FRAME).refused()
+    assert refused == f"tidegate: {unsafe}: it holds 2 programs\n  hint: say which: --program good or bad\n"
+
+
+def test_the_frame_may_come_from_a_file(tidegate: Tidegate, tmp_path: Path) -> None:
+    frame = tmp_path / "frame"
+    frame.write_bytes(bytes.fromhex(FRAME))
+    assert tidegate("test-run", SWAP, "--data", f"@{frame}", "--json").document["data_out"] == SWAPPED
+    refused = tidegate("test-run", SWAP, "--data", f"@{tmp_path / 'none'}").refused()
+    assert refused == f"tidegate: --data @{tmp_path / 'none'}: the file can't be read: No such file or directory\n"
+
+
+def test_maps_and_variables_afterwards(tidegate: Tidegate, typed: Path) -> None:
+    arguments = ("test-run", typed, "--data", FRAME, "--repeat", 2, "--context", "ingress_ifindex=0x10", "--maps")
+    document = tidegate(*arguments, "--json").document
+    flow = {"source": 16, "port": 443, "mac": "000000000000"}
+    assert document["context_out"]["ingress_ifindex"] == 16
+    assert document["maps"] == {
+        "flows": [{"key": flow, "value": {"packets": 2, "bytes": 16}}],
+        "totals": [{"key": 0, "value": [{"packets": 2, "bytes": 0}]}],
+        "jobs": [{"value": flow}, {"value": flow}],
+        "raw": [],
+        "counts": [],
+        "modes": [],
+    }
+    assert document["variables"] == {"ratio": 0.5, "seen": {"packets": 2, "bytes": 0}, "open_to_all": False}
+    said = tidegate(*arguments).out
+    assert '\nmap totals\n  0: [{"packets": 2, "bytes": 0}]\n\nmap jobs\n  {"source": 16,' in said
+    assert "\nmap raw: nothing\n" in said
+    assert said.endswith("\nvariable open_to_all\n  false\n")
+
+
+@pytest.mark.parametrize("field", ["ingress_ifindex", "ingress_ifindex=two", "=3", "speed=3"])
+def test_fields_of_the_context_that_are_none(tidegate: Tidegate, field: str) -> None:
+    refused = tidegate("test-run", SWAP, "--data", FRAME, "--context", field).refused()
+    assert refused.startswith(("tidegate: --context: ", "tidegate: xdp_md: there is no field of the context"))
 
 
 def test_the_platform_may_be_named(tidegate: Tidegate, unsafe: Path) -> None:
