@@ -15,8 +15,6 @@ from appliance.ebpf.object_errors import ObjectError, UnsupportedObject
 from appliance.ebpf.platform import Platform
 from appliance.ebpf.spec import MapSpec, MapType
 
-BPF_F_RDONLY_PROG = 1 << 7
-
 _DEFINITION = struct.Struct("<IIIII")
 _LEAST = 4  # bytes: a map without a type is none
 _MAPS_OF_MAPS = frozenset({MapType.ARRAY_OF_MAPS, MapType.HASH_OF_MAPS})
@@ -68,4 +66,4 @@ def _definition(symbol: Symbol, section: Section, platform: Platform) -> MapSpec
         )
     if type_ in _MAPS_OF_MAPS:
         raise UnsupportedObject("maps of maps", f"the map is of type {type_.value}", where=where)
-    return MapSpec(symbol.name, type_, key, value, entries, flags, read_only=bool(flags & BPF_F_RDONLY_PROG))
+    return MapSpec(symbol.name, type_, key, value, entries, flags)

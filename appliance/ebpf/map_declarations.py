@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 from appliance.ebpf.btf import Btf, BtfType, Kind, Member, SectionVariable
 from appliance.ebpf.elf import ElfFile, Section, Symbol
 from appliance.ebpf.functions import FunctionTable
-from appliance.ebpf.legacy_maps import BPF_F_RDONLY_PROG, legacy_maps
+from appliance.ebpf.legacy_maps import legacy_maps
 from appliance.ebpf.map_values import VALUE_SIZE, Holder, initial_values
 from appliance.ebpf.object_errors import ObjectError, UnsupportedObject
 from appliance.ebpf.platform import Platform
@@ -175,7 +175,6 @@ class _Declaration:
             value_size=self._size("value"),
             max_entries=self.numbers.get("max_entries", 0),
             flags=flags,
-            read_only=bool(flags & BPF_F_RDONLY_PROG),
             pinned=self._pinned(),
             key_type=self.types.get("key", 0),
             value_type=self.types.get("value", 0),

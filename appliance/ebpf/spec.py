@@ -46,6 +46,7 @@ class MapType(Enum):
 REDIRECT_MAPS = frozenset({MapType.DEVMAP, MapType.DEVMAP_HASH, MapType.CPUMAP, MapType.XSKMAP})
 
 _BPF_F_RDONLY_PROG = 1 << 7  # include/uapi/linux/bpf.h: programs may only read the map
+_BPF_F_WRONLY_PROG = 1 << 8  # programs may only write it
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +96,11 @@ class MapSpec:
     def read_only_to_programs(self) -> bool:
         """Whether programs may read its values, and not write them."""
         return self.read_only or bool(self.flags & _BPF_F_RDONLY_PROG) or self.type in REDIRECT_MAPS
+
+    @property
+    def write_only_to_programs(self) -> bool:
+        """Whether programs may write the map's values and not read them."""
+        return bool(self.flags & _BPF_F_WRONLY_PROG)
 
 
 @dataclass(frozen=True, slots=True)

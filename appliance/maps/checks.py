@@ -51,6 +51,10 @@ def check_flags(spec: MapSpec, known: int) -> None:
         raise MapRefused(
             spec.name, spec.type, f"map_flags {unknown:#x} mean nothing here", hint="remove them from map_flags"
         )
+    for who, nothing in (("bpf()", RDONLY | WRONLY), ("programs", RDONLY_PROG | WRONLY_PROG)):
+        if spec.flags & nothing == nothing:
+            what = f"map_flags {nothing:#x} let {who} neither read nor write"
+            raise MapRefused(spec.name, spec.type, what, hint="remove one of the two from map_flags")
 
 
 def check_memory(spec: MapSpec, size: int) -> None:

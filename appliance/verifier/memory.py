@@ -35,6 +35,7 @@ class Purpose(Enum):
 
 
 _WRITING = frozenset({Purpose.WRITE, Purpose.UPDATE, Purpose.FILL})
+_READING = frozenset({Purpose.READ, Purpose.UPDATE, Purpose.PASS})
 
 
 class Request(NamedTuple):
@@ -192,6 +193,11 @@ def _map_value(environment: Environment, state: State, request: Request) -> None
         )
     if request.purpose in _WRITING and environment.is_read_only(name):
         raise Violation(f"writes a value of map `{name}`, which is read-only", "drop `const`, or use another map")
+    if request.purpose in _READING and environment.map(name).write_only_to_programs:
+        raise Violation(
+            f"{request.purpose.value} a value of map `{name}`, which is write-only to programs",
+            "drop BPF_F_WRONLY_PROG from map_flags",
+        )
 
 
 def _record(environment: Environment, state: State, request: Request) -> None:

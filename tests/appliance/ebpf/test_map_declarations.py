@@ -56,8 +56,11 @@ def test_sizes_by_type_and_by_number(attributes: str, key: int, value: int) -> N
 
 def test_flags() -> None:
     spec = declared("__uint(type, BPF_MAP_TYPE_ARRAY); __uint(map_flags, BPF_F_RDONLY_PROG | BPF_F_NUMA_NODE);")
-    assert (spec.flags, spec.read_only) == (0x84, True)
-    assert not declared("__uint(type, BPF_MAP_TYPE_HASH); __uint(map_flags, BPF_F_NO_PREALLOC);").read_only
+    assert (spec.flags, spec.read_only, spec.read_only_to_programs) == (0x84, False, True)
+    spec = declared("__uint(type, BPF_MAP_TYPE_HASH); __uint(map_flags, BPF_F_WRONLY_PROG);")
+    assert (spec.read_only_to_programs, spec.write_only_to_programs) == (False, True)
+    spec = declared("__uint(type, BPF_MAP_TYPE_HASH); __uint(map_flags, BPF_F_NO_PREALLOC);")
+    assert (spec.read_only_to_programs, spec.write_only_to_programs) == (False, False)
 
 
 def test_attributes_that_change_nothing() -> None:
@@ -161,7 +164,7 @@ def test_legacy_definitions(flags: tuple[str, ...]) -> None:
     spec = load_object(compile_c(LEGACY, *flags), "m.o")
     assert spec.maps == {
         "one": MapSpec("one", MapType.HASH, 4, 8, 16),
-        "two": MapSpec("two", MapType.ARRAY, 4, 24, 2, flags=0x80, read_only=True),
+        "two": MapSpec("two", MapType.ARRAY, 4, 24, 2, flags=0x80),
     }
     loads = [i.map for i in spec.programs["p"].instructions if isinstance(i, LoadMap)]
     assert loads == ["two", "one"]

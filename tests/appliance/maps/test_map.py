@@ -16,6 +16,7 @@ from appliance.maps import (
     MapFrozen,
     MapFull,
     MapRefused,
+    MapUnreadable,
     OperationRefused,
     emit_operations,
     export_operations,
@@ -49,6 +50,15 @@ REFUSALS = [
     (
         replace(HASH, type=MapType.LRU_HASH, flags=1),
         "map 'm' (lru_hash): map_flags 0x1 mean nothing here\n  hint: remove them from map_flags",
+    ),
+    (
+        replace(HASH, flags=0x18),
+        "map 'm' (hash): map_flags 0x18 let bpf() neither read nor write\n  hint: remove one of the two from map_flags",
+    ),
+    (
+        replace(ARRAY, flags=0x180),
+        "map 'm' (array): map_flags 0x180 let programs neither read nor write\n"
+        "  hint: remove one of the two from map_flags",
     ),
     (
         replace(ARRAY, key_size=8),
@@ -133,6 +143,55 @@ def test_read_only_maps_keep_their_contents() -> None:
             with pytest.raises(MapFrozen, match=r"^map 'm': it is read-only: its contents came with the program$"):
                 change()
         assert map.lookup(bytes(4)) == b"text"
+
+
+def test_flags_say_what_the_control_plane_may_do() -> None:
+    """BPF_F_RDONLY and BPF_F_WRONLY, which are not those for programs."""
+    with open_map(replace(HASH, flags=1 << 3, contents=((b"key1", b"one "),))) as map:
+        assert (map.lookup(b"key1"), list(map), len(map)) == (b"one ", [b"key1"], 1)
+        for write in (
+            lambda: map.update(b"key1", b"two "),
+            lambda: map.delete(b"key1"),
+            lambda: map.lookup_and_delete(b"key1"),
+            lambda: map.update_batch([(b"key1", b"two ")]),
+            lambda: map.delete_batch([b"key1"]),
+            lambda: map.lookup_and_delete_batch(9),
+            map.clear,
+        ):
+            with pytest.raises(MapFrozen, match="its flags \\(BPF_F_RDONLY\\) let the control plane only read"):
+                write()
+        assert map.lookup(b"key1") == b"one "
+    with open_map(replace(HASH, flags=1 << 4)) as map:
+        map.update(b"key1", b"one ")
+        for read in (
+            lambda: map.lookup(b"key1"),
+            lambda: map.lookup_all(b"key1"),
+            lambda: map.lookup_batch(1),
+            lambda: map.lookup_and_delete(b"key1"),
+            lambda: list(map.items()),
+            lambda: list(map),
+            lambda: map.lookup_and_delete_batch(9),
+        ):
+            with pytest.raises(MapUnreadable, match="its flags \\(BPF_F_WRONLY\\) let the control plane only write"):
+                read()
+        assert map.delete(b"key1")
+
+
+def test_a_queue_that_the_control_plane_may_only_write() -> None:
+    with open_map(MapSpec("m", MapType.QUEUE, 0, 4, 3, flags=1 << 4)) as queue:
+        queue.push(b"one ")
+        for read in (queue.pop, queue.peek):
+            with pytest.raises(MapUnreadable):
+                read()
+        assert len(queue) == 1
+
+
+def test_what_programs_may_only_read_the_control_plane_may_write() -> None:
+    with open_map(replace(HASH, flags=1 << 7)) as map:
+        map.update(b"key1", b"one ")
+        map.freeze()
+        with pytest.raises(MapFrozen):
+            map.update(b"key1", b"two ")
 
 
 def test_sizes_are_checked_before_native_code_sees_them() -> None:

@@ -35,6 +35,8 @@ MAPS: dict[str, MapSpec] = {
         MapSpec("programs", MapType.PROG_ARRAY, 4, 4, 4),
         MapSpec("ports", MapType.DEVMAP, 4, 8, 4),
         MapSpec("processors", MapType.CPUMAP, 4, 8, 2),
+        MapSpec("settings", MapType.HASH, 8, 8, 4, flags=1 << 7),
+        MapSpec("reports", MapType.HASH, 8, 8, 4, flags=1 << 8),
         MapSpec("tenants", MapType.HASH_OF_MAPS, 4, 4, 16, inner=MapSpec("tenants.inner", MapType.HASH, 8, 16, 64)),
         MapSpec("shards", MapType.ARRAY_OF_MAPS, 4, 4, 4, inner=MapSpec("shards.inner", MapType.ARRAY, 4, 8, 4)),
         MapSpec("events", MapType.RINGBUF, 0, 0, 4096),
