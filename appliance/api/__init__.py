@@ -11,6 +11,7 @@ from appliance.api.link import Link
 from appliance.api.loaded import Loaded, LoadedProgram
 from appliance.api.object import Object, ObjectProgram, open_object
 from appliance.api.object_map import ObjectMap
+from appliance.api.pins import Pins
 from appliance.api.test_run import TestRun
 from appliance.api.typed_map import TypedMap, TypedQueue
 from appliance.api.types import Types
@@ -25,6 +26,7 @@ __all__ = [
     "Object",
     "ObjectMap",
     "ObjectProgram",
+    "Pins",
     "TestRun",
     "TypedMap",
     "TypedQueue",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from types import TracebackType
 from typing import Any
 
@@ -50,7 +50,10 @@ class LoadedProgram:
 
 
 class Loaded:
-    """Programs and maps that live. Made by `Object.load`; a context manager; closing twice is harmless."""
+    """Programs and maps that live. Made by `Object.load`; a context manager; closing twice is harmless.
+
+    It holds the maps that it borrows: they live on in here if their owners close them.
+    """
 
     def __init__(self, spec: CollectionSpec, collection: Collection, borrowed: Iterable[Map], workers: int) -> None:
         self._spec = spec
@@ -68,8 +71,12 @@ class Loaded:
     @classmethod
     def load(cls, spec: CollectionSpec, reused: Mapping[str, Map], workers: int) -> Loaded:
         """See `Object.load`. The control plane of reused maps stays with the code of their owners."""
-        with _control_plane_kept(reused.values()):
+        with ExitStack() as held, _control_plane_kept(reused.values()):
+            for map_ in reused.values():
+                map_.hold()
+                held.callback(map_.release)
             collection = Collection.load(spec, processors=workers, reuse=reused, loops=emit_trials)
+            held.pop_all()
         return cls(spec, collection, reused.values(), workers)
 
     def typed(self, name: str, *, key: Any = None, value: Any = None) -> TypedMap:
@@ -103,12 +110,9 @@ class Loaded:
             raise
 
     def open_collection(self) -> Collection:
-        """What is loaded. Raises WrongState once it is closed, or once a map that it borrowed is."""
+        """What is loaded. Raises WrongState once it is closed."""
         if self._collection is None:
             raise WrongState("the object is closed", where=self._spec.source)
-        for map_ in self._borrowed:
-            if map_.closed:
-                raise WrongState(f"its owner closed the map {map_.spec.name!r}", where=self._spec.source)
         return self._collection
 
     def attach(self, inward: str, outside: str, inside: str | None, outward: str | None) -> Link:
@@ -132,6 +136,8 @@ class Loaded:
             self._link.detach()
         if self._collection is not None:
             self._collection.close(keep=self._borrowed)
+            for map_ in self._borrowed:
+                map_.release()
             self._collection = None
 
     def __enter__(self) -> Loaded:

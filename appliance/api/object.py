@@ -20,6 +20,7 @@ from appliance.api.errors import ValueUnfit
 from appliance.api.loaded import Loaded
 from appliance.api.names import Named
 from appliance.api.object_map import ObjectMap
+from appliance.api.pins import Pins
 from appliance.api.types import Types
 from appliance.api.variables import ObjectVariables
 from appliance.ebpf.disassembler import disassemble
@@ -83,17 +84,53 @@ class Object:
         self.types = Types(spec.types, codecs, spec.source)
         self.variables = ObjectVariables(self.maps, codecs, spec.source)
 
-    def load(self, *, workers: int = 1) -> Loaded:
+    def load(self, *, workers: int = 1, pins: Pins | None = None) -> Loaded:
         """Open the maps, prove the programs whose `autoload` is set, and compile them.
 
-        `workers` is the number of threads that will serve an interface; per-CPU maps have a value for each. Raises
-        Rejected if a program is not proved safe, MapRefused or CannotRun for a map that can't be, ValueUnfit for a
-        reused map that was made for another number of workers or is closed; nothing stays open then.
+        `workers` is the number of threads that will serve an interface; per-CPU maps have a value for each. Maps with a
+        `pin_name` are those of `pins`, entries and all, and are pinned there if they are not yet; without `pins` they
+        are the object's own. Raises Rejected if a program is not proved safe, MapRefused or CannotRun for a map that
+        can't be, ValueUnfit for a reused or pinned map that is not as declared, was made for another number of workers,
+        or is closed; nothing stays open, and nothing is pinned, then.
         """
+        self._check_pin_names()
         wanted = {name: program.spec for name, program in self.programs.items() if program.autoload}
-        maps = {name: declared.spec for name, declared in self.maps.items()}
-        reused = {name: self._checked(d.reused, workers) for name, d in self.maps.items() if d.reused is not None}
-        return Loaded.load(replace(self.spec, programs=wanted, maps=maps), reused, workers)
+        shared = {name: map_ for name, d in self.maps.items() if (map_ := self._stand_in(d, workers, pins)) is not None}
+        maps = {name: d.stood_in_by(shared[name]) if name in shared else d.spec for name, d in self.maps.items()}
+        loaded = Loaded.load(replace(self.spec, programs=wanted, maps=maps), shared, workers)
+        try:
+            self._pin(loaded, pins)
+        except BaseException:
+            loaded.close()
+            raise
+        return loaded
+
+    def _check_pin_names(self) -> None:
+        """Two maps of one object are not one map."""
+        taken: dict[str, str] = {}
+        for name, declared in self.maps.items():
+            if declared.pin_name is not None and taken.setdefault(declared.pin_name, name) != name:
+                what = f"the maps {taken[declared.pin_name]!r} and {name!r} are both pinned as {declared.pin_name!r}"
+                raise ValueUnfit(what, where=self.spec.source)
+
+    def _stand_in(self, declared: ObjectMap, workers: int, pins: Pins | None) -> Map | None:
+        """The open map that is used instead of a new one."""
+        map_ = declared.reused if pins is None or declared.reused is not None else declared.pinned_in(pins)
+        return None if map_ is None else self._checked(map_, workers)
+
+    def _pin(self, loaded: Loaded, pins: Pins | None) -> None:
+        """Pin what is to be shared and is not yet: all of it, or nothing."""
+        pinned: list[str] = []
+        try:
+            for name, declared in self.maps.items():
+                if pins is not None and declared.pin_name is not None and declared.pin_name not in pins:
+                    pins.pin(loaded.maps[name], declared.pin_name)
+                    pinned.append(declared.pin_name)
+        except BaseException:
+            for name in pinned:
+                assert pins is not None
+                pins.unpin(name)
+            raise
 
     def _checked(self, map_: Map, workers: int) -> Map:
         if map_.closed:

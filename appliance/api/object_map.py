@@ -5,16 +5,23 @@ from __future__ import annotations
 from dataclasses import replace
 
 from appliance.api.errors import ValueUnfit
+from appliance.api.pins import Pins
+from appliance.api.traits import difference
 from appliance.ebpf.spec import MapSpec, MapType
 from appliance.maps.map import Map
 
 
 class ObjectMap:
-    """One declared map. `spec` is what `load` will open: the file's declaration with the changes made here."""
+    """One declared map. `spec` is what `load` will open: the file's declaration with the changes made here.
+
+    `pin_name` is the name under which `load(pins=…)` shares it, None if it is not shared: what the file says, until
+    another one is assigned.
+    """
 
     def __init__(self, spec: MapSpec, where: str) -> None:
         self.spec = spec
         self.reused: Map | None = None
+        self.pin_name = spec.name if spec.pinned else None
         self._where = f"{where}: map {spec.name}"
 
     @property
@@ -93,25 +100,29 @@ class ObjectMap:
     def reuse(self, map_: Map) -> None:
         """Use an open map, entries and all, instead of a new one; its `max_entries` counts then.
 
-        It stays its owner's, who must not close it while the loaded object is open. Raises ValueUnfit if it is of
+        It stays its owner's, and lives on in the loaded object if its owner closes it. Raises ValueUnfit if it is of
         another kind than the file declares.
         """
-        wanted, given = _kind(self.spec), _kind(map_.spec)
-        for name, value in wanted.items():
-            if given[name] != value:
-                raise ValueUnfit(
-                    f"it needs {name} {value}, and {map_.spec.name!r} has {given[name]}", where=self._where
-                )
+        reason = difference(self.spec, map_.spec)
+        if reason is not None:
+            raise ValueUnfit(reason, where=self._where)
         if map_.engine is None:
             raise ValueUnfit(f"{map_.spec.name!r} is not in use", where=self._where, hint="load its object first")
-        self.reused = map_
-        self.spec = replace(
+        self.reused, self.spec = map_, self.stood_in_by(map_)
+
+    def stood_in_by(self, map_: Map) -> MapSpec:
+        """The declaration of an open map, under this one's name; what bytes mean stays what this object says."""
+        return replace(
             map_.spec,
             name=self.spec.name,
-            variables=self.spec.variables,  # what bytes mean stays what this object says
+            variables=self.spec.variables,
             key_type=self.spec.key_type,
             value_type=self.spec.value_type,
         )
+
+    def pinned_in(self, pins: Pins) -> Map | None:
+        """The map that it is to share, if there is one already. Raises ValueUnfit if that is not as declared."""
+        return None if self.pin_name is None else pins.find(self.pin_name, self.spec, self._where)
 
     def _refuse_section(self) -> None:
         self._refuse_reused()
@@ -121,14 +132,3 @@ class ObjectMap:
     def _refuse_reused(self) -> None:
         if self.reused is not None:
             raise ValueUnfit("it is another object's map", where=self._where, hint="change it before `reuse`")
-
-
-def _kind(spec: MapSpec) -> dict[str, object]:
-    """What two maps must agree on for one to stand in for the other."""
-    return {
-        "type": spec.type.value,
-        "key_size": spec.key_size,
-        "value_size": spec.value_size,
-        "flags": spec.flags,
-        "read_only": spec.read_only,
-    }
