@@ -128,7 +128,8 @@ class HookPoint:
     `host` is the context in this process's memory. `verdicts` maps the numbers that a program may return; a number
     outside of it is treated as `otherwise`, and the verifier refuses it unless the hook takes `any_number`.
     `families` names the groups of helpers (see `appliance.helpers`) that a program here may call; `facts` the fields of
-    `host` that they answer from, beside the context's. `defaults` are what fields hold if nobody says otherwise; the
+    `host` that they answer from, beside the context's, and `results` those that they write (as many bytes as the field
+    of that name with `_size` behind it says). `defaults` are what fields hold if nobody says otherwise; the
     others hold 0. `attach_type` is the kernel's number of the place, for program types that have several.
     """
 
@@ -143,6 +144,7 @@ class HookPoint:
     families: frozenset[str]
     any_number: bool = False
     facts: tuple[str, ...] = ()
+    results: tuple[str, ...] = ()
     defaults: Mapping[str, int] = field(default_factory=dict)
     attach_type: int = 0
 

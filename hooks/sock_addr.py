@@ -151,7 +151,8 @@ def _windows_hooks() -> Iterable[HookPoint]:
                 },
                 otherwise=SocketVerdict.REJECT,
                 families=frozenset({"general", "socket", "task", "sock_addr"}),
-                facts=(*TASK_FACTS, "redirect_context"),
+                facts=TASK_FACTS,
+                results=("redirect_context",),
                 defaults={"family": family},
             )
 

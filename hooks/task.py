@@ -113,6 +113,17 @@ def namespace_cookie() -> int:
         return int.from_bytes(asking.getsockopt(socket.SOL_SOCKET, SO_NETNS_COOKIE, 8), "little")
 
 
+def introduce(context: HostContext) -> None:
+    """Make the calling thread the one that asks, in a context that has room for it. Raises OSError."""
+    if isinstance(context, SocketContext):
+        context.netns_cookie = namespace_cookie()
+    if isinstance(context, TaskContext):
+        task = Task.own()
+        task.fill_in(context)
+        if hasattr(context, "process_id"):
+            context.process_id = task.process
+
+
 def _start_ticks(place: Path) -> int:
     """Field 22 of /proc/…/stat. The name, field 2, may hold blanks and parentheses: fields are counted behind it."""
     return int((place / "stat").read_bytes().rpartition(b")")[2].split()[19])

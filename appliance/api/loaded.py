@@ -28,11 +28,16 @@ class LoadedProgram:
         self._owner = owner
         self.spec = spec
 
-    def test_run(self, data: bytes, *, context: Mapping[str, int] | None = None, repeat: int = 1) -> TestRun:
-        """Run it on one frame, `repeat` times in one native call; see TestRun.
+    def test_run(
+        self, data: bytes = b"", *, context: Mapping[str, int | bytes] | None = None, repeat: int = 1
+    ) -> TestRun:
+        """Run it once, or `repeat` times in one native call; see TestRun.
 
-        `data` is a frame from its Ethernet header on, 14 to 262144 bytes. `context` gives scalar fields of the hook's
-        context, such as `ingress_ifindex`; the others are 0. Raises ValueUnfit, NoSuchName for a field, WrongState.
+        `data` is what the hook's context points to: for XDP a frame from its Ethernet header on, 14 to 262144 bytes,
+        for BIND the path of the program that binds; other hooks have none. `context` gives scalar fields of the context
+        such as `ingress_ifindex` or `user_port`, and what helpers of the hook answer, such as `socket_cookie`: numbers
+        as the program reads them, or all bytes of the field. The others are what the hook says (the family), who is
+        asking (this thread), or 0. Raises ValueUnfit, NoSuchName for a field, WrongState.
         """
         return run_test(self._owner.open_collection().engine, self.spec, data, context or {}, repeat)
 

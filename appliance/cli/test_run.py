@@ -1,4 +1,4 @@
-"""`tidegate test-run OBJ --data HEX`: one program on one frame, verified and native, without a network."""
+"""`tidegate test-run OBJ --data HEX`: one program on one context, verified and native, without a network."""
 
 from __future__ import annotations
 
@@ -8,11 +8,13 @@ from typing import Any
 import click
 
 from appliance.api import Object, TestRun, open_object
+from appliance.cli.context_fields import read_field
 from appliance.cli.output import json_option, print_json
 from appliance.cli.shown import held_by_maps, held_by_variables, line, plain
 from appliance.datapath.trial import MOST_REPEATS
 from appliance.ebpf.platform import PLATFORMS
 from appliance.errors import InputRefused
+from hooks.contract import HookPoint
 
 
 @click.command()
@@ -24,8 +26,13 @@ from appliance.errors import InputRefused
     default="",
     help="The frame from its Ethernet header on: hex digits, or the bytes of a file.",
 )
+@click.option("--app-id", metavar="PATH", help="For `bind`: the program that binds; UTF-16, as on Windows.")
 @click.option(
-    "--context", "fields", metavar="NAME=NUMBER", multiple=True, help="A field of the context; 0 if not given."
+    "--context",
+    "fields",
+    metavar="NAME=VALUE",
+    multiple=True,
+    help="A field of the context: a number as the program reads it, an IP address, or hex:BYTES.",
 )
 @click.option(
     "--repeat",
@@ -41,31 +48,35 @@ def command(
     path: Path,
     name: str | None,
     data: str,
+    app_id: str | None,
     fields: tuple[str, ...],
     repeat: int,
     with_maps: bool,
     platform_name: str | None,
     as_json: bool,
 ) -> None:
-    """Run a program of an object on one frame and print what comes of it.
+    """Run a program of an object once and print what comes of it.
 
-    Of several runs each judges the frame as the one before left it, and the last one is told of.
+    Of several runs each judges what the one before left, and the last one is told of.
     """
-    frame, context = _bytes_of(data), dict(map(_field, fields))
+    if app_id is not None and data:
+        raise click.UsageError("--app-id is another way to give --data")
+    about = _bytes_of(data) if app_id is None else app_id.encode("utf-16-le")
+    context = dict(map(read_field, fields))
     opened = open_object(path, platform=platform_name)
     name = _only(opened) if name is None else name
     for program in opened.programs.values():
         program.autoload = False
     opened.programs[name].autoload = True
     with opened.load() as loaded:
-        run = loaded.programs[name].test_run(frame, context=context, repeat=repeat)
+        run = loaded.programs[name].test_run(about, context=context, repeat=repeat)
         document = _document(name, run, repeat)
         if with_maps:
             document |= {"maps": held_by_maps(loaded), "variables": held_by_variables(loaded)}
     if as_json:
         print_json(document)
     else:
-        _print_words(document, run)
+        _print_words(opened.spec.programs[name].hook, document, run)
 
 
 def _only(opened: Object) -> str:
@@ -90,15 +101,6 @@ def _bytes_of(text: str) -> bytes:
         raise InputRefused("not hex digits in pairs", where="--data", hint="write bytes as in `08 00 45 00`") from error
 
 
-def _field(text: str) -> tuple[str, int]:
-    name, _, number = text.partition("=")
-    try:
-        return name, int(number, 0)
-    except ValueError:
-        hint = "write it as in `ingress_ifindex=2`; 0x stands before hex digits"
-        raise InputRefused(f"{text!r} is no field with a number", where="--context", hint=hint) from None
-
-
 def _document(name: str, run: TestRun, repeat: int) -> dict[str, Any]:
     return {
         "program": name,
@@ -111,11 +113,20 @@ def _document(name: str, run: TestRun, repeat: int) -> dict[str, Any]:
     }
 
 
-def _print_words(document: dict[str, Any], run: TestRun) -> None:
+def _changeable(hook: HookPoint, run: TestRun) -> dict[str, int | bytes]:
+    """What programs of the hook may write: fields of the context, and what helpers leave beside them."""
+    written = {field.name for field in hook.context.fields if field.writes} | set(hook.results)
+    return {name: value for name, value in run.context_out.items() if name in written}
+
+
+def _print_words(hook: HookPoint, document: dict[str, Any], run: TestRun) -> None:
     repeat = document["repeat"]
     took = f"{repeat} runs, {run.duration_ns:.1f} ns each" if repeat > 1 else f"1 run, {run.duration_ns:.1f} ns"
     print(f"{document['program']}: {document['verdict']} ({run.retval}); {took}")
-    print(run.data_out.hex(" ", -4))
+    if run.data_out:
+        print(run.data_out.hex(" ", -4))
+    for field, value in _changeable(hook, run).items():
+        print(f"{field}: {value:#x}" if isinstance(value, int) else f"{field}: {value.hex(' ', -4) or 'nothing'}")
     for name, entries in document.get("maps", {}).items():
         print(f"\nmap {name}" + ("" if entries else ": nothing"))
         for entry in entries:

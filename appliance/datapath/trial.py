@@ -1,12 +1,12 @@
-"""Trials: one frame in memory through one program, as often as asked, in a single native call.
+"""Trials: one context in memory through one program, as often as asked, in a single native call.
 
-    TrialBlock ── context ──> | headroom |  the frame  | tailroom |
-               ├─ program                                           i64 (FrameContext *)
+    TrialBlock ── context ──> HostContext ──> what it is about (`trial_data`): a frame, a path, nothing
+               ├─ program     i64 (HostContext *)
                └─ repeat, answer, nanoseconds
 
-As in the kernel (net/bpf/test_run.c) the frame is laid down once: each run judges it as the run before left it, the
-room around it is that of a page, and what counts as the answer is the last run's. The program is called by its address,
-which LLVM doesn't know: what it is asked to do a million times it does a million times.
+As in the kernel (net/bpf/test_run.c) data and context are laid down once: each run judges them as the run before left
+them, and what counts as the answer is the last run's. The program is called by its address, which LLVM doesn't know:
+what it is asked to do a million times it does a million times.
 """
 
 from __future__ import annotations
@@ -18,16 +18,13 @@ from dataclasses import dataclass
 
 from llvmlite import ir
 
+from appliance.datapath.trial_data import kind_of_data
 from appliance.helpers.native.general import NANOSECONDS, Timespec
 from appliance.ir import I32, I64, PTR, VOID, Code, Engine, external
 from appliance.ir.code import Value
 from appliance.jit.run import emit_run
-from hooks.xdp import FrameContext
+from hooks.contract import HostContext
 
-HEADROOM = 256  # XDP_PACKET_HEADROOM
-PAGE_ROOM = 4096 - HEADROOM - 320  # what a page holds behind the headroom and before struct skb_shared_info
-SHORTEST_FRAME = 14  # an Ethernet header
-LONGEST_FRAME = 262144
 MOST_REPEATS = 100_000_000  # nothing interrupts a native call
 
 
@@ -35,8 +32,8 @@ class TrialBlock(ctypes.Structure):
     """What the native loop is given, and where it says what it found."""
 
     _fields_ = (
-        ("context", FrameContext),
-        ("program", ctypes.c_uint64),  # the address of `i64 (FrameContext *)`
+        ("context", ctypes.c_uint64),  # the address of the hook's context
+        ("program", ctypes.c_uint64),  # the address of `i64 (HostContext *)`
         ("repeat", ctypes.c_uint64),  # at least 1
         ("answer", ctypes.c_uint64),  # r0 of the last run
         ("nanoseconds", ctypes.c_uint64),  # of all runs together
@@ -45,11 +42,11 @@ class TrialBlock(ctypes.Structure):
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """What became of the frame: r0 of the last run, the frame and the context as they are now, and the mean time."""
+    """What came of it: r0 of the last run, the data and the context as they are now, and the mean time of a run."""
 
     answer: int
-    frame: bytes
-    context: FrameContext
+    data: bytes
+    context: HostContext
     nanoseconds: float
 
 
@@ -61,7 +58,7 @@ def emit_trials(module: ir.Module, programs: Mapping[str, ir.Function]) -> None:
     block = code["block"]
     entry = ir.FunctionType(I64, [PTR]).as_pointer()
     program = code.builder.inttoptr(code.field(block, TrialBlock, "program").load(), entry)
-    context = code.field(block, TrialBlock, "context").address
+    context = code.pointer(code.field(block, TrialBlock, "context").load())
     answer = code.variable(I64, 0)
     began = _now(code)
     with code.count(code.field(block, TrialBlock, "repeat").load()):
@@ -80,18 +77,13 @@ def _now(code: Code) -> Value:
     return code.add(code.mul(seconds, NANOSECONDS), nanoseconds)
 
 
-def run_trial(engine: Engine, program: str, frame: bytes, context: FrameContext, repeat: int) -> Trial:
-    """Run a program of a module that `emit_trials` wrote into, on a frame of SHORTEST_FRAME to LONGEST_FRAME bytes.
+def run_trial(engine: Engine, program: str, data: bytes, context: HostContext, repeat: int) -> Trial:
+    """Run a program of a module that `emit_trials` wrote into, on data that suits the hook of the context.
 
-    `context` says everything but where the frame is; it is copied. Raises KeyError for an unknown program.
+    `context` says everything but where the data is; it is copied. Raises KeyError for an unknown program.
     """
-    tailroom = max(0, PAGE_ROOM - len(frame))
-    memory = ctypes.create_string_buffer(bytes(HEADROOM) + frame, HEADROOM + len(frame) + tailroom)
-    start = ctypes.addressof(memory) + HEADROOM
-    block = TrialBlock(context=context, program=engine.address(f"run_{program}"), repeat=repeat)
-    places = block.context
-    places.hard_start, places.data, places.data_meta = start - HEADROOM, start, start
-    places.data_end, places.hard_end = start + len(frame), start + len(frame) + tailroom
+    copy = type(context).from_buffer_copy(context)
+    laid_down = kind_of_data(type(context))(copy, data)
+    block = TrialBlock(context=ctypes.addressof(copy), program=engine.address(f"run_{program}"), repeat=repeat)
     engine.function("try_out", None, ctypes.c_void_p)(ctypes.addressof(block))
-    after = ctypes.string_at(places.data, places.data_end - places.data)
-    return Trial(block.answer, after, FrameContext.from_buffer_copy(places), block.nanoseconds / repeat)
+    return Trial(block.answer, laid_down.after(copy), copy, block.nanoseconds / repeat)

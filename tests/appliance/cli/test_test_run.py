@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from tests.appliance.api.typed_objects import compiled
 from tests.appliance.cli.conftest import ROOT, Tidegate
+from tests.appliance.ebpf.compiling import compile_file
+from tests.hook_programs import FOLDER
 
 SWAP = ROOT / "programs" / "xdp_swap.bpf.o"
 FRAME = "000102030405 060708090a0b 0800 4500"
@@ -105,3 +108,75 @@ def test_the_platform_may_be_named(tidegate: Tidegate, unsafe: Path) -> None:
 def test_wrong_values(tidegate: Tidegate, program: str, data: str, message: str) -> None:
     refused = tidegate("test-run", SWAP, "--program", program, "--data", data, "--json").refused()
     assert refused == f"tidegate: {message}\n"
+
+
+@pytest.fixture
+def hook_object(tmp_path: Path) -> Callable[[str], Path]:
+    """An object of tests/cases/hooks, by its name."""
+
+    def made(name: str) -> Path:
+        path = tmp_path / f"{name}.bpf.o"
+        path.write_bytes(compile_file(FOLDER / f"{name}.bpf.c"))
+        return path
+
+    return made
+
+
+def test_a_bind_in_words(tidegate: Tidegate, hook_object: Callable[[str], Path]) -> None:
+    address = "0200 0050 c0000201 0000000000000000"
+    arguments = ("--program", "bind_policy", "--app-id", "C:\\a.exe", "--context", f"socket_address=hex:{address}")
+    said = tidegate("test-run", hook_object("windows_bind"), *arguments)
+    assert (said.status, said.err) == (0, "")
+    first, path, written = said.out.splitlines()
+    assert re.fullmatch(r"bind_policy: redirect \(2\); 1 run, \d+\.\d ns", first)
+    assert bytes.fromhex(path).decode("utf-16-le") == "C:\\a.exe"
+    assert written == "socket_address: 02001f90 c0000201 00000000 00000000"
+
+
+def test_a_connection_as_a_document(tidegate: Tidegate, hook_object: Callable[[str], Path]) -> None:
+    given = ("--context", "user_ip4=192.0.2.9", "--context", "user_port=0x5000", "--context", "type=2")
+    path = hook_object("linux_sock_addr")
+    document = tidegate("test-run", path, "--program", "connect_elsewhere", *given, "--json").document
+    assert (document["verdict"], document["data_out"]) == ("proceed", "")
+    assert document["context_out"] == {
+        "user_family": 2, "user_ip4": 0x0900007F, "user_port": 0xE914, "family": 2, "type": 2, "protocol": 0,
+    }  # fmt: skip
+    words = tidegate("test-run", path, "--program", "connect_elsewhere", *given).out
+    assert words.splitlines()[1:] == ["user_ip4: 0x900007f", "user_port: 0xe914"]
+
+
+def test_what_is_left_with_a_connection(tidegate: Tidegate, hook_object: Callable[[str], Path]) -> None:
+    said = tidegate("test-run", hook_object("windows_sock_addr"), "--program", "redirect_v4")
+    assert said.out.splitlines()[-1] == "redirect_context: nothing"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--data", "00"], "data of 1 bytes\n  hint: this hook has none: everything is in the context"),
+        (
+            ["--context", "sport=1"],
+            "bpf_sock_addr: there is no field of the context to be given 'sport'\n  hint: known: ",
+        ),
+        (["--context", "user_ip4=::1"], "user_ip4 is given as 16 bytes\n  hint: it has 4"),
+        (
+            ["--context", "type=stream"],
+            "--context: 'type=stream' is no field with a value\n  hint: write it",
+        ),
+        (["--context", "type=hex:"], "--context: 'type=hex:' is no field with a value"),
+        (["--context", "type"], "--context: 'type' is no field with a value\n  hint: write it"),
+        (["--context", "type=-1"], "type is -1\n  hint: it has 4 bytes, without a sign"),
+    ],
+    ids=["data", "no such field", "another family", "a word", "no bytes", "no value", "negative"],
+)
+def test_wrong_contexts(
+    tidegate: Tidegate, hook_object: Callable[[str], Path], arguments: list[str], message: str
+) -> None:
+    path = hook_object("linux_sock_addr")
+    refused = tidegate("test-run", path, "--program", "connect_elsewhere", *arguments).refused()
+    assert refused.startswith(f"tidegate: {message}")
+
+
+def test_data_is_given_once(tidegate: Tidegate) -> None:
+    said = tidegate("test-run", SWAP, "--program", "xdp_swap", "--data", FRAME, "--app-id", "x")
+    assert (said.status, said.err.splitlines()[-1]) == (2, "Error: --app-id is another way to give --data")

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 import pytest
 from llvmlite import ir
 
-from appliance.datapath.trial import HEADROOM, PAGE_ROOM, emit_trials, run_trial
+from appliance.datapath.trial import emit_trials, run_trial
+from appliance.datapath.trial_data import HEADROOM, PAGE_ROOM
 from appliance.ir import I64, PTR, Code, Engine
 from hooks.xdp import FrameContext
 
@@ -46,7 +47,7 @@ def test_the_room_is_a_pages(engine: Engine, size: int) -> None:
 def test_every_run_is_made(engine: Engine, repeat: int) -> None:
     given = FrameContext(rx_queue_index=5, ingress_ifindex=3)
     trial = run_trial(engine, "step", FRAME, given, repeat)
-    assert (trial.answer, trial.frame) == (5 + repeat, FRAME)
+    assert (trial.answer, trial.data) == (5 + repeat, FRAME)
     assert (trial.context.rx_queue_index, trial.context.ingress_ifindex) == (5 + repeat, 3)
     assert given.rx_queue_index == 5
     assert trial.nanoseconds > 0

@@ -37,6 +37,12 @@ def compile_c(source: str, *flags: str) -> bytes:
 
 
 @functools.cache
+def compile_file(path: Path) -> bytes:
+    """The object that clang makes of a C file, as it stands."""
+    return _clang(path.read_text(), "-c", f"-I{path.parent}")
+
+
+@functools.cache
 def compile_by_llvm_20(path: Path) -> bytes:
     """The object that LLVM 20 makes of a C file: clang parses, llvmlite's BPF backend writes the code and the BTF."""
     module = llvm.parse_assembly(
