@@ -7,6 +7,7 @@ A find is written to /tmp/tidegate-fuzz-objects-*.o; its bytes belong into a tes
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import random
 import sys
@@ -17,10 +18,14 @@ from appliance.ebpf.btf import Btf
 from appliance.ebpf.btf_index import index_btf
 from appliance.ebpf.object_errors import ObjectError
 from appliance.ebpf.objects import load_object
+from appliance.ebpf.spec import CollectionSpec
+from appliance.ebpf.values import Codecs, definition, parts_of
+from tests.appliance.api import typed_objects
 from tests.appliance.ebpf.compiling import PROGRAMS, compile_c
 from tests.fuzz.mutations import mutate
 
 SLOW = 2.0  # seconds for an object of a few kilobytes: something is not linear
+LARGE = 1 << 20  # bytes of a value, which nobody need read here
 
 
 # What our own programs do not have: called functions, static and global, and data of every kind.
@@ -73,16 +78,32 @@ def target() -> Btf:
 def bases() -> list[bytes]:
     """Sound objects to damage."""
     own = (path.read_bytes() for path in sorted(PROGRAMS.glob("*.bpf.o")))
-    return [*own, compile_c(_RICH), compile_c(_ASKING), compile_c(_LEGACY)]
+    return [*own, compile_c(_RICH), compile_c(_ASKING), compile_c(_LEGACY), typed_objects.compiled()]
 
 
 def survives(data: bytes) -> bool:
     """Whether the loader takes the file; False if it is refused. Any other exception is a find."""
     try:
-        load_object(data, "fuzz.o", target_btf=target())
+        spec = load_object(data, "fuzz.o", target_btf=target())
     except ObjectError:
         return False
+    read_values(spec)
     return True
+
+
+def read_values(spec: CollectionSpec) -> None:
+    """All zero, as each type that the file gives to a map or variable: read, written, and named."""
+    codecs = Codecs(spec.types)
+    typed = [(map_.key_type, map_.key_size) for map_ in spec.maps.values()]
+    typed += [(map_.value_type, map_.value_size) for map_ in spec.maps.values()]
+    typed += [(variable.type, variable.size) for map_ in spec.maps.values() for variable in map_.variables]
+    for number, size in typed:
+        with contextlib.suppress(ObjectError):
+            codec = codecs.of(number, size)
+            if size < LARGE:
+                codec.encode(codec.decode(bytes(size)))
+            if number and spec.types is not None:
+                assert all(definition(spec.types, part) for part in parts_of(spec.types, number))
 
 
 def main(seconds: float = 60.0, seed: int | None = None) -> int:

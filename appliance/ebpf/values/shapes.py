@@ -74,6 +74,9 @@ def _made(codec: Composite, name: str, known: dict[Codec, type]) -> type:
         optional = _alternatives(codec)
         fields: list[tuple[str, Any, Any]] = []
         for field, of in codec.fields.items():
+            if not field.isidentifier() or python_name(field) in (name for name, *_ in fields):
+                what = f"the field {field!r} of {codec.name} can't be an attribute"
+                raise ValueUnfit(what, hint="read it as a dict")
             shape = _natural(of, f"{name}_{field}", known)
             given = (
                 (shape | None, dataclasses.field(default=None)) if field in optional else (shape, dataclasses.field())

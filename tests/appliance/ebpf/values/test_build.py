@@ -9,7 +9,7 @@ import pytest
 from appliance.ebpf.btf import VOID, Btf, BtfType, Kind, Member
 from appliance.ebpf.btf_index import read_btf_file
 from appliance.ebpf.object_errors import ObjectError
-from appliance.ebpf.values import Codecs, RawBytes, type_name
+from appliance.ebpf.values import Codecs, RawBytes, ValueUnfit, make_dataclass, type_name
 from tests.appliance.ebpf.values.programs import spec
 
 U8, U32 = BtfType(Kind.INT, "u8", 1), BtfType(Kind.INT, "u32", 4)
@@ -57,6 +57,16 @@ def test_bytes_where_nothing_says_more() -> None:
         assert isinstance(codecs.of(number, size), RawBytes)
     with pytest.raises(ObjectError, match=r"the object has no types\n  hint: build it with -g"):
         Codecs(None).numbered(1)
+
+
+@pytest.mark.parametrize("names", [("a b", "c"), ("from_", "from")])
+def test_names_that_no_attribute_can_have(names: tuple[str, str]) -> None:
+    codec = Codecs(types(struct(8, Member(names[0], 2, 0), Member(names[1], 2, 32)), U32)).numbered(1)
+    assert codec.decode(bytes(8)) == dict.fromkeys(names, 0)
+    with pytest.raises(
+        ValueUnfit, match=r"the field '.*' of struct s can't be an attribute\n  hint: read it as a dict"
+    ):
+        make_dataclass(codec)
 
 
 def test_nameless_bit_fields_are_padding() -> None:
