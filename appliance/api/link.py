@@ -11,7 +11,7 @@ from contextlib import ExitStack
 from dataclasses import replace
 from types import TracebackType
 
-from appliance.datapath.datapath import Datapath, Passage, loops, run_function
+from appliance.datapath.datapath import Datapath, PacketLoops, Passage, run_function
 from appliance.datapath.pass_all import PASS_ALL, pass_all
 from appliance.datapath.statistics import InterfaceStatistics
 from appliance.ebpf.spec import CollectionSpec
@@ -34,10 +34,7 @@ class Link:
         inside: str | None,
         workers: int,
     ) -> None:
-        """Compile, isolate the interfaces if there are two, and begin to serve. Raises HookError; then all is undone.
-
-        It leaves the maps bound to its own code, which `detach` closes: the caller binds them back.
-        """
+        """Compile, isolate the interfaces if there are two, and begin to serve. Raises HookError, all undone."""
         hook = spec.programs[inward].hook
         programs = {**spec.programs, PASS_ALL: pass_all(hook)}
         outward = outward or PASS_ALL
@@ -47,7 +44,7 @@ class Link:
                 programs={inward, outward},
                 processors=workers,
                 reuse=maps,
-                loops=loops(hook, inward, outward),
+                loops=PacketLoops(hook, inward, outward),
             )
             opened.callback(collection.close, keep=maps.values())
             passage = _prepare(opened, outside, inside)

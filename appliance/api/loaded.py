@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterable, Mapping
+from contextlib import ExitStack
 from types import TracebackType
 from typing import Any
 
@@ -75,8 +75,8 @@ class Loaded:
 
     @classmethod
     def load(cls, spec: CollectionSpec, reused: Mapping[str, Map], workers: int) -> Loaded:
-        """See `Object.load`. The control plane of reused maps stays with the code of their owners."""
-        with ExitStack() as held, _control_plane_kept(reused.values()):
+        """See `Object.load`."""
+        with ExitStack() as held:
             for map_ in reused.values():
                 map_.hold()
                 held.callback(map_.release)
@@ -131,8 +131,7 @@ class Loaded:
             raise WrongState(
                 "a program of the object is attached already", where=self._spec.source, hint="detach that one first"
             )
-        with _control_plane_kept(collection.maps.values()):
-            self._link = Link(self._spec, collection.maps, inward, outward, outside, inside, self._workers)
+        self._link = Link(self._spec, collection.maps, inward, outward, outside, inside, self._workers)
         return self._link
 
     def close(self) -> None:
@@ -152,15 +151,3 @@ class Loaded:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
-
-
-@contextmanager
-def _control_plane_kept(maps: Iterable[Map]) -> Iterator[None]:
-    """Loading binds maps to the new code. Bind them back to the code that outlives it."""
-    engines = [(map_, map_.engine) for map_ in maps]
-    try:
-        yield
-    finally:
-        for map_, engine in engines:
-            if engine is not None and map_.engine is not engine:
-                map_.bind(engine)

@@ -106,8 +106,6 @@ class ObjectMap:
         reason = difference(self.spec, map_.spec)
         if reason is not None:
             raise ValueUnfit(reason, where=self._where)
-        if map_.engine is None:
-            raise ValueUnfit(f"{map_.spec.name!r} is not in use", where=self._where, hint="load its object first")
         self.reused, self.spec = map_, self.stood_in_by(map_)
 
     def stood_in_by(self, map_: Map) -> MapSpec:

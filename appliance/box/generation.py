@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from appliance.box.config import BoxConfig, ProgramConfig
-from appliance.datapath.datapath import loops, run_function
+from appliance.datapath.datapath import PacketLoops, run_function
 from appliance.datapath.pass_all import PASS_ALL, pass_all
 from appliance.datapath.statistics import Count
 from appliance.datapath.worker import Run
@@ -113,7 +113,7 @@ class Generation:
             programs=(judgement.inward, judgement.outward),
             processors=workers,
             reuse=previous.state_maps() if previous else {},
-            loops=loops(judgement.hook, judgement.inward, judgement.outward),
+            loops=PacketLoops(judgement.hook, judgement.inward, judgement.outward),
         )
         return cls(judgement, collection)
 

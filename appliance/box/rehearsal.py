@@ -16,7 +16,7 @@ from typing import Protocol
 from appliance.box.generation import COUNTER, Judgement
 from appliance.datapath.capture import Capture
 from appliance.datapath.layout import SCRATCH_HEADROOM, SCRATCH_TAILROOM, VERDICTS
-from appliance.datapath.replay import RANDOM_SEED, ReplayResult, replay, replay_loop
+from appliance.datapath.replay import RANDOM_SEED, ReplayLoop, ReplayResult, replay
 from appliance.datapath.statistics import Count
 from appliance.ebpf.interpreter import Context, Interpreter, PacketMemory
 from appliance.ebpf.platform import PLATFORMS
@@ -52,7 +52,7 @@ class NativeRehearsal:
             judgement.spec,
             programs=(judgement.inward,),
             clock=Clock.FRAME,
-            loops=replay_loop(judgement.hook, judgement.inward),
+            loops=ReplayLoop(judgement.hook, judgement.inward),
         )
 
     def replay(self, capture: Capture) -> ReplayResult:

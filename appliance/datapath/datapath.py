@@ -41,17 +41,20 @@ class Passage:
 INWARD, OUTWARD = 0, 1
 
 
-def loops(hook: HookPoint, inward: str, outward: str) -> Callable[[ir.Module, Mapping[str, ir.Function]], None]:
+@dataclass(frozen=True, slots=True)
+class PacketLoops:
     """What `Collection.load` calls to have the packet loop written beside the programs of those names."""
 
-    def emit(module: ir.Module, programs: Mapping[str, ir.Function]) -> None:
-        emit_loop(module, {"inward": programs[inward], "outward": programs[outward]}, hook)
+    hook: HookPoint
+    inward: str
+    outward: str
 
-    return emit
+    def __call__(self, module: ir.Module, programs: Mapping[str, ir.Function]) -> None:
+        emit_loop(module, {"inward": programs[self.inward], "outward": programs[self.outward]}, self.hook)
 
 
 def run_function(engine: Engine) -> Run:
-    """The compiled loop of a module that `loops` wrote into."""
+    """The compiled loop of a module that PacketLoops wrote into."""
     return engine.function("run", ctypes.c_int64, ctypes.c_uint64)
 
 

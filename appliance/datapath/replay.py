@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from llvmlite import ir
@@ -42,13 +42,15 @@ class ReplayResult:
     seconds: float
 
 
-def replay_loop(hook: HookPoint, program: str) -> Callable[[ir.Module, Mapping[str, ir.Function]], None]:
+@dataclass(frozen=True, slots=True)
+class ReplayLoop:
     """What `Collection.load` calls to have the replay's loop written beside the program of that name."""
 
-    def emit(module: ir.Module, programs: Mapping[str, ir.Function]) -> None:
-        _emit_replay(module, programs[program], hook)
+    hook: HookPoint
+    program: str
 
-    return emit
+    def __call__(self, module: ir.Module, programs: Mapping[str, ir.Function]) -> None:
+        _emit_replay(module, programs[self.program], self.hook)
 
 
 def _emit_replay(module: ir.Module, program: ir.Function, hook: HookPoint) -> None:
@@ -83,7 +85,7 @@ def _emit_replay(module: ir.Module, program: ir.Function, hook: HookPoint) -> No
 
 
 def replay(engine: Engine, capture: Capture) -> ReplayResult:
-    """Run every frame through a module that `replay_loop` wrote into. `seconds` is the native loop's time alone."""
+    """Run every frame through a module that ReplayLoop wrote into. `seconds` is the native loop's time alone."""
     frames = (ReplayFrame * len(capture)).from_buffer_copy(capture.table)
     scratch = ctypes.create_string_buffer(SCRATCH_SIZE)
     worker, counters = Worker(scratch=ctypes.addressof(scratch)), PortCounters()

@@ -22,7 +22,7 @@ from appliance.datapath.trial_data import kind_of_data
 from appliance.helpers.native.general import NANOSECONDS, Timespec
 from appliance.ir import I32, I64, PTR, VOID, Code, Engine, external
 from appliance.ir.code import Value
-from appliance.jit.run import emit_run
+from appliance.jit.program import entry_name
 from hooks.contract import HostContext
 
 MOST_REPEATS = 100_000_000  # nothing interrupts a native call
@@ -52,8 +52,8 @@ class Trial:
 
 def emit_trials(module: ir.Module, programs: Mapping[str, ir.Function]) -> None:
     """What `Collection.load` calls to have each program exported, and the loop written that runs one of them."""
-    for name, program in programs.items():
-        emit_run(module, program, f"run_{name}")
+    for program in programs.values():
+        program.linkage = "external"
     code = Code.define(module, "try_out", VOID, linkage="external", block=PTR)
     block = code["block"]
     entry = ir.FunctionType(I64, [PTR]).as_pointer()
@@ -84,6 +84,6 @@ def run_trial(engine: Engine, program: str, data: bytes, context: HostContext, r
     """
     copy = type(context).from_buffer_copy(context)
     laid_down = kind_of_data(type(context))(copy, data)
-    block = TrialBlock(context=ctypes.addressof(copy), program=engine.address(f"run_{program}"), repeat=repeat)
+    block = TrialBlock(context=ctypes.addressof(copy), program=engine.address(entry_name(program)), repeat=repeat)
     engine.function("try_out", None, ctypes.c_void_p)(ctypes.addressof(block))
     return Trial(block.answer, laid_down.after(copy), copy, block.nanoseconds / repeat)

@@ -23,8 +23,20 @@ from llvmlite import ir
 I1, I8, I16, I32, I64 = (ir.IntType(bits) for bits in (1, 8, 16, 32, 64))
 PTR = ir.PointerType()
 VOID = ir.VoidType()
+PAGE = 4096
 
 Value = Any  # llvmlite has no types of its own: an ir.Value, or an int where a constant of the same type is meant
+
+
+def memory(module: ir.Module, name: str, size: int) -> Value:
+    """`size` bytes of memory that lives elsewhere, as a pointer: who links the code says where it is (see compiler).
+
+    Nothing else may be in these bytes as far as the module is concerned: LLVM takes different names for different
+    memory. They begin a page.
+    """
+    symbol = ir.GlobalVariable(module, ir.ArrayType(I8, size), name)
+    symbol.align = PAGE
+    return symbol
 
 
 def external(module: ir.Module, name: str, result: ir.Type, *parameters: ir.Type) -> ir.Function:
@@ -138,10 +150,6 @@ class Code:
         """A Python int becomes a constant of `type_`; an IR value stays what it is."""
         return ir.Constant(type_, value) if isinstance(value, int) else value
 
-    def address(self, number: int) -> Value:
-        """A constant address of this process as a pointer."""
-        return ir.Constant(I64, number).inttoptr(PTR)
-
     def variable(self, type_: ir.Type, initial: Value | None = None) -> Variable:
         with self.builder.goto_block(self._entry):
             slot = self.builder.alloca(type_)
@@ -227,6 +235,10 @@ class Code:
     def at(self, pointer: Value, offset: Value) -> Value:
         """The pointer `offset` bytes on."""
         return self.builder.gep(pointer, [self.value(offset, I64)], source_etype=I8)
+
+    def inside(self, pointer: Value, offset: Value) -> Value:
+        """`at`, where both places are in one object, or just behind it: so the result is not null."""
+        return self.builder.gep(pointer, [self.value(offset, I64)], inbounds=True, source_etype=I8)
 
     def typed(self, pointer: Value, type_: ir.Type) -> Value:
         """The same pointer with a pointee type, which some of llvmlite's builders still ask for."""

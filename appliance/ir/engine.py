@@ -1,4 +1,4 @@
-"""From an IR module to native code in this process, and the lifetime of that code.
+"""Native code in this process, and its lifetime.
 
 Nothing compiled may be called after its engine is closed; a function handed out keeps its engine referenced, so that
 code lives as long as somebody can call it.
@@ -8,50 +8,42 @@ from __future__ import annotations
 
 import ctypes
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Any
 
 from llvmlite import binding as llvm
 from llvmlite import ir
 
+from appliance.ir.compiler import NativeCode, compile_module, target_machine
+
 
 class Engine:
-    """The native code of one module. A context manager; closing twice is harmless."""
+    """One module's code, linked. A context manager; closing twice is harmless."""
 
-    def __init__(self, module: ir.Module, *, level: int = 2) -> None:
-        """Verify, optimise at -O`level` for this machine's processor, and compile.
+    def __init__(self, code: ir.Module | NativeCode, symbols: Mapping[str, int] | None = None) -> None:
+        """Compile, if that is not done, and link.
 
-        External symbols resolve to the process's own (the C library). Raises RuntimeError with LLVM's words if the
-        module is malformed: that is a defect of the code that built it, never of a user's input.
+        `symbols` are the addresses of the memory that the code names. Other external symbols resolve to the process's
+        own (the C library). Raises RuntimeError with LLVM's words if the module is malformed or a symbol is unknown:
+        that is a defect of the code that built it, never of a user's input.
         """
         began = time.perf_counter()
-        llvm.initialize_native_target()
-        llvm.initialize_native_asmprinter()
-        target = llvm.Target.from_default_triple()
-        self._machine = target.create_target_machine(
-            cpu=llvm.get_host_cpu_name(), features=llvm.get_host_cpu_features().flatten(), opt=level
-        )
-        module.triple = target.triple
-        module.data_layout = str(self._machine.target_data)
-        self._context = llvm.create_context()  # of its own, so that closing gives everything back
-        native = llvm.parse_assembly(str(module), self._context)
-        native.verify()
-        options = llvm.create_pipeline_tuning_options(speed_level=level)
-        builder = llvm.create_pass_builder(self._machine, options)
-        builder.getModulePassManager().run(native, builder)
-        self._module = native
-        self._engine: Any = llvm.create_mcjit_compiler(native, self._machine)
-        self._engine.finalize_object()
+        self.code = code if isinstance(code, NativeCode) else compile_module(code)
+        library = llvm.JITLibraryBuilder().add_object_img(self.code.image).add_current_process()
+        for name in self.code.symbols:
+            if symbols is None or name not in symbols:
+                raise RuntimeError(f"nobody said where the memory {name!r} is")
+            library.import_symbol(name, symbols[name])
+        for name in self.code.exports:
+            library.export_symbol(name)
+        self._linker: Any = llvm.create_lljit_compiler()
+        self._linked: Any = library.link(self._linker, "code")
         self.seconds = time.perf_counter() - began
 
     def address(self, name: str) -> int:
         """The address of an exported function. Raises KeyError if the module has none of that name."""
-        self._open_module()
-        address = int(self._engine.get_function_address(name))
-        if not address:
-            raise KeyError(name)
-        return address
+        return int(self._open()[name])
 
     def function(self, name: str, result: Any, *arguments: Any) -> Callable[..., Any]:
         """An exported function as a Python callable that releases the GIL while it runs."""
@@ -61,22 +53,26 @@ class Engine:
 
     def optimised(self) -> str:
         """The module's IR as it was compiled, for listings. Raises RuntimeError once the engine is closed."""
-        return str(self._open_module())
+        self._open()
+        with llvm.create_context() as context, llvm.parse_bitcode(self.code.bitcode, context) as module:
+            return str(module)
 
     def assembly(self) -> str:
         """The native code as assembly text, for listings. Raises RuntimeError once the engine is closed."""
-        return str(self._machine.emit_assembly(self._open_module()))
+        self._open()
+        with llvm.create_context() as context, llvm.parse_bitcode(self.code.bitcode, context) as module:
+            return str(target_machine().emit_assembly(module))
 
-    def _open_module(self) -> Any:
-        if self._engine is None:
+    def _open(self) -> Any:
+        if self._linked is None:
             raise RuntimeError("the engine is closed")
-        return self._module
+        return self._linked
 
     def close(self) -> None:
-        if self._engine is not None:
-            self._engine.close()
-            self._context.close()
-            self._engine = self._module = None
+        if self._linked is not None:
+            self._linked.close()
+            self._linker.close()
+            self._linked = self._linker = None
 
     def __enter__(self) -> Engine:
         return self

@@ -1,44 +1,38 @@
 """Everything that one object holds, loaded: maps opened, programs proved, one module of native code.
 
-    CollectionSpec ──> open maps ──> verify ──> emit ────────────────────────┐
-                       (or reuse)               operations, one per shape    │
-                                                programs                     ├──> one module ──> Engine
-                                                the caller's loops           │                     │
-                                                the control plane's doors ───┘      bind maps <────┘
+    CollectionSpec ──> open maps ──> Recipe ──> verify ──> emit ─────────────────────────┐
+                       (or reuse)                          programs, with the operations │
+                           │                               that they call on maps        ├──> one module
+                           │                               the caller's loops ───────────┘        │
+                           └── addresses ─────────────────────────────────────────> link <────────┘
 
 Code is short-lived and maps are not: a reload loads the next collection with the maps of the running one, swaps the
-code, and then closes the old collection, which keeps what the new one uses.
+code, and then closes the old collection, which keeps what the new one uses. What was proved and compiled before is
+not proved and compiled again (see recipe).
 
     new = Collection.load(spec, reuse=old.maps, loops=…)
     …                                     swap at a batch boundary
-    old.close(keep=new.maps.values())     or, called off:  old.bind(); new.close(keep=old.maps.values())
+    old.close(keep=new.maps.values())     or, called off:  new.close(keep=old.maps.values())
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
 from dataclasses import replace
 from types import TracebackType
 
-from llvmlite import ir
-
-from appliance.ebpf.platform import PLATFORMS
-from appliance.ebpf.spec import CollectionSpec, MapType, ProgramSpec
+from appliance.ebpf.spec import CollectionSpec, ProgramSpec
 from appliance.errors import InputRefused
-from appliance.helpers.native.call import Clock, MapSite
+from appliance.helpers.native.call import Clock
 from appliance.ir import Engine
-from appliance.jit.program import emit_program
+from appliance.jit.recipe import Loops, MapPart, Recipe, compile_, prove
 from appliance.maps.kind import NESTED
 from appliance.maps.map import Map
 from appliance.maps.map_of_maps import MapOfMaps
 from appliance.maps.opening import control_plane
-from appliance.maps.operations import emit_operations, export_operations
 from appliance.verifier.program import VerifiedProgram
-from appliance.verifier.verifier import Verifier
-
-Loops = Callable[[ir.Module, Mapping[str, ir.Function]], None]
 
 
 class Collection:
@@ -87,25 +81,18 @@ class Collection:
         with ExitStack() as opened:
             maps = _open_maps(opened, spec, processors, reuse or {})
             began = time.perf_counter()
-            verifier = Verifier(spec.maps, PLATFORMS[spec.platform])
-            verified = {name: verifier.verify(program) for name, program in chosen.items()}
+            recipe = _recipe(spec, chosen, maps, clock, loops)
+            verified = dict(prove(recipe))
             proved = time.perf_counter()
-            module = _emit_module(spec.source, verified, maps, clock, loops)
-            engine = opened.enter_context(Engine(module))
+            engine = Engine(compile_(recipe), {part.symbol: maps[part.name].address for part in recipe.maps})
             compiled = time.perf_counter()
-            _bind(maps, engine, reuse or {})
             opened.pop_all()
         return cls(verified, maps, engine, verify_seconds=proved - began, compile_seconds=compiled - proved)
-
-    def bind(self) -> None:
-        """Let the maps' control plane use this collection's code (again: after a reload that was called off)."""
-        for map_ in self.maps.values():
-            map_.bind(self.engine)
 
     def close(self, *, keep: Iterable[Map] = ()) -> None:
         """Close the code and the maps, save those to `keep`: the ones that the next collection took over.
 
-        No native code of this collection may be running. Kept maps must be bound to another engine, as `load` does.
+        No native code of this collection may be running.
         """
         kept = {id(map_) for map_ in keep}
         for map_ in sorted(self.maps.values(), key=_holds_none):
@@ -143,6 +130,8 @@ def _open_maps(opened: ExitStack, spec: CollectionSpec, processors: int, reuse: 
     for map_ in maps.values():
         if isinstance(map_, MapOfMaps):
             map_.name_maps(maps)
+    for map_ in maps.values():
+        map_.fill()
     return {name: maps[name] for name in spec.maps}
 
 
@@ -151,40 +140,16 @@ def _holds_none(map_: Map) -> bool:
     return map_.spec.type not in NESTED
 
 
-def _emit_module(
-    name: str, programs: Mapping[str, VerifiedProgram], maps: Mapping[str, Map], clock: Clock, loops: Loops | None
-) -> ir.Module:
-    module = ir.Module(ascii(name))  # a file's name may hold a line's end, or bytes that are no text
-    sites = map_sites(module, maps)
-    functions = {name: emit_program(module, program, sites, clock) for name, program in programs.items()}
-    if loops is not None:
-        loops(module, functions)
-    for map_ in maps.values():
-        export_operations(module, map_.spec, map_.processors)
-    return module
-
-
-def map_sites(module: ir.Module, maps: Mapping[str, Map]) -> dict[str, MapSite]:
-    """The open maps as code in `module` sees them, and what it is to see of the maps that are in a map of maps."""
-    sites = {}
-    for name, map_ in maps.items():
-        sites[name] = map_site(module, map_)
-        inner = map_.spec.inner
-        if inner is not None:
-            functions = emit_operations(module, inner, map_.processors)
-            sites[inner.name] = MapSite(None, inner, functions, None, map_.processors)
-    return sites
-
-
-def map_site(module: ir.Module, map_: Map) -> MapSite:
-    """The open map as code in `module` sees it."""
-    functions = emit_operations(module, map_.spec, map_.processors)
-    values = map_.address if map_.spec.type is MapType.ARRAY else None
-    return MapSite(map_.address, map_.spec, functions, values, map_.processors)
-
-
-def _bind(maps: Mapping[str, Map], engine: Engine, reuse: Mapping[str, Map]) -> None:
-    """New maps first: filling them may fail, and then those of somebody else must still be bound as they were."""
-    taken_over = {id(map_) for map_ in reuse.values()}
-    for map_ in sorted(maps.values(), key=lambda map_: id(map_) in taken_over):
-        map_.bind(engine)
+def _recipe(
+    spec: CollectionSpec,
+    programs: Mapping[str, ProgramSpec],
+    maps: Mapping[str, Map],
+    clock: Clock,
+    loops: Loops | None,
+) -> Recipe:
+    symbols: dict[int, str] = {}
+    parts = tuple(
+        MapPart(name, map_.spec, map_.processors, map_.memory_size, symbols.setdefault(id(map_), f"memory.{name}"))
+        for name, map_ in maps.items()
+    )
+    return Recipe(spec.source, spec.platform, tuple(programs.items()), tuple(spec.maps.items()), parts, clock, loops)

@@ -1,4 +1,4 @@
-"""Constants of 64 bits. A map is the address of its memory, which stays where it is as long as the code lives."""
+"""Constants of 64 bits. A map is the address of its memory: a symbol, until the code is linked."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def emit_map(sub: Subprogram, index: int, load: LoadMap) -> None:
     address = _site(sub, index, load.map).address
     if address is None:
         raise sub.refusal(f"the address of map {load.map}, which only lookups give", index)
-    sub.write(load.dst, sub.code.value(address, I64))
+    sub.write(load.dst, sub.code.integer(address))
 
 
 def emit_map_value(sub: Subprogram, index: int, load: LoadMapValue) -> None:
@@ -24,7 +24,7 @@ def emit_map_value(sub: Subprogram, index: int, load: LoadMapValue) -> None:
     site = _site(sub, index, load.map)
     if site.values is None:
         raise sub.refusal(f"the address of a value of map {load.map}, which is no array", index)
-    sub.write(load.dst, sub.code.value(site.values + load.offset, I64))
+    sub.write(load.dst, sub.code.integer(sub.code.at(site.values, load.offset)))
 
 
 def _site(sub: Subprogram, index: int, name: str) -> MapSite:

@@ -26,11 +26,16 @@ SUBPROGRAM_ARGUMENTS = (I64,) * 5
 LARGEST_INLINED = 256
 
 
+def entry_name(program: str) -> str:
+    """The name in its module of the function that the program of that name becomes."""
+    return f"program_{program}"
+
+
 def emit_program(
     module: ir.Module, program: VerifiedProgram, maps: Mapping[str, MapSite], clock: Clock = Clock.MONOTONIC
 ) -> ir.Function:
     """Write the program and its subprograms; `maps` are those that it names. Raises NotCompilable."""
-    entry = _declare(module, f"program_{program.spec.name}", PTR)
+    entry = _declare(module, entry_name(program.spec.name), PTR)
     if len(program.spec.instructions) > LARGEST_INLINED:
         entry.attributes.add("noinline")
     _write(_plan(program, maps, clock, entry))

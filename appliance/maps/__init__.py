@@ -1,7 +1,6 @@
 """Maps: memory that programs and the control plane share, one file for each map type.
 
-with Map.open(spec, processors=2) as map:      # or open_map(spec), without a program
-    map.bind(engine)                           # whose module has export_operations(module, spec, 2)
+with Map.open(spec, processors=2) as map:
     map.update(key, value)
 """
 

@@ -49,6 +49,11 @@ def count(memory: Memory, shape: Shape) -> int:
     return shape.max_entries
 
 
+def _place(shape: Shape, key: bytes) -> int | None:
+    index = int.from_bytes(key, "little")
+    return index * shape.value_stride if len(key) == INDEX_SIZE and index < shape.max_entries else None
+
+
 def _emit(module: ir.Module, shape: Shape) -> None:
     emit_array(module, shape, lambda code, processor: [code["map"]])
 
@@ -62,7 +67,7 @@ def emit_array(module: ir.Module, shape: Shape, copies: Copies) -> None:
 
 
 def _value_at(code: Code, shape: Shape, values: Value, index: Value) -> Value:
-    return code.at(values, code.mul(code.resize(index, I64), shape.value_stride))
+    return code.inside(values, code.mul(code.resize(index, I64), shape.value_stride))
 
 
 def _emit_lookup(module: ir.Module, shape: Shape, copies: Copies) -> None:
@@ -113,4 +118,12 @@ def _emit_next(module: ir.Module, shape: Shape, copies: Copies) -> None:
 
 FAILURES = {errno.E2BIG: NoSuchEntry}  # an array is never full: what does not fit is an index beyond its end
 
-ARRAY = Kind(check=check, size=_size, initialise=nothing_to_initialise, count=count, emit=_emit, failures=FAILURES)
+ARRAY = Kind(
+    check=check,
+    size=_size,
+    initialise=nothing_to_initialise,
+    count=count,
+    emit=_emit,
+    failures=FAILURES,
+    place=_place,
+)

@@ -25,8 +25,8 @@ class Pool:
 
     def element(self, code: Code, map: Value, number: Value) -> Value:
         """The address of an element; numbers begin at 1."""
-        first = code.at(map, code.field(map, HashHeader, "elements").load())
-        return code.at(first, code.mul(code.sub(code.resize(number, I64), 1), self._layout.element_size))
+        first = code.inside(map, code.field(map, HashHeader, "elements").load())
+        return code.inside(first, code.mul(code.sub(code.resize(number, I64), 1), self._layout.element_size))
 
     def _link(self, code: Code, map: Value, number: Value) -> Value:
         return code.at(self.element(code, map, number), self._layout.key)

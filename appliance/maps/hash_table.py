@@ -77,12 +77,12 @@ class HashTable:
 
     def value(self, code: Code, element: Value, processor: Value = 0) -> Value:
         """The value, of a per-CPU hash that of one processor: a number, or 32 bits."""
-        first = code.at(element, self.layout.value)
+        first = code.inside(element, self.layout.value)
         if self.layout.copies == 1:
             return first
         if isinstance(processor, int):
-            return code.at(first, processor * self.layout.copy_size)
-        return code.at(first, code.mul(code.resize(processor, I64), self.layout.copy_size))
+            return code.inside(first, processor * self.layout.copy_size)
+        return code.inside(first, code.mul(code.resize(processor, I64), self.layout.copy_size))
 
     def copy_out(self, code: Code, target: Value, element: Value) -> None:
         """The values of all processors, one after the other."""

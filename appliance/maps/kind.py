@@ -185,11 +185,9 @@ class Kind:
     `check` raises MapRefused; `size` gives the bytes of a map's memory, and `memory` reserves it (OSError if it can't);
     `initialise` gets that memory, all zero; `count` the entries in it; `emit` writes the `operations` of the type.
     `failures` says which errno of an operation is which error, where it differs from the usual; `per_processor` maps
-    keep one value for every processor.
-    `check` raises MapRefused; `size` gives the bytes of a map's memory; `initialise` gets that memory, all zero;
-    `count` the entries in it; `emit` writes the `operations` that the type has. `failures` says which errno of an
-    operation is which error, where it differs from the usual; `per_processor` maps keep one value for every processor.
-    `control` are the operations that the control plane needs, where those are not all.
+    keep one value for every processor. `place` is where the value of a key is from the start, in bytes from the map's
+    address: a first entry is then simply written there. None for keys that have no such place. `control` are the
+    operations that the control plane needs, where those are not all.
     """
 
     check: Callable[[MapSpec], None]
@@ -200,5 +198,6 @@ class Kind:
     failures: Mapping[int, type[MapError]] = field(default_factory=dict)
     per_processor: bool = False
     operations: tuple[str, ...] = KEYED
+    place: Callable[[Shape, bytes], int | None] = lambda shape, key: None
     memory: Callable[[Shape, int], Memory] = plain_memory
     control: tuple[str, ...] | None = None

@@ -1,11 +1,11 @@
-"""A map's life: its memory, the code that its control plane runs in, and who keeps it.
+"""A map's life: its memory, and who keeps it.
 
-    open ──> bind(engine) ──> … ──> bind(next engine) ──> … ──> close ──> (held? lives on) ──> memory given back
-                                                                              ^
-    hold ─────────────────────────────────────────────────────────────────────┴── release
+    open ──> fill ──> … ──> close ──> (held? lives on) ──> memory given back
+                                   ^
+    hold ──────────────────────────┴── release
 
 Whoever opens a map closes it. Others may hold it meanwhile: a map of maps that it was put into, a pin. A map that is
-held when it is closed lives on, with code of its own, and ends with the last one who lets it go: the native memory that
+held when it is closed lives on, and ends with the last one who lets it go: the native memory that
 others point into is never given back under them. Source of the idea: the reference counts of kernel/bpf/syscall.c.
 """
 
@@ -15,17 +15,15 @@ import ctypes
 import threading
 from collections.abc import Callable, Mapping
 from types import TracebackType
-from typing import Any, Self, TypeAlias, TypeVar
-
-from llvmlite import ir
+from typing import Any, Self, TypeVar
 
 from appliance.ebpf.spec import MapSpec
 from appliance.errors import CannotRun
-from appliance.ir import Engine
 from appliance.maps.checks import check_memory
+from appliance.maps.control import control_plane_of
 from appliance.maps.errors import OperationRefused
 from appliance.maps.kind import Shape
-from appliance.maps.operations import control_name, export_operations, exported_operations, kind_of
+from appliance.maps.operations import control_name, exported_operations, kind_of
 
 _P, _U32, _U64, _I64 = ctypes.c_void_p, ctypes.c_uint32, ctypes.c_uint64, ctypes.c_int64
 
@@ -51,7 +49,6 @@ _RESULTS: Mapping[str, Any] = {"extract": _P, "reserve": _P}  # the others: 0 or
 _SPOKEN = {"read": "lookup", "next": "items", "extract": "lookup_and_delete"}
 
 Result = TypeVar("Result")
-_Native: TypeAlias = Mapping[str, Callable[..., int]]  # the compiled operations of one engine, which they keep alive
 
 
 class OpenMap:
@@ -79,9 +76,7 @@ class OpenMap:
             raise CannotRun(f"map {spec.name!r}: this machine has not {size} bytes of memory for it") from error
         self._kind.initialise(self._memory, self.shape)
         self.address = self._memory.address
-        self._native: _Native | None = None
-        self._engine: Engine | None = None
-        self._own_engine: Engine | None = None
+        self._native: dict[str, Callable[..., int]] = {}  # what was called so far
         self._filled = False
         self._holders = 0
         self._given_up = False
@@ -93,38 +88,11 @@ class OpenMap:
         """Bytes reserved; pages that no entry touched yet take no memory."""
         return self._memory.size
 
-    # code
-
-    def bind(self, engine: Engine) -> None:
-        """Use the operations of `engine` from now on, and put the declared contents in if they are not in yet.
-
-        Once it returns, no call of the control plane runs in the older engine's code, which may then be closed.
-        Raises KeyError if the engine's module doesn't export this shape (`export_operations`).
-        """
-        native = {
-            operation: engine.function(
-                control_name(self.shape, operation), _RESULTS.get(operation, _I64), *_ARGUMENTS[operation]
-            )
-            for operation in exported_operations(self._kind)
-        }
-        with self._lock:
-            self._native, self._engine = native, engine
+    def fill(self) -> None:
+        """Put the declared contents in, if they are not in yet. Raises what `update` raises if they don't fit."""
         if not self._filled:
             self._fill()
             self._filled = True
-
-    def stand_alone(self) -> None:
-        """Bind the map to code of its own, which lives as long as it does."""
-        if self._own_engine is None:
-            module = ir.Module("map")
-            export_operations(module, self.spec, self.processors)
-            self._own_engine = Engine(module)
-        self.bind(self._own_engine)
-
-    @property
-    def engine(self) -> Engine | None:
-        """Whose code the control plane uses; None before the first binding."""
-        return self._engine
 
     # who keeps it
 
@@ -148,8 +116,6 @@ class OpenMap:
 
     def close(self) -> None:
         """Give it up. If nobody holds it, the memory is given back: no native code may work on it any more."""
-        if self._holders and not self._given_up:
-            self.stand_alone()
         with self._lock:
             self._given_up = True
             if self._holders == 0 and not self._closed:
@@ -157,10 +123,7 @@ class OpenMap:
 
     def _end(self) -> None:
         self._closed = True
-        self._native = self._engine = None
         self._memory.close()
-        if self._own_engine is not None:
-            self._own_engine.close()
 
     def __enter__(self) -> Self:
         return self
@@ -192,12 +155,13 @@ class OpenMap:
     def _function(self, operation: str) -> Callable[..., int]:
         """A compiled operation; good as long as the lock is held."""
         self._check_open()
-        if self._native is None:
-            raise RuntimeError(f"map {self.spec.name!r} is not bound to an engine yet")
-        function = self._native.get(operation)
-        if function is None:
-            raise self._refusal(operation)
-        return function
+        if operation not in self._native:
+            if operation not in exported_operations(self._kind):
+                raise self._refusal(operation)
+            native = control_plane_of(self.spec, self.processors)
+            signature = _RESULTS.get(operation, _I64), *_ARGUMENTS[operation]
+            self._native[operation] = native.function(control_name(self.shape, operation), *signature)
+        return self._native[operation]
 
     def _refusal(self, operation: str) -> OperationRefused:
         what = f"a map of type {self.spec.type.value} has no {_SPOKEN.get(operation, operation)}"

@@ -1,8 +1,5 @@
 """An open map's entries: Python's way to them. Its life is in `life`.
 
-A map is usable once it is bound to an engine whose module exports the operations of its shape; the first binding puts
-the declared contents in. A reload binds the same map to the next engine: memory stays, code changes.
-
 All of it may be called from any thread, while programs work on the same map.
 """
 
@@ -267,7 +264,7 @@ class Map(OpenMap):
                 self.update(key, bytes(self.spec.value_size))
 
     def reset(self) -> None:
-        """Back to what the map was when it was first bound, its declared contents in it, to the last hidden detail
+        """Back to what the map was when it was opened, its declared contents in it, to the last hidden detail
         (which entry an LRU hash gives up next). No native code may work on the map meanwhile."""
         with self._lock:
             self._check_open()
@@ -286,7 +283,10 @@ class Map(OpenMap):
 
     def _fill(self) -> None:
         for key, value in self.spec.contents:
-            if self.spec.key_size:
+            place = self._kind.place(self.shape, key)
+            if place is not None and len(value) == self.spec.value_size:
+                self._memory.write(place, value)
+            elif self.spec.key_size:
                 self._put(key, value, Flag.ANY)
             else:
                 self._succeed(self._call("push", value, Flag.ANY))

@@ -36,7 +36,7 @@ class MapOfMaps(Map):
         self._changing = threading.Lock()
 
     def name_maps(self, maps: Mapping[str, Map]) -> None:
-        """Which maps the declaration's initial values mean; the first binding puts them in."""
+        """Which maps the declaration's initial values mean; `fill` puts them in."""
         self._named = {name: maps[name] for _, name in self.spec.values if name in maps}
 
     # entries
@@ -118,7 +118,7 @@ class MapOfMaps(Map):
         return len(gone)
 
     def reset(self) -> None:
-        """Back to what it held when it was first bound. No native code may work on it meanwhile."""
+        """Back to what it held when it was opened. No native code may work on it meanwhile."""
         with self._changing:
             self._taken_out += self._entries.values()
             self._entries = {}

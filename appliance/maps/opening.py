@@ -14,7 +14,11 @@ def control_plane(spec: MapSpec) -> type[Map]:
 
 
 def open_map(spec: MapSpec, processors: int = 1) -> Map:
-    """Open a map that can be used at once, without a program: compiles the operations of its shape."""
+    """Open a map and put its declared contents in. Raises what `Map.open` and `fill` raise."""
     opened = control_plane(spec).open(spec, processors)
-    opened.stand_alone()
+    try:
+        opened.fill()
+    except BaseException:
+        opened.close()
+        raise
     return opened

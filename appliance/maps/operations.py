@@ -102,7 +102,7 @@ def control_name(shape: Shape, operation: str) -> str:
 
 
 def export_operations(module: ir.Module, spec: MapSpec, processors: int) -> None:
-    """Make the operations of this shape callable from outside of the module (`Map.bind` finds them by name)."""
+    """Make the operations of this shape callable from outside of the module (the control plane finds them by name)."""
     shape = Shape.of(spec, processors)
     functions = emit_operations(module, spec, processors)
     for operation in exported_operations(KINDS[spec.type]):

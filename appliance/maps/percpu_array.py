@@ -31,8 +31,8 @@ def _emit(module: ir.Module, shape: Shape) -> None:
 
     def copies(code: Code, processor: Value) -> list[Value]:
         if processor is None:
-            return [code.at(code["map"], number * size) for number in range(shape.processors)]
-        return [code.at(code["map"], code.mul(code.resize(processor, I64), size))]
+            return [code.inside(code["map"], number * size) for number in range(shape.processors)]
+        return [code.inside(code["map"], code.mul(code.resize(processor, I64), size))]
 
     emit_array(module, shape, copies)
 

@@ -64,7 +64,6 @@ class Loops:
         self._owned = ExitStack()
         self.engine = self._owned.enter_context(build(spec))
         self.map = self._owned.enter_context(Map.open(spec, 1))
-        self.map.bind(self.engine)
 
     def run(self, loop: str, keys: bytes, rounds: int = 1) -> float:
         """Nanoseconds for each key."""

@@ -59,17 +59,18 @@ class MapOperations(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class MapSite:
-    """One map as generated code sees it: the address of its memory, what it is, and the functions of its shape.
+    """One map as generated code sees it: the pointer to its memory, what it is, and the functions of its shape.
 
-    A map that a program finds in a map of maps has no `address` that is known beforehand: it is what r1 holds.
-    `values` is the address of an array's first value, where global variables live; None for other types.
-    `processors` is how many values a per-CPU map has of each key.
+    The pointer is a symbol (appliance.ir.memory): one code serves every map of the same declaration. A map that a
+    program finds in a map of maps has no `address` that is known beforehand: it is what r1 holds. `values` is the
+    pointer to an array's first value, where global variables live; None for other types. `processors` is how many
+    values a per-CPU map has of each key.
     """
 
-    address: int | None
+    address: Value | None
     spec: MapSpec
     functions: MapOperations
-    values: int | None = None
+    values: Value | None = None
     processors: int = 1
 
 

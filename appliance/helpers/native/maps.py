@@ -88,7 +88,7 @@ def map_peek_elem(call: HelperCall) -> Value:
 
 def memory(call: HelperCall, site: MapSite) -> Value:
     """The map's memory."""
-    return call.pointers[call.map_argument] if site.address is None else call.code.address(site.address)
+    return call.pointers[call.map_argument] if site.address is None else site.address
 
 
 def on_the_map(call: HelperCall, operation: Callable[[MapSite], Value]) -> Value:
@@ -97,6 +97,6 @@ def on_the_map(call: HelperCall, operation: Callable[[MapSite], Value]) -> Value
         return operation(call.map)
     code, result = call.code, call.code.variable(I64, 0)
     for site in call.maps:
-        with code.if_(code.compare(call.arguments[call.map_argument], "==", site.address)):
+        with code.if_(code.compare(call.arguments[call.map_argument], "==", code.integer(site.address))):
             result.set(operation(site))
     return result.get()

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import pytest
 from llvmlite import ir
 
-from appliance.datapath.datapath import Datapath, Passage, loops, run_function
+from appliance.datapath.datapath import Datapath, PacketLoops, Passage, run_function
 from appliance.ir import I8, I32, I64, PTR, Code, Engine
 from hooks.netdev import find_interface
 from hooks.xdp import XDP_LINUX, FrameContext
@@ -27,7 +27,7 @@ def obedient_engine(else_verdict: int = 2) -> Engine:
     code.field(code["context"], FrameContext, "redirect_ifindex").store(target)
     known = code.and_(code.compare(order, ">=", 1), code.compare(order, "<=", 5))
     code.ret(code.select(known, code.resize(order, I64), else_verdict))
-    loops(XDP_LINUX, "obey", "obey")(module, {"obey": code.function})
+    PacketLoops(XDP_LINUX, "obey", "obey")(module, {"obey": code.function})
     return Engine(module)
 
 

@@ -54,5 +54,5 @@ def test_every_run_is_made(engine: Engine, repeat: int) -> None:
 
 
 def test_an_unknown_program(engine: Engine) -> None:
-    with pytest.raises(KeyError, match="run_nothing"):
+    with pytest.raises(KeyError, match="program_nothing"):
         run_trial(engine, "nothing", FRAME, FrameContext(), 1)

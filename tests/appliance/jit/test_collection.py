@@ -81,7 +81,6 @@ def test_a_reload_takes_maps_over_with_their_entries() -> None:
 def test_a_reload_that_is_called_off_leaves_the_old_collection_whole() -> None:
     with Collection.load(collection_spec([HITS], count=COUNT), loops=run_loops) as old:
         new = Collection.load(collection_spec([HITS], count=COUNT), reuse=old.maps)
-        old.bind()
         new.close(keep=old.maps.values())
         run_loaded(old, "count", FrameContext())
         assert number(old.maps["hits"].lookup(KEY)) == 1

@@ -22,12 +22,11 @@ def engine_of(spec: MapSpec, processors: int) -> Engine:
 
 
 class NativeMap:
-    """A bound map, and its native operations with their own answers. A context manager."""
+    """A map, and its native operations with their own answers. A context manager."""
 
     def __init__(self, spec: MapSpec, processors: int = 1) -> None:
         engine = engine_of(spec, processors)
         self.map = Map.open(spec, processors)
-        self.map.bind(engine)
         pointer, word = ctypes.c_void_p, ctypes.c_uint64
         shape = self.map.shape
         if "push" in KINDS[spec.type].operations:

@@ -23,7 +23,6 @@ class NativeRing:
     def __init__(self, spec: MapSpec) -> None:
         engine = engine_of(spec, 1)
         self.map = Map.open(spec, 1)
-        self.map.bind(engine)
         pointer, word = ctypes.c_void_p, ctypes.c_uint64
 
         def operation(name: str, result: object, *arguments: object) -> ctypes._FuncPointer:

@@ -24,7 +24,7 @@ from appliance.maps import (
 )
 from appliance.maps.batches import CHUNK, chunk_of
 from appliance.maps.model_map import ModelMap
-from tests.appliance.maps.churning import Crew, engine_for
+from tests.appliance.maps.churning import Crew
 from tests.appliance.maps.native import NativeMap
 from tests.appliance.maps.test_against_model import HASHES, SPECS, keys_of
 from tests.appliance.maps.test_threads import check_at_rest, entries, opened
@@ -231,4 +231,3 @@ def test_batches_beside_native_threads(type_: MapType) -> None:
         crew.churn(known, 300_000)
         crew.run(meanwhile)
         check_at_rest(crew, known)
-        assert crew.map.engine is engine_for(crew.map.spec)

@@ -1,4 +1,4 @@
-"""An open map's life: refused declarations, contents, rebinding to new code, closing."""
+"""An open map's life: refused declarations, contents, closing."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from llvmlite import ir
 
 from appliance.ebpf.spec import REDIRECT_MAPS, MapSpec, MapType
 from appliance.errors import InputRefused
-from appliance.ir import Engine
 from appliance.maps import (
     KINDS,
     Map,
@@ -17,14 +16,15 @@ from appliance.maps import (
     MapFull,
     MapRefused,
     MapUnreadable,
+    NoSuchEntry,
     OperationRefused,
+    control,
     emit_operations,
     export_operations,
     model,
     open_map,
 )
 from appliance.maps.kind import NESTED, SIGNATURES, SIZED_AT_RUN_TIME
-from tests.appliance.maps.native import engine_of
 
 HASH = MapSpec("m", MapType.HASH, 4, 4, 8)
 ARRAY = MapSpec("m", MapType.ARRAY, 4, 4, 8)
@@ -103,37 +103,26 @@ def test_the_longest_and_the_shortest_prefix_keys_are_accepted(key_size: int) ->
         assert sorted(trie.keys()) == sorted([longest, bytes(key_size)])
 
 
-def test_contents_come_with_the_first_binding_and_only_then() -> None:
+def test_contents_are_there_from_the_start() -> None:
     spec = replace(HASH, contents=((b"key1", b"one "), (b"key2", b"two ")))
-    with Map.open(spec, 1) as map:
-        with pytest.raises(RuntimeError, match=r"^map 'm' is not bound to an engine yet$"):
-            map.lookup(b"key1")
-        map.bind(engine_of(HASH, 1))
+    with open_map(spec) as map:
         assert dict(map.items()) == dict(spec.contents)
-        map.update(b"key1", b"uno ")
-        map.delete(b"key2")
-        map.bind(engine_of(HASH, 1))
-        assert dict(map.items()) == {b"key1": b"uno "}
 
 
-def test_memory_outlives_the_code() -> None:
-    engines = []
-    for _ in range(2):
-        module = ir.Module("m")
-        export_operations(module, HASH, 1)
-        engines.append(Engine(module))
-    with Map.open(HASH, 1) as map:
-        map.bind(engines[0])
-        map.update(b"key1", b"one ")
-        map.bind(engines[1])
-        engines[0].close()
-        assert map.lookup(b"key1") == b"one "
-        engines[1].close()
+def test_an_array_is_filled_without_any_code() -> None:
+    """Every section of variables is one, of a size of its own."""
+    index = (1).to_bytes(4, "little")
+    spec = MapSpec("data", MapType.ARRAY, 4, 12, 2, contents=((index, b"twelve bytes"),))
+    before = control._compiled.cache_info().misses
+    with open_map(spec) as map:
+        assert control._compiled.cache_info().misses == before
+        assert map.lookup(index) == b"twelve bytes"
+        assert control._compiled.cache_info().misses == before + 1
 
 
-def test_binding_needs_the_exported_shape() -> None:
-    with Map.open(HASH, 1) as map, pytest.raises(KeyError):
-        map.bind(engine_of(replace(HASH, key_size=9), 1))
+def test_an_index_beyond_the_array_is_refused() -> None:
+    with pytest.raises(NoSuchEntry):
+        open_map(MapSpec("data", MapType.ARRAY, 4, 4, 1, contents=((b"\1\0\0\0", b"four"),)))
 
 
 def test_read_only_maps_keep_their_contents() -> None:
@@ -218,13 +207,9 @@ def test_contents_of_the_wrong_size_are_refused() -> None:
 
 
 def test_maps_that_share_their_code_keep_their_own_limits() -> None:
-    module = ir.Module("m")
     specs = [replace(HASH, name=f"of{entries}", max_entries=entries) for entries in (3, 50)]
-    for spec in specs:
-        export_operations(module, spec, 1)
-    with Engine(module) as engine, Map.open(specs[0], 1) as small, Map.open(specs[1], 1) as large:
+    with open_map(specs[0]) as small, open_map(specs[1]) as large:
         for map_ in (small, large):
-            map_.bind(engine)
             with pytest.raises(MapFull):
                 for number in range(51):
                     map_.update(number.to_bytes(HASH.key_size, "little"), bytes(HASH.value_size))

@@ -36,7 +36,6 @@ from appliance.maps import (
 from appliance.maps.model_nested import ModelMapOfMaps
 from hooks.xdp import FrameContext
 from tests.appliance.jit.support import collection_spec, run_loaded, run_loops
-from tests.appliance.maps.native import engine_of
 from tests.appliance.maps.test_programs import program
 from tests.appliance.verifier import kernel
 
@@ -402,10 +401,7 @@ def machine_for(spec: MapSpec) -> type[RuleBasedStateMachine]:
             self.native, oracle = MapOfMaps.open(spec, 1), model(spec)
             assert isinstance(oracle, ModelMapOfMaps)
             self.model = oracle
-            self.native.bind(engine_of(spec, 1))
             self.pairs = [(Map.open(HASH, 1), model(HASH)) for _ in range(6)]
-            for map_, _ in self.pairs:
-                map_.bind(engine_of(HASH, 1))
 
         def teardown(self) -> None:
             for map_, _ in self.pairs:
@@ -524,11 +520,8 @@ def test_a_worker_counts_while_maps_are_exchanged(type_: MapType) -> None:
 
 
 def open_twin(map_: Map) -> Map:
-    """Another map of the same kind, which shares its code."""
-    twin = Map.open(map_.spec, map_.processors)
-    assert map_.engine is not None
-    twin.bind(map_.engine)
-    return twin
+    """Another map of the same kind."""
+    return Map.open(map_.spec, map_.processors)
 
 
 def test_names_of_maps_in_maps_mean_one_thing() -> None:

@@ -28,9 +28,7 @@ def prefixes(lengths: range, host: int, networks: int) -> Entries:
 
 
 def opened(spec: MapSpec) -> Crew:
-    map = Map.open(spec, 1)
-    map.bind(engine_for(spec))
-    return Crew(map, engine_for(spec))
+    return Crew(Map.open(spec, 1), engine_for(spec))
 
 
 def check_at_rest(crew: Crew, known: Entries) -> None:

@@ -1,0 +1,92 @@
+"""From an IR module to relocatable machine code: bytes that any engine of this process can link, as often as wanted.
+
+    ir.Module ──text──> LLVM ──optimised, for this processor──> NativeCode (an ELF object) ──link──> Engine
+
+Code that works on memory of this process names it by symbols (`Code.symbol`), which get their addresses when the code
+is linked. So the same code serves whoever brings other memory of the same kind.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Any
+
+from llvmlite import binding as llvm
+from llvmlite import ir
+
+_REFERENCE = re.compile(r'@"([^"]+)"')
+
+
+@dataclass(frozen=True, slots=True)
+class NativeCode:
+    """A module, compiled. `image` is an ELF object; `bitcode` what it was made of, optimised, for listings.
+
+    `exports` are the functions that others may call; `symbols` the memory that it names, by alignment and size.
+    `seconds` is how long it took.
+    """
+
+    image: bytes = field(repr=False)
+    bitcode: bytes = field(repr=False)
+    exports: tuple[str, ...]
+    symbols: frozenset[str]
+    seconds: float
+
+
+def compile_module(module: ir.Module, *, level: int = 2) -> NativeCode:
+    """Verify, optimise at -O`level` for this machine's processor, and compile.
+
+    Functions that no exported one reaches are left out. Raises RuntimeError with LLVM's words if the module is
+    malformed: that is a defect of the code that built it, never of a user's input.
+    """
+    began = time.perf_counter()
+    target = _target()
+    machine = target_machine(level)
+    module.triple = target.triple
+    module.data_layout = str(machine.target_data)
+    with llvm.create_context() as context, llvm.parse_assembly(_text(module), context) as native:
+        native.verify()
+        options = llvm.create_pipeline_tuning_options(speed_level=level)
+        builder = llvm.create_pass_builder(machine, options)
+        builder.getModulePassManager().run(native, builder)
+        image, bitcode = machine.emit_object(native), native.as_bitcode()
+    exports = tuple(function.name for function in _exported(module))
+    symbols = frozenset(each.name for each in module.global_values if isinstance(each, ir.GlobalVariable))
+    return NativeCode(image, bitcode, exports, symbols, time.perf_counter() - began)
+
+
+def target_machine(level: int = 2) -> Any:
+    """LLVM's idea of this processor; code and data may be anywhere in 64 bits."""
+    return _target().create_target_machine(
+        cpu=llvm.get_host_cpu_name(),
+        features=llvm.get_host_cpu_features().flatten(),
+        opt=level,
+        codemodel="large",
+    )
+
+
+@cache
+def _target() -> Any:
+    llvm.initialize_native_target()
+    llvm.initialize_native_asmprinter()
+    return llvm.Target.from_default_triple()
+
+
+def _exported(module: ir.Module) -> list[ir.Function]:
+    return [each for each in module.functions if not each.is_declaration and each.linkage in ("", "external")]
+
+
+def _text(module: ir.Module) -> str:
+    """The module as LLVM reads it, without the functions that nobody reaches: printing them takes longest."""
+    texts: dict[str, str] = {}
+    pending = [function.name for function in _exported(module)]
+    while pending:
+        name = pending.pop()
+        if name not in texts:
+            texts[name] = str(module.globals[name])
+            pending += _REFERENCE.findall(texts[name])
+    head = [f'target triple = "{module.triple}"', f'target datalayout = "{module.data_layout}"']
+    types = [each.get_declaration() for each in module.get_identified_types().values()]
+    return "\n".join([*head, *types, *texts.values(), *map(str, module.metadata)])

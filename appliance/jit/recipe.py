@@ -1,0 +1,95 @@
+"""What the proofs and the code of a load are made from: equal recipes have equal proofs and equal code.
+
+    Recipe ──prove──> VerifiedProgram by name ──compile_──> NativeCode ──link, with the maps' addresses──> Engine
+              │                                    │
+              └─ remembered, by the recipe ────────┘
+
+Both are functions of the recipe and of nothing else, so their results are remembered: an object that is loaded again,
+or a rule set that is put back, costs no more than linking. Recipes are compared value by value and not by a digest,
+and what is remembered never leaves this process: there is nothing that anybody could forge (docs/decisions/0008).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TypeAlias
+
+from llvmlite import ir
+
+from appliance.ebpf.platform import PLATFORMS
+from appliance.ebpf.spec import MapSpec, MapType, ProgramSpec
+from appliance.helpers.native.call import Clock, MapSite
+from appliance.ir import NativeCode, compile_module, memory
+from appliance.jit.program import emit_program
+from appliance.maps.operations import emit_operations
+from appliance.verifier.program import VerifiedProgram
+from appliance.verifier.verifier import Verifier
+
+# Writes what calls the programs, into their module. What it writes depends on its own value alone: a loop that is to be
+# recognised is an object that compares by value (a frozen dataclass), or a function of a module.
+Loops: TypeAlias = Callable[[ir.Module, Mapping[str, ir.Function]], None]
+
+REMEMBERED = 8  # loads
+
+
+@dataclass(frozen=True, slots=True)
+class MapPart:
+    """One map as the code sees it: `size` bytes called `symbol`. Two names of one map have one symbol."""
+
+    name: str
+    spec: MapSpec
+    processors: int
+    size: int
+    symbol: str
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """Everything that the proofs and the code of a load depend on, but for the code of this program itself."""
+
+    source: str
+    platform: str
+    programs: tuple[tuple[str, ProgramSpec], ...]
+    specs: tuple[tuple[str, MapSpec], ...]
+    maps: tuple[MapPart, ...]
+    clock: Clock
+    loops: Loops | None
+
+    def __hash__(self) -> int:
+        """Of what is quickly hashed; equality compares all."""
+        programs = tuple((name, len(program.instructions)) for name, program in self.programs)
+        return hash((self.source, programs, tuple(part.name for part in self.maps)))
+
+
+@lru_cache(REMEMBERED)
+def prove(recipe: Recipe) -> Mapping[str, VerifiedProgram]:
+    """The programs, by name. Raises Rejected."""
+    verifier = Verifier(dict(recipe.specs), PLATFORMS[recipe.platform])
+    return {name: verifier.verify(program) for name, program in recipe.programs}
+
+
+@lru_cache(REMEMBERED)
+def compile_(recipe: Recipe) -> NativeCode:
+    """One module of all programs and of the loops around them. Raises Rejected, NotCompilable."""
+    module = ir.Module(ascii(recipe.source))  # a file's name may hold a line's end, or bytes that are no text
+    sites = dict(_sites(module, recipe))
+    functions = {name: emit_program(module, program, sites, recipe.clock) for name, program in prove(recipe).items()}
+    if recipe.loops is not None:
+        recipe.loops(module, functions)
+    return compile_module(module)
+
+
+def _sites(module: ir.Module, recipe: Recipe) -> Iterator[tuple[str, MapSite]]:
+    """The maps as code in `module` sees them, and what it is to see of the maps that are in a map of maps."""
+    for part in recipe.maps:
+        known = module.globals.get(part.symbol)
+        address = known if known is not None else memory(module, part.symbol, part.size)
+        values = address if part.spec.type is MapType.ARRAY else None
+        functions = emit_operations(module, part.spec, part.processors)
+        yield part.name, MapSite(address, part.spec, functions, values, part.processors)
+        inner = part.spec.inner
+        if inner is not None:
+            functions = emit_operations(module, inner, part.processors)
+            yield inner.name, MapSite(None, inner, functions, None, part.processors)
