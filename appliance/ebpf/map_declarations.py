@@ -23,6 +23,7 @@ from appliance.ebpf.map_values import VALUE_SIZE, Holder, initial_values
 from appliance.ebpf.object_errors import ObjectError, UnsupportedObject
 from appliance.ebpf.platform import Platform
 from appliance.ebpf.spec import MapSpec, MapType, Variable
+from appliance.ebpf.value_lock import find_lock
 
 MAPS_SECTION = ".maps"
 LIBBPF_PIN_BY_NAME = 1
@@ -179,6 +180,7 @@ class _Declaration:
             key_type=self.types.get("key", 0),
             value_type=self.types.get("value", 0),
             inner=self._held(type_),
+            lock=find_lock(self.btf, self.types["value"], self.where) if "value" in self.types else None,
         )
 
     def _attribute(self, member: Member) -> None:

@@ -23,6 +23,7 @@ from appliance.maps.checks import ARRAY_FLAGS, check_flags, check_key_size, chec
 from appliance.maps.errors import NoSuchEntry
 from appliance.maps.kind import EVERY_PROCESSOR, Flag, Kind, Shape, Weight, define
 from appliance.maps.memory import Memory
+from appliance.maps.value_lock import copy_in, copy_out, held, without_lock
 
 INDEX_SIZE = 4
 
@@ -81,22 +82,27 @@ def _emit_lookup(module: ir.Module, shape: Shape, copies: Copies) -> None:
 
 def _emit_update(module: ir.Module, shape: Shape, copies: Copies) -> None:
     code = define(module, shape, "update")
-    index = code.load(code["key"], I32)
+    index, flags = code.load(code["key"], I32), without_lock(code, shape, code["flags"])
     for refused, number in (
-        (code.compare(code["flags"], ">", Flag.EXIST), errno.EINVAL),
+        (code.compare(flags, ">", Flag.EXIST), errno.EINVAL),
         (code.compare(index, ">=", shape.max_entries), errno.E2BIG),
-        (code.compare(code["flags"], "==", Flag.NOEXIST), errno.EEXIST),
+        (code.compare(flags, "==", Flag.NOEXIST), errno.EEXIST),
     ):
         with code.if_(refused, likely=False):
             code.ret(-number)
     with code.if_(code.compare(code["processor"], "==", EVERY_PROCESSOR)):
         for number, values in enumerate(copies(code, None)):
             source = code.at(code["value"], number * shape.value_size)
-            code.copy(_value_at(code, shape, values, index), source, shape.value_size)
+            _copy_in(code, shape, _value_at(code, shape, values, index), source)
         code.ret(0)
     (values,) = copies(code, code["processor"])
-    code.copy(_value_at(code, shape, values, index), code["value"], shape.value_size)
+    _copy_in(code, shape, _value_at(code, shape, values, index), code["value"])
     code.ret(0)
+
+
+def _copy_in(code: Code, shape: Shape, value: Value, source: Value) -> None:
+    with held(code, shape, value, code["flags"]):
+        copy_in(code, shape, value, source)
 
 
 def _emit_delete(module: ir.Module, shape: Shape) -> None:
@@ -112,7 +118,7 @@ def _emit_next(module: ir.Module, shape: Shape, copies: Copies) -> None:
     code.store(code.resize(position, I32), code["key_out"])
     for number, values in enumerate(copies(code, None)):
         target = code.at(code["value_out"], number * shape.value_size)
-        code.copy(target, _value_at(code, shape, values, position), shape.value_size)
+        copy_out(code, shape, target, _value_at(code, shape, values, position))
     code.ret(code.add(position, 1))
 
 

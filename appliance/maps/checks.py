@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from appliance.ebpf.spec import MapSpec
+from appliance.ebpf.spec import LOCK_SIZE, MapSpec, MapType
 from appliance.maps.errors import MapRefused
 
 MEMORY_LIMIT = 1 << 30  # bytes of one map; the kernel's own limit is 4 GiB, and a box has many maps
@@ -55,6 +55,22 @@ def check_flags(spec: MapSpec, known: int) -> None:
         if spec.flags & nothing == nothing:
             what = f"map_flags {nothing:#x} let {who} neither read nor write"
             raise MapRefused(spec.name, spec.type, what, hint="remove one of the two from map_flags")
+
+
+def check_lock(spec: MapSpec) -> None:
+    """A lock is a part of a hash's or an array's value, which programs may write (kernel/bpf/syscall.c,
+    map_check_btf)."""
+    if spec.lock is None:
+        return
+    if spec.type not in (MapType.HASH, MapType.ARRAY):
+        what, hint = "a value with a lock (struct bpf_spin_lock)", "use a hash or an array"
+    elif spec.flags & (RDONLY_PROG | WRONLY_PROG):
+        what, hint = f"a value with a lock, and map_flags {spec.flags:#x}", "let programs read and write it"
+    elif spec.lock % 4 or not 0 <= spec.lock <= spec.value_size - LOCK_SIZE:
+        what, hint = f"a lock at byte {spec.lock} of {spec.value_size}", "place it inside the value, aligned to 4 bytes"
+    else:
+        return
+    raise MapRefused(spec.name, spec.type, what, hint=hint)
 
 
 def check_memory(spec: MapSpec, size: int) -> None:

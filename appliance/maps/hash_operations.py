@@ -15,6 +15,7 @@ from appliance.ir.code import Value
 from appliance.maps.hash_layout import SLOTS, Bucket, HashHeader, HashLayout
 from appliance.maps.hash_table import FIRST_SLOT, LINE, HashTable
 from appliance.maps.kind import Flag, Shape, Weight, define
+from appliance.maps.value_lock import without_lock
 
 
 class HashOperations:
@@ -71,7 +72,7 @@ class HashOperations:
         """Look under the lock. What isn't there needs an element: one that is left, or, the lock let go meanwhile
         as it may be another bucket's turn, one that `on_full` finds."""
         code = define(self.module, self.shape, "update")
-        map, key, flags = code["map"], code["key"], code["flags"]
+        map, key, flags = code["map"], code["key"], without_lock(code, self.shape, code["flags"])
         with code.if_(code.compare(flags, ">", Flag.EXIST), likely=False):
             code.ret(-errno.EINVAL)
         value = self.on_update(code)
@@ -98,7 +99,7 @@ class HashOperations:
         code.builder.unreachable()
 
     def _update_found(self, code: Code, mutex: Value, spare: Variable, element: Value, value: Value) -> None:
-        with code.if_(code.compare(code["flags"], "==", Flag.NOEXIST)):
+        with code.if_(code.compare(without_lock(code, self.shape, code["flags"]), "==", Flag.NOEXIST)):
             self._leave(code, mutex, spare, -errno.EEXIST)
         self.table.copy_in(code, element, value, new=False)
         self.on_use(code, element)

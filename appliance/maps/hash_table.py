@@ -21,6 +21,7 @@ from appliance.maps.hash_layout import SLOTS, Bucket, HashHeader, HashLayout
 from appliance.maps.hash_pool import Pool
 from appliance.maps.hashing import SEEDS, hash_words, key_words, same_key
 from appliance.maps.kind import EVERY_PROCESSOR, Shape, Weight, internal
+from appliance.maps.value_lock import copy_in, copy_out, held
 
 LINE = ctypes.sizeof(Bucket)
 WORDS = LINE // 8
@@ -87,15 +88,17 @@ class HashTable:
     def copy_out(self, code: Code, target: Value, element: Value) -> None:
         """The values of all processors, one after the other."""
         for number in range(self.layout.copies):
-            size = self.shape.value_size
-            code.copy(code.at(target, number * size), self.value(code, element, number), size)
+            place = code.at(target, number * self.shape.value_size)
+            copy_out(code, self.shape, place, self.value(code, element, number))
 
     def copy_in(self, code: Code, element: Value, source: Value, *, new: bool) -> None:
         """The value that `update` stores: for its processor, or for all. Those that a `new` entry has no value for are
         zero."""
         size = self.shape.value_size
         if self.layout.copies == 1:
-            code.copy(self.value(code, element), source, size)
+            value = self.value(code, element)
+            with held(code, self.shape, value, code["flags"]):
+                copy_in(code, self.shape, value, source)
             return
         with code.if_else(code.compare(code["processor"], "==", EVERY_PROCESSOR)) as (all_of_them, one):
             with all_of_them:

@@ -20,11 +20,12 @@ CACHE_LINE = 64
 
 
 class Flag(IntEnum):
-    """What `update` may do (BPF_ANY, BPF_NOEXIST, BPF_EXIST of include/uapi/linux/bpf.h)."""
+    """What `update` may do, and how (BPF_ANY, BPF_NOEXIST, BPF_EXIST, BPF_F_LOCK of include/uapi/linux/bpf.h)."""
 
     ANY = 0
     NOEXIST = 1
     EXIST = 2
+    LOCK = 4
 
 
 def round_up(size: int, multiple: int) -> int:
@@ -66,11 +67,12 @@ class Shape:
     max_entries: int
     flags: int
     processors: int
+    lock: int | None = None
 
     @classmethod
     def of(cls, spec: MapSpec, processors: int) -> Shape:
         value_size = ADDRESS_SIZE if spec.type in NESTED else spec.value_size
-        return cls(spec.type, spec.key_size, value_size, spec.max_entries, spec.flags, processors)
+        return cls(spec.type, spec.key_size, value_size, spec.max_entries, spec.flags, processors, spec.lock)
 
     @property
     def name(self) -> str:
@@ -78,7 +80,8 @@ class Shape:
         sizes = f"k{self.key_size}.v{self.value_size}"
         if self.type not in SIZED_AT_RUN_TIME:
             sizes += f".n{self.max_entries}"
-        return f"map.{self.type.value}.{sizes}.f{self.flags}.p{self.processors}"
+        lock = "" if self.lock is None else f".l{self.lock}"
+        return f"map.{self.type.value}.{sizes}.f{self.flags}.p{self.processors}{lock}"
 
     @property
     def value_stride(self) -> int:

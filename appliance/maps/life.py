@@ -28,7 +28,7 @@ from appliance.maps.operations import control_name, exported_operations, kind_of
 _P, _U32, _U64, _I64 = ctypes.c_void_p, ctypes.c_uint32, ctypes.c_uint64, ctypes.c_int64
 
 _ARGUMENTS: Mapping[str, tuple[Any, ...]] = {
-    "read": (_P, _P, _P, _U32),
+    "read": (_P, _P, _P, _U32, _U64),
     "update": (_P, _P, _P, _U64, _U32),
     "delete": (_P, _P),
     "extract": (_P, _P, _P, _U32),

@@ -50,15 +50,19 @@ class Map(OpenMap):
 
     # one entry
 
-    def lookup(self, key: bytes, processor: int = 0) -> bytes | None:
+    def lookup(self, key: bytes, processor: int = 0, flags: int = Flag.ANY) -> bytes | None:
         """A copy of the value, or None. To an LRU hash this is a use. Per-CPU maps: the value of one processor.
+
+        A lock in the value is told as zeros; with Flag.LOCK the copy is made while it is held.
 
         This and all that reads raises MapUnreadable if the map's flags let the control plane only write."""
         self._check_readable()
         self._check(key, self.spec.key_size, "key")
         self._check_processor(processor)
         value = ctypes.create_string_buffer(self.spec.value_size)
-        status = self._call("read", key, value, processor)
+        if flags & ~Flag.LOCK or (flags and self.spec.lock is None):
+            raise OperationRefused(self.spec.name, f"a lookup with flags {int(flags):#x}: its values have no lock")
+        status = self._call("read", key, value, processor, flags)
         return value.raw if status == 0 else None
 
     def lookup_all(self, key: bytes) -> list[bytes]:
@@ -66,8 +70,9 @@ class Map(OpenMap):
         values = (self.lookup(key, processor) for processor in range(self._copies))
         return [value for value in values if value is not None]
 
-    def update(self, key: bytes, value: bytes, flags: Flag = Flag.ANY) -> None:
-        """Put `value` under `key`, in a per-CPU map for every processor.
+    def update(self, key: bytes, value: bytes, flags: int = Flag.ANY) -> None:
+        """Put `value` under `key`, in a per-CPU map for every processor. A lock in it stays what it is; with Flag.LOCK
+        it is held meanwhile.
 
         Raises EntryExists (NOEXIST), NoSuchEntry (EXIST, or an index beyond an array), MapFull, OperationRefused
         (wrong sizes, a prefix that is too long), MapFrozen (a read-only map).
@@ -75,7 +80,7 @@ class Map(OpenMap):
         self._check_writable()
         self._put(key, value, flags)
 
-    def update_all(self, key: bytes, values: Sequence[bytes], flags: Flag = Flag.ANY) -> None:
+    def update_all(self, key: bytes, values: Sequence[bytes], flags: int = Flag.ANY) -> None:
         """`update` with one value for every processor, in order; see there."""
         self._check_writable()
         self._check(key, self.spec.key_size, "key")
@@ -174,7 +179,7 @@ class Map(OpenMap):
             entries += found
         return entries, position if position >= 0 else None
 
-    def update_batch(self, entries: Iterable[tuple[bytes, bytes]], flags: Flag = Flag.ANY) -> int:
+    def update_batch(self, entries: Iterable[tuple[bytes, bytes]], flags: int = Flag.ANY) -> int:
         """`update` each, in order; their number. An error ends it, and what was put in before stays."""
         number = 0
         for chunk in _chunks(entries, self._chunk):
@@ -229,7 +234,7 @@ class Map(OpenMap):
     def _fits(self, entry: tuple[bytes, bytes]) -> bool:
         return (len(entry[0]), len(entry[1])) == (self.spec.key_size, self.spec.value_size)
 
-    def _put_many(self, entries: Sequence[tuple[bytes, bytes]], flags: Flag) -> None:
+    def _put_many(self, entries: Sequence[tuple[bytes, bytes]], flags: int) -> None:
         keys, values = joined(entries, self._copies)
         sizes = self.spec.key_size, self.spec.value_size * self._copies
         self._succeed(self._run(write, ("update",), keys, values, len(entries), *sizes, flags))
@@ -291,12 +296,12 @@ class Map(OpenMap):
             else:
                 self._succeed(self._call("push", value, Flag.ANY))
 
-    def _put(self, key: bytes, value: bytes, flags: Flag) -> None:
+    def _put(self, key: bytes, value: bytes, flags: int) -> None:
         self._check(key, self.spec.key_size, "key")
         self._check(value, self.spec.value_size, "value")
         self._put_all(key, value * self._copies, flags)
 
-    def _put_all(self, key: bytes, values: bytes, flags: Flag) -> None:
+    def _put_all(self, key: bytes, values: bytes, flags: int) -> None:
         self._succeed(self._call("update", key, values, flags, EVERY_PROCESSOR))
 
     def _fail(self, status: int) -> None:

@@ -29,7 +29,8 @@ class ModelArray(ModelMap):
 
     def update(self, key: bytes, value: bytes, flags: int = Flag.ANY) -> int:
         self.lookup(key)
-        if flags <= Flag.EXIST and not self._has(key):
+        wrong = flags & ~Flag.LOCK if self.spec.lock is not None else flags
+        if wrong <= Flag.EXIST and not self._has(key):
             return -errno.E2BIG
         return super().update(key, value, flags)
 
@@ -52,7 +53,7 @@ class ModelHash(ModelMap):
     def _insert(self, key: bytes, value: bytes) -> int:
         if self._is_full():
             return -errno.E2BIG
-        self._values[key] = bytearray(value)
+        self._values[key] = bytearray(self._with_lock(value, bytes(len(value))))
         return 0
 
 

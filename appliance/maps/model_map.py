@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 from collections.abc import Iterator
 
-from appliance.ebpf.spec import MapSpec
+from appliance.ebpf.spec import LOCK_SIZE, MapSpec
 from appliance.maps.kind import Flag
 
 
@@ -22,6 +22,8 @@ class ModelMap:
 
     def update(self, key: bytes, value: bytes, flags: int = Flag.ANY) -> int:
         """0 or -errno. An entry that is there keeps its bytearray."""
+        if self.spec.lock is not None:
+            flags &= ~Flag.LOCK
         if flags > Flag.EXIST:
             return -errno.EINVAL
         known = self._values.get(key)
@@ -29,9 +31,14 @@ class ModelMap:
             return -errno.ENOENT if flags == Flag.EXIST else self._insert(key, value)
         if flags == Flag.NOEXIST:
             return -errno.EEXIST
-        known[:] = value
+        known[:] = self._with_lock(value, known)
         self._used(key)
         return 0
+
+    def _with_lock(self, value: bytes, known: bytes | bytearray) -> bytes:
+        """The value, with the lock of the one that is known."""
+        at = self.spec.lock
+        return value if at is None else value[:at] + known[at : at + LOCK_SIZE] + value[at + LOCK_SIZE :]
 
     def delete(self, key: bytes) -> int:
         """0 or -errno."""

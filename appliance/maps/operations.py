@@ -1,8 +1,8 @@
 """The table of map types, and what every module that works on maps needs of it: operations, written once per shape.
 
 Programs call the operations themselves (internal functions, inlined where they are small). The control plane calls
-exported wrappers, which add one operation: read(map, key, value out, processor) copies a value out, so that Python
-never follows a pointer into an entry that somebody else is about to delete.
+exported wrappers, which add one operation: read(map, key, value out, processor, flags) copies a value out, so that
+Python never follows a pointer into an entry that somebody else is about to delete.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from appliance.ebpf.spec import MapSpec, MapType
 from appliance.ir import I32, I64, PTR, Code
 from appliance.maps.array import ARRAY
 from appliance.maps.bloom_filter import BLOOM_FILTER
+from appliance.maps.checks import check_lock
 from appliance.maps.devmap_hash import DEVMAP_HASH
 from appliance.maps.errors import MapRefused
 from appliance.maps.hash import HASH
@@ -30,6 +31,7 @@ from appliance.maps.queue import QUEUE
 from appliance.maps.redirect_arrays import CPUMAP, DEVMAP, XSKMAP
 from appliance.maps.ringbuf import RINGBUF
 from appliance.maps.stack import STACK
+from appliance.maps.value_lock import copy_out, held
 
 KINDS: Mapping[MapType, Kind] = {
     MapType.ARRAY: ARRAY,
@@ -65,6 +67,7 @@ def kind_of(spec: MapSpec) -> Kind:
         known = ", ".join(type_.value for type_ in KINDS)
         raise MapRefused(spec.name, spec.type, "this type of map does not exist here", hint=f"use one of {known}")
     kind.check(spec)
+    check_lock(spec)
     if spec.inner is not None:
         kind_of(spec.inner)
     return kind
@@ -120,13 +123,14 @@ def export_operations(module: ir.Module, spec: MapSpec, processors: int) -> None
 def _export_read(module: ir.Module, shape: Shape, lookup: ir.Function) -> None:
     """Copy, and look again: if the entry has moved meanwhile, what was copied may be another entry's value."""
     name = control_name(shape, "read")
-    code = Code.define(module, name, I64, linkage="external", map=PTR, key=PTR, value_out=PTR, processor=I32)
+    code = Code.define(module, name, I64, linkage="external", map=PTR, key=PTR, value_out=PTR, processor=I32, flags=I64)
     copied = code.variable(PTR, ir.Constant(PTR, None))
     with code.loop() as loop:
         value = code.call(lookup, code["map"], code["key"], code["processor"])
         with code.if_(code.is_null(value)):
             code.ret(-errno.ENOENT)
         loop.break_if(code.compare(code.integer(value), "==", code.integer(copied.get())))
-        code.copy(code["value_out"], value, shape.value_size)
+        with held(code, shape, value, code["flags"]):
+            copy_out(code, shape, code["value_out"], value)
         copied.set(value)
     code.ret(0)

@@ -17,6 +17,8 @@ SPECS = {
     "array": MapSpec("m", MapType.ARRAY, 4, 5, 6),
     "percpu_array": MapSpec("m", MapType.PERCPU_ARRAY, 4, 12, 6),
     "hash": MapSpec("m", MapType.HASH, 3, 4, 9),
+    "array with a lock": MapSpec("m", MapType.ARRAY, 4, 10, 3, lock=4),
+    "hash with a lock": MapSpec("m", MapType.HASH, 3, 16, 9, lock=0),
     "hash of one": MapSpec("m", MapType.HASH, 16, 8, 1),
     "hash with long keys": MapSpec("m", MapType.HASH, 77, 1, 40),
     "lru_hash": MapSpec("m", MapType.LRU_HASH, 8, 3, 7),
@@ -97,7 +99,7 @@ def machine_for(spec: MapSpec) -> type[RuleBasedStateMachine]:
         def teardown(self) -> None:
             self.native.map.close()
 
-        @rule(key=keys, value=values, flags=st.sampled_from([0, 0, 0, 1, 2, 3]))
+        @rule(key=keys, value=values, flags=st.sampled_from([0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8]))
         def update(self, key: bytes, value: bytes, flags: int) -> None:
             assert self.native.update(key, value, flags) == self.model.update(key, value, flags)
 
