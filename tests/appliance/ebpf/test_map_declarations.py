@@ -193,3 +193,34 @@ def test_short_and_long_legacy_definitions() -> None:
 )
 def test_legacy_definitions_that_make_no_sense(definition: str, message: str) -> None:
     assert legacy_refusal(definition) == message
+
+
+@pytest.mark.parametrize(
+    ("value", "lock"),
+    [
+        ("struct { __u64 count; struct bpf_spin_lock lock; }", 8),
+        ("struct { struct bpf_spin_lock lock; __u32 count; }", 0),
+        ("struct { struct { struct bpf_spin_lock lock; } inner; __u32 count; }", None),
+        ("struct { struct bpf_spin_lock *lock; }", None),
+        ("struct bpf_spin_lock", None),
+        ("__u32", None),
+    ],
+)
+def test_the_lock_of_a_value_is_found_by_its_type(value: str, lock: int | None) -> None:
+    spec = declared(f"__uint(type, BPF_MAP_TYPE_HASH); __type(key, __u32); __type(value, {value});")
+    assert spec.lock == lock
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        ("struct { struct bpf_spin_lock one; struct bpf_spin_lock two; }", "map m: the value has more than one lock"),
+        (
+            "struct { char c; struct bpf_spin_lock l; } __attribute__((packed))",
+            "map m: the lock in the value is at bit 8",
+        ),
+    ],
+)
+def test_locks_that_can_be_none(value: str, message: str) -> None:
+    attributes = f"__uint(type, BPF_MAP_TYPE_HASH); __type(key, __u32); __type(value, {value});"
+    assert refusal(attributes).startswith(message)

@@ -5,30 +5,20 @@ A program is a list of steps. Every step folds what its helper answered into r7,
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from appliance.ebpf.assembler import assemble
-from appliance.ebpf.interpreter import Context, Interpreter, PacketMemory
-from appliance.ebpf.platform import LINUX, WINDOWS
-from appliance.ebpf.spec import CollectionSpec, MapSpec, MapType, ProgramSpec
-from appliance.helpers.python import python_helpers
+from appliance.ebpf.spec import CollectionSpec, MapSpec, MapType
 from appliance.jit.collection import Collection
-from appliance.maps import model
 from hooks.xdp import FrameContext
 from tests.appliance.jit.support import run_loaded, run_loops
+from tests.appliance.maps.three_engines import ANSWER, FOLD, by_interpreter, by_jit, check, program, told, with_value
 from tests.appliance.verifier import kernel
 
-ANSWER = MapSpec("answer", MapType.ARRAY, 4, 8, 1)
-TELL = (
-    "*(u32 *)(r10 - 4) = 0; r2 = r10; r2 += -4; r1 = map[answer] ll; call map_lookup_elem;"
-    "if r0 == 0 goto out; *(u64 *)(r0 + 0) = r7; out:"
-)
-FOLD = "r7 *= 31; r7 += r0;"
 QUEUE, STACK = MapSpec("m", MapType.QUEUE, 0, 8, 3), MapSpec("m", MapType.STACK, 0, 8, 3)
 BLOOM = MapSpec("m", MapType.BLOOM_FILTER, 0, 8, 1000)
 KEYED = {
@@ -37,11 +27,6 @@ KEYED = {
     "percpu_hash": MapSpec("m", MapType.PERCPU_HASH, 8, 8, 2),
     "lru_percpu_hash": MapSpec("m", MapType.LRU_PERCPU_HASH, 8, 8, 1000),
 }
-
-
-def with_value(number: int, call: str) -> str:
-    """r2 points to the number, r1 is the map."""
-    return f"*(u64 *)(r10 - 8) = {number}; r2 = r10; r2 += -8; r1 = map[m] ll; {call}; {FOLD}"
 
 
 def push(number: int, flags: int) -> str:
@@ -68,47 +53,11 @@ def on_this_processor(label: str, key: int) -> str:
     return "call get_smp_processor_id; r6 = r0;" + through_pointer(label, key, "r3 = r6; call map_lookup_percpu_elem")
 
 
-def program(steps: Sequence[str], platform: str = "linux") -> ProgramSpec:
-    numbering = LINUX if platform == "linux" else WINDOWS
-    text = "r7 = 0; " + " ".join(steps) + TELL + "r0 = 1; exit"
-    return ProgramSpec("test", "xdp", numbering.hooks[0], assemble(text, numbering))
-
-
-def told(value: bytes | bytearray | memoryview | None) -> int:
-    assert value is not None
-    return int.from_bytes(value, "little")
-
-
-def by_jit(spec: ProgramSpec, map: MapSpec) -> int:
-    collection = CollectionSpec("test.o", spec.hook.platform, {"test": spec}, {"m": map, "answer": ANSWER})
-    with Collection.load(collection, loops=run_loops) as loaded:
-        run_loaded(loaded, "test", FrameContext())
-        return told(loaded.maps["answer"].lookup(bytes(4)))
-
-
-def by_interpreter(spec: ProgramSpec, map: MapSpec) -> int:
-    maps = {"m": model(map), "answer": model(ANSWER)}
-    Interpreter(spec, maps, python_helpers()).run(Context(spec.hook, FrameContext(), PacketMemory(bytes(64))))
-    return told(maps["answer"].lookup(bytes(4)))
-
-
-def by_linux(spec: ProgramSpec, map: MapSpec) -> int:
-    with kernel.kernel_maps({"m": map, "answer": ANSWER}) as numbers:
-        kernel.run(spec, numbers)
-        return told(kernel.lookup(numbers["answer"], bytes(4), 8))
-
-
 @pytest.fixture(scope="module", autouse=True)
 def linux() -> Iterator[None]:
     if not kernel.available():
         pytest.skip("this process may not call bpf()")
     yield
-
-
-def check(steps: Sequence[str], map: MapSpec) -> None:
-    spec = program(steps)
-    answers = (by_jit(spec, map), by_interpreter(spec, map), by_linux(spec, map))
-    assert len(set(answers)) == 1, answers
 
 
 BOUNDED = settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.too_slow])

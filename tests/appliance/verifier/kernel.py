@@ -36,8 +36,8 @@ def available() -> bool:
     return result >= 0
 
 
-# struct value { u64 count; struct bpf_spin_lock lock; u32 rest; }, which maps with a lock have, and its key
-KEY_TYPE, VALUE_TYPE = 1, 4
+# struct value { u64 count; struct bpf_spin_lock lock; u32 rest; }, which maps with a lock have, and keys by their sizes
+KEY_TYPES, VALUE_TYPE = {4: 1, 8: 2}, 4
 _STRINGS = b"\0u32\0u64\0bpf_spin_lock\0value\0count\0lock\0rest\0"
 
 
@@ -86,7 +86,7 @@ def _create(spec: MapSpec) -> int:
     inner = _create(spec.inner) if spec.inner is not None else 0
     sizes = spec.key_size, spec.value_size, spec.max_entries, spec.flags
     types = _load_types() if spec.lock is not None else 0
-    btf = (types, KEY_TYPE, VALUE_TYPE) if types else (0, 0, 0)
+    btf = (types, KEY_TYPES[spec.key_size], VALUE_TYPE) if types else (0, 0, 0)
     descriptor = _bpf(_MAP_CREATE, struct.pack("<6I24x3I", numbers[spec.type], *sizes, inner, *btf))
     for used in (inner, types):
         if used:
