@@ -48,7 +48,8 @@ class Link:
             )
             opened.callback(collection.close, keep=maps.values())
             passage = _prepare(opened, outside, inside)
-            self._datapath = opened.enter_context(Datapath([passage], run_function(collection.engine), workers=workers))
+            self._run = run_function(collection.engine)
+            self._datapath = opened.enter_context(Datapath([passage], self._run, workers=workers))
             self._held = opened.pop_all()
         self.attached = True
 
@@ -56,6 +57,11 @@ class Link:
         """A snapshot by interface name: frames received, their verdicts, what was sent, what was lost and why. Once
         detached, the last one."""
         return self._datapath.statistics() if self.attached else self._last
+
+    def pass_batch(self) -> None:
+        """Return once no worker is at work any more on the batch of frames that it is at now."""
+        if self.attached:
+            self._datapath.swap(self._run)
 
     def detach(self) -> None:
         """End it and put every interface back as it was."""

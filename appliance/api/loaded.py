@@ -19,6 +19,7 @@ from appliance.ebpf.spec import CollectionSpec, ProgramSpec
 from appliance.ebpf.values import Codec, Codecs, Shaped
 from appliance.jit.collection import Collection
 from appliance.maps.map import Map
+from appliance.maps.map_of_maps import MapOfMaps
 
 
 class LoadedProgram:
@@ -133,6 +134,17 @@ class Loaded:
             )
         self._link = Link(self._spec, collection.maps, inward, outward, outside, inside, self._workers)
         return self._link
+
+    def settle(self) -> int:
+        """Let go the maps that were taken out of the object's maps of maps, or replaced; how many.
+
+        Until then they live on, as a program may have found one just before. It waits for the workers of a link to end
+        their batch; no `test_run` may be going on in another thread. Raises WrongState.
+        """
+        collection = self.open_collection()
+        if self._link is not None:
+            self._link.pass_batch()
+        return sum(map_.settle() for map_ in collection.maps.values() if isinstance(map_, MapOfMaps))
 
     def close(self) -> None:
         """Detach, then close the code and the maps; reused maps stay open."""

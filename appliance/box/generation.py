@@ -22,6 +22,7 @@ from appliance.ebpf.spec import CollectionSpec, MapType
 from appliance.errors import InputRefused
 from appliance.jit.collection import Collection
 from appliance.maps.map import Map
+from appliance.maps.map_of_maps import MapOfMaps
 from appliance.rules.compile import INWARD_PROGRAM, OUTWARD_PROGRAM, compile_rule_set
 from appliance.rules.layout import CompiledRules
 from hooks.contract import HookPoint
@@ -112,7 +113,7 @@ class Generation:
             judgement.spec,
             programs=(judgement.inward, judgement.outward),
             processors=workers,
-            reuse=previous.state_maps() if previous else {},
+            reuse=_whole(previous.state_maps(), judgement.spec) if previous else {},
             loops=PacketLoops(judgement.hook, judgement.inward, judgement.outward),
         )
         return cls(judgement, collection)
@@ -150,6 +151,20 @@ class Generation:
     def close(self, successor: Generation | None = None) -> None:
         """End it; what a successor took over stays."""
         self.collection.close(keep=successor.collection.maps.values() if successor else ())
+
+
+def _whole(maps: Mapping[str, Map], spec: CollectionSpec) -> Mapping[str, Map]:
+    """Maps of maps are handed over together with all maps that their declarations put in, or not at all: what the next
+    generation calls by their names must be what its programs find."""
+    return {
+        name: map_
+        for name, map_ in maps.items()
+        if not isinstance(map_, MapOfMaps) or all(_stays(inner, maps, spec) for _, inner in map_.spec.values)
+    }
+
+
+def _stays(name: str, maps: Mapping[str, Map], spec: CollectionSpec) -> bool:
+    return name in maps and maps[name].spec == spec.maps.get(name)
 
 
 def _sum(counters: Map, index: int) -> Count:

@@ -127,8 +127,8 @@ def _open_maps(opened: ExitStack, spec: CollectionSpec, processors: int, reuse: 
             maps[name] = known
         else:
             maps[name] = opened.enter_context(control_plane(declared).open(declared, processors))
-    for map_ in maps.values():
-        if isinstance(map_, MapOfMaps):
+    for name, map_ in maps.items():
+        if isinstance(map_, MapOfMaps) and map_ is not reuse.get(name):
             map_.name_maps(maps)
     for map_ in maps.values():
         map_.fill()

@@ -7,10 +7,12 @@ import time
 import pytest
 
 from appliance.api import Link, Loaded, NoSuchName, WrongState, open_object
+from appliance.maps import MapOfMaps, open_map
 from hooks.contract import Verdict
 from hooks.errors import InterfaceError
 from hooks.netdev import interface_state
 from tests.appliance.api.objects import example
+from tests.appliance.ebpf.compiling import PROGRAMS
 from tests.netns import Topology, run_inside
 
 MACS = bytes.fromhex("020000000002020000000001")
@@ -115,3 +117,33 @@ def test_what_cannot_be_attached_to_leaves_everything_as_it_was(topology: Topolo
     with load() as loaded:
         run_inside(topology.box, lambda: attempt(loaded))
         assert len(loaded.maps["seen"]) == 0
+
+
+def test_maps_are_exchanged_while_frames_come(topology: Topology) -> None:
+    """What was taken out lives until the worker has passed the batch that it was at, and then no longer."""
+    source, tenant = bytes([192, 0, 2, 66]), bytes(4)
+    frame = MACS + b"\x08\x00\x45" + bytes(11) + source + bytes(26)
+    with (
+        open_object(PROGRAMS / "xdp_tenants.bpf.o").load() as loaded,
+        run_inside(topology.box, lambda: loaded.programs["xdp_tenants"].attach("outside")) as link,
+        topology.outside.packet_socket() as wire,
+    ):
+        tenants = loaded.maps["tenants"]
+        assert isinstance(tenants, MapOfMaps)
+        lists = []
+        for count in range(1, 6):
+            with open_map(tenants.inner) as blocked:
+                blocked.update(source, bytes(8))
+                tenants[tenant] = blocked
+            lists.append(blocked)
+            wire.send(frame)
+            settled(link, "outside", count)
+        assert not any(blocked.closed for blocked in lists)
+        assert [blocked.lookup(source) for blocked in lists] == [(1).to_bytes(8, "little")] * 5
+        assert loaded.settle() == 5  # the object's own list is one of them
+        assert [blocked.closed for blocked in lists] == [True] * 4 + [False]
+        wire.send(frame)
+        settled(link, "outside", 6)
+        assert lists[-1].lookup(source) == (2).to_bytes(8, "little")
+        assert link.statistics()["outside"].verdicts[Verdict.DROP].packets == 6
+    assert lists[-1].closed
