@@ -23,6 +23,7 @@ TASK_COMM_LEN = 16  # include/linux/sched.h: a name's bytes, the zero that ends 
 SO_NETNS_COOKIE = 71  # include/uapi/asm-generic/socket.h
 PID_BITS = 22  # PID_MAX_LIMIT of include/linux/threads.h is 1 << 22
 WINDOWS_EPOCH = 116_444_736_000_000_000  # 1970, counted in 100 nanoseconds from 1601
+PIDNS_INFO_SIZE = 8  # struct bpf_pidns_info of include/uapi/linux/bpf.h
 TICKS = 10_000_000  # of 100 nanoseconds in a second
 
 
@@ -140,3 +141,9 @@ def _audit_session(home: Path) -> int:
 def _boot_time() -> int:
     lines = Path("/proc/stat").read_text().splitlines()
     return next(int(line.split()[1]) for line in lines if line.startswith("btime "))
+
+
+def pid_namespace() -> tuple[int, int]:
+    """Device and inode of this process's PID namespace, which identify it (namespaces(7))."""
+    namespace = Path("/proc/self/ns/pid").stat()
+    return namespace.st_dev, namespace.st_ino

@@ -9,6 +9,7 @@ from appliance.api.errors import NoSuchName, ValueUnfit
 from appliance.datapath.trial import MOST_REPEATS, run_trial
 from appliance.datapath.trial_data import kind_of_data
 from appliance.ebpf.spec import ProgramSpec
+from appliance.helpers.trace import TraceLog
 from appliance.ir import Engine
 from hooks.contract import Answer, ContextField, FieldKind, HookPoint, HostContext
 from hooks.task import introduce
@@ -24,7 +25,8 @@ class TestRun:
     `retval` is the low half of r0, and `verdict` what it means at the program's hook. `data_out` is the frame (for BIND
     the path), and `context_out` the context's scalar fields and what helpers left beside them, as they are now: numbers
     as the program reads them, and bytes for what is longer than 8. `duration_ns` is the mean time of one run, in
-    nanoseconds, measured natively around all of them.
+    nanoseconds, measured natively around all of them. `trace` is what the runs printed, oldest first, as far as there
+    was room for it.
     """
 
     retval: int
@@ -32,6 +34,7 @@ class TestRun:
     data_out: bytes
     context_out: Mapping[str, int | bytes]
     duration_ns: float
+    trace: tuple[bytes, ...] = ()
 
 
 def run_test(
@@ -44,9 +47,12 @@ def run_test(
         raise ValueUnfit(f"{kind.what} of {len(data)} bytes", hint=kind.limits)
     if not 1 <= repeat <= MOST_REPEATS:
         raise ValueUnfit(f"repeat is {repeat}", hint=f"from 1 to {MOST_REPEATS}")
-    trial = run_trial(engine, program.name, data, host_context(hook, context), repeat)
+    log, given = TraceLog(), host_context(hook, context)
+    given.trace = log.address
+    trial = run_trial(engine, program.name, data, given, repeat)
     retval = trial.answer & 0xFFFFFFFF
-    return TestRun(retval, hook.answer(retval), trial.data, _fields_of(hook, trial.context), trial.nanoseconds)
+    fields = _fields_of(hook, trial.context)
+    return TestRun(retval, hook.answer(retval), trial.data, fields, trial.nanoseconds, log.lines())
 
 
 def host_context(hook: HookPoint, given: Mapping[str, int | bytes]) -> HostContext:

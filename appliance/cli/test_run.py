@@ -110,6 +110,7 @@ def _document(name: str, run: TestRun, repeat: int) -> dict[str, Any]:
         "context_out": plain(run.context_out),
         "nanoseconds": round(run.duration_ns, 3),
         "repeat": repeat,
+        "trace": [line.decode("latin-1") for line in run.trace],
     }
 
 
@@ -127,6 +128,8 @@ def _print_words(hook: HookPoint, document: dict[str, Any], run: TestRun) -> Non
         print(run.data_out.hex(" ", -4))
     for field, value in _changeable(hook, run).items():
         print(f"{field}: {value:#x}" if isinstance(value, int) else f"{field}: {value.hex(' ', -4) or 'nothing'}")
+    for printed in run.trace:
+        print("trace:", printed.decode("latin-1").rstrip())
     for name, entries in document.get("maps", {}).items():
         print(f"\nmap {name}" + ("" if entries else ": nothing"))
         for entry in entries:

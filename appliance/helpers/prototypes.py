@@ -29,6 +29,10 @@ class ArgumentKind(Enum):
     CONSTANT_SIZE = "a constant number: the size of the record"
     RECORD = "a record, as ringbuf_reserve gave it"
     LOCK = "the lock in a map value"
+    TEXT = "a constant string of a read-only map"
+    FORMAT = "a constant format in a read-only map or on the stack, whose size is the next argument"
+    PRINTED = "what the format says"
+    PRINTED_ARRAY = "an array of 8-byte elements as the format says, or null, whose size is the next argument"
     SIZE = "the size of the memory before it, at least 1"
     SIZE_OR_ZERO = "the size of the memory before it, 0 allowed"
 
@@ -63,6 +67,11 @@ class HelperPrototype:
     def needs_map(self) -> bool:
         """Whether it works on a map, or on a part of one: which one only the verifier can tell."""
         return bool({ArgumentKind.MAP, ArgumentKind.RECORD, ArgumentKind.LOCK} & set(self.arguments))
+
+    @property
+    def needs_text(self) -> bool:
+        """Whether it is given a constant string."""
+        return not {ArgumentKind.TEXT, ArgumentKind.FORMAT}.isdisjoint(self.arguments)
 
 
 _A, _R = ArgumentKind, ReturnKind
@@ -120,6 +129,21 @@ PROTOTYPES: dict[str, HelperPrototype] = {
         HelperPrototype("strnlen_s", "general", (_A.READABLE, _A.SIZE), _R.SCALAR),
         HelperPrototype("strtol", "general", (_A.READABLE, _A.SIZE, _A.SCALAR, _A.WRITABLE_U64), _R.SCALAR),
         HelperPrototype("strtoul", "general", (_A.READABLE, _A.SIZE, _A.SCALAR, _A.WRITABLE_U64), _R.SCALAR),
+        HelperPrototype("strncmp", "general", (_A.READABLE, _A.SIZE, _A.TEXT), _R.SCALAR),
+        HelperPrototype(
+            "snprintf",
+            "general",
+            (_A.WRITABLE, _A.SIZE_OR_ZERO, _A.TEXT, _A.PRINTED_ARRAY, _A.SIZE_OR_ZERO),
+            _R.SCALAR,
+        ),
+        HelperPrototype("trace_vprintk", "general", (_A.FORMAT, _A.SIZE, _A.PRINTED_ARRAY, _A.SIZE_OR_ZERO), _R.SCALAR),
+        HelperPrototype("trace_printk", "general", (_A.FORMAT, _A.SIZE, *[_A.PRINTED] * 3), _R.SCALAR),
+        *(
+            HelperPrototype(f"trace_printk{2 + more}", "general", (_A.FORMAT, _A.SIZE, *[_A.PRINTED] * more), _R.SCALAR)
+            for more in range(4)
+        ),
+        HelperPrototype("get_numa_node_id", "general", (), _R.SCALAR),
+        HelperPrototype("get_ns_current_pid_tgid", "general", (_A.SCALAR, _A.SCALAR, _A.WRITABLE, _A.SIZE), _R.SCALAR),
         HelperPrototype("xdp_adjust_head", "xdp", (_A.CONTEXT, _A.SCALAR), _R.SCALAR, moves_packet=True),
         HelperPrototype("xdp_adjust_tail", "xdp", (_A.CONTEXT, _A.SCALAR), _R.SCALAR, moves_packet=True),
         HelperPrototype("xdp_adjust_meta", "xdp", (_A.CONTEXT, _A.SCALAR), _R.SCALAR, moves_packet=True),

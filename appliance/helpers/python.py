@@ -5,12 +5,21 @@ Answers agree bit for bit with `native`, which the JIT writes into its code.
 
 from __future__ import annotations
 
+import ctypes
 import time
 from collections.abc import Callable, Mapping
 from functools import partial
 
 from appliance.ebpf.interpreter import Helper, HelperCall, MapHandle, Value
-from appliance.helpers import python_frame, python_memory, python_numbers, python_redirect, python_rings, python_task
+from appliance.helpers import (
+    python_frame,
+    python_memory,
+    python_numbers,
+    python_redirect,
+    python_rings,
+    python_task,
+    python_text,
+)
 from appliance.helpers.clocks import CLOCKS, Ticks
 from appliance.helpers.python_special_maps import SPECIAL_MAP_HELPERS
 from hooks.contract import HostContext
@@ -34,12 +43,14 @@ def python_helpers(clock: Callable[[HostContext], int] | None = None) -> Mapping
         **{name: partial(ktime, clock or _own_time, ticks) for name, ticks in CLOCKS.items()},
         "get_prandom_u32": get_prandom_u32,
         "get_smp_processor_id": get_smp_processor_id,
+        "get_numa_node_id": get_numa_node_id,
         "csum_diff": csum_diff,
         **python_frame.HELPERS,
         **python_redirect.HELPERS,
         **python_memory.HELPERS,
         **python_numbers.HELPERS,
         **python_rings.HELPERS,
+        **python_text.HELPERS,
         **python_task.HELPERS,
     }
 
@@ -98,6 +109,13 @@ def get_prandom_u32(call: HelperCall) -> Value:
 def get_smp_processor_id(call: HelperCall) -> Value:
     """The worker's number."""
     return int(_host(call).processor_id)
+
+
+def get_numa_node_id(call: HelperCall) -> Value:
+    """The number of the memory node that the program runs on."""
+    node = ctypes.c_uint()
+    ctypes.CDLL(None).getcpu(None, ctypes.byref(node))
+    return node.value
 
 
 def csum_diff(call: HelperCall) -> Value:

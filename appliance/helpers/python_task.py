@@ -11,7 +11,7 @@ from appliance.ebpf.interpreter import Helper, HelperCall, Value, Violation
 from appliance.helpers.facts import FACTS
 from hooks.contract import HostContext
 from hooks.sock_addr import REDIRECT_CONTEXT_SIZE
-from hooks.task import TASK_COMM_LEN
+from hooks.task import PIDNS_INFO_SIZE, TASK_COMM_LEN, pid_namespace
 
 M64 = (1 << 64) - 1
 
@@ -38,6 +38,16 @@ def get_current_pid_tgid(call: HelperCall) -> Value:
     return os.getpid() << 32 | threading.get_native_id()
 
 
+def get_ns_current_pid_tgid(call: HelperCall) -> Value:
+    """Tell thread and process to the 8 bytes at r3 (`struct bpf_pidns_info`), if r1 and r2 are the device and the inode
+    of their PID namespace, which is Tidegate's. 0; or -EINVAL, and zeros in the r4 bytes."""
+    size, both = call.number(3), get_current_pid_tgid(call)
+    known = size == PIDNS_INFO_SIZE and (call.number(0), call.number(1)) == pid_namespace()
+    assert isinstance(both, int)
+    call.write(2, (both << 32 & M64 | both >> 32).to_bytes(size, "little") if known else bytes(size))
+    return 0 if known else -errno.EINVAL & M64
+
+
 def get_current_comm(call: HelperCall) -> Value:
     """Copy the thread's name to the r2 bytes at r1, as much as fits, and zeros behind it, at least one. 0."""
     room, name = call.number(1), bytes(_host(call, "comm").comm)
@@ -59,6 +69,7 @@ def set_redirect_context(call: HelperCall) -> Value:
 HELPERS: dict[str, Helper] = {
     **{helper: partial(fact, field) for helper, field in FACTS.items()},
     "get_current_pid_tgid": get_current_pid_tgid,
+    "get_ns_current_pid_tgid": get_ns_current_pid_tgid,
     "get_current_comm": get_current_comm,
     "set_redirect_context": set_redirect_context,
 }

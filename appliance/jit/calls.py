@@ -26,6 +26,8 @@ def emit_helper(sub: Subprogram, index: int, call: CallHelper) -> None:
     facts = _facts(sub, index, call)
     if facts.helper not in IMPLEMENTATIONS:
         raise sub.refusal(f"helper {call.helper}, which does not exist here", index)
+    if facts.text is None and PROTOTYPES[facts.helper].needs_text:
+        raise sub.refusal(f"a call of {facts.helper}, whose text only the verifier can tell", index)
     sub.write(0, _helper_answer(sub, facts))
 
 
@@ -45,6 +47,7 @@ def _helper_answer(sub: Subprogram, facts: CallFacts) -> Value:
             map=plan.maps[facts.map] if facts.map is not None else None,
             maps=_maps_in_hand(sub) if facts.map is None else (),
             map_argument=prototype.map_register - 1,
+            text=facts.text,
         )
     )
 
@@ -93,7 +96,7 @@ def _helpers_without_maps(sub: Subprogram) -> dict[int, str]:
     return {
         number: name
         for number, name in _numbered(sub).items()
-        if name in IMPLEMENTATIONS and not PROTOTYPES[name].needs_map
+        if name in IMPLEMENTATIONS and not PROTOTYPES[name].needs_map and not PROTOTYPES[name].needs_text
     }
 
 

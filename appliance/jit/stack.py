@@ -41,6 +41,7 @@ MEMORY_KINDS = frozenset(
         ArgumentKind.PARTLY_WRITABLE,
         ArgumentKind.CHANGED,
         ArgumentKind.WRITABLE_U64,
+        ArgumentKind.PRINTED_ARRAY,
     }
 )
 

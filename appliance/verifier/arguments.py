@@ -12,6 +12,7 @@ from appliance.ebpf.spec import REDIRECT_MAPS, MapSpec, MapType
 from appliance.helpers.prototypes import ArgumentKind, HelperPrototype
 from appliance.verifier.environment import Environment
 from appliance.verifier.memory import Purpose, demand_access
+from appliance.verifier.printed import Call, demand_array, demand_format, demand_printed, demand_text
 from appliance.verifier.report import Violation
 from appliance.verifier.scalar import Scalar
 from appliance.verifier.state import State
@@ -207,6 +208,11 @@ def _is(value: Value, kind: Kind) -> bool:
     return type(value) is Pointer and value.kind is kind
 
 
+def _printed(demand: Callable[[Call, int], None]) -> _Rule:
+    """What `printed` demands, which looks at the whole call."""
+    return lambda argument: demand(Call(argument.environment, argument.state, argument.prototype), argument.register)
+
+
 _Rule: TypeAlias = Callable[[Argument], None]
 
 ARGUMENT_RULES: dict[ArgumentKind, _Rule] = {
@@ -226,6 +232,10 @@ ARGUMENT_RULES: dict[ArgumentKind, _Rule] = {
     ArgumentKind.CONSTANT_SIZE: _constant_size,
     ArgumentKind.RECORD: _record,
     ArgumentKind.LOCK: _lock,
+    ArgumentKind.TEXT: _printed(demand_text),
+    ArgumentKind.FORMAT: _printed(demand_format),
+    ArgumentKind.PRINTED: _printed(demand_printed),
+    ArgumentKind.PRINTED_ARRAY: _printed(demand_array),
     ArgumentKind.SIZE: _size(1),
     ArgumentKind.SIZE_OR_ZERO: _size(0),
 }

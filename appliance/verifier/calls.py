@@ -18,6 +18,7 @@ from appliance.verifier import scalar
 from appliance.verifier.arguments import ARGUMENT_RULES, LARGEST, Argument
 from appliance.verifier.environment import Environment, access_of
 from appliance.verifier.holdings import Lock, Reference, demand_no_lock
+from appliance.verifier.printed import Call, is_printed, text_of
 from appliance.verifier.program import Access, CallFacts
 from appliance.verifier.report import Violation
 from appliance.verifier.scalar import Scalar
@@ -68,6 +69,8 @@ def demand_call(environment: Environment, state: State, instruction: CallHelper)
         demand_no_lock(environment, state, f"calls `{prototype.name}`")
     for register, kind in enumerate(prototype.arguments, 1):
         value = state.registers[register]
+        if kind is ArgumentKind.PRINTED and not is_printed(Call(environment, state, prototype), register):
+            continue
         if value is None:
             raise Violation(
                 f"calls `{prototype.name}` with nothing in r{register}, which must be {kind.value}",
@@ -205,7 +208,8 @@ def _facts(environment: Environment, state: State, prototype: HelperPrototype) -
         known = type(value) is Pointer and value.kind in REGIONS
         accesses.append(access_of(value, 0, state.depth) if known and type(value) is Pointer else None)
     name = _map_name(state, prototype)
-    return CallFacts(prototype.name, name, tuple(accesses), inner=name in environment.inner)
+    text = text_of(Call(environment, state, prototype))
+    return CallFacts(prototype.name, name, tuple(accesses), name in environment.inner, text)
 
 
 def _write(state: State, target: Value | None, size: Value | None) -> None:

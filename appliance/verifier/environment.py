@@ -88,11 +88,17 @@ class FactsRecorder:
                 f"calls `{facts.helper}` on a map out of a map of maps, and on another map on another path",
                 "call it on each path by itself",
             )
+        if known.text != facts.text:
+            raise Violation(
+                f"calls `{facts.helper}` with one text on one path, and with another on another path",
+                "call it once for each of the texts",
+            )
         self._calls[index] = CallFacts(
             facts.helper,
             facts.map if facts.map == known.map else None,
             tuple(_merge(a, b) for a, b in zip(known.arguments, facts.arguments, strict=True)),
             facts.inner,
+            facts.text,
         )
 
     def facts(self) -> Facts:

@@ -71,8 +71,13 @@ def demand_access(
     value = state.registers[register]
     if type(value) is not Pointer:
         raise Violation(f"{purpose.value} memory through r{register}, which {_what(value)}", _hint(value))
-    _RULES[value.kind](environment, state, Request(register, value, offset, size, purpose))
+    demand_memory(environment, state, Request(register, value, offset, size, purpose))
     return value
+
+
+def demand_memory(environment: Environment, state: State, request: Request) -> None:
+    """The same for a pointer that is known already; the request's register is where the program has it from."""
+    _RULES[request.pointer.kind](environment, state, request)
 
 
 def _what(value: Value | None) -> str:

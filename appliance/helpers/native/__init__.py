@@ -10,7 +10,7 @@ from functools import partial
 
 from appliance.helpers.clocks import CLOCKS
 from appliance.helpers.facts import FACTS
-from appliance.helpers.native import checksum, frame, general, locks, maps, memory, numbers, redirect, rings, task
+from appliance.helpers.native import checksum, frame, general, locks, maps, memory, numbers, redirect, rings, task, text
 from appliance.helpers.native.call import Clock, HelperCall, Implementation, MapOperations, MapSite
 
 IMPLEMENTATIONS: Mapping[str, Implementation] = {
@@ -54,6 +54,13 @@ IMPLEMENTATIONS: Mapping[str, Implementation] = {
     "strnlen_s": memory.strnlen_s,
     "strtol": numbers.strtol,
     "strtoul": numbers.strtoul,
+    "trace_printk": partial(text.trace_printk, 3),
+    **{f"trace_printk{2 + printed}": partial(text.trace_printk, printed) for printed in range(4)},
+    "trace_vprintk": text.trace_vprintk,
+    "snprintf": text.snprintf,
+    "strncmp": text.strncmp,
+    "get_numa_node_id": general.get_numa_node_id,
+    "get_ns_current_pid_tgid": task.get_ns_current_pid_tgid,
 }
 
 __all__ = ["IMPLEMENTATIONS", "Clock", "HelperCall", "Implementation", "MapOperations", "MapSite"]

@@ -77,7 +77,8 @@ class MapSite:
 @dataclass(frozen=True, slots=True)
 class HelperCall:
     """One call being written. `map` is known if it is the same on every path; else it is one of `maps`, and the
-    argument `map_argument` (0 is r1) has its address."""
+    argument `map_argument` (0 is r1) has its address. `text` is the constant string that the call is given, its format
+    for one, with the zero that ends it."""
 
     code: Code
     hook: HookPoint
@@ -88,6 +89,7 @@ class HelperCall:
     map: MapSite | None = None
     maps: Sequence[MapSite] = ()
     map_argument: int = 0
+    text: bytes | None = None
 
     def field(self, name: str) -> Field:
         """A field of the hook's context in this process's memory."""

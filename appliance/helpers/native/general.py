@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ctypes
 
+from llvmlite import ir
+
 from appliance.helpers.clocks import Ticks
 from appliance.helpers.native.call import Clock, HelperCall
 from appliance.ir import I32, I64, PTR, Code, Value, external
@@ -49,3 +51,10 @@ def get_prandom_u32(call: HelperCall) -> Value:
 def get_smp_processor_id(call: HelperCall) -> Value:
     """The worker's number, which is also the number of its share of a per-CPU map."""
     return call.code.resize(call.field("processor_id").load(), I64)
+
+
+def get_numa_node_id(call: HelperCall) -> Value:
+    """The number of the memory node that the program runs on; the C library asks the vDSO."""
+    code, node = call.code, call.code.buffer(4)
+    code.call(external(code.module, "getcpu", I32, PTR, PTR), ir.Constant(PTR, None), node)
+    return code.resize(code.load(node, I32), I64)

@@ -7,7 +7,7 @@ import errno
 from appliance.helpers.native.call import HelperCall
 from appliance.ir import I32, I64, Value, external
 from hooks.sock_addr import REDIRECT_CONTEXT_SIZE
-from hooks.task import TASK_COMM_LEN
+from hooks.task import PIDNS_INFO_SIZE, TASK_COMM_LEN, pid_namespace
 
 
 def fact(field: str, call: HelperCall) -> Value:
@@ -23,6 +23,20 @@ def get_current_pid_tgid(call: HelperCall) -> Value:
     code = call.code
     process, thread = (code.call(external(code.module, name, I32)) for name in ("getpid", "gettid"))
     return code.or_(code.shl(code.resize(process, I64), 32), code.resize(thread, I64))
+
+
+def get_ns_current_pid_tgid(call: HelperCall) -> Value:
+    """Tell thread and process to the 8 bytes at r3 (`struct bpf_pidns_info`), if r1 and r2 are the device and the inode
+    of their PID namespace, which is Tidegate's. 0; or -EINVAL, and zeros in the r4 bytes."""
+    code, target, numbers = call.code, call.pointers[2], pid_namespace()
+    code.fill(target, 0, call.arguments[3])
+    known = code.compare(call.arguments[3], "==", PIDNS_INFO_SIZE)
+    for given, number in zip(call.arguments, numbers, strict=False):
+        known = code.and_(known, code.compare(given, "==", number))
+    with code.if_(known):
+        both = get_current_pid_tgid(call)
+        code.store(code.or_(code.shl(both, 32), code.shr(both, 32)), target)
+    return code.select(known, call.number(0), -errno.EINVAL)
 
 
 def get_current_comm(call: HelperCall) -> Value:

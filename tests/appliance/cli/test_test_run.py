@@ -22,10 +22,26 @@ def test_the_document(tidegate: Tidegate) -> None:
     said = tidegate("test-run", SWAP, "--program", "xdp_swap", "--data", FRAME, "--repeat", 3, "--json")
     assert (said.status, said.err) == (0, "")
     document = said.document
-    assert list(document) == ["program", "retval", "verdict", "data_out", "context_out", "nanoseconds", "repeat"]
+    assert list(document) == [
+        "program",
+        "retval",
+        "verdict",
+        "data_out",
+        "context_out",
+        "nanoseconds",
+        "repeat",
+        "trace",
+    ]
     assert document.pop("nanoseconds") > 0
     assert document.pop("context_out") == {"ingress_ifindex": 0, "rx_queue_index": 0, "egress_ifindex": 0}
-    assert document == {"program": "xdp_swap", "retval": 3, "verdict": "tx", "data_out": SWAPPED, "repeat": 3}
+    assert document == {
+        "program": "xdp_swap",
+        "retval": 3,
+        "verdict": "tx",
+        "data_out": SWAPPED,
+        "repeat": 3,
+        "trace": [],
+    }
 
 
 def test_in_words(tidegate: Tidegate) -> None:
