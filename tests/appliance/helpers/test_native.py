@@ -21,7 +21,10 @@ from tests.appliance.jit.support import Frame
 EINVAL = (1 << 64) - errno.EINVAL
 MASK32 = 0xFFFFFFFF
 MAPLESS = sorted(
-    name for name in IMPLEMENTATIONS if not PROTOTYPES[name].needs_map and PROTOTYPES[name].family in XDP_LINUX.families
+    name
+    for name in IMPLEMENTATIONS
+    if not (PROTOTYPES[name].needs_map or PROTOTYPES[name].needs_text)
+    and PROTOTYPES[name].family in XDP_LINUX.families
 )
 
 
