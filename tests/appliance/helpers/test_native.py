@@ -23,8 +23,7 @@ MASK32 = 0xFFFFFFFF
 MAPLESS = sorted(
     name
     for name in IMPLEMENTATIONS
-    if not (PROTOTYPES[name].needs_map or PROTOTYPES[name].needs_text)
-    and PROTOTYPES[name].family in XDP_LINUX.families
+    if not (PROTOTYPES[name].needs_map or PROTOTYPES[name].needs_text) and PROTOTYPES[name].family in XDP_LINUX.families
 )
 
 

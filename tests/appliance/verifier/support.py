@@ -21,6 +21,7 @@ from hooks.xdp import XDP_LINUX
 CASES = Path(__file__).parents[2] / "cases" / "verifier"
 
 RODATA = bytes(range(1, 17))
+TEXTS = b"%d of %s\0from %pI4\0%q\0no end".ljust(32, b"!")  # at 0, 9, 19, 22
 MAPS: dict[str, MapSpec] = {
     spec.name: spec
     for spec in (
@@ -29,6 +30,7 @@ MAPS: dict[str, MapSpec] = {
         MapSpec("networks", MapType.LPM_TRIE, 8, 4, 64, flags=1),
         MapSpec("globals", MapType.ARRAY, 4, 16, 1),
         MapSpec("constants", MapType.ARRAY, 4, 16, 1, flags=1 << 7, contents=((bytes(4), RODATA),), read_only=True),
+        MapSpec("texts", MapType.ARRAY, 4, 32, 1, flags=1 << 7, contents=((bytes(4), TEXTS),), read_only=True),
         MapSpec("jobs", MapType.QUEUE, 0, 16, 4),
         MapSpec("seen", MapType.BLOOM_FILTER, 0, 8, 64),
         MapSpec("sums", MapType.PERCPU_HASH, 8, 8, 64),
