@@ -53,7 +53,8 @@ def compile_module(module: ir.Module, *, level: int = 2) -> NativeCode:
         builder.getModulePassManager().run(native, builder)
         image, bitcode = machine.emit_object(native), native.as_bitcode()
     exports = tuple(function.name for function in _exported(module))
-    symbols = frozenset(each.name for each in module.global_values if isinstance(each, ir.GlobalVariable))
+    memory = (each for each in module.global_values if isinstance(each, ir.GlobalVariable))
+    symbols = frozenset(each.name for each in memory if each.initializer is None)  # constants come with the code
     return NativeCode(image, bitcode, exports, symbols, time.perf_counter() - began)
 
 
