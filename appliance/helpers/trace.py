@@ -6,7 +6,7 @@
     +----------+------+------+--------+------+--------+----
 
 HostContext.trace is its address, or 0: then nobody reads, and nothing is formatted. A line that does not fit is counted
-and lost. (docs/decisions/0009-a-trace-that-costs-nothing.md)
+and lost. (docs/decisions/0010-a-trace-that-costs-nothing.md)
 """
 
 from __future__ import annotations
