@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from appliance.datapath.datapath import Datapath, Passage, loops, run_function
+from appliance.datapath.datapath import Datapath, PacketLoops, Passage, run_function
 from appliance.ebpf.assembler import assemble
 from appliance.ebpf.spec import CollectionSpec, MapSpec, MapType, ProgramSpec
 from appliance.jit.collection import Collection
@@ -68,7 +68,8 @@ def redirecting_box() -> Iterator[Box]:
     """Key 1 is the interface outside, 2 is inside, 3 is none of the box's."""
     program = ProgramSpec("redirect", "xdp", XDP_LINUX, assemble(CODE))
     spec = CollectionSpec("test.o", "linux", {"redirect": program}, {each.name: each for each in MAPS})
-    with Topology() as net, Collection.load(spec, loops=loops(XDP_LINUX, "redirect", "redirect")) as loaded:
+    loops = PacketLoops(XDP_LINUX, "redirect", "redirect")
+    with Topology() as net, Collection.load(spec, loops=loops) as loaded:
         outside, inside = run_inside(net.box, lambda: [find_interface(name) for name in ("outside", "inside")])
         for key, index in ((1, outside.index), (2, inside.index), (3, NOWHERE)):
             loaded.maps["array"].update(number(key), number(index, 8))
