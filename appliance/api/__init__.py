@@ -16,6 +16,8 @@ from appliance.api.test_run import TestRun
 from appliance.api.typed_map import TypedMap, TypedQueue
 from appliance.api.types import Types
 from appliance.ebpf.values import Codec, make_dataclass
+from appliance.maps.consumer import RingBuffer
+from appliance.maps.perf_buffer import PerfBuffer
 
 __all__ = [
     "Codec",
@@ -26,7 +28,9 @@ __all__ = [
     "Object",
     "ObjectMap",
     "ObjectProgram",
+    "PerfBuffer",
     "Pins",
+    "RingBuffer",
     "TestRun",
     "TypedMap",
     "TypedQueue",

@@ -91,6 +91,12 @@ PROTOTYPES: dict[str, HelperPrototype] = {
         HelperPrototype("ringbuf_reserve", "general", (_A.MAP, _A.CONSTANT_SIZE, _A.SCALAR), _R.RECORD_OR_NULL),
         HelperPrototype("ringbuf_submit", "general", (_A.RECORD, _A.SCALAR), _R.NOTHING),
         HelperPrototype("ringbuf_discard", "general", (_A.RECORD, _A.SCALAR), _R.NOTHING),
+        HelperPrototype(
+            "perf_event_output",
+            "general",
+            (_A.CONTEXT, _A.MAP, _A.SCALAR, _A.READABLE, _A.SIZE_OR_ZERO),
+            _R.SCALAR,
+        ),
         HelperPrototype("spin_lock", "general", (_A.LOCK,), _R.NOTHING),
         HelperPrototype("spin_unlock", "general", (_A.LOCK,), _R.NOTHING),
         HelperPrototype("ringbuf_query", "general", (_A.MAP, _A.SCALAR), _R.SCALAR),

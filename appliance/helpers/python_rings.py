@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Mapping
 
 from appliance.ebpf.interpreter import Helper, HelperCall, Value
+from appliance.helpers.python_frame import given_context
 
 M64 = (1 << 64) - 1
 
@@ -36,6 +38,18 @@ def ringbuf_query(call: HelperCall) -> Value:
     return call.map(0).query(call.number(1))
 
 
+def perf_event_output(call: HelperCall) -> Value:
+    """Send the data (r4, r5 bytes), and bytes of the frame, to the array's (r2) entry that the flags (r3) name. 0 or
+    -errno."""
+    context, flags, data = given_context(call), call.number(2), call.read(3, call.number(4))
+    asked = flags >> 32
+    if asked > 0xFFFFF:
+        return -errno.EINVAL & M64
+    if asked > len(context.packet.frame):
+        return -errno.EFAULT & M64
+    return call.map(1).sample(flags & (1 << 32) - 1, data + context.packet.frame[:asked]) & M64
+
+
 def spin_lock(call: HelperCall) -> None:
     """Take the lock (r1)."""
     call.machine.holdings.lock(call.pointer(0))
@@ -52,6 +66,7 @@ HELPERS: Mapping[str, Helper] = {
     "ringbuf_submit": ringbuf_submit,
     "ringbuf_discard": ringbuf_discard,
     "ringbuf_query": ringbuf_query,
+    "perf_event_output": perf_event_output,
     "spin_lock": spin_lock,
     "spin_unlock": spin_unlock,
 }

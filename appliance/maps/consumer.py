@@ -1,4 +1,4 @@
-"""The consumer of ring buffers, in the shape of libbpf's `ring_buffer`.
+"""Consumers of rings, and that of ring buffers, in the shape of libbpf's `ring_buffer`.
 
 with RingBuffer(loaded.maps["events"], handle) as ring:
     while ring.poll(1.0) >= 0: …                     handle(record) for each
@@ -16,6 +16,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from functools import partial
 from types import TracebackType
 from typing import Self
 
@@ -25,19 +26,51 @@ from appliance.maps.ringbuf_layout import HEADER_SIZE, LONGEST_RECORD, record_si
 Handle = Callable[[bytes], object]
 
 
-class _Ring:
-    """One map, what it has handed over and nobody has handled yet, and who handles it."""
+class Source:
+    """One map, held until `close`, and the calls that are due for what it has handed over."""
+
+    def __init__(self, map: Map) -> None:
+        self.map = map
+        self.descriptor = map.wake_descriptor()
+        self.waiting: deque[Callable[[], object]] = deque()
+        map.hold()
+
+    def fetch(self) -> None:
+        """Move what is ready out of the map, as much as it holds at a time, to `waiting`."""
+        raise NotImplementedError
+
+    def consume(self) -> int:
+        """Make the calls for what is ready now; their number."""
+        with suppress(BlockingIOError):  # nobody has called
+            os.eventfd_read(self.descriptor)  # before looking: who comes after the look makes it readable again
+        self.fetch()
+        handled = 0
+        try:
+            while self.waiting:
+                call = self.waiting.popleft()
+                handled += 1
+                call()
+        finally:
+            if self.waiting or len(self.map):  # nobody will call for what is there already
+                os.eventfd_write(self.descriptor, 1)
+        return handled
+
+    def close(self) -> None:
+        """Let the map go."""
+        self.map.release()
+
+
+class _Records(Source):
+    """A ring buffer."""
 
     def __init__(self, map: Map, handle: Handle) -> None:
-        self.map = map
-        self.handle = handle
-        self.waiting: deque[bytes] = deque()
+        super().__init__(map)
+        self._handle = handle
         self._buffer = ctypes.create_string_buffer(map.spec.max_entries)
 
     def fetch(self) -> None:
-        """Move what is ready out of the ring, as much as it holds at a time."""
         used = self.map.drain(self._buffer)
-        self.waiting.extend(records(memoryview(self._buffer)[:used]))
+        self.waiting.extend(partial(self._handle, record) for record in records(memoryview(self._buffer)[:used]))
 
 
 def records(memory: memoryview) -> Iterator[bytes]:
@@ -50,24 +83,19 @@ def records(memory: memoryview) -> Iterator[bytes]:
         at += record_size(length)
 
 
-class RingBuffer:
-    """Hands the records of one or more ring buffers to callables, oldest first. One consumer for each map.
+class Consumer:
+    """Waits for maps, and makes the calls that are due. A context manager; closing twice is harmless.
 
-    The maps are held (`OpenMap.hold`) until it is closed. A context manager; closing twice is harmless.
+    The maps are held (`OpenMap.hold`) until it is closed.
     """
 
-    def __init__(self, map: Map, handle: Handle) -> None:
-        """`handle` gets each record as bytes. Raises OperationRefused if the map is no ring buffer."""
+    def __init__(self) -> None:
         self._epoll = select.epoll()
-        self._rings: dict[int, _Ring] = {}
-        self.add(map, handle)
+        self._sources: list[Source] = []
 
-    def add(self, map: Map, handle: Handle) -> None:
-        """Consume another map, too."""
-        descriptor = map.wake_descriptor()
-        map.hold()
-        self._epoll.register(descriptor, select.EPOLLIN)
-        self._rings[descriptor] = _Ring(map, handle)
+    def _add(self, source: Source) -> None:
+        self._epoll.register(source.descriptor, select.EPOLLIN)
+        self._sources.append(source)
 
     def fileno(self) -> int:
         """Readable when there may be records, for a loop of one's own (select, asyncio): then call `consume`."""
@@ -78,7 +106,7 @@ class RingBuffer:
 
         What `handle` raises comes out here; the record that it was given is gone, those behind it come next time.
         """
-        return sum(_consume(descriptor, ring) for descriptor, ring in self._rings.items())
+        return sum(source.consume() for source in self._sources)
 
     def poll(self, timeout: float | None = None) -> int:
         """Handle what is ready; if nothing is, wait for it, at most `timeout` seconds (None: for ever). The number of
@@ -94,8 +122,8 @@ class RingBuffer:
     def close(self) -> None:
         """Consume no more, and let the maps go."""
         self._epoll.close()
-        while self._rings:
-            self._rings.popitem()[1].map.release()
+        while self._sources:
+            self._sources.pop().close()
 
     def __enter__(self) -> Self:
         return self
@@ -106,21 +134,14 @@ class RingBuffer:
         self.close()
 
 
-def _consume(descriptor: int, ring: _Ring) -> int:
-    _quiet(descriptor)  # before looking: who comes after the look makes it readable again
-    ring.fetch()
-    handled = 0
-    try:
-        while ring.waiting:
-            record = ring.waiting.popleft()
-            handled += 1
-            ring.handle(record)
-    finally:
-        if ring.waiting or len(ring.map):  # nobody will call for what is there already
-            os.eventfd_write(descriptor, 1)
-    return handled
+class RingBuffer(Consumer):
+    """Hands the records of one or more ring buffers to callables, oldest first. One consumer for each map."""
 
+    def __init__(self, map: Map, handle: Handle) -> None:
+        """`handle` gets each record as bytes. Raises OperationRefused if the map is no ring buffer."""
+        super().__init__()
+        self.add(map, handle)
 
-def _quiet(descriptor: int) -> None:
-    with suppress(BlockingIOError):  # nobody has called
-        os.eventfd_read(descriptor)
+    def add(self, map: Map, handle: Handle) -> None:
+        """Consume another map, too."""
+        self._add(_Records(map, handle))

@@ -106,6 +106,8 @@ class MapFunctions:
     reserve(map, I64 size, I64 flags)                     room for a record, to be committed: pointer to it, or null
     commit(map, record, I64 flags, I32 discard)           the record is done, to be seen or never; 0
     query(map, I64 what)                                  a number about the ring
+    sample(map, I32 processor, I64 index, data, I64 size, packet, I64 packet_size)
+                                                          the data and the packet's bytes, to whom listens: 0 or -errno
     drain(map, I32 processor, out, I64 room)              copies records out, which are gone then: bytes used
 
     Key and value need no alignment. A value's pointer stays good memory for as long as the map; its entry may be
@@ -129,6 +131,7 @@ class MapFunctions:
     reserve: ir.Function
     commit: ir.Function
     query: ir.Function
+    sample: ir.Function
     drain: ir.Function
 
 
@@ -145,6 +148,10 @@ SIGNATURES: Mapping[str, tuple[ir.Type, Mapping[str, ir.Type]]] = {
     "reserve": (PTR, {"map": PTR, "size": I64, "flags": I64}),
     "commit": (I64, {"map": PTR, "record": PTR, "flags": I64, "discard": I32}),
     "query": (I64, {"map": PTR, "what": I64}),
+    "sample": (
+        I64,
+        {"map": PTR, "processor": I32, "index": I64, "data": PTR, "size": I64, "packet": PTR, "packet_size": I64},
+    ),
     "drain": (I64, {"map": PTR, "processor": I32, "out": PTR, "room": I64}),
 }
 KEYED = ("lookup", "update", "delete", "next")

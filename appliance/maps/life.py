@@ -40,6 +40,7 @@ _ARGUMENTS: Mapping[str, tuple[Any, ...]] = {
     "reserve": (_P, _U64, _U64),
     "commit": (_P, _P, _U64, _U32),
     "query": (_P, _U64),
+    "sample": (_P, _U32, _U64, _P, _U64, _P, _U64),
     "drain": (_P, _U32, _P, _U64),
 }
 

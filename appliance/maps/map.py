@@ -26,6 +26,7 @@ from appliance.maps.errors import (
 from appliance.maps.kind import EVERY_PROCESSOR, Flag
 from appliance.maps.life import OpenMap
 from appliance.maps.operations import exported_operations
+from appliance.maps.perf_event_array import listen
 from appliance.maps.ring_memory import RingMemory
 
 T = TypeVar("T")
@@ -160,6 +161,13 @@ class Map(OpenMap):
     def drain(self, out: ctypes.Array[ctypes.c_char], processor: int = 0) -> int:
         """Move what is ready out of a ring, as it lies there, until `out` is full; the bytes used. See `consumer`."""
         return self._call("drain", processor, out, len(out))
+
+    def listen(self, on: bool) -> None:
+        """Let programs send samples to a perf event array, or no longer: what its consumer does."""
+        self._check_open()
+        if self.spec.type is not MapType.PERF_EVENT_ARRAY:
+            raise self._refusal("listen")
+        listen(self._memory, self.shape, on)
 
     def wake_descriptor(self) -> int:
         """The eventfd that becomes readable when a consumer should look; the map's own. Rings alone have one."""

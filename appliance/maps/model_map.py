@@ -86,6 +86,10 @@ class ModelMap:
         """A number about a ring buffer."""
         return 0
 
+    def sample(self, index: int, data: bytes) -> int:
+        """0 or -errno: perf event arrays alone take samples."""
+        return -errno.EINVAL
+
     def keys(self) -> Iterator[bytes]:
         """Every key, in no particular order."""
         return iter(list(self._values))

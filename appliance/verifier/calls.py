@@ -17,7 +17,7 @@ from appliance.helpers.refusals import refusal_at
 from appliance.verifier import scalar
 from appliance.verifier.arguments import ARGUMENT_RULES, LARGEST, Argument
 from appliance.verifier.environment import Environment, access_of
-from appliance.verifier.holdings import Lock, Reference, demand_no_lock
+from appliance.verifier.holdings import Lock, Reference, demand_no_lock, demand_no_record
 from appliance.verifier.printed import Call, is_printed, text_of
 from appliance.verifier.program import Access, CallFacts
 from appliance.verifier.report import Violation
@@ -65,6 +65,8 @@ def _callable(environment: Environment) -> list[str]:
 def demand_call(environment: Environment, state: State, instruction: CallHelper) -> None:
     """Every argument is what the prototype says."""
     prototype = prototype_of(environment, instruction)
+    if prototype.name == "tail_call":
+        demand_no_record(environment, state, "leaves the program")
     if prototype.name != "spin_unlock":
         demand_no_lock(environment, state, f"calls `{prototype.name}`")
     for register, kind in enumerate(prototype.arguments, 1):

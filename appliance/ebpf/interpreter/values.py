@@ -74,6 +74,10 @@ class InterpreterMap(Protocol):
         """A number about a ring buffer."""
         ...
 
+    def sample(self, index: int, data: bytes) -> int:
+        """Send a sample to entry `index` of a perf event array. 0 or -errno."""
+        ...
+
     def may_hold(self, value: bytes) -> bool:
         """Whether a bloom filter was given the value."""
         ...

@@ -10,7 +10,20 @@ from functools import partial
 
 from appliance.helpers.clocks import CLOCKS
 from appliance.helpers.facts import FACTS
-from appliance.helpers.native import checksum, frame, general, locks, maps, memory, numbers, redirect, rings, task, text
+from appliance.helpers.native import (
+    checksum,
+    frame,
+    general,
+    locks,
+    maps,
+    memory,
+    numbers,
+    redirect,
+    rings,
+    samples,
+    task,
+    text,
+)
 from appliance.helpers.native.call import Clock, HelperCall, Implementation, MapOperations, MapSite
 
 IMPLEMENTATIONS: Mapping[str, Implementation] = {
@@ -27,6 +40,7 @@ IMPLEMENTATIONS: Mapping[str, Implementation] = {
     "ringbuf_submit": rings.ringbuf_submit,
     "ringbuf_discard": rings.ringbuf_discard,
     "ringbuf_query": rings.ringbuf_query,
+    "perf_event_output": samples.perf_event_output,
     "spin_lock": locks.spin_lock,
     "spin_unlock": locks.spin_unlock,
     **{name: partial(general.ktime, ticks) for name, ticks in CLOCKS.items()},

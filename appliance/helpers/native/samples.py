@@ -1,0 +1,43 @@
+"""Samples for who listens to a perf event array, with bytes of the frame behind them if the flags ask for some."""
+
+from __future__ import annotations
+
+import errno
+
+from llvmlite import ir
+
+from appliance.helpers.native.call import HelperCall, MapSite
+from appliance.helpers.native.maps import memory, on_the_map
+from appliance.ir import I64, Value
+
+INDEX_MASK = (1 << 32) - 1  # BPF_F_INDEX_MASK
+CONTEXT_SHIFT, CONTEXT_MASK = 32, 0xFFFFF  # BPF_F_CTXLEN_MASK: bytes of the frame
+
+
+def perf_event_output(call: HelperCall) -> Value:
+    """Send the data (r4, r5 bytes) to the array's (r2) entry that the flags (r3) name. 0, -EINVAL for other flags,
+    -EFAULT if the frame is shorter than asked, or what the array answers."""
+    code, flags = call.code, call.arguments[2]
+    packet, length = _frame(call)
+    asked = code.and_(code.shr(flags, CONTEXT_SHIFT), CONTEXT_MASK)
+    known = code.compare(code.and_(flags, ~(CONTEXT_MASK << CONTEXT_SHIFT | INDEX_MASK)), "==", 0)
+    answer = code.variable(I64, -errno.EINVAL)
+    with code.if_(known):
+        answer.set(-errno.EFAULT)
+        with code.if_(code.compare(asked, "<=", length)):
+            index, processor = code.and_(flags, INDEX_MASK), call.field("processor_id").load()
+
+            def sample(site: MapSite) -> Value:
+                what = index, call.pointers[3], call.arguments[4], packet, asked
+                return code.call(site.functions.sample, memory(call, site), processor, *what)
+
+            answer.set(on_the_map(call, sample))
+    return answer.get()
+
+
+def _frame(call: HelperCall) -> tuple[Value, Value]:
+    """Where it begins, and its length; no bytes if the hook has none."""
+    if not call.knows("data_end"):
+        return call.context, ir.Constant(I64, 0)
+    start, end = (call.field(name).load() for name in ("data", "data_end"))
+    return call.code.pointer(start), call.code.sub(end, start)
