@@ -10,7 +10,7 @@ from appliance.ebpf.spec import MapSpec, MapType
 from hooks.xdp import XDP_LINUX
 
 PROGRAMS = Path(__file__).parents[2] / "programs"
-NAMES = ["xdp_drop", "xdp_firewall", "xdp_pass", "xdp_swap", "xdp_tenants", "xdp_trim", "xdp_vlan_pop"]
+NAMES = ["xdp_drop", "xdp_firewall", "xdp_pass", "xdp_sample", "xdp_swap", "xdp_tenants", "xdp_trim", "xdp_vlan_pop"]
 
 
 def test_every_source_has_its_object_and_the_other_way_round() -> None:
