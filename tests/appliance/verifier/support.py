@@ -42,7 +42,7 @@ MAPS: dict[str, MapSpec] = {
         MapSpec("tenants", MapType.HASH_OF_MAPS, 4, 4, 16, inner=MapSpec("tenants.inner", MapType.HASH, 8, 16, 64)),
         MapSpec("shards", MapType.ARRAY_OF_MAPS, 4, 4, 4, inner=MapSpec("shards.inner", MapType.ARRAY, 4, 8, 4)),
         MapSpec("events", MapType.RINGBUF, 0, 0, 4096),
-        MapSpec("reports", MapType.PERF_EVENT_ARRAY, 4, 4, 4),
+        MapSpec("samples", MapType.PERF_EVENT_ARRAY, 4, 4, 4),
         MapSpec("guarded", MapType.HASH, 4, 16, 64, lock=8),
     )
 }
