@@ -30,7 +30,8 @@ class FrameContext(HostContext):
 
     `data_meta == data` while a program has asked for no metadata. The fields `redirect_…` say where a REDIRECT verdict
     sends the frame: `redirect_kind` is a RedirectKind; `redirect_map` and `redirect_next` are the addresses of a map of
-    interfaces and of the native function that goes through it.
+    interfaces and of the native function that goes through it. `routing` and `cookies` are the addresses of routing
+    tables and of the secrets of SYN cookies, 0 if there are none.
     """
 
     _fields_ = (
@@ -46,6 +47,8 @@ class FrameContext(HostContext):
         ("redirect_kind", ctypes.c_uint32),
         ("redirect_map", ctypes.c_uint64),
         ("redirect_next", ctypes.c_uint64),
+        ("routing", ctypes.c_uint64),
+        ("cookies", ctypes.c_uint64),
     )
 
 

@@ -16,6 +16,7 @@ from appliance.api.test_run import TestRun
 from appliance.api.typed_map import TypedMap, TypedQueue
 from appliance.api.types import Types
 from appliance.ebpf.values import Codec, make_dataclass
+from appliance.helpers.routing_tables import RoutingTables
 from appliance.maps.consumer import RingBuffer
 from appliance.maps.perf_buffer import PerfBuffer
 
@@ -31,6 +32,7 @@ __all__ = [
     "PerfBuffer",
     "Pins",
     "RingBuffer",
+    "RoutingTables",
     "TestRun",
     "TypedMap",
     "TypedQueue",

@@ -13,8 +13,12 @@ from types import TracebackType
 
 from appliance.datapath.datapath import Datapath, PacketLoops, Passage, run_function
 from appliance.datapath.pass_all import PASS_ALL, pass_all
+from appliance.datapath.routing_feed import RoutingFeed, ask_for_routes
 from appliance.datapath.statistics import InterfaceStatistics
 from appliance.ebpf.spec import CollectionSpec
+from appliance.helpers.cookie_secrets import CookieSecrets
+from appliance.helpers.routing_tables import RoutingTables
+from appliance.helpers.surroundings import Surroundings
 from appliance.jit.collection import Collection
 from appliance.maps.map import Map
 from hooks.isolation import Isolation
@@ -48,8 +52,13 @@ class Link:
             )
             opened.callback(collection.close, keep=maps.values())
             passage = _prepare(opened, outside, inside)
+            tables = opened.enter_context(RoutingTables())
+            if ask_for_routes(collection.programs.values()):
+                opened.enter_context(RoutingFeed(tables))
             self._run = run_function(collection.engine)
-            self._datapath = opened.enter_context(Datapath([passage], self._run, workers=workers))
+            around = Surroundings(tables, CookieSecrets())
+            datapath = Datapath([passage], self._run, workers=workers, surroundings=around)
+            self._datapath = opened.enter_context(datapath)
             self._held = opened.pop_all()
         self.attached = True
 

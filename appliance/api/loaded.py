@@ -17,6 +17,7 @@ from appliance.api.variables import LoadedVariables
 from appliance.datapath.trial import emit_trials
 from appliance.ebpf.spec import CollectionSpec, ProgramSpec
 from appliance.ebpf.values import Codec, Codecs, Shaped
+from appliance.helpers.routing_tables import RoutingTables
 from appliance.jit.collection import Collection
 from appliance.maps.map import Map
 from appliance.maps.map_of_maps import MapOfMaps
@@ -30,7 +31,12 @@ class LoadedProgram:
         self.spec = spec
 
     def test_run(
-        self, data: bytes = b"", *, context: Mapping[str, int | bytes] | None = None, repeat: int = 1
+        self,
+        data: bytes = b"",
+        *,
+        context: Mapping[str, int | bytes] | None = None,
+        repeat: int = 1,
+        routing: RoutingTables | None = None,
     ) -> TestRun:
         """Run it once, or `repeat` times in one native call; see TestRun.
 
@@ -38,9 +44,11 @@ class LoadedProgram:
         for BIND the path of the program that binds; other hooks have none. `context` gives scalar fields of the context
         such as `ingress_ifindex` or `user_port`, and what helpers of the hook answer, such as `socket_cookie`: numbers
         as the program reads them, or all bytes of the field. The others are what the hook says (the family), who is
-        asking (this thread), or 0. Raises ValueUnfit, NoSuchName for a field, WrongState.
+        asking (this thread), or 0. `routing` is what `fib_lookup` and `check_mtu` ask; without it nothing is forwarded.
+
+        Raises ValueUnfit, NoSuchName for a field, WrongState.
         """
-        return run_test(self._owner.open_collection().engine, self.spec, data, context or {}, repeat)
+        return run_test(self._owner.open_collection().engine, self.spec, data, context or {}, repeat, routing)
 
     def attach(self, outside: str, inside: str | None = None, *, outward: str | None = None) -> Link:
         """Run it on every frame that an interface receives, until the link is detached.

@@ -9,10 +9,13 @@ from appliance.api.errors import NoSuchName, ValueUnfit
 from appliance.datapath.trial import MOST_REPEATS, run_trial
 from appliance.datapath.trial_data import kind_of_data
 from appliance.ebpf.spec import ProgramSpec
+from appliance.helpers.routing_tables import RoutingTables
+from appliance.helpers.surroundings import Surroundings
 from appliance.helpers.trace import TraceLog
 from appliance.ir import Engine
 from hooks.contract import Answer, ContextField, FieldKind, HookPoint, HostContext
 from hooks.task import introduce
+from hooks.xdp import FrameContext, RedirectKind
 
 RANDOM_SEED = 0x7469646567617465  # the same frame gets the same answer every time
 LONGEST_NUMBER = 8  # bytes: what is longer comes out as bytes
@@ -26,7 +29,7 @@ class TestRun:
     the path), and `context_out` the context's scalar fields and what helpers left beside them, as they are now: numbers
     as the program reads them, and bytes for what is longer than 8. `duration_ns` is the mean time of one run, in
     nanoseconds, measured natively around all of them. `trace` is what the runs printed, oldest first, as far as there
-    was room for it.
+    was room for it. `redirect_ifindex` is the interface that the program redirected the frame to, 0 without one.
     """
 
     retval: int
@@ -35,10 +38,16 @@ class TestRun:
     context_out: Mapping[str, int | bytes]
     duration_ns: float
     trace: tuple[bytes, ...] = ()
+    redirect_ifindex: int = 0
 
 
 def run_test(
-    engine: Engine, program: ProgramSpec, data: bytes, context: Mapping[str, int | bytes], repeat: int
+    engine: Engine,
+    program: ProgramSpec,
+    data: bytes,
+    context: Mapping[str, int | bytes],
+    repeat: int,
+    routing: RoutingTables | None = None,
 ) -> TestRun:
     """Run a program of a module that `emit_trials` wrote into. Raises ValueUnfit, NoSuchName."""
     hook = program.hook
@@ -47,12 +56,20 @@ def run_test(
         raise ValueUnfit(f"{kind.what} of {len(data)} bytes", hint=kind.limits)
     if not 1 <= repeat <= MOST_REPEATS:
         raise ValueUnfit(f"repeat is {repeat}", hint=f"from 1 to {MOST_REPEATS}")
-    log, given = TraceLog(), host_context(hook, context)
-    given.trace = log.address
-    trial = run_trial(engine, program.name, data, given, repeat)
-    retval = trial.answer & 0xFFFFFFFF
-    fields = _fields_of(hook, trial.context)
-    return TestRun(retval, hook.answer(retval), trial.data, fields, trial.nanoseconds, log.lines())
+    log, host, surroundings = TraceLog(), host_context(hook, context), Surroundings.reproducible(routing)
+    host.trace = log.address
+    if isinstance(host, FrameContext):
+        surroundings.put_into(host)
+    trial = run_trial(engine, program.name, data, host, repeat)
+    retval, after = trial.answer & 0xFFFFFFFF, trial.context
+    answer, fields = hook.answer(retval), _fields_of(hook, after)
+    return TestRun(retval, answer, trial.data, fields, trial.nanoseconds, log.lines(), _target(after))
+
+
+def _target(context: HostContext) -> int:
+    """The interface that a program redirected to."""
+    named = isinstance(context, FrameContext) and context.redirect_kind == RedirectKind.INTERFACE
+    return int(context.redirect_ifindex) if named else 0
 
 
 def host_context(hook: HookPoint, given: Mapping[str, int | bytes]) -> HostContext:

@@ -22,8 +22,13 @@ from appliance.box.generation import Generation, Judgement
 from appliance.box.notify import notify
 from appliance.box.totals import Totals
 from appliance.box.traffic import Traffic
+from appliance.datapath.routing_feed import RoutingFeed
 from appliance.errors import InputRefused, TidegateError
+from appliance.helpers.cookie_secrets import CookieSecrets
+from appliance.helpers.routing_tables import RoutingTables
+from appliance.helpers.surroundings import Surroundings
 from appliance.metrics import BoxCollector, MapUse, MetricsServer, RuleCount, Snapshot
+from hooks.errors import HookError
 
 ENDING = frozenset({signal.SIGTERM, signal.SIGINT})
 SIGNALS = frozenset({signal.SIGHUP}) | ENDING
@@ -42,6 +47,7 @@ class Box:
         self._loaded_at = 0.0
         self._generation: Generation | None = None
         self._traffic: Traffic | None = None
+        self._fed = False
 
     def run(self) -> None:
         """Serve until SIGTERM or SIGINT; SIGHUP reloads. Raises InputRefused, CannotRun or HookError at the start.
@@ -66,11 +72,26 @@ class Box:
         self._loaded_at = time.time()
         server = MetricsServer(config.metrics_address, config.metrics_port, BoxCollector(self.snapshot))
         running.enter_context(server)
+        self._routing = running.enter_context(RoutingTables())
+        self._feeding = running.enter_context(ExitStack())
+        self._feed_routes(self._generation)
         self._traffic = running.enter_context(
-            Traffic(config.passages, self._generation.run, workers=config.workers, log=self._log)
+            Traffic(
+                config.passages,
+                self._generation.run,
+                workers=config.workers,
+                log=self._log,
+                surroundings=Surroundings(self._routing, CookieSecrets()),
+            )
         )
         self._log(f"{self._described(config)}; metrics on {_endpoint(config.metrics_address, server.port)}")
         notify("READY=1", f"STATUS={self._described(config)}")
+
+    def _feed_routes(self, generation: Generation) -> None:
+        """Follow the kernel's routes from the first generation on that asks for them."""
+        if not self._fed and generation.asks_for_routes:
+            self._feeding.enter_context(RoutingFeed(self._routing, self._log))
+            self._fed = True
 
     def _described(self, config: BoxConfig) -> str:
         if config.rules is None:
@@ -107,6 +128,10 @@ class Box:
             notify("READY=1")
             return
         self._exchange(successor)
+        try:
+            self._feed_routes(successor)
+        except (TidegateError, HookError) as error:
+            self._log(f"programs find no routes: {error}")
         self._reloads["success"] += 1
         self._loaded_at = time.time()
         self._log(f"reloaded: {self._described(config)}")

@@ -15,6 +15,7 @@ from pathlib import Path
 from appliance.box.config import BoxConfig, ProgramConfig
 from appliance.datapath.datapath import PacketLoops, run_function
 from appliance.datapath.pass_all import PASS_ALL, pass_all
+from appliance.datapath.routing_feed import ask_for_routes
 from appliance.datapath.statistics import Count
 from appliance.datapath.worker import Run
 from appliance.ebpf.objects import load_object, load_object_file
@@ -117,6 +118,11 @@ class Generation:
             loops=PacketLoops(judgement.hook, judgement.inward, judgement.outward),
         )
         return cls(judgement, collection)
+
+    @property
+    def asks_for_routes(self) -> bool:
+        """Whether one of its programs asks for routes or MTUs."""
+        return ask_for_routes(self.collection.programs.values())
 
     def state_maps(self) -> Mapping[str, Map]:
         """The maps that outlive a reload."""

@@ -18,7 +18,8 @@ from dataclasses import dataclass, replace
 from appliance.box.config import PassageConfig
 from appliance.datapath.datapath import Datapath, Passage
 from appliance.datapath.statistics import InterfaceStatistics
-from appliance.datapath.worker import Run
+from appliance.datapath.worker import NOTHING_AROUND, Run
+from appliance.helpers.surroundings import Surroundings
 from hooks.errors import HookError
 from hooks.isolation import Isolation
 from hooks.netdev import Interface, find_interface, interface_state
@@ -39,12 +40,19 @@ class Traffic:
     """
 
     def __init__(
-        self, passages: Sequence[PassageConfig], run: Run, *, workers: int, log: Callable[[str], None]
+        self,
+        passages: Sequence[PassageConfig],
+        run: Run,
+        *,
+        workers: int,
+        log: Callable[[str], None],
+        surroundings: Surroundings = NOTHING_AROUND,
     ) -> None:
         """Isolate the interfaces and begin to serve. Raises HookError; everything is then as it was."""
         self._passages = tuple(passages)
         self._run = run
         self._workers = workers
+        self._surroundings = surroundings
         self._log = log
         self._past: dict[str, InterfaceStatistics] = {name: InterfaceStatistics() for name in self.interfaces}
         self._held: dict[PassageConfig, _Held] = {}
@@ -81,7 +89,7 @@ class Traffic:
         configs = [config for config in self._passages if config in self._held]
         if configs:
             passages = [self._held[config].passage for config in configs]
-            self._datapath = Datapath(passages, self._run, workers=self._workers)
+            self._datapath = Datapath(passages, self._run, workers=self._workers, surroundings=self._surroundings)
         for config in configs:
             if config not in self._announced:
                 self._log(f"{config}: serving")

@@ -18,7 +18,8 @@ from llvmlite import ir
 from appliance.datapath import statistics
 from appliance.datapath.loop import emit_loop
 from appliance.datapath.statistics import InterfaceStatistics
-from appliance.datapath.worker import Run, Wiring, WorkerThread
+from appliance.datapath.worker import NOTHING_AROUND, Run, Wiring, WorkerThread
+from appliance.helpers.surroundings import Surroundings
 from appliance.ir import Engine
 from hooks.af_packet import Geometry, PacketSocket
 from hooks.contract import HookPoint
@@ -67,6 +68,7 @@ class Datapath:
         run: Run,
         *,
         workers: int = 1,
+        surroundings: Surroundings = NOTHING_AROUND,
         spin: int = 0,
         on_failure: Callable[[Sequence[Wiring]], None] = lambda failed: None,
     ) -> None:
@@ -80,7 +82,7 @@ class Datapath:
                 for packet_socket in self._sockets:
                     packet_socket.discard_received()
             for processor, own in enumerate(wirings):
-                thread = WorkerThread(processor, own, spin=spin, on_failure=on_failure)
+                thread = WorkerThread(processor, own, surroundings=surroundings, spin=spin, on_failure=on_failure)
                 self._threads.append(thread)
                 self._ports += [(wiring.socket, thread, index) for index, wiring in enumerate(own)]
             for thread in self._threads:

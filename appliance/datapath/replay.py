@@ -25,6 +25,7 @@ from appliance.datapath.layout import (
 )
 from appliance.datapath.loop import judge
 from appliance.datapath.statistics import Count
+from appliance.helpers.surroundings import Surroundings
 from appliance.ir import I64, PTR, VOID, Code, Engine
 from hooks.contract import HookPoint, Verdict
 from hooks.xdp import FrameContext
@@ -90,6 +91,8 @@ def replay(engine: Engine, capture: Capture) -> ReplayResult:
     scratch = ctypes.create_string_buffer(SCRATCH_SIZE)
     worker, counters = Worker(scratch=ctypes.addressof(scratch)), PortCounters()
     worker.context.random_state = RANDOM_SEED
+    surroundings = Surroundings.reproducible()
+    surroundings.put_into(worker.context)
     pointers = (ctypes.c_void_p,) * 4
     run = engine.function("replay", None, *pointers, ctypes.c_uint64)
     addresses = [ctypes.addressof(worker), ctypes.addressof(counters), capture.base, ctypes.addressof(frames)]

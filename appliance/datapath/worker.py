@@ -9,9 +9,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from appliance.datapath.layout import MAX_PORTS, NO_PORT, PORT_FAILED, SCRATCH_SIZE, Worker
+from appliance.helpers.surroundings import Surroundings
 from hooks.af_packet import PacketSocket
 from hooks.linux.if_packet import ETH_HLEN
 from hooks.linux.socket import POLLIN
+
+NOTHING_AROUND = Surroundings()
 
 # The native `run(worker)`; see `loop`. It releases the GIL until it returns.
 Run = Callable[[int], int]
@@ -41,6 +44,7 @@ class WorkerThread:
         processor: int,
         wirings: Sequence[Wiring],
         *,
+        surroundings: Surroundings = NOTHING_AROUND,
         spin: int = 0,
         on_failure: Callable[[Sequence[Wiring]], None] = lambda failed: None,
     ) -> None:
@@ -49,11 +53,13 @@ class WorkerThread:
         self.processor = processor
         self._wirings = tuple(wirings)
         self._on_failure = on_failure
+        self._surroundings = surroundings  # kept for as long as the native code finds them
         self._scratch = ctypes.create_string_buffer(SCRATCH_SIZE)
         self._wake = os.eventfd(0, os.EFD_CLOEXEC)
         self.block = Worker(
             port_count=len(wirings), wake_fd=self._wake, spin=spin, scratch=ctypes.addressof(self._scratch)
         )
+        surroundings.put_into(self.block.context)
         self.block.context.processor_id = processor
         self.block.context.random_state = int.from_bytes(os.urandom(8), "little") | 1
         self._wire()

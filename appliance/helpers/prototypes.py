@@ -25,6 +25,7 @@ class ArgumentKind(Enum):
     WRITABLE = "writable memory, whose size is the next argument"
     PARTLY_WRITABLE = "writable memory, whose size is the next argument, filled as far as the memory after it reaches"
     CHANGED = "readable and writable memory, whose size is the next argument"
+    CHANGED_U32 = "readable and writable memory of 4 bytes"
     WRITABLE_U64 = "writable memory of 8 bytes"
     CONSTANT_SIZE = "a constant number: the size of the record"
     RECORD = "a record, as ringbuf_reserve gave it"
@@ -156,6 +157,8 @@ PROTOTYPES: dict[str, HelperPrototype] = {
         HelperPrototype("xdp_get_buff_len", "xdp", (_A.CONTEXT,), _R.SCALAR),
         HelperPrototype("xdp_load_bytes", "xdp", (_A.CONTEXT, _A.SCALAR, _A.WRITABLE, _A.SIZE), _R.SCALAR),
         HelperPrototype("xdp_store_bytes", "xdp", (_A.CONTEXT, _A.SCALAR, _A.READABLE, _A.SIZE), _R.SCALAR),
+        HelperPrototype("fib_lookup", "xdp", (_A.CONTEXT, _A.CHANGED, _A.SIZE, _A.SCALAR), _R.SCALAR),
+        HelperPrototype("check_mtu", "xdp", (_A.CONTEXT, _A.SCALAR, _A.CHANGED_U32, _A.SCALAR, _A.SCALAR), _R.SCALAR),
         HelperPrototype("redirect", "xdp", (_A.SCALAR, _A.SCALAR), _R.VERDICT),
         HelperPrototype("redirect_map", "xdp", (_A.MAP, _A.SCALAR, _A.SCALAR), _R.REDIRECTION),
     )

@@ -17,6 +17,7 @@ from appliance.helpers import (
     python_numbers,
     python_redirect,
     python_rings,
+    python_routing,
     python_task,
     python_text,
 )
@@ -47,6 +48,7 @@ def python_helpers(clock: Callable[[HostContext], int] | None = None) -> Mapping
         "csum_diff": csum_diff,
         **python_frame.HELPERS,
         **python_redirect.HELPERS,
+        **python_routing.HELPERS,
         **python_memory.HELPERS,
         **python_numbers.HELPERS,
         **python_rings.HELPERS,

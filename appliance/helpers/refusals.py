@@ -192,9 +192,6 @@ _REASONS: dict[str, dict[str, dict[int, str]]] = {
             166: "sys_bpf",
             168: "sys_close",
         },
-        "the interfaces and their MTU are the box's affair": {
-            163: "check_mtu",
-        },
     },
     "windows": {},
 }

@@ -40,6 +40,7 @@ MEMORY_KINDS = frozenset(
         ArgumentKind.WRITABLE,
         ArgumentKind.PARTLY_WRITABLE,
         ArgumentKind.CHANGED,
+        ArgumentKind.CHANGED_U32,
         ArgumentKind.WRITABLE_U64,
         ArgumentKind.PRINTED_ARRAY,
     }

@@ -149,9 +149,12 @@ def _readable_or_null(argument: Argument) -> None:
     _memory(_size_behind, Purpose.PASS)(argument)
 
 
-def _changed(argument: Argument) -> None:
-    for purpose in (Purpose.PASS, Purpose.FILL):
-        _memory(_size_behind, purpose)(argument)
+def _changed(size: Callable[[Argument], int]) -> _Rule:
+    def rule(argument: Argument) -> None:
+        for purpose in (Purpose.PASS, Purpose.FILL):
+            _memory(size, purpose)(argument)
+
+    return rule
 
 
 def _size(least: int) -> _Rule:
@@ -227,7 +230,8 @@ ARGUMENT_RULES: dict[ArgumentKind, _Rule] = {
     ArgumentKind.READABLE_OR_NULL: _readable_or_null,
     ArgumentKind.WRITABLE: _memory(_size_behind, Purpose.FILL),
     ArgumentKind.PARTLY_WRITABLE: _memory(_size_behind, Purpose.FILL),
-    ArgumentKind.CHANGED: _changed,
+    ArgumentKind.CHANGED: _changed(_size_behind),
+    ArgumentKind.CHANGED_U32: _changed(lambda _: 4),
     ArgumentKind.WRITABLE_U64: _memory(lambda _: 8, Purpose.FILL),
     ArgumentKind.CONSTANT_SIZE: _constant_size,
     ArgumentKind.RECORD: _record,

@@ -184,6 +184,7 @@ WRITTEN: dict[ArgumentKind, Callable[[State, int], Value | None]] = {
     ArgumentKind.WRITABLE: lambda state, register: state.registers[register + 1],
     ArgumentKind.PARTLY_WRITABLE: _less_of_both,
     ArgumentKind.CHANGED: lambda state, register: state.registers[register + 1],
+    ArgumentKind.CHANGED_U32: lambda state, register: scalar.constant(4),
     ArgumentKind.WRITABLE_U64: lambda state, register: scalar.constant(8),
 }
 

@@ -20,11 +20,13 @@ from appliance.helpers.native import (
     numbers,
     redirect,
     rings,
+    routing,
     samples,
     task,
     text,
 )
 from appliance.helpers.native.call import Clock, HelperCall, Implementation, MapOperations, MapSite
+from appliance.helpers.native.fib import fib_lookup
 
 IMPLEMENTATIONS: Mapping[str, Implementation] = {
     "map_lookup_elem": maps.map_lookup_elem,
@@ -57,6 +59,8 @@ IMPLEMENTATIONS: Mapping[str, Implementation] = {
     "xdp_get_buff_len": frame.xdp_get_buff_len,
     "xdp_load_bytes": frame.xdp_load_bytes,
     "xdp_store_bytes": frame.xdp_store_bytes,
+    "fib_lookup": fib_lookup,
+    "check_mtu": routing.check_mtu,
     "redirect": redirect.redirect,
     "redirect_map": redirect.redirect_map,
     "memcpy_s": memory.memmove_s,

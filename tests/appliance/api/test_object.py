@@ -43,6 +43,7 @@ def test_the_public_names() -> None:
         "PerfBuffer",
         "Pins",
         "RingBuffer",
+        "RoutingTables",
         "TestRun",
         "TypedMap",
         "TypedQueue",

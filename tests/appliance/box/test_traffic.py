@@ -29,7 +29,7 @@ def test_an_interface_that_vanishes_while_rings_open_stops_no_other_passage(monk
     wired: list[list[str]] = []
     with Topology() as net:
 
-        def open_rings(passages: Sequence[Passage], run: object, *, workers: int) -> NoDatapath:
+        def open_rings(passages: Sequence[Passage], run: object, **options: object) -> NoDatapath:
             wired.append([interface.name for passage in passages for interface in passage.interfaces])
             if len(wired) == 2:
                 net.box.delete_link("right")

@@ -1,0 +1,142 @@
+"""Reading the routing tables (`routing_layout`): one search for everything that is sorted."""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from llvmlite import ir
+
+from appliance.helpers.native.call import HelperCall
+from appliance.helpers.routing_layout import ARRAYS, Copy, Key, LinkEntry, Tables
+from appliance.ir import I32, I64, PTR, Code, Value
+from hooks.linux.bpf import BPF_MTU_CHK_RET_FRAG_NEEDED, BPF_MTU_CHK_RET_SUCCESS
+
+WIDE = ir.IntType(8 * ctypes.sizeof(Key))
+NULL = ir.Constant(PTR, None)
+
+
+@contextmanager
+def reading(code: Code, tables: Value) -> Iterator[Value]:
+    """The copy that is whole; what is written in the block is done again if the copy was changed meanwhile."""
+    with code.loop() as loop:
+        generation = code.field(tables, Tables, "generation").load_acquire()
+        copies = code.field(tables, Tables, "copies").address
+        yield code.load(code.at(copies, code.shl(code.and_(generation, 1), 3)), PTR, align=8)
+        code.builder.fence("acquire")
+        writing = code.field(tables, Tables, "writing").load_acquire()
+        loop.break_if(code.compare(writing, "<", code.add(generation, 2)))
+
+
+def key(code: Code, space: Value, high: Value, low: Value) -> Value:
+    """A Key as one number."""
+    parts = (code.resize(code.value(part, I64), WIDE) for part in (low, high, space))
+    low, high, space = parts
+    return code.or_(code.or_(low, code.shl(high, 64)), code.shl(space, 128))
+
+
+def entry_at(code: Code, copy: Value, array: str, index: Value) -> Value:
+    """The entry number `index` of one of the copy's arrays; its first one for a number beyond the room there is."""
+    kind, room = ARRAYS[array]
+    first = code.pointer(code.field(copy, Copy, array).load())
+    inside = code.select(code.compare(index, "<", room), index, 0)
+    return code.at(first, code.mul(inside, ctypes.sizeof(kind)))
+
+
+def find_last(code: Code, copy: Value, array: str, wanted: Value) -> Value:
+    """The last entry whose key is not above `wanted`, or null."""
+    first = code.pointer(code.field(copy, Copy, array).load())
+    count = code.field(copy, Copy, f"{array}_count").load()
+    return code.call(_emit_find(code.module), first, count, ctypes.sizeof(ARRAYS[array][0]), wanted)
+
+
+def find_exactly(code: Code, copy: Value, array: str, wanted: Value) -> Value:
+    """The entry of that key, or null."""
+    found = code.variable(PTR, find_last(code, copy, array, wanted))
+    with code.if_(code.builder.not_(code.is_null(found.get()))):
+        same = code.compare(code.load(found.get(), WIDE, align=8), "==", wanted)
+        found.set(code.select(same, found.get(), NULL))
+    return found.get()
+
+
+def find_link(code: Code, copy: Value, interface: Value) -> Value:
+    """The link of an interface's index (32 bits), or null."""
+    return find_exactly(code, copy, "links", key(code, 0, 0, code.resize(interface, I64)))
+
+
+def _emit_find(module: ir.Module) -> ir.Function:
+    """`ptr find(first, count, stride, wanted)`: halve what is left until the place is found."""
+    known = module.globals.get("routing.find")
+    if known is not None:
+        return known
+    code = Code.define(module, "routing.find", PTR, first=PTR, count=I64, stride=I64, wanted=WIDE)
+    first, stride = code["first"], code["stride"]
+    low, high = code.variable(I64, 0), code.variable(I64, code["count"])
+    with code.loop() as loop:
+        start, end = low.get(), high.get()
+        loop.break_if(code.compare(start, ">=", end))
+        middle = code.shr(code.add(start, end), 1)
+        held = code.load(code.at(first, code.mul(middle, stride)), WIDE, align=8)
+        below = code.compare(held, "<=", code["wanted"])
+        low.set(code.select(below, code.add(middle, 1), start))
+        high.set(code.select(below, end, middle))
+    number = low.get()
+    last = code.at(first, code.mul(code.sub(number, 1), stride))
+    code.ret(code.select(code.compare(number, "==", 0), NULL, last))
+    return code.function
+
+
+def check_mtu(call: HelperCall) -> Value:
+    """Whether the frame, longer by r4 bytes, may leave by the interface r2, or, if 0, by the one that it came by.
+
+    Where r3 points to, the caller puts a length without the link's header to ask for instead, or 0, and finds the MTU.
+    0 or 1; -EINVAL for flags, -ENODEV for an interface that the tables do not know.
+    """
+    code = call.code
+    answer = code.variable(I64, -errno.EINVAL)
+    with code.if_(code.compare(call.arguments[4], "==", 0), likely=True):
+        tables = code.pointer(call.field("routing").load())
+        answer.set(-errno.ENODEV)
+        with code.if_(code.builder.not_(code.is_null(tables))):
+            asked = _interface(call), _length(call), call.pointers[2], call.low(3)
+            answer.set(code.call(_emit_check(code.module), tables, *asked))
+    return answer.get()
+
+
+def _interface(call: HelperCall) -> Value:
+    named = call.low(1)
+    return call.code.select(call.code.compare(named, "==", 0), call.field("ingress_ifindex").load(), named)
+
+
+def _length(call: HelperCall) -> Value:
+    code = call.code
+    return code.resize(code.sub(call.field("data_end").load(), call.field("data").load()), I32)
+
+
+def _emit_check(module: ir.Module) -> ir.Function:
+    """`i64 check(tables, interface, length, place, difference)`, in 32-bit numbers with a sign, as the kernel does."""
+    known = module.globals.get("routing.check_mtu")
+    if known is not None:
+        return known
+    code = Code.define(
+        module, "routing.check_mtu", I64, tables=PTR, interface=I32, length=I32, place=PTR, difference=I32
+    )
+    answer, mtu = code.variable(I64), code.variable(I32)
+    wanted = code.load(code["place"], I32)
+    with reading(code, code["tables"]) as copy:
+        answer.set(-errno.ENODEV)
+        mtu.set(wanted)
+        link = find_link(code, copy, code["interface"])
+        with code.if_(code.builder.not_(code.is_null(link)), likely=True):
+            mtu.set(code.field(link, LinkEntry, "mtu").load())
+            header = code.field(link, LinkEntry, "header").load()
+            length = code.select(code.compare(wanted, "==", 0), code["length"], code.add(wanted, header))
+            length, room = code.add(length, code["difference"]), code.add(mtu.get(), header)
+            too_long = code.compare_signed(length, ">", room)
+            fits = ir.Constant(I64, BPF_MTU_CHK_RET_SUCCESS)
+            answer.set(code.select(too_long, ir.Constant(I64, BPF_MTU_CHK_RET_FRAG_NEEDED), fits))
+    code.store(mtu.get(), code["place"])
+    code.ret(answer.get())
+    return code.function
