@@ -61,15 +61,27 @@ def load_object(
 
 
 def recognise_platform(elf: ElfFile, btf: Btf | None) -> Platform:
-    """The platform whose contexts the file's types name, or else whose hooks its sections name; Linux if undecided."""
-    named = {found.name for found in btf.types} if btf is not None else set()
+    """The platform whose contexts the file's types name and lay out, or else whose hooks its sections name; Linux if
+    undecided. (`struct bpf_sock_addr` is the context's name on Linux, and on Windows that of what its type stands for.)
+    """
+    known = {hook.context.name for platform in PLATFORMS.values() for hook in platform.hooks}
+    sizes = dict(_sizes(btf, known)) if btf is not None else {}
     sections = [_hook_section(section.name) for section in elf.sections if section.is_code]
 
-    def evidence(platform: Platform) -> tuple[int, int, bool]:
+    def evidence(platform: Platform) -> tuple[int, int, int, bool]:
         hooks = [hook for hook in map(platform.hook_for_section, sections) if hook is not None]
-        return sum(hook.context.name in named for hook in hooks), len(hooks), platform is LINUX
+        named = [hook.context for hook in hooks if hook.context.name in sizes]
+        as_laid_out = sum(sizes[context.name] == context.size for context in named)
+        return len(named), as_laid_out, len(hooks), platform is LINUX
 
     return max(PLATFORMS.values(), key=evidence)
+
+
+def _sizes(btf: Btf, names: set[str]) -> Iterator[tuple[str, int]]:
+    """Each of the names that a type has, with the type's size in bytes; 0 if it has none of its own."""
+    for number, found in enumerate(btf.types):
+        if found.name in names:
+            yield found.name, btf.resolve(number).size
 
 
 class _Loader:

@@ -12,11 +12,14 @@ from pathlib import Path
 import pytest
 
 from appliance.api import ValueUnfit
+from appliance.box.judgement_of_file import judgement_of_file
+from appliance.errors import InputRefused
 from hooks.bind import BindVerdict
 from hooks.sock_addr import SocketVerdict
 from hooks.sock_ops import Outcome
 from hooks.task import Task, namespace_cookie
-from tests.hook_programs import BothEngines, both_engines
+from tests.appliance.ebpf.compiling import compile_file
+from tests.hook_programs import FOLDER, BothEngines, both_engines
 
 PATH = "\\device\\harddiskvolume3\\server.exe".encode("utf-16-le")
 SOFT, DENY, REDIRECT, HARD = BindVerdict
@@ -45,6 +48,29 @@ def address(port: int, ip: str = "192.0.2.1") -> bytes:
 
 def ip4(text: str) -> int:
     return int.from_bytes(ip_address(text).packed, "little")
+
+
+@objects("windows_bind")
+def test_programs_that_judge_no_frames_are_not_attached(engines: BothEngines) -> None:
+    with pytest.raises(ValueUnfit) as error:
+        engines.loaded.programs["bind_policy"].attach("lo")
+    assert str(error.value) == "bind_policy: programs of hook `bind` can't be attached to an interface"
+
+
+@pytest.mark.parametrize("program", [None, "bind_policy"])
+def test_a_box_takes_programs_for_frames_only(tmp_path: Path, program: str | None) -> None:
+    path = tmp_path / "bind.o"
+    path.write_bytes(compile_file(FOLDER / "windows_bind.bpf.c"))
+    with pytest.raises(InputRefused) as error:
+        judgement_of_file(path, program)
+    told = {
+        None: ("the object holds 0 programs", "it holds no XDP program"),
+        "bind_policy": (
+            "the program 'bind_policy' of hook `bind` judges no frames",
+            "of those that do, it holds: none",
+        ),
+    }
+    assert str(error.value) == "{}: {}\n  hint: {}".format(path, *told[program])
 
 
 # Windows

@@ -37,9 +37,14 @@ def compile_c(source: str, *flags: str) -> bytes:
 
 
 @functools.cache
+def compile_alone(source: str, *flags: str) -> bytes:
+    """The object that clang makes of C source as it stands."""
+    return _clang(source, "-c", *flags)
+
+
 def compile_file(path: Path) -> bytes:
-    """The object that clang makes of a C file, as it stands."""
-    return _clang(path.read_text(), "-c", f"-I{path.parent}")
+    """The object that clang makes of a C file."""
+    return compile_alone(path.read_text(), f"-I{path.parent}")
 
 
 @functools.cache

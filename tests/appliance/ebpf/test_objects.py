@@ -22,7 +22,8 @@ from appliance.ebpf.platform import LINUX, WINDOWS
 from appliance.ebpf.spec import MapSpec, MapType, ProgramSpec, SkippedProgram
 from appliance.errors import InputRefused
 from hooks.xdp import XDP_LINUX, XDP_WINDOWS
-from tests.appliance.ebpf.compiling import PREFIX, PROGRAMS, ROOT, compile_by_llvm_20, compile_c
+from tests.appliance.ebpf.compiling import PREFIX, PROGRAMS, ROOT, compile_alone, compile_by_llvm_20, compile_c
+from tests.hook_programs import FOLDER as HOOKS
 
 LICENSE = 'char _license[] SEC("license") = "GPL";'
 PASS = 'SEC("xdp") int pass_all(struct xdp_md *ctx) { return XDP_PASS; }'
@@ -188,6 +189,43 @@ def test_the_platform_is_recognised_by_its_context() -> None:
     assert (windows.platform, windows.programs["drop"].hook) == ("windows", XDP_WINDOWS)
     linux = load_object(compile_c(PASS), "l.o")
     assert (linux.platform, linux.programs["pass_all"].hook) == ("linux", XDP_LINUX)
+
+
+CONNECT = """
+SEC("cgroup/connect4") int connect(CONTEXT *ctx) { return ctx->user_ip4 != 0; }
+SEC("cgroup/bind6") int bind(CONTEXT *ctx) { return 1; }
+"""
+
+
+def test_platforms_that_call_a_context_alike() -> None:
+    """What Windows calls `bpf_sock_addr_t` is a `struct bpf_sock_addr`, too."""
+    windows = load_object(
+        compile_alone(f'#include "{HOOKS}/windows.h"\n' + CONNECT, "-DCONTEXT=bpf_sock_addr_t"), "w.o"
+    )
+    assert windows.platform == "windows"
+    assert windows.programs["connect"].hook.context.size == 64
+    linux = load_object(compile_c(CONNECT.replace("CONTEXT", "struct bpf_sock_addr")), "l.o")
+    assert linux.platform == "linux"
+    assert [program.hook.name for program in linux.programs.values()] == ["cgroup/connect4", "cgroup/bind6"]
+
+
+@pytest.mark.parametrize(
+    ("sections", "platform"),
+    [
+        (("cgroup/connect4", "sockops"), "linux"),
+        (("cgroup/connect4", "cgroup/recv_accept4"), "windows"),
+        (("cgroup/connect4", "cgroup/sendmsg4"), "linux"),
+        (("xdp", "bind"), "windows"),
+        (("bind/0",), "windows"),
+    ],
+)
+def test_the_platform_is_recognised_by_sections_alone(sections: tuple[str, ...], platform: str) -> None:
+    source = "".join(
+        f'__attribute__((section("{section}"), used)) int p{n}(void *ctx) {{ return 1; }}\n'
+        for n, section in enumerate(sections)
+    )
+    spec = load_object(compile_alone(source, "-g0"), "s.o")
+    assert (spec.platform, len(spec.programs), spec.skipped) == (platform, len(sections), ())
 
 
 def test_map_types_are_the_platforms() -> None:
