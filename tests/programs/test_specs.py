@@ -6,11 +6,13 @@ import pytest
 
 from appliance.ebpf.instructions import CallHelper, Exit, LoadMap, LoadMapValue
 from appliance.ebpf.objects import load_object_file
+from appliance.ebpf.platform import LINUX
 from appliance.ebpf.spec import MapSpec, MapType
-from hooks.xdp import XDP_LINUX
 
 PROGRAMS = Path(__file__).parents[2] / "programs"
-NAMES = ["xdp_drop", "xdp_firewall", "xdp_pass", "xdp_sample", "xdp_swap", "xdp_tenants", "xdp_trim", "xdp_vlan_pop"]
+FRAMES = ["xdp_drop", "xdp_firewall", "xdp_pass", "xdp_sample", "xdp_swap", "xdp_tenants", "xdp_trim", "xdp_vlan_pop"]
+HOOKS = {"sock_resolver": "cgroup/connect4", **dict.fromkeys(FRAMES, "xdp")}
+NAMES = list(HOOKS)
 
 
 def test_every_source_has_its_object_and_the_other_way_round() -> None:
@@ -20,14 +22,15 @@ def test_every_source_has_its_object_and_the_other_way_round() -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_an_object_holds_one_xdp_program_of_its_own_name(name: str) -> None:
+def test_an_object_holds_one_program_of_its_own_name(name: str) -> None:
     spec = load_object_file(PROGRAMS / f"{name}.bpf.o")
     assert spec.platform == "linux"
     assert spec.source == str(PROGRAMS / f"{name}.bpf.o")
     assert list(spec.programs) == [name]
     assert spec.skipped == ()
     program = spec.programs[name]
-    assert (program.section, program.hook, program.license) == ("xdp", XDP_LINUX, "GPL")
+    hook = LINUX.hook_for_section(HOOKS[name])
+    assert (program.section, program.hook, program.license) == (HOOKS[name], hook, "GPL")
     assert program.functions == {0: name}
     assert any(isinstance(instruction, Exit) for instruction in program.instructions)
 

@@ -30,7 +30,7 @@ FRAMES = {
     "short": bytes(range(14)),
     "a page": bytes(Ether(**MACS) / IP() / UDP()).ljust(3000, b"."),
 }
-OBJECTS = sorted(PROGRAMS.glob("*.bpf.o"))
+OBJECTS = sorted(PROGRAMS.glob("xdp_*.bpf.o"))
 every_object = pytest.mark.parametrize("path", OBJECTS, ids=lambda path: path.name.partition(".")[0])
 REPEATS = (1, 2, 5)
 
