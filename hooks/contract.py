@@ -49,8 +49,9 @@ class HostContext(ctypes.Structure):
     """What every run of a program needs, whatever its hook: the head of each context in this process's memory.
 
     `time_ns` is what the clocks' helpers answer where a run has a clock of its own (a replay). `processor_id` is the
-    worker's number. `trace` is the address of the memory for what a program prints, 0 while nobody reads it
-    (helpers/trace.py). Each hook's own structure is derived from this one, so that its fields follow.
+    worker's number. `tail_calls` counts those of the run: a program that makes any sets it to 0 first. `trace` is the
+    address of the memory for what a program prints, 0 while nobody reads it (helpers/trace.py). Each hook's own
+    structure is derived from this one, so that its fields follow.
     """
 
     _fields_: ClassVar[Fields] = (
@@ -58,7 +59,7 @@ class HostContext(ctypes.Structure):
         ("random_state", ctypes.c_uint64),
         ("trace", ctypes.c_uint64),
         ("processor_id", ctypes.c_uint32),
-        ("reserved", ctypes.c_uint32),
+        ("tail_calls", ctypes.c_uint32),
     )
 
 

@@ -11,6 +11,8 @@ import platform
 import struct
 from dataclasses import dataclass
 
+from tests.kernel_functions import with_functions
+
 BPF_PROG_LOAD = 5
 BPF_PROG_TEST_RUN = 10
 BPF_PROG_TYPE_XDP = 6
@@ -48,7 +50,8 @@ def run_in_kernel(slots: bytes, frame: bytes) -> KernelRun:
         0,
     )
     try:
-        descriptor, _ = _bpf(BPF_PROG_LOAD, load)
+        with with_functions(load, slots) as attributes:
+            descriptor, _ = _bpf(BPF_PROG_LOAD, attributes)
     except OSError as error:
         raise KernelRefused(f"{error.strerror}: {log.value.decode()}") from error
     try:

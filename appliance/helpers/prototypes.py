@@ -26,6 +26,8 @@ class ArgumentKind(Enum):
     PARTLY_WRITABLE = "writable memory, whose size is the next argument, filled as far as the memory after it reaches"
     CHANGED = "readable and writable memory, whose size is the next argument"
     CHANGED_U32 = "readable and writable memory of 4 bytes"
+    CALLBACK = "a function of the program, which the helper calls back"
+    STACK_OR_NULL = "a pointer to the stack, or null"
     WRITABLE_U64 = "writable memory of 8 bytes"
     CONSTANT_SIZE = "a constant number: the size of the record"
     RECORD = "a record, as ringbuf_reserve gave it"
@@ -74,6 +76,11 @@ class HelperPrototype:
         """Whether it is given a constant string."""
         return not {ArgumentKind.TEXT, ArgumentKind.FORMAT}.isdisjoint(self.arguments)
 
+    @property
+    def callback_register(self) -> int:
+        """The register that holds the function to call back, 1 to 5; 0 if the helper calls none."""
+        return self.arguments.index(ArgumentKind.CALLBACK) + 1 if ArgumentKind.CALLBACK in self.arguments else 0
+
 
 _A, _R = ArgumentKind, ReturnKind
 
@@ -101,6 +108,9 @@ PROTOTYPES: dict[str, HelperPrototype] = {
         HelperPrototype("spin_lock", "general", (_A.LOCK,), _R.NOTHING),
         HelperPrototype("spin_unlock", "general", (_A.LOCK,), _R.NOTHING),
         HelperPrototype("ringbuf_query", "general", (_A.MAP, _A.SCALAR), _R.SCALAR),
+        HelperPrototype("for_each_map_elem", "general", (_A.MAP, _A.CALLBACK, _A.STACK_OR_NULL, _A.SCALAR), _R.SCALAR),
+        HelperPrototype("tail_call", "general", (_A.CONTEXT, _A.MAP, _A.SCALAR), _R.NOTHING),
+        HelperPrototype("loop", "general", (_A.SCALAR, _A.CALLBACK, _A.STACK_OR_NULL, _A.SCALAR), _R.SCALAR),
         HelperPrototype("ktime_get_ns", "general", (), _R.SCALAR),
         HelperPrototype("ktime_get_boot_ns", "general", (), _R.SCALAR),
         HelperPrototype("ktime_get_coarse_ns", "general", (), _R.SCALAR),

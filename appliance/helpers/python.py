@@ -22,6 +22,7 @@ from appliance.helpers import (
     python_text,
 )
 from appliance.helpers.clocks import CLOCKS, Ticks
+from appliance.helpers.python_flow import FLOW_HELPERS
 from appliance.helpers.python_special_maps import SPECIAL_MAP_HELPERS
 from hooks.contract import HostContext
 
@@ -41,6 +42,7 @@ def python_helpers(clock: Callable[[HostContext], int] | None = None) -> Mapping
         "map_update_elem": map_update_elem,
         "map_delete_elem": map_delete_elem,
         **SPECIAL_MAP_HELPERS,
+        **FLOW_HELPERS,
         **{name: partial(ktime, clock or _own_time, ticks) for name, ticks in CLOCKS.items()},
         "get_prandom_u32": get_prandom_u32,
         "get_smp_processor_id": get_smp_processor_id,

@@ -1,7 +1,8 @@
 """Calls: helpers become code on the spot, subprograms become native functions of their own.
 
-A call through a register exists only in bytecode that nobody verified. What the register holds is looked for among all
-that it may name: the addresses of the program's own functions, then the numbers of helpers; else the program traps.
+A call through a register goes where the verifier saw that a function of the program is. In bytecode that nobody
+verified, what the register holds is looked for among all that it may name: the addresses of the program's own
+functions, then the numbers of helpers; else the program traps.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from appliance.ebpf.instructions import CallFunction, CallHelper, CallKernel, Ca
 from appliance.ebpf.platform import PLATFORMS
 from appliance.helpers.native import IMPLEMENTATIONS
 from appliance.helpers.native.call import HelperCall, MapSite
+from appliance.helpers.native.flow import FUNCTION
 from appliance.helpers.prototypes import PROTOTYPES
 from appliance.ir import I32, I64, Value
 from appliance.jit.subprogram import Subprogram
@@ -58,7 +60,16 @@ def emit_function(sub: Subprogram, index: int, call: CallFunction) -> None:
     sub.write(0, sub.code.call(callee, sub.context, *(sub.read(register) for register in ARGUMENTS)))
 
 
-def emit_register_call(sub: Subprogram, _index: int, call: CallRegister) -> None:
+def emit_register_call(sub: Subprogram, index: int, call: CallRegister) -> None:
+    """One of the program's functions, if that was proved."""
+    if index not in sub.plan.program.facts.functions:
+        _emit_unknown_call(sub, call)
+        return
+    callee = sub.code.builder.inttoptr(sub.read(call.register), FUNCTION)
+    sub.write(0, sub.code.call(callee, sub.context, *(sub.read(register) for register in ARGUMENTS)))
+
+
+def _emit_unknown_call(sub: Subprogram, call: CallRegister) -> None:
     code, builder = sub.code, sub.code.builder
     callee, arguments = sub.read(call.register), [sub.read(register) for register in ARGUMENTS]
     answer, end = code.variable(I64), builder.append_basic_block("called")

@@ -1,6 +1,8 @@
 """A verified program becomes native functions of a module, beside whatever else the module holds.
 
 emit_program    i64 program_NAME(ptr HostContext)       internal, so that a loop in the same module inlines it
+emit_entry      i64 entry_NAME(ptr HostContext)         what loops call of a program that makes tail calls
+emit_target     i64 target_NAME(ptr HostContext)        exported, for tail calls to the program
 emit_raw        i64 raw_NAME(ptr memory, i64 length)    exported; for bytecode that runs without a hook
 """
 
@@ -18,7 +20,9 @@ from appliance.jit.stack import WHOLE, Extent, is_accounted_for, offsets_are_kno
 from appliance.jit.subprogram import ProgramPlan, Subprogram
 from appliance.jit.table import EMITTERS
 from appliance.verifier.program import VerifiedProgram
+from hooks.contract import HostContext
 
+TAIL_CALL = "tail_call"
 SUBPROGRAM_ARGUMENTS = (I64,) * 5
 
 # A loop that inlines its program saves a call per frame, some two nanoseconds; but LLVM then simplifies the program
@@ -40,6 +44,27 @@ def emit_program(
         entry.attributes.add("noinline")
     _write(_plan(program, maps, clock, entry))
     return entry
+
+
+def emit_entry(module: ir.Module, program: VerifiedProgram, body: ir.Function) -> ir.Function:
+    """What a run begins with: the program itself, or, if it makes tail calls, what sets their count to 0 first."""
+    if not any(call.helper == TAIL_CALL for call in program.facts.calls.values()):
+        return body
+    code = Code.define(module, f"entry_{program.spec.name}", I64, context=PTR)
+    code.field(code["context"], HostContext, "tail_calls").store(0)
+    code.ret(code.call(body, code["context"]))
+    return code.function
+
+
+def emit_target(module: ir.Module, name: str, body: ir.Function) -> None:
+    """Export `i64 target_NAME(HostContext *)`: what arrays of programs hold, for tail calls from anywhere."""
+    code = Code.define(module, target_name(name), I64, linkage="external", context=PTR)
+    code.ret(code.call(body, code["context"]))
+
+
+def target_name(program: str) -> str:
+    """The exported name of what tail calls to the program reach."""
+    return f"target_{program}"
 
 
 def emit_raw(module: ir.Module, program: VerifiedProgram) -> ir.Function:

@@ -22,7 +22,7 @@ from appliance.ebpf.platform import PLATFORMS
 from appliance.ebpf.spec import MapSpec, MapType, ProgramSpec
 from appliance.helpers.native.call import Clock, MapSite
 from appliance.ir import NativeCode, compile_module, memory
-from appliance.jit.program import emit_program
+from appliance.jit.program import emit_entry, emit_program
 from appliance.maps.operations import emit_operations
 from appliance.verifier.program import VerifiedProgram
 from appliance.verifier.verifier import Verifier
@@ -75,9 +75,10 @@ def compile_(recipe: Recipe) -> NativeCode:
     """One module of all programs and of the loops around them. Raises Rejected, NotCompilable."""
     module = ir.Module(ascii(recipe.source))  # a file's name may hold a line's end, or bytes that are no text
     sites = dict(_sites(module, recipe))
-    functions = {name: emit_program(module, program, sites, recipe.clock) for name, program in prove(recipe).items()}
+    proved = prove(recipe)
+    bodies = {name: emit_program(module, program, sites, recipe.clock) for name, program in proved.items()}
     if recipe.loops is not None:
-        recipe.loops(module, functions)
+        recipe.loops(module, {name: emit_entry(module, program, bodies[name]) for name, program in proved.items()})
     return compile_module(module)
 
 

@@ -116,9 +116,10 @@ def _emit_next(module: ir.Module, shape: Shape, copies: Copies) -> None:
     with code.if_(code.compare(position, ">=", shape.max_entries)):
         code.ret(-errno.ENOENT)
     code.store(code.resize(position, I32), code["key_out"])
-    for number, values in enumerate(copies(code, None)):
-        target = code.at(code["value_out"], number * shape.value_size)
-        copy_out(code, shape, target, _value_at(code, shape, values, position))
+    with code.if_(code.builder.not_(code.is_null(code["value_out"]))):
+        for number, values in enumerate(copies(code, None)):
+            target = code.at(code["value_out"], number * shape.value_size)
+            copy_out(code, shape, target, _value_at(code, shape, values, position))
     code.ret(code.add(position, 1))
 
 

@@ -162,7 +162,8 @@ class HashOperations:
                 loop.continue_()
             element = self.table.element(code, map, word)
             code.copy(code["key_out"], self.table.key(code, element), self.shape.key_size)
-            self.table.copy_out(code, code["value_out"], element)
+            with code.if_(code.builder.not_(code.is_null(code["value_out"]))):
+                self.table.copy_out(code, code["value_out"], element)
             code.builder.fence("acquire")
             with code.if_(code.compare(slot.load_acquire(), "==", word)):
                 code.ret(code.add(current, 1))

@@ -98,7 +98,7 @@ class MapFunctions:
     delete(map, key)                                      0 or -errno
     extract(map, key, value out or null, I32 processor)   deletes the entry: pointer to its value, or null; copies it
                                                           out, for all processors, before it is anybody else's
-    next(map, I64 position, key out, value out)           a position after the given one, or -ENOENT at the end
+    next(map, I64 position, key out, value out or null)   a position after the given one, or -ENOENT at the end
     push(map, value, I64 flags)                           0 or -errno
     pop(map, value out)                                   0 or -errno
     peek(map, value)                                      0 or -errno; a queue's value is written, a filter's is read
@@ -108,6 +108,7 @@ class MapFunctions:
     query(map, I64 what)                                  a number about the ring
     sample(map, I32 processor, I64 index, data, I64 size, packet, I64 packet_size)
                                                           the data and the packet's bytes, to whom listens: 0 or -errno
+    program(map, I32 index)                               pointer to the code of the program there, or null
     drain(map, I32 processor, out, I64 room)              copies records out, which are gone then: bytes used
 
     Key and value need no alignment. A value's pointer stays good memory for as long as the map; its entry may be
@@ -132,6 +133,7 @@ class MapFunctions:
     commit: ir.Function
     query: ir.Function
     sample: ir.Function
+    program: ir.Function
     drain: ir.Function
 
 
@@ -152,6 +154,7 @@ SIGNATURES: Mapping[str, tuple[ir.Type, Mapping[str, ir.Type]]] = {
         I64,
         {"map": PTR, "processor": I32, "index": I64, "data": PTR, "size": I64, "packet": PTR, "packet_size": I64},
     ),
+    "program": (PTR, {"map": PTR, "index": I32}),
     "drain": (I64, {"map": PTR, "processor": I32, "out": PTR, "room": I64}),
 }
 KEYED = ("lookup", "update", "delete", "next")

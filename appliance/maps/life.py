@@ -41,10 +41,11 @@ _ARGUMENTS: Mapping[str, tuple[Any, ...]] = {
     "commit": (_P, _P, _U64, _U32),
     "query": (_P, _U64),
     "sample": (_P, _U32, _U64, _P, _U64, _P, _U64),
+    "program": (_P, _U32),
     "drain": (_P, _U32, _P, _U64),
 }
 
-_RESULTS: Mapping[str, Any] = {"extract": _P, "reserve": _P}  # the others: 0 or -errno
+_RESULTS: Mapping[str, Any] = {"extract": _P, "reserve": _P, "program": _P}  # the others: 0 or -errno
 
 # What the control plane calls an operation, where that is another name.
 _SPOKEN = {"read": "lookup", "next": "items", "extract": "lookup_and_delete"}

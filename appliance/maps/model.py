@@ -14,6 +14,7 @@ from appliance.maps.kind import Flag
 from appliance.maps.model_map import ModelMap
 from appliance.maps.model_nested import ModelArrayOfMaps, ModelHashOfMaps, ModelMapOfMaps
 from appliance.maps.model_perf_event_array import ModelPerfEventArray
+from appliance.maps.model_prog_array import ModelProgArray
 from appliance.maps.model_redirect import ModelCpumap, ModelDevmap, ModelDevmapHash, ModelXskmap
 from appliance.maps.model_ringbuf import ModelRingBuffer
 from appliance.maps.operations import kind_of
@@ -235,6 +236,7 @@ MODELS: Mapping[MapType, Callable[[MapSpec], ModelMap]] = {
     MapType.BLOOM_FILTER: ModelBloomFilter,
     MapType.RINGBUF: ModelRingBuffer,
     MapType.PERF_EVENT_ARRAY: ModelPerfEventArray,
+    MapType.PROG_ARRAY: ModelProgArray,
     MapType.DEVMAP: ModelDevmap,
     MapType.DEVMAP_HASH: ModelDevmapHash,
     MapType.CPUMAP: ModelCpumap,

@@ -90,6 +90,10 @@ class ModelMap:
         """0 or -errno: perf event arrays alone take samples."""
         return -errno.EINVAL
 
+    def program(self, index: int) -> str | None:
+        """The name of the program at an index. Arrays of programs alone have any."""
+        return None
+
     def keys(self) -> Iterator[bytes]:
         """Every key, in no particular order."""
         return iter(list(self._values))

@@ -28,6 +28,7 @@ from appliance.maps.nested import ARRAY_OF_MAPS, HASH_OF_MAPS
 from appliance.maps.percpu_array import PERCPU_ARRAY
 from appliance.maps.percpu_hash import PERCPU_HASH
 from appliance.maps.perf_event_array import PERF_EVENT_ARRAY
+from appliance.maps.prog_array import PROG_ARRAY
 from appliance.maps.queue import QUEUE
 from appliance.maps.redirect_arrays import CPUMAP, DEVMAP, XSKMAP
 from appliance.maps.ringbuf import RINGBUF
@@ -47,6 +48,7 @@ KINDS: Mapping[MapType, Kind] = {
     MapType.BLOOM_FILTER: BLOOM_FILTER,
     MapType.RINGBUF: RINGBUF,
     MapType.PERF_EVENT_ARRAY: PERF_EVENT_ARRAY,
+    MapType.PROG_ARRAY: PROG_ARRAY,
     MapType.DEVMAP: DEVMAP,
     MapType.DEVMAP_HASH: DEVMAP_HASH,
     MapType.CPUMAP: CPUMAP,

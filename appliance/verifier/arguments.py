@@ -11,6 +11,7 @@ from typing import TypeAlias
 from appliance.ebpf.spec import REDIRECT_MAPS, MapSpec, MapType
 from appliance.helpers.prototypes import ArgumentKind, HelperPrototype
 from appliance.verifier.environment import Environment
+from appliance.verifier.frames import TOO_DEEP
 from appliance.verifier.memory import Purpose, demand_access
 from appliance.verifier.printed import Call, demand_array, demand_format, demand_printed, demand_text
 from appliance.verifier.report import Violation
@@ -46,6 +47,8 @@ MAPS_OF_HELPER: dict[str, frozenset[MapType]] = {
     "redirect_map": REDIRECT_MAPS,
     "perf_event_output": frozenset({MapType.PERF_EVENT_ARRAY}),
     **dict.fromkeys(("ringbuf_output", "ringbuf_query", "ringbuf_reserve"), frozenset({MapType.RINGBUF})),
+    "for_each_map_elem": KEYED_MAPS - {MapType.LPM_TRIE},
+    "tail_call": frozenset({MapType.PROG_ARRAY}),
 }
 _CHANGING = frozenset(
     {"map_update_elem", "map_delete_elem", "map_lookup_and_delete_elem", "map_push_elem", "map_pop_elem"}
@@ -157,6 +160,21 @@ def _changed(size: Callable[[Argument], int]) -> _Rule:
     return rule
 
 
+def _callback(argument: Argument) -> None:
+    function, frames = argument.value, argument.environment.frames
+    if type(function) is not Pointer or function.kind is not Kind.FUNCTION:
+        raise argument.refuse("pass the name of a static function")
+    frames.demand_another()
+    if function.id in frames.active:
+        raise Violation(TOO_DEEP, "turn the recursion into a loop")
+
+
+def _stack_or_null(argument: Argument) -> None:
+    value = argument.value
+    if value != ZERO and (type(value) is not Pointer or value.kind is not Kind.STACK):
+        raise argument.refuse("pass the address of a local variable, and in it what the function needs")
+
+
 def _size(least: int) -> _Rule:
     def rule(argument: Argument) -> None:
         value = argument.value
@@ -232,6 +250,8 @@ ARGUMENT_RULES: dict[ArgumentKind, _Rule] = {
     ArgumentKind.PARTLY_WRITABLE: _memory(_size_behind, Purpose.FILL),
     ArgumentKind.CHANGED: _changed(_size_behind),
     ArgumentKind.CHANGED_U32: _changed(lambda _: 4),
+    ArgumentKind.CALLBACK: _callback,
+    ArgumentKind.STACK_OR_NULL: _stack_or_null,
     ArgumentKind.WRITABLE_U64: _memory(lambda _: 8, Purpose.FILL),
     ArgumentKind.CONSTANT_SIZE: _constant_size,
     ArgumentKind.RECORD: _record,

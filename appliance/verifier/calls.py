@@ -122,8 +122,13 @@ def _number(environment: Environment, prototype: HelperPrototype, map_: str | No
 
 
 def _verdict(environment: Environment, prototype: HelperPrototype, map_: str | None, given: _Given) -> Value:
-    verdicts = environment.spec.hook.verdicts
-    return scalar.between(min(verdicts), max(verdicts))
+    return any_verdict(environment)
+
+
+def any_verdict(environment: Environment) -> Scalar:
+    """What a program of the hook may answer."""
+    hook = environment.spec.hook
+    return scalar.UNKNOWN if hook.any_number else scalar.between(min(hook.verdicts), max(hook.verdicts))
 
 
 def _map_value_or_null(environment: Environment, prototype: HelperPrototype, map_: str | None, given: _Given) -> Value:

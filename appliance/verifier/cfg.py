@@ -1,15 +1,15 @@
 """The control-flow graph of one function: basic blocks, and how control passes between them.
 
 Blocks are found from the function's first instruction on, so code that nothing reaches has none. A call of another
-function of the program is the last instruction of its block.
+function of the program, by whatever way, is the last instruction of its block.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from appliance.ebpf.instructions import Branch, CallFunction, Exit, Instruction, Jump
+from appliance.ebpf.instructions import Branch, CallFunction, Exit, Instruction, Jump, LoadFunction
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,18 +52,28 @@ class ControlFlowGraph:
         return order
 
 
+def calls_function(instruction: Instruction) -> bool:
+    """Whether the instruction is a call of a function by name."""
+    return type(instruction) is CallFunction
+
+
 def outside_target(instructions: Sequence[Instruction]) -> int | None:
     """The index of the first jump or call that leaves the program; None if all stay inside."""
     count = len(instructions)
     for index, instruction in enumerate(instructions):
-        if isinstance(instruction, Jump | Branch | CallFunction) and not 0 <= instruction.target < count:
+        if isinstance(instruction, Jump | Branch | CallFunction | LoadFunction) and not 0 <= instruction.target < count:
             return index
     return None
 
 
-def build(instructions: Sequence[Instruction], entry: int = 0) -> ControlFlowGraph:
-    """The graph of what is reachable from `entry`, if all jumps stay inside the program. Calls end blocks."""
-    following, leaders = _walk(instructions, entry)
+def build(
+    instructions: Sequence[Instruction], entry: int = 0, ends_block: Callable[[Instruction], bool] = calls_function
+) -> ControlFlowGraph:
+    """The graph of what is reachable from `entry`, if all jumps stay inside the program.
+
+    `ends_block` says behind which instructions a new block begins though control just goes on there.
+    """
+    following, leaders = _walk(instructions, entry, ends_block)
     starts = [entry, *sorted(leaders - {entry})]
     numbers = {start: number for number, start in enumerate(starts)}
     blocks = []
@@ -75,14 +85,16 @@ def build(instructions: Sequence[Instruction], entry: int = 0) -> ControlFlowGra
     return ControlFlowGraph(tuple(blocks))
 
 
-def _walk(instructions: Sequence[Instruction], entry: int) -> tuple[dict[int, tuple[int, ...]], set[int]]:
+def _walk(
+    instructions: Sequence[Instruction], entry: int, ends_block: Callable[[Instruction], bool]
+) -> tuple[dict[int, tuple[int, ...]], set[int]]:
     """What control may pass to from each reachable instruction, and which of them start a block."""
     following: dict[int, tuple[int, ...]] = {}
     leaders, pending = {entry}, [entry]
     while pending:
         index = pending.pop()
         targets = following[index] = _following(instructions, index)
-        if targets != (index + 1,) or type(instructions[index]) is CallFunction:
+        if targets != (index + 1,) or ends_block(instructions[index]):
             leaders.update(targets)
         pending += [target for target in targets if target not in following]
     return following, leaders

@@ -29,7 +29,19 @@ _PROVED: dict[Condition, int] = {Condition.LE: 0, Condition.LT: 1}
 # What ends a memory that the context describes.
 _ENDS: dict[Kind, Kind] = {Kind.PACKET: Kind.PACKET_END, Kind.APP_ID: Kind.APP_ID_END}
 
-_NEVER_NULL = frozenset({Kind.STACK, Kind.CONTEXT, Kind.PACKET, Kind.METADATA, Kind.MAP_VALUE, Kind.RECORD, Kind.MAP})
+_NEVER_NULL = frozenset(
+    {
+        Kind.STACK,
+        Kind.CONTEXT,
+        Kind.PACKET,
+        Kind.METADATA,
+        Kind.MAP_VALUE,
+        Kind.RECORD,
+        Kind.MAP_KEY,
+        Kind.MAP,
+        Kind.FUNCTION,
+    }
+)
 
 
 def ways(environment: Environment, state: State, branch: Branch) -> tuple[State | None, State | None]:

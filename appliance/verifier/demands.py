@@ -52,10 +52,10 @@ Demand: TypeAlias = Callable[[Environment, State, Any], None]
 # 2**64 for that to wrap.
 FARTHEST = 1 << 33
 
-# Frames, as in the Linux kernel (MAX_CALL_FRAMES).
-DEEPEST = 8
-
 _ORDERS = frozenset({Condition.GT, Condition.GE, Condition.LT, Condition.LE})
+
+# Pointers that have no distance to each other.
+_PLACELESS = frozenset({Kind.MAP, Kind.FUNCTION, *NULLABLE})
 
 _UNSET = (
     "set it on every path; a helper call destroys r1 to r5, and moving the packet, or submitting or discarding a "
@@ -125,7 +125,7 @@ def _alu(environment: Environment, state: State, instruction: Alu) -> None:
 
 
 def _pointer_difference(instruction: Alu, dst: Pointer, source: Pointer) -> None:
-    if instruction.op is AluOp.ADD or not _same_memory(dst, source) or dst.kind in (Kind.MAP, *NULLABLE):
+    if instruction.op is AluOp.ADD or not _same_memory(dst, source) or dst.kind in _PLACELESS:
         raise Violation(
             f"computes `{instruction.op.value}` of {dst} and {source}",
             "only pointers into the same memory may be subtracted from each other, and none may be added",
@@ -137,7 +137,7 @@ def _moved(pointer: Pointer, by: Scalar) -> None:
         raise Violation(
             f"moves a pointer that may be null: {pointer.why_null}", "check it first: `if (!pointer) return …`"
         )
-    if pointer.kind in (Kind.MAP, *END_KINDS) or (pointer.kind is Kind.CONTEXT and by.constant is None):
+    if pointer.kind in (Kind.MAP, Kind.FUNCTION, *END_KINDS) or (pointer.kind is Kind.CONTEXT and by.constant is None):
         raise Violation(f"moves {pointer}, which must stay as it is")
     if max(abs(by.whole.smin), abs(by.whole.smax), abs(pointer.least), abs(pointer.most)) >= FARTHEST:
         raise Violation(
@@ -224,10 +224,18 @@ def _same_memory(a: Value, b: Value) -> bool:
 
 def _call_function(environment: Environment, state: State, instruction: CallFunction) -> None:
     demand_no_lock(environment, state, "calls a function")
-    if state.depth + 1 >= DEEPEST:
+    environment.frames.demand_another()
+
+
+def _call_register(environment: Environment, state: State, instruction: CallRegister) -> None:
+    callee = initialised(state, instruction.register)
+    if type(callee) is not Pointer or callee.kind is not Kind.FUNCTION:
         raise Violation(
-            f"calls functions more than {DEEPEST} deep, or one that calls itself", "turn the recursion into a loop"
+            f"calls r{instruction.register}, which is {callee}: it must be a function of the program",
+            "assign the function's name, and nothing else, on every path to the call",
         )
+    demand_no_lock(environment, state, "calls a function")
+    environment.frames.demand_another()
 
 
 def _exit(environment: Environment, state: State, instruction: Exit) -> None:
@@ -254,6 +262,10 @@ def _exit(environment: Environment, state: State, instruction: Exit) -> None:
 
 
 def _constant(environment: Environment, state: State, instruction: LoadConstant) -> None:
+    _written(instruction.dst)
+
+
+def _function(environment: Environment, state: State, instruction: LoadFunction) -> None:
     _written(instruction.dst)
 
 
@@ -302,8 +314,8 @@ DEMANDS: dict[type, Demand] = {
     CallHelper: demand_call,
     Exit: _exit,
     LegacyPacketLoad: _later("uses a legacy packet load", "read the packet through `ctx->data` instead"),
-    LoadFunction: _later("takes the address of a function", "mark the function `static __always_inline`"),
+    LoadFunction: _function,
     CallFunction: _call_function,
-    CallRegister: _later("calls the function in a register", "call functions by name, and inline them"),
+    CallRegister: _call_register,
     CallKernel: _later("calls a kernel function", "call helpers instead"),
 }

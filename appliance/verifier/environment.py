@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from appliance.ebpf.platform import Platform
 from appliance.ebpf.spec import MapSpec, ProgramSpec
+from appliance.verifier.frames import Frames
 from appliance.verifier.program import Access, CallFacts, Facts, Region
 from appliance.verifier.report import Violation
 from appliance.verifier.values import REGIONS, Pointer
@@ -33,6 +34,7 @@ class Environment:
     platform: Platform
     facts: FactsRecorder
     last_name: int = 0
+    frames: Frames = field(default_factory=Frames)
 
     def fresh(self) -> int:
         """A name that nothing has: for packet ids, null checks and links."""
@@ -63,6 +65,7 @@ class FactsRecorder:
         self._accesses: dict[int, Access | None] = {}
         self._calls: dict[int, CallFacts] = {}
         self.reachable: set[int] = set()
+        self.functions: set[int] = set()
 
     def access(self, index: int, access: Access) -> None:
         """One memory operand on one path. Violates if paths disagree on whether it is the context."""
@@ -103,7 +106,7 @@ class FactsRecorder:
 
     def facts(self) -> Facts:
         accesses = {index: access for index, access in self._accesses.items() if access is not None}
-        return Facts(accesses, dict(self._calls), frozenset(self.reachable))
+        return Facts(accesses, dict(self._calls), frozenset(self.reachable), frozenset(self.functions))
 
 
 def _merge(a: Access | None, b: Access | None) -> Access | None:

@@ -5,38 +5,32 @@ are joined, which keeps the work linear and loses some precision. With width 1 t
 with a large one it walks every path. Loops are not widened: each turn has a time of its own, so a loop that is accepted
 has been seen to end.
 
-A call of a function of the program explores that function from the state at hand, and goes on with what it returns.
+Where a function of the program is called, it is explored from the state at hand, and its ends go on (`passing`).
 """
 
 from __future__ import annotations
 
 import heapq
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import partial
 
-from appliance.ebpf.instructions import Branch, CallFunction, Exit
+from appliance.ebpf.instructions import Branch, Exit, Instruction
 from appliance.verifier import cfg, liveness, merge, order
 from appliance.verifier.cfg import BasicBlock, ControlFlowGraph
 from appliance.verifier.conditions import ways
 from appliance.verifier.demands import DEMANDS
+from appliance.verifier.effort import Effort, Refused
 from appliance.verifier.environment import Environment
 from appliance.verifier.order import Order, Time
+from appliance.verifier.passing import Passing, pass_control, passes_control
 from appliance.verifier.report import Violation
 from appliance.verifier.state import State
 from appliance.verifier.transfer import TRANSFERS
+from appliance.verifier.turns import demand_answer
 from appliance.verifier.values import Pointer
 
 # Passing from block to block takes time, too: a block counts as at least so many instructions.
 LEAST_STEPS = 8
-
-
-class Refused(Exception):
-    """A violation with its place: the instruction and the state before it."""
-
-    def __init__(self, violation: Violation, index: int, state: State | None) -> None:
-        super().__init__(violation.demand)
-        self.violation = violation
-        self.index = index
-        self.state = state
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,28 +40,6 @@ class Function:
     graph: ControlFlowGraph
     order: Order
     live: list[int]
-
-
-@dataclass(slots=True)
-class Effort:
-    """What one exploration may spend. `joined` tells afterwards whether precision was given up anywhere."""
-
-    width: int
-    budget: int
-    spent: int = 0
-    joined: bool = False
-    turns: dict[int, int] = field(default_factory=dict)
-
-    def spend(self, steps: int, index: int) -> None:
-        """Raises Refused when the budget is spent; the report names the loop that took the most turns."""
-        self.spent += steps
-        if self.spent <= self.budget:
-            return
-        words = f"takes more than {self.budget} steps to explore"
-        if self.turns:
-            index, turns = max(self.turns.items(), key=lambda item: item[1])
-            words += f"; this loop went through {turns + 1} turns"
-        raise Refused(Violation(words, "bound the loop by a smaller constant, or split the program"), index, None)
 
 
 class Program:
@@ -82,8 +54,8 @@ class Program:
         function = self._functions.get(entry)
         if function is None:
             instructions = self._environment.spec.instructions
-            graph = cfg.build(instructions, entry)
             helpers = self._environment.platform.helpers
+            graph = cfg.build(instructions, entry, partial(passes_control, helpers))
             live = liveness.live_at_blocks(instructions, graph, helpers, self._environment.maps)
             function = self._functions[entry] = Function(graph, order.weak_topological_order(graph), live)
         return function
@@ -92,15 +64,21 @@ class Program:
 def explore(environment: Environment, program: Program, effort: Effort) -> None:
     """Explore everything. Raises Refused at the first demand that is not met, or when the budget is spent."""
     _Exploration(environment, program, effort, program.function(0)).run(State.entry())
+    excess = environment.frames.excess(environment.spec.functions)
+    if excess is not None:
+        raise Refused(excess[1], excess[0], None)
 
 
 class _Exploration:
-    """One function, from one state."""
+    """One function, from one state. `callback`: a helper called it, and waits for its answer."""
 
-    def __init__(self, environment: Environment, program: Program, effort: Effort, function: Function) -> None:
+    def __init__(
+        self, environment: Environment, program: Program, effort: Effort, function: Function, *, callback: bool = False
+    ) -> None:
         self._environment = environment
         self._program = program
         self._effort = effort
+        self._callback = callback
         self._order = function.order
         self._live = function.live
         self._blocks = function.graph.blocks
@@ -127,39 +105,48 @@ class _Exploration:
     def _block(self, time: Time, number: int, block: BasicBlock, state: State) -> None:
         """One state through one block, and on to the next ones."""
         environment, instructions = self._environment, self._environment.spec.instructions
-        index = block.start
+        index, passed = block.start, None
         try:
             for index in range(block.start, block.end):
                 instruction = instructions[index]
                 kind = type(instruction)
                 DEMANDS[kind](environment, state, instruction)
-                transfer = TRANSFERS.get(kind)
-                if transfer is not None:
-                    transfer(environment, state, index, instruction)
-            if kind is not Exit and len(block.successors) < (2 if kind is Branch else 1):
-                raise Violation("runs off the end of the program", "end every path with a return")
+                if index == block.end - 1 and passes_control(environment.platform.helpers, instruction):
+                    passed = pass_control(Passing(environment, self._effort, self._explore, state, index), instruction)
+                elif kind in TRANSFERS:
+                    TRANSFERS[kind](environment, state, index, instruction)
+            self._demand_end(block, state, instruction)
         except Violation as violation:
             raise Refused(violation, index, state) from None
         if isinstance(instruction, Branch):
             for target, way in zip(block.successors, ways(self._environment, state, instruction), strict=True):
                 if way is not None:
                     self._arrive(self._order.advance(time, number, target), target, way)
-        elif isinstance(instruction, CallFunction):
-            self._call(time, number, block, instruction, state)
         elif isinstance(instruction, Exit):
             if state.depth:
                 state.leave()
                 self._add(self._returned, state)
         else:
-            self._arrive(self._order.advance(time, number, block.successors[0]), block.successors[0], state)
+            for returned in passed.returned if passed is not None else ():
+                self._add(self._returned, returned)
+            target = block.successors[0]
+            for following in passed.behind if passed is not None else (state,):
+                self._arrive(self._order.advance(time, number, target), target, following)
 
-    def _call(self, time: Time, number: int, block: BasicBlock, call: CallFunction, state: State) -> None:
-        """Explore the callee, and go on behind the call with each state that it ends in."""
+    def _demand_end(self, block: BasicBlock, state: State, last: Instruction) -> None:
+        """A block leads on, or returns what the caller waits for."""
+        if type(last) is Exit:
+            if self._callback:
+                demand_answer(state)
+        elif len(block.successors) < (2 if type(last) is Branch else 1):
+            raise Violation("runs off the end of the program", "end every path with a return")
+
+    def _explore(self, function: int, state: State, call: int, *, callback: bool = False) -> list[State]:
+        """Explore a function that this one calls."""
         state.enter()
-        callee = self._program.function(call.target)
-        target = block.successors[0]
-        for returned in _Exploration(self._environment, self._program, self._effort, callee).run(state):
-            self._arrive(self._order.advance(time, number, target), target, returned)
+        callee = self._program.function(function)
+        with self._environment.frames.entered(function, call, callback=callback):
+            return _Exploration(self._environment, self._program, self._effort, callee, callback=callback).run(state)
 
     def _arrive(self, time: Time, number: int, state: State) -> None:
         """A state waits for its time, together with those that are there already."""

@@ -19,6 +19,7 @@ from appliance.ebpf.instructions import (
     ByteSwap,
     CallFunction,
     CallHelper,
+    CallRegister,
     Exit,
     Immediate,
     Instruction,
@@ -74,6 +75,8 @@ def register_effects(instruction: Instruction, helpers: Mapping[int, str]) -> tu
             return (1 << count + 1) - 2, _CALLER_SAVED
         case CallFunction():
             return _CALLER_SAVED & ~1, _CALLER_SAVED
+        case CallRegister(register):
+            return _CALLER_SAVED & ~1 | 1 << register, _CALLER_SAVED
         case Exit():
             return 1, 0
         case LegacyPacketLoad(index=index):
@@ -167,7 +170,7 @@ class _StackTracker:
                 self._read(base, offset, size)
             case CallHelper(helper):
                 self._call(helper)
-            case CallFunction():
+            case CallFunction() | CallRegister():
                 for register in range(1, 6):
                     self._read(register, 0, max(-self._addresses.get(register, 0), 0))
             case Move(width=64, dst=dst, source=Register(number), sign_bits=0) if number in self._addresses:

@@ -6,6 +6,7 @@ packet      0 <= place; place + size within what comparisons with `data_end` pro
 metadata    the same, against `data`
 app id      the same, against `app_id_end`; only read
 map value   0 <= place, place + size <= value size; written only if the map may be; never its lock
+map key     the same with the key's size; never written
 record      0 <= place, place + size <= the size that was reserved
 """
 
@@ -105,6 +106,7 @@ def _stack(environment: Environment, state: State, request: Request) -> None:
             f"{request.purpose.value} {request.span('stack ')} from r10, but the stack is bytes -{STACK_SIZE} to -1",
             f"a program's local variables together may have {STACK_SIZE} bytes; keep array indexes inside their array",
         )
+    environment.frames.use_stack(request.pointer.id, -low)
     if request.purpose in (Purpose.WRITE, Purpose.FILL):
         return
     whole = request.purpose is Purpose.READ and request.pointer.variable.constant is not None
@@ -214,6 +216,19 @@ def _record(environment: Environment, state: State, request: Request) -> None:
         )
 
 
+def _map_key(environment: Environment, state: State, request: Request) -> None:
+    name = request.pointer.map
+    assert name is not None
+    size = environment.map(name).key_size
+    if request.purpose in _WRITING:
+        raise Violation(f"writes a key of map `{name}`, which may only be read", "copy the key, and change the copy")
+    if request.low < 0 or request.high > size:
+        raise Violation(
+            f"{request.purpose.value} {request.span()} of a key of map `{name}`, which has {_bytes(size)}",
+            "declare the callback's key as the map does",
+        )
+
+
 def _maybe_null(environment: Environment, state: State, request: Request) -> None:
     raise Violation(
         f"{request.purpose.value} memory through r{request.register}, which may be null: {request.pointer.why_null}",
@@ -242,8 +257,10 @@ _RULES: dict[Kind, Rule] = {
     Kind.MAP_VALUE_OR_NULL: _maybe_null,
     Kind.RECORD: _record,
     Kind.RECORD_OR_NULL: _maybe_null,
+    Kind.MAP_KEY: _map_key,
     Kind.MAP: _no_memory,
     Kind.MAP_OR_NULL: _no_memory,
+    Kind.FUNCTION: _no_memory,
 }
 
 

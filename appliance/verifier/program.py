@@ -24,6 +24,7 @@ class Region(Enum):
     METADATA = "the packet's metadata"
     APP_ID = "the application's path"
     MAP_VALUE = "a map value"
+    MAP_KEY = "a map key"
     MEMORY = "memory of a helper"
 
 
@@ -53,11 +54,13 @@ class CallFacts:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """Everything proved, keyed by instruction index. `reachable` names the instructions that can run at all."""
+    """Everything proved, keyed by instruction index. `reachable` names the instructions that can run at all,
+    `functions` the calls through a register that are known to go to a function of the program."""
 
     accesses: Mapping[int, Access] = field(default_factory=dict)
     calls: Mapping[int, CallFacts] = field(default_factory=dict)
     reachable: frozenset[int] = frozenset()
+    functions: frozenset[int] = frozenset()
 
 
 class VerifiedProgram:

@@ -15,6 +15,7 @@ from appliance.ebpf.instructions import (
     CallHelper,
     Load,
     LoadConstant,
+    LoadFunction,
     LoadMap,
     LoadMapValue,
     Move,
@@ -211,6 +212,10 @@ def _map_value(environment: Environment, state: State, index: int, i: LoadMapVal
     state.set(i.dst, Pointer(Kind.MAP_VALUE, i.offset, map=i.map))
 
 
+def _function(environment: Environment, state: State, index: int, i: LoadFunction) -> None:
+    state.set(i.dst, Pointer(Kind.FUNCTION, id=i.target))
+
+
 def _call(environment: Environment, state: State, index: int, i: CallHelper) -> None:
     apply_call(environment, state, index, i)
 
@@ -226,5 +231,6 @@ TRANSFERS: dict[type, Transfer] = {
     LoadConstant: _constant,
     LoadMap: _map,
     LoadMapValue: _map_value,
+    LoadFunction: _function,
     CallHelper: _call,
 }

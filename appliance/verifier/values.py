@@ -42,8 +42,10 @@ class Kind(Enum):
     MAP_VALUE_OR_NULL = "null or a pointer to a value of map `{map}`"
     RECORD = "a pointer to a record of map `{map}`"
     RECORD_OR_NULL = "null or a pointer to a record of map `{map}`"
+    MAP_KEY = "a pointer to a key of map `{map}`"
     MAP = "map `{map}`"
     MAP_OR_NULL = "null or map `{map}`"
+    FUNCTION = "a function of the program"
 
 
 REGIONS: dict[Kind, Region] = {
@@ -54,6 +56,7 @@ REGIONS: dict[Kind, Region] = {
     Kind.APP_ID: Region.APP_ID,
     Kind.MAP_VALUE: Region.MAP_VALUE,
     Kind.RECORD: Region.MEMORY,
+    Kind.MAP_KEY: Region.MAP_KEY,
 }
 
 # What a pointer that may be null is, once it is known not to be, and why it may be null.
@@ -85,8 +88,8 @@ HELD_KINDS = frozenset({Kind.RECORD, Kind.RECORD_OR_NULL})
 
 
 class Pointer(NamedTuple):
-    """A pointer; `map` names the map of the last six kinds: `outer.inner` for any that is found in map `outer`. `size`
-    is how many bytes a record has."""
+    """A pointer; `map` names the map of those kinds that have one: `outer.inner` for any that is found in map `outer`.
+    The id of a function is its first instruction. `size` is how many bytes a record has."""
 
     kind: Kind
     offset: int = 0

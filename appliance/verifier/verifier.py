@@ -15,8 +15,9 @@ from appliance.ebpf.platform import LINUX, Platform
 from appliance.ebpf.spec import MapSpec, ProgramSpec
 from appliance.errors import InputRefused
 from appliance.verifier import cfg, liveness
+from appliance.verifier.effort import Effort, Refused
 from appliance.verifier.environment import Environment, FactsRecorder
-from appliance.verifier.explore import Effort, Program, Refused, explore
+from appliance.verifier.explore import Program, explore
 from appliance.verifier.program import _TOKEN, Facts, VerifiedProgram
 from appliance.verifier.report import Rejected, Report, Unsupported, Violation
 from appliance.verifier.values import describe

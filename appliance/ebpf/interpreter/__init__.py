@@ -12,8 +12,10 @@ from appliance.ebpf.interpreter.values import (
     FunctionAddress,
     Helper,
     InterpreterMap,
+    Invocation,
     MapHandle,
     Pointer,
+    TailCall,
     Value,
     Violation,
 )
@@ -27,10 +29,12 @@ __all__ = [
     "HelperCall",
     "Interpreter",
     "InterpreterMap",
+    "Invocation",
     "MapHandle",
     "PacketMemory",
     "Pointer",
     "Region",
+    "TailCall",
     "Value",
     "Violation",
 ]

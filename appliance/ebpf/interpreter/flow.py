@@ -42,11 +42,7 @@ def branch(i: Branch, following: int) -> Step:
 def call_helper(i: CallHelper, following: int) -> Step:
     number = i.helper
 
-    def step(machine: Machine) -> int:
-        machine.call(number)
-        return following
-
-    return step
+    return lambda machine: machine.call(number, following)
 
 
 def call_function(i: CallFunction, following: int) -> Step:
@@ -61,8 +57,7 @@ def call_register(i: CallRegister, following: int) -> Step:
         callee = machine.registers[register]
         if isinstance(callee, FunctionAddress):
             return machine.enter(callee.index, following)
-        machine.call(signed(needs_number(callee, register), 32))
-        return following
+        return machine.call(signed(needs_number(callee, register), 32), following)
 
     return step
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass
 
 from appliance.ebpf.instructions import FRAME_POINTER
@@ -10,36 +10,78 @@ from appliance.ebpf.interpreter.context import Context
 from appliance.ebpf.interpreter.holdings import Holdings
 from appliance.ebpf.interpreter.regions import Region
 from appliance.ebpf.interpreter.values import (
+    FunctionAddress,
     Helper,
     InterpreterMap,
+    Invocation,
     MapHandle,
     Pointer,
+    TailCall,
     Value,
     Violation,
     describe,
 )
+from appliance.ebpf.spec import ProgramSpec
 
 MAX_FRAMES = 8
+
+# What a step answers if no instruction of the same program comes next.
 FINISHED = -1
+ELSEWHERE = -2  # control passed to `code` at `resume`
+
+
+@dataclass(frozen=True, slots=True)
+class Code:
+    """A program and its steps."""
+
+    program: ProgramSpec
+    steps: Sequence[Callable[[Machine], int]]
 
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """What a call saves of its caller: where to go on, r6 to r9, and r10."""
+    """What a call saves of its caller: where to go on, r6 to r9, r10; and the helper that called back, if any."""
 
+    code: Code
     resume: int
     saved: list[Value | None]
     frame_pointer: Value | None
+    helper: Generator[Invocation, int, Value] | None = None
 
 
 class Machine:
-    """Registers and frames. Steps work on `registers` directly; a register that holds nothing yet is None."""
+    """Registers and frames. Steps work on `registers` directly; a register that holds nothing yet is None.
 
-    __slots__ = ("_frames", "_values", "context", "helpers", "holdings", "maps", "registers")
+    `code` is what runs, `resume` where it goes on when it was another program's turn before; `find` gives the programs
+    that tail calls lead to, by name, and `tail_calls` counts those of the run.
+    """
+
+    __slots__ = (
+        "_find",
+        "_frames",
+        "_values",
+        "code",
+        "context",
+        "helpers",
+        "holdings",
+        "maps",
+        "registers",
+        "resume",
+        "tail_calls",
+    )
 
     def __init__(
-        self, maps: Mapping[str, InterpreterMap], helpers: Mapping[int, tuple[str, Helper]], context: Context | None
+        self,
+        code: Code,
+        maps: Mapping[str, InterpreterMap],
+        helpers: Mapping[int, tuple[str, Helper]],
+        context: Context | None,
+        find: Callable[[str], Code],
     ) -> None:
+        self.code = code
+        self.resume = 0
+        self.tail_calls = 0
+        self._find = find
         self.maps = maps
         self.helpers = helpers
         self.context = context
@@ -49,13 +91,13 @@ class Machine:
         self._values: dict[int, Region] = {}
         self.holdings = Holdings()
 
-    def enter(self, target: int, resume: int) -> int:
+    def enter(self, target: int, resume: int, helper: Generator[Invocation, int, Value] | None = None) -> int:
         """Call the subprogram at `target`: a new stack, r1 to r5 as they are, nothing in the others."""
         self.holdings.demand_no_lock("a call of a function")
         if len(self._frames) == MAX_FRAMES - 1:
             raise Violation(f"a call more than {MAX_FRAMES} frames deep")
         registers = self.registers
-        self._frames.append(Frame(resume, registers[6:FRAME_POINTER], registers[FRAME_POINTER]))
+        self._frames.append(Frame(self.code, resume, registers[6:FRAME_POINTER], registers[FRAME_POINTER], helper))
         registers[0] = None
         registers[6:] = [None] * 4 + [Pointer(Region.stack(), 0)]
         return target
@@ -68,21 +110,62 @@ class Machine:
             return FINISHED
         frame = self._frames.pop()
         registers = self.registers
-        stack = registers[FRAME_POINTER]
+        self._end_stack()
+        registers[1:] = [None] * 5 + frame.saved + [frame.frame_pointer]
+        stays, self.code = frame.code is self.code, frame.code
+        following = frame.resume
+        if frame.helper is not None:
+            following = self._call_back(frame.helper, self._answer_of_callback(), following)
+        if stays:
+            return following
+        self.resume = following
+        return ELSEWHERE
+
+    def _end_stack(self) -> None:
+        stack = self.registers[FRAME_POINTER]
         if isinstance(stack, Pointer):
             stack.region.end("of a function that has returned")
-        registers[1:] = [None] * 5 + frame.saved + [frame.frame_pointer]
-        return frame.resume
 
-    def call(self, number: int) -> None:
-        """Call a helper: r0 is its answer, r1 to r5 are lost."""
+    def _answer_of_callback(self) -> int:
+        answer = self.registers[0]
+        if not isinstance(answer, int):
+            raise Violation(f"a callback returns r0, which holds {describe(answer)}")
+        return answer
+
+    def call(self, number: int, following: int) -> int:
+        """Call a helper: r0 is its answer, r1 to r5 are lost. What comes next."""
         if number not in self.helpers:
             raise Violation(f"there is no helper {number} here")
         name, helper = self.helpers[number]
         if name != "spin_unlock":
             self.holdings.demand_no_lock(f"a call of {name}")
         answer = helper(HelperCall(self, self.registers[1:6], name))
+        if isinstance(answer, TailCall):
+            return self._replace(answer.program)
+        if isinstance(answer, Generator):
+            return self._call_back(answer, None, following)
         self.registers[:6] = [answer, None, None, None, None, None]
+        return following
+
+    def _call_back(self, helper: Generator[Invocation, int, Value], answer: int | None, following: int) -> int:
+        """Let the helper go on with a callback's answer (None: begin): it calls back once more, or is done."""
+        try:
+            invocation = next(helper) if answer is None else helper.send(answer)
+        except StopIteration as end:
+            self.registers[:6] = [end.value, None, None, None, None, None]
+            return following
+        target = self.enter(invocation.function.index, following, helper)
+        self.registers[1:6] = [*invocation.arguments, *[None] * (5 - len(invocation.arguments))]
+        return target
+
+    def _replace(self, program: str) -> int:
+        """Begin another program in the place of the function that runs; it returns to that function's caller."""
+        self._end_stack()
+        self.code, self.resume = self._find(program), 0
+        self.tail_calls += 1
+        context = self.registers[1]
+        self.registers[:] = [None, context, *[None] * 8, Pointer(Region.stack(), 0)]
+        return ELSEWHERE
 
     def map_named(self, name: str) -> InterpreterMap:
         if name not in self.maps:
@@ -140,6 +223,12 @@ class HelperCall:
         if not isinstance(value, MapHandle):
             raise self.refuse(argument, "a map")
         return value.map
+
+    def function(self, argument: int) -> FunctionAddress:
+        value = self._arguments[argument]
+        if not isinstance(value, FunctionAddress):
+            raise self.refuse(argument, "a function")
+        return value
 
     def pointer(self, argument: int) -> Pointer:
         value = self._arguments[argument]

@@ -9,7 +9,7 @@ FunctionAddress   a subprogram, to be called
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Generator, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeAlias
 
@@ -82,6 +82,14 @@ class InterpreterMap(Protocol):
         """Whether a bloom filter was given the value."""
         ...
 
+    def keys(self) -> Iterable[bytes]:
+        """Every key, for a walk during which entries may come and go."""
+        ...
+
+    def program(self, index: int) -> str | None:
+        """The name of the program at an index of an array of programs; None without one, and of other maps."""
+        ...
+
 
 class Pointer(NamedTuple):
     """Byte `offset` of a region, where 0 is the region's own origin; it may lie outside of the region."""
@@ -104,8 +112,24 @@ class FunctionAddress:
     index: int
 
 
+@dataclass(frozen=True, slots=True)
+class Invocation:
+    """A helper calls a function of the program back, with r1 and the following registers as given."""
+
+    function: FunctionAddress
+    arguments: tuple[Value, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class TailCall:
+    """A helper's answer that is none: the run goes on in the program of that name, in the place of the caller."""
+
+    program: str
+
+
 Value: TypeAlias = int | Pointer | MapHandle | FunctionAddress
-Helper: TypeAlias = "Callable[[HelperCall], Value | None]"
+# A helper that calls back yields an Invocation, is sent what the function returned, and returns its own answer.
+Helper: TypeAlias = "Callable[[HelperCall], Value | TailCall | Generator[Invocation, int, Value] | None]"
 
 
 class Violation(Exception):

@@ -12,6 +12,7 @@ from appliance.helpers.clocks import CLOCKS
 from appliance.helpers.facts import FACTS
 from appliance.helpers.native import (
     checksum,
+    flow,
     frame,
     general,
     locks,
@@ -45,6 +46,9 @@ IMPLEMENTATIONS: Mapping[str, Implementation] = {
     "perf_event_output": samples.perf_event_output,
     "spin_lock": locks.spin_lock,
     "spin_unlock": locks.spin_unlock,
+    "for_each_map_elem": flow.for_each_map_elem,
+    "tail_call": flow.tail_call,
+    "loop": flow.loop,
     **{name: partial(general.ktime, ticks) for name, ticks in CLOCKS.items()},
     **{name: partial(task.fact, field) for name, field in FACTS.items()},
     "get_current_pid_tgid": task.get_current_pid_tgid,

@@ -217,10 +217,15 @@ def test_maps_that_share_their_code_keep_their_own_limits() -> None:
         assert len(list(large.items())) == 50
 
 
+ONE_SIZE = {MapType.PERF_EVENT_ARRAY, MapType.PROG_ARRAY}
+
+
 def example(type_: MapType) -> MapSpec:
     """A declaration of that type."""
     if type_ is MapType.RINGBUF:
         return MapSpec("m", type_, 0, 0, 1 << 14)
+    if type_ in ONE_SIZE:
+        return MapSpec("m", type_, 4, 4, 8)
     base = LPM if type_ is MapType.LPM_TRIE else HASH
     key_size = base.key_size if "lookup" in KINDS[type_].operations else 0
     return replace(base, type=type_, key_size=key_size, inner=HASH if type_ in NESTED else None)
@@ -236,7 +241,7 @@ def test_operations_are_written_once_per_shape(type_: MapType) -> None:
     assert set(module.globals) == names
     larger = emit_operations(module, replace(spec, max_entries=2 * spec.max_entries), 2)
     assert (getattr(larger, own) is getattr(first, own)) == (type_ in SIZED_AT_RUN_TIME)
-    if type_ not in REDIRECT_MAPS | NESTED | {MapType.RINGBUF}:  # whose values have one size
+    if type_ not in REDIRECT_MAPS | NESTED | ONE_SIZE | {MapType.RINGBUF}:  # whose values have one size
         wider = emit_operations(module, replace(spec, value_size=24), 2)
         assert getattr(wider, own) is not getattr(first, own)
     assert {getattr(first, operation).linkage for operation in SIGNATURES} == {"internal"}

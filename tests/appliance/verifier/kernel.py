@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from appliance.ebpf.codec import encode
 from appliance.ebpf.platform import LINUX
 from appliance.ebpf.spec import MapSpec, ProgramSpec
+from tests.kernel_functions import with_functions
 
 _SYS_BPF = 321  # x86_64
 _MAP_CREATE, _MAP_LOOKUP, _MAP_UPDATE, _PROG_LOAD, _PROG_TEST_RUN, _BTF_LOAD, _MAP_FREEZE = 0, 1, 2, 5, 10, 18, 22
@@ -148,7 +149,8 @@ def _load(spec: ProgramSpec, maps: Mapping[str, int]) -> int | str:
         spec.hook.program_type, len(slots) // 8, addresses[0], addresses[1], 1, _LOG_SIZE, addresses[2],
         spec.hook.attach_type if spec.hook.program_type in _ATTACHED_SOMEWHERE else 0,
     )  # fmt: skip
-    descriptor = _bpf(_PROG_LOAD, attributes)
+    with with_functions(attributes, slots) as whole:
+        descriptor = _bpf(_PROG_LOAD, whole)
     if descriptor >= 0:
         return descriptor
     words = log.value.decode(errors="replace").strip().splitlines()
