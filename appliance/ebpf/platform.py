@@ -95,6 +95,10 @@ LINUX = Platform(
         188: "xdp_get_buff_len",
         189: "xdp_load_bytes",
         190: "xdp_store_bytes",
+        204: "tcp_raw_gen_syncookie_ipv4",
+        205: "tcp_raw_gen_syncookie_ipv6",
+        206: "tcp_raw_check_syncookie_ipv4",
+        207: "tcp_raw_check_syncookie_ipv6",
         208: "ktime_get_tai_ns",
     },
     map_types={

@@ -25,6 +25,8 @@ class ArgumentKind(Enum):
     WRITABLE = "writable memory, whose size is the next argument"
     PARTLY_WRITABLE = "writable memory, whose size is the next argument, filled as far as the memory after it reaches"
     CHANGED = "readable and writable memory, whose size is the next argument"
+    HEADER_20 = "readable memory of 20 bytes"
+    HEADER_40 = "readable memory of 40 bytes"
     CHANGED_U32 = "readable and writable memory of 4 bytes"
     CALLBACK = "a function of the program, which the helper calls back"
     STACK_OR_NULL = "a pointer to the stack, or null"
@@ -169,6 +171,10 @@ PROTOTYPES: dict[str, HelperPrototype] = {
         HelperPrototype("xdp_store_bytes", "xdp", (_A.CONTEXT, _A.SCALAR, _A.READABLE, _A.SIZE), _R.SCALAR),
         HelperPrototype("fib_lookup", "xdp", (_A.CONTEXT, _A.CHANGED, _A.SIZE, _A.SCALAR), _R.SCALAR),
         HelperPrototype("check_mtu", "xdp", (_A.CONTEXT, _A.SCALAR, _A.CHANGED_U32, _A.SCALAR, _A.SCALAR), _R.SCALAR),
+        HelperPrototype("tcp_raw_gen_syncookie_ipv4", "xdp", (_A.HEADER_20, _A.READABLE, _A.SIZE_OR_ZERO), _R.SCALAR),
+        HelperPrototype("tcp_raw_gen_syncookie_ipv6", "xdp", (_A.HEADER_40, _A.READABLE, _A.SIZE_OR_ZERO), _R.SCALAR),
+        HelperPrototype("tcp_raw_check_syncookie_ipv4", "xdp", (_A.HEADER_20, _A.HEADER_20), _R.SCALAR),
+        HelperPrototype("tcp_raw_check_syncookie_ipv6", "xdp", (_A.HEADER_40, _A.HEADER_20), _R.SCALAR),
         HelperPrototype("redirect", "xdp", (_A.SCALAR, _A.SCALAR), _R.VERDICT),
         HelperPrototype("redirect_map", "xdp", (_A.MAP, _A.SCALAR, _A.SCALAR), _R.REDIRECTION),
     )

@@ -22,6 +22,7 @@ from appliance.helpers import (
     python_text,
 )
 from appliance.helpers.clocks import CLOCKS, Ticks
+from appliance.helpers.python_cookies import cookie_helpers
 from appliance.helpers.python_flow import FLOW_HELPERS
 from appliance.helpers.python_special_maps import SPECIAL_MAP_HELPERS
 from hooks.contract import HostContext
@@ -51,6 +52,7 @@ def python_helpers(clock: Callable[[HostContext], int] | None = None) -> Mapping
         **python_frame.HELPERS,
         **python_redirect.HELPERS,
         **python_routing.HELPERS,
+        **cookie_helpers(clock or _own_time),
         **python_memory.HELPERS,
         **python_numbers.HELPERS,
         **python_rings.HELPERS,

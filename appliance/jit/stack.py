@@ -40,6 +40,8 @@ MEMORY_KINDS = frozenset(
         ArgumentKind.WRITABLE,
         ArgumentKind.PARTLY_WRITABLE,
         ArgumentKind.CHANGED,
+        ArgumentKind.HEADER_20,
+        ArgumentKind.HEADER_40,
         ArgumentKind.CHANGED_U32,
         ArgumentKind.WRITABLE_U64,
         ArgumentKind.PRINTED_ARRAY,

@@ -249,6 +249,8 @@ ARGUMENT_RULES: dict[ArgumentKind, _Rule] = {
     ArgumentKind.WRITABLE: _memory(_size_behind, Purpose.FILL),
     ArgumentKind.PARTLY_WRITABLE: _memory(_size_behind, Purpose.FILL),
     ArgumentKind.CHANGED: _changed(_size_behind),
+    ArgumentKind.HEADER_20: _memory(lambda _: 20, Purpose.PASS),
+    ArgumentKind.HEADER_40: _memory(lambda _: 40, Purpose.PASS),
     ArgumentKind.CHANGED_U32: _changed(lambda _: 4),
     ArgumentKind.CALLBACK: _callback,
     ArgumentKind.STACK_OR_NULL: _stack_or_null,

@@ -9,9 +9,11 @@ from collections.abc import Mapping
 from functools import partial
 
 from appliance.helpers.clocks import CLOCKS
+from appliance.helpers.cookies import IPV4, IPV6
 from appliance.helpers.facts import FACTS
 from appliance.helpers.native import (
     checksum,
+    cookies,
     flow,
     frame,
     general,
@@ -64,6 +66,10 @@ IMPLEMENTATIONS: Mapping[str, Implementation] = {
     "xdp_load_bytes": frame.xdp_load_bytes,
     "xdp_store_bytes": frame.xdp_store_bytes,
     "fib_lookup": fib_lookup,
+    "tcp_raw_gen_syncookie_ipv4": partial(cookies.gen_syncookie, IPV4),
+    "tcp_raw_gen_syncookie_ipv6": partial(cookies.gen_syncookie, IPV6),
+    "tcp_raw_check_syncookie_ipv4": partial(cookies.check_syncookie, IPV4),
+    "tcp_raw_check_syncookie_ipv6": partial(cookies.check_syncookie, IPV6),
     "check_mtu": routing.check_mtu,
     "redirect": redirect.redirect,
     "redirect_map": redirect.redirect_map,
