@@ -211,6 +211,35 @@ def test_what_does_not_fit_is_counted() -> None:
     assert HEAD_SIZE == 24
 
 
+WINDOWS = """
+struct xdp_md_t { unsigned char *data; unsigned char *data_end; unsigned long long data_meta; unsigned ingress; };
+static long (*print2)(const char *, unsigned) = (void *)12;
+static long (*print3)(const char *, unsigned, long) = (void *)13;
+static long (*print4)(const char *, unsigned, long, long) = (void *)14;
+static long (*print5)(const char *, unsigned, long, long, long) = (void *)15;
+#define PRINT(n, text, ...) ({ static const char format[] = text; print##n(format, sizeof(format), ##__VA_ARGS__); })
+SEC("xdp") int p(struct xdp_md_t *ctx) {
+    long *frame = (long *)ctx->data;
+    if (frame + 8 > (long *)ctx->data_end) return 2;
+    frame[2] = PRINT(2, "none");
+    frame[3] = PRINT(3, "one %d", -1);
+    frame[4] = PRINT(4, "two %d %u", 1, 2);
+    frame[5] = PRINT(5, "three %d %u %llx", 1, 2, 255);
+    frame[6] = PRINT(3, "%d and %d", 1);
+    frame[7] = PRINT(2, "%q");
+    return 1;
+}
+"""
+WINDOWS_LINES = (b"none", b"one -1", b"two 1 2", b"three 1 2 ff")
+
+
+def test_windows_has_a_helper_for_each_number_of_arguments() -> None:
+    with open_object(compile_c(WINDOWS), platform="windows").load() as loaded:
+        run = loaded.programs["p"].test_run(TRACED)
+    assert run.trace == WINDOWS_LINES
+    assert answers(run.data_out) == [*map(len, WINDOWS_LINES), -errno.EINVAL, -errno.EINVAL]
+
+
 COMPARED = [("abc", "abc"), ("abd", "abc"), ("ab", "abc"), ("abcd", "abc"), ("", ""), ("", "a"), ("\\xff", "a")]
 
 
