@@ -10,7 +10,17 @@ from appliance.ebpf.platform import LINUX
 from appliance.ebpf.spec import MapSpec, MapType
 
 PROGRAMS = Path(__file__).parents[2] / "programs"
-FRAMES = ["xdp_drop", "xdp_firewall", "xdp_pass", "xdp_sample", "xdp_swap", "xdp_tenants", "xdp_trim", "xdp_vlan_pop"]
+FRAMES = [
+    "xdp_drop",
+    "xdp_firewall",
+    "xdp_pass",
+    "xdp_router",
+    "xdp_sample",
+    "xdp_swap",
+    "xdp_tenants",
+    "xdp_trim",
+    "xdp_vlan_pop",
+]
 HOOKS = {"sock_resolver": "cgroup/connect4", **dict.fromkeys(FRAMES, "xdp")}
 NAMES = list(HOOKS)
 
