@@ -28,5 +28,6 @@ def _traits(spec: MapSpec, *, exact: bool) -> dict[str, object]:
         "value_size": spec.value_size,
         "flags": spec.flags,
         "read_only": spec.read_only,
+        "a lock at byte": spec.lock,
     }
     return traits | {"max_entries": spec.max_entries} if exact else traits

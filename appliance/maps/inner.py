@@ -26,6 +26,7 @@ def _traits(spec: MapSpec) -> dict[str, object]:
         "value_size": spec.value_size,
         "map_flags": spec.flags,
         "read_only": spec.read_only,
+        "a lock at byte": spec.lock,
     }
     if spec.type not in SIZED_AT_RUN_TIME:
         traits["max_entries"] = spec.max_entries

@@ -160,6 +160,93 @@ def test_queues_and_tries_may_be_in_a_map_of_maps() -> None:
         assert by_jit(spec) == by_interpreter(spec) == by_linux(spec) == (1 << 64) - 2
 
 
+RING = MapSpec("m.inner", MapType.RINGBUF, 0, 0, 4096)
+QUERY = "r1 = r6; r2 = 0; call ringbuf_query; r7 += r0;"
+OTHERS = {
+    "a record, reserved": (
+        RING,
+        "r1 = r6; r2 = 8; r3 = 0; call ringbuf_reserve; if r0 == 0 goto x; *(u64 *)(r0 + 0) = 77;"
+        f"r1 = r0; r2 = 0; call ringbuf_submit; {QUERY}",
+    ),
+    "a record, at once": (
+        RING,
+        f"*(u64 *)(r10 - 32) = 5; r1 = r6; r2 = r10; r2 += -32; r3 = 8; r4 = 0;call ringbuf_output; r7 += r0; {QUERY}",
+    ),
+    "a port": (MapSpec("m.inner", MapType.DEVMAP, 4, 4, 4), "r1 = r6; r2 = 1; r3 = 2; call redirect_map; r7 += r0;"),
+    "a sample that nobody wants": (
+        MapSpec("m.inner", MapType.PERF_EVENT_ARRAY, 4, 4, 1),
+        "*(u64 *)(r10 - 32) = 5; r1 = r9; r2 = r6; r3 = 0; r4 = r10; r4 += -32; r5 = 8;"
+        "call perf_event_output; r7 += r0;",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_maps_without_keys_and_targets_may_be_in_a_map_of_maps(name: str) -> None:
+    inner, use = OTHERS[name]
+    steps = [f"r9 = r1; {find(1, 'x')} {use} x: r7 *= 31;"]
+    spec = replace(collection(inner, MapType.ARRAY_OF_MAPS), programs={"test": program(steps)})
+    answers = by_jit(spec), by_interpreter(spec), by_linux(spec)
+    assert len(set(answers)) == 1 and answers[0] != 0, answers
+
+
+EACH = """
+    *(u64 *)(r10 - 8) = 0
+    *(u32 *)(r10 - 12) = 1
+    r2 = r10
+    r2 += -12
+    r1 = map[m] ll
+    call map_lookup_elem
+    if r0 == 0 goto out
+    r6 = r0
+    *(u64 *)(r10 - 24) = 40
+    r2 = r10
+    r2 += -12
+    r3 = r10
+    r3 += -24
+    r4 = 0
+    r1 = r6
+    call map_update_elem
+    r1 = r6
+    r2 = func entry ll
+    r3 = r10
+    r3 += -8
+    r4 = 0
+    call for_each_map_elem
+    r6 = *(u64 *)(r10 - 8)
+    *(u32 *)(r10 - 12) = 0
+    r2 = r10
+    r2 += -12
+    r1 = map[answer] ll
+    call map_lookup_elem
+    if r0 == 0 goto out
+    *(u64 *)(r0 + 0) = r6
+    out:
+    r0 = 2
+    exit
+    entry:
+    r5 = *(u64 *)(r4 + 0)
+    r3 = *(u64 *)(r3 + 0)
+    r5 += r3
+    r5 += 1
+    *(u64 *)(r4 + 0) = r5
+    call map_lookup_elem
+    if r0 == 0 goto gone
+    *(u64 *)(r0 + 0) = 9
+    gone:
+    r0 = 0
+    exit
+"""
+
+
+@pytest.mark.parametrize(("inner", "expected"), [("hash", 41), ("array", 44), ("percpu_hash", 41)])
+def test_the_entries_of_what_was_found_are_visited(inner: str, expected: int) -> None:
+    """The callback is given the map, and may look into it."""
+    spec = collection(INNER[inner], MapType.ARRAY_OF_MAPS)
+    spec = replace(spec, programs={"test": collection_spec([], test=EACH).programs["test"]})
+    assert by_jit(spec) == by_interpreter(spec) == by_linux(spec) == expected
+
+
 # the control plane
 
 
@@ -215,6 +302,7 @@ def test_flags_and_limits_are_those_of_the_type(outer: MapOfMaps) -> None:
         (replace(HASH, key_size=8), "has key_size 8, and 4 is declared"),
         (replace(HASH, value_size=4), "has value_size 4, and 8 is declared"),
         (replace(HASH, flags=1), "has map_flags 1, and 0 is declared"),
+        (replace(HASH, lock=4), "has a lock at byte 4, and None is declared"),
     ],
 )
 def test_only_maps_as_declared(outer: MapOfMaps, given: MapSpec, reason: str) -> None:
