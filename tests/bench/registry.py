@@ -11,6 +11,7 @@ from tests.bench import (
     bench_latency,
     bench_maps,
     bench_memory,
+    bench_native,
     bench_start,
     bench_tcp,
 )
@@ -24,5 +25,6 @@ BENCHMARKS: Mapping[str, Benchmark] = {
     "start": bench_start.main,
     "memory": bench_memory.main,
     "maps": bench_maps.main,
+    "native": bench_native.main,
     "lab": bench_lab.main,
 }
