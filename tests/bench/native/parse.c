@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0 OR Apache-2.0
-/* Ethernet, up to two VLAN tags, IPv4 with options or IPv6 with extension headers, TCP with options or UDP. */
+/*
+ * Ethernet, up to two VLAN tags, IPv4 with options or IPv6 with extension headers, TCP with options or UDP. Structures
+ * are laid down as Linux's headers do it: that of Ethernet is packed, so that its fields are read byte by byte.
+ */
 #include "program.h"
 
 struct ethernet {
@@ -9,7 +12,7 @@ struct ethernet {
 
 struct vlan {
 	u16 id, type;
-} __attribute__((packed));
+};
 
 struct ipv4 {
 	u8 version_length, tos;
@@ -17,30 +20,30 @@ struct ipv4 {
 	u8 ttl, protocol;
 	u16 checksum;
 	u32 source, target;
-} __attribute__((packed));
+};
 
 struct ipv6 {
 	u32 flow;
 	u16 length;
 	u8 next, hops;
 	u32 source[4], target[4];
-} __attribute__((packed));
+};
 
 struct extension {
 	u8 next, length;
 	u8 rest[6];
-} __attribute__((packed));
+};
 
 struct ports {
 	u16 source, target;
-} __attribute__((packed));
+};
 
 struct tcp {
 	struct ports ports;
 	u32 sequence, acknowledged;
 	u8 offset, flags;
 	u16 window, checksum, urgent;
-} __attribute__((packed));
+};
 
 static u64 result(u8 *at, u8 *end)
 {
