@@ -21,6 +21,7 @@ from appliance.helpers.routing_tables import RoutingTables
 from appliance.jit.collection import Collection
 from appliance.maps.map import Map
 from appliance.maps.map_of_maps import MapOfMaps
+from appliance.maps.prog_array_map import ProgArray, Target
 
 
 class LoadedProgram:
@@ -49,6 +50,11 @@ class LoadedProgram:
         Raises ValueUnfit, NoSuchName for a field, WrongState.
         """
         return run_test(self._owner.open_collection().engine, self.spec, data, context or {}, repeat, routing)
+
+    @property
+    def target(self) -> Target:
+        """What arrays of programs hold of it: `array[index] = program` asks for it. Raises WrongState."""
+        return self._owner.open_collection().targets[self.spec.name]
 
     def attach(self, outside: str, inside: str | None = None, *, outward: str | None = None) -> Link:
         """Run it on every frame that an interface receives, until the link is detached.
@@ -89,7 +95,9 @@ class Loaded:
             for map_ in reused.values():
                 map_.hold()
                 held.callback(map_.release)
-            collection = Collection.load(spec, processors=workers, reuse=reused, loops=emit_trials)
+            collection = Collection.load(
+                spec, programs=spec.programs, processors=workers, reuse=reused, loops=emit_trials, targets=True
+            )
             held.pop_all()
         return cls(spec, collection, reused.values(), workers)
 
@@ -144,7 +152,8 @@ class Loaded:
         return self._link
 
     def settle(self) -> int:
-        """Let go the maps that were taken out of the object's maps of maps, or replaced; how many.
+        """Let go the maps and programs of other objects that were taken out of the object's maps of maps and arrays of
+        programs, or replaced there; how many.
 
         Until then they live on, as a program may have found one just before. It waits for the workers of a link to end
         their batch; no `test_run` may be going on in another thread. Raises WrongState.
@@ -152,7 +161,7 @@ class Loaded:
         collection = self.open_collection()
         if self._link is not None:
             self._link.pass_batch()
-        return sum(map_.settle() for map_ in collection.maps.values() if isinstance(map_, MapOfMaps))
+        return sum(map_.settle() for map_ in collection.maps.values() if isinstance(map_, MapOfMaps | ProgArray))
 
     def close(self) -> None:
         """Detach, then close the code and the maps; reused maps stay open."""

@@ -56,7 +56,7 @@ class ObjectProgram:
 
     def __init__(self, spec: ProgramSpec, platform: str) -> None:
         self.spec = spec
-        self.autoload = True
+        self.autoload = spec.autoload
         self._platform = PLATFORMS[platform]
 
     def listing(self) -> list[str]:

@@ -150,6 +150,7 @@ class Box:
         assert self._generation is not None
         assert self._traffic is not None
         with self._lock:
+            successor.collection.take_over()
             self._traffic.swap(successor.run)
             self._totals.retire(self._generation)
             self._generation.close(successor)

@@ -7,6 +7,7 @@ code lives as long as somebody can call it.
 from __future__ import annotations
 
 import ctypes
+import threading
 import time
 from collections.abc import Callable, Mapping
 from types import TracebackType
@@ -19,7 +20,10 @@ from appliance.ir.compiler import NativeCode, compile_module, target_machine
 
 
 class Engine:
-    """One module's code, linked. A context manager; closing twice is harmless."""
+    """One module's code, linked. A context manager; closing twice is harmless.
+
+    Others may hold it: then closing it gives it up, and it ends with the last one who lets it go.
+    """
 
     def __init__(self, code: ir.Module | NativeCode, symbols: Mapping[str, int] | None = None) -> None:
         """Compile, if that is not done, and link.
@@ -40,6 +44,9 @@ class Engine:
         self._linker: Any = llvm.create_lljit_compiler()
         self._linked: Any = library.link(self._linker, "code")
         self.seconds = time.perf_counter() - began
+        self._holders = 0
+        self._given_up = False
+        self._lock = threading.Lock()
 
     def address(self, name: str) -> int:
         """The address of an exported function. Raises KeyError if the module has none of that name."""
@@ -68,8 +75,25 @@ class Engine:
             raise RuntimeError("the engine is closed")
         return self._linked
 
+    def hold(self) -> None:
+        """Keep the code, whatever its owner does, until `release`. Raises RuntimeError once it is closed."""
+        with self._lock:
+            self._open()
+            self._holders += 1
+
+    def release(self) -> None:
+        """Let go what `hold` kept. If this holder was the last, nobody may be running the code any more."""
+        with self._lock:
+            self._holders -= 1
+            self._end_if_unused()
+
     def close(self) -> None:
-        if self._linked is not None:
+        with self._lock:
+            self._given_up = True
+            self._end_if_unused()
+
+    def _end_if_unused(self) -> None:
+        if self._given_up and not self._holders and self._linked is not None:
             self._linked.close()
             self._linker.close()
             self._linked = self._linker = None

@@ -23,23 +23,26 @@ from contextlib import ExitStack
 from dataclasses import replace
 from types import TracebackType
 
-from appliance.ebpf.spec import CollectionSpec, ProgramSpec
+from appliance.ebpf.spec import CollectionSpec, MapType, ProgramSpec
 from appliance.errors import InputRefused
 from appliance.helpers.native.call import Clock
 from appliance.ir import Engine
+from appliance.jit.program import body_name, tail_call_maps
 from appliance.jit.recipe import Loops, MapPart, Recipe, compile_, prove
 from appliance.maps.kind import NESTED
 from appliance.maps.map import Map
 from appliance.maps.map_of_maps import MapOfMaps
 from appliance.maps.opening import control_plane
+from appliance.maps.prog_array_map import ProgArray, Target
 from appliance.verifier.program import VerifiedProgram
 
 
 class Collection:
     """Programs that run and maps that live. Made by `load`; a context manager; closing twice is harmless.
 
-    `programs` and `maps` are by name. `engine` exports what the loops exported. `verify_seconds` and
-    `compile_seconds` are wall time: the proofs, and everything from the first IR instruction to native code.
+    `programs`, `maps` and `targets` (the programs as tail calls reach them) are by name. `engine` exports what loops
+    export. `verify_seconds` and `compile_seconds` are wall time: the proofs, and everything from the first IR
+    instruction to native code.
     """
 
     def __init__(
@@ -54,6 +57,7 @@ class Collection:
         self.programs = programs
         self.maps = maps
         self.engine = engine
+        self.targets: Mapping[str, Target] = {}
         self.verify_seconds = verify_seconds
         self.compile_seconds = compile_seconds
 
@@ -67,34 +71,69 @@ class Collection:
         reuse: Mapping[str, Map] | None = None,
         clock: Clock = Clock.MONOTONIC,
         loops: Loops | None = None,
+        targets: bool = False,
     ) -> Collection:
-        """Load the programs of those names (None: all) and every map.
+        """Load the programs of those names (None: all that load unless asked not to), those that arrays of programs
+        hold at first, and every map.
 
         `processors` is the number of workers. A map of `reuse` is taken over, entries and all, where its declaration
         is the same in every respect but its name; its initial contents are not put in again. `loops` gets the module
-        and the programs' functions, `i64 (ptr HostContext)`, by name, and writes what calls them.
+        and the programs' functions, `i64 (ptr HostContext)`, by name, and writes what calls them. `targets` says that
+        tail calls from elsewhere may lead to the programs; if there is an array of programs they may in any case.
 
         Raises InputRefused for an unknown name, Rejected, MapRefused or NotCompilable; whatever was opened is closed
         then, and the maps of `reuse` are what they were.
         """
-        chosen = _choose(spec, programs)
         with ExitStack() as opened:
             maps = _open_maps(opened, spec, processors, reuse or {})
             began = time.perf_counter()
-            recipe = _recipe(spec, chosen, maps, clock, loops)
+            recipe = _recipe(spec, _choose(spec, programs), maps, clock, loops, targets)
             verified = dict(prove(recipe))
             proved = time.perf_counter()
-            engine = Engine(compile_(recipe), {part.symbol: maps[part.name].address for part in recipe.maps})
+            symbols = {part.symbol: maps[part.name].address for part in recipe.maps}
+            engine = opened.enter_context(Engine(compile_(recipe), symbols))
             compiled = time.perf_counter()
+            loaded = cls(verified, maps, engine, verify_seconds=proved - began, compile_seconds=compiled - proved)
+            if recipe.targets:
+                loaded._name_targets(processors, reuse or {})
             opened.pop_all()
-        return cls(verified, maps, engine, verify_seconds=proved - began, compile_seconds=compiled - proved)
+        return loaded
+
+    def _name_targets(self, processors: int, reuse: Mapping[str, Map]) -> None:
+        """Let the arrays of programs that are new hold what they are to hold at first."""
+        everything = tuple(self.maps.values())
+        self.targets = {
+            name: Target(program.spec, self.engine.address(body_name(program)), self.engine, everything, processors)
+            for name, program in self.programs.items()
+        }
+        arrays = {name: map_ for name, map_ in self.maps.items() if isinstance(map_, ProgArray)}
+        for program in self.programs.values():
+            for name in arrays.keys() & tail_call_maps(program):
+                arrays[name].serve(program.spec.hook, f"the program {program.spec.name!r}")
+        for name, array in arrays.items():
+            if array is not reuse.get(name):
+                array.name_programs(self.targets)
+                array.fill()
+
+    def take_over(self) -> None:
+        """Let the arrays of programs that were taken over lead to this collection's programs, by their names.
+
+        To be called before the code is swapped: what runs goes on with these programs from now on, and once it is
+        swapped nothing is left in the old ones.
+        """
+        for map_ in self.maps.values():
+            if isinstance(map_, ProgArray):
+                map_.follow(self.targets)
 
     def close(self, *, keep: Iterable[Map] = ()) -> None:
         """Close the code and the maps, save those to `keep`: the ones that the next collection took over.
 
-        No native code of this collection may be running.
+        No native code of this collection may be running. What others hold of it lives on in there.
         """
         kept = {id(map_) for map_ in keep}
+        for map_ in self.maps.values():
+            if isinstance(map_, ProgArray) and (map_.held or id(map_) in kept):
+                map_.outlive(self.targets.values())
         for map_ in sorted(self.maps.values(), key=_holds_none):
             if id(map_) not in kept:
                 map_.close()
@@ -110,7 +149,17 @@ class Collection:
 
 
 def _choose(spec: CollectionSpec, names: Iterable[str] | None) -> dict[str, ProgramSpec]:
-    wanted = list(spec.programs if names is None else names)
+    every = (name for name, program in spec.programs.items() if program.autoload)
+    held = (
+        (name, map_.name) for map_ in spec.maps.values() if map_.type is MapType.PROG_ARRAY for _, name in map_.values
+    )
+    wanted = list(every if names is None else names)
+    for name, map_name in held:
+        if name not in spec.programs:
+            what = f"the map {map_name!r} holds the program {name!r}, which is not to be loaded"
+            raise InputRefused(what, where=spec.source, hint="let the program load, or the object without the map")
+        if name not in wanted:
+            wanted.append(name)
     for name in wanted:
         if name not in spec.programs:
             known = ", ".join(spec.programs) or "none"
@@ -131,13 +180,14 @@ def _open_maps(opened: ExitStack, spec: CollectionSpec, processors: int, reuse: 
         if isinstance(map_, MapOfMaps) and map_ is not reuse.get(name):
             map_.name_maps(maps)
     for map_ in maps.values():
-        map_.fill()
+        if not isinstance(map_, ProgArray):  # whose programs are not there yet
+            map_.fill()
     return {name: maps[name] for name in spec.maps}
 
 
 def _holds_none(map_: Map) -> bool:
-    """Maps of maps end before those that they hold."""
-    return map_.spec.type not in NESTED
+    """Maps of maps, and arrays of programs, end before what they hold."""
+    return not isinstance(map_, MapOfMaps | ProgArray)
 
 
 def _recipe(
@@ -146,10 +196,13 @@ def _recipe(
     maps: Mapping[str, Map],
     clock: Clock,
     loops: Loops | None,
+    targets: bool,
 ) -> Recipe:
     symbols: dict[int, str] = {}
     parts = tuple(
         MapPart(name, map_.spec, map_.processors, map_.memory_size, symbols.setdefault(id(map_), f"memory.{name}"))
         for name, map_ in maps.items()
     )
-    return Recipe(spec.source, spec.platform, tuple(programs.items()), tuple(spec.maps.items()), parts, clock, loops)
+    targets = targets or any(isinstance(map_, ProgArray) for map_ in maps.values())
+    chosen, specs = tuple(programs.items()), tuple(spec.maps.items())
+    return Recipe(spec.source, spec.platform, chosen, specs, parts, clock, loops, targets)

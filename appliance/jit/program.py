@@ -1,8 +1,8 @@
 """A verified program becomes native functions of a module, beside whatever else the module holds.
 
 emit_program    i64 program_NAME(ptr HostContext)       internal, so that a loop in the same module inlines it
-emit_entry      i64 entry_NAME(ptr HostContext)         what loops call of a program that makes tail calls
-emit_target     i64 target_NAME(ptr HostContext)        exported, for tail calls to the program
+                i64 body_NAME(ptr HostContext)          the same of a program that makes tail calls, of which
+emit_entry      i64 program_NAME(ptr HostContext)       begins a run
 emit_raw        i64 raw_NAME(ptr memory, i64 length)    exported; for bytecode that runs without a hook
 """
 
@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 
 from llvmlite import ir
 
+from appliance.ebpf.instructions import LoadMap
 from appliance.helpers.native.call import Clock, MapSite
 from appliance.ir import I64, PTR, Code
 from appliance.jit.flow import Flow, walk
@@ -31,15 +32,33 @@ LARGEST_INLINED = 256
 
 
 def entry_name(program: str) -> str:
-    """The name in its module of the function that the program of that name becomes."""
+    """The name in its module of the function that runs of the program begin with."""
     return f"program_{program}"
+
+
+def body_name(program: VerifiedProgram) -> str:
+    """The name in its module of the function that tail calls to the program lead to."""
+    return f"body_{program.spec.name}" if makes_tail_calls(program) else entry_name(program.spec.name)
+
+
+def makes_tail_calls(program: VerifiedProgram) -> bool:
+    """Whether it calls the helper anywhere."""
+    return any(call.helper == TAIL_CALL for call in program.facts.calls.values())
+
+
+def tail_call_maps(program: VerifiedProgram) -> set[str]:
+    """The arrays of programs that its tail calls may go through."""
+    through = {call.map for call in program.facts.calls.values() if call.helper == TAIL_CALL}
+    if None in through:
+        return {load.map for load in program.spec.instructions if isinstance(load, LoadMap)}
+    return {name for name in through if name is not None}
 
 
 def emit_program(
     module: ir.Module, program: VerifiedProgram, maps: Mapping[str, MapSite], clock: Clock = Clock.MONOTONIC
 ) -> ir.Function:
     """Write the program and its subprograms; `maps` are those that it names. Raises NotCompilable."""
-    entry = _declare(module, entry_name(program.spec.name), PTR)
+    entry = _declare(module, body_name(program), PTR)
     if len(program.spec.instructions) > LARGEST_INLINED:
         entry.attributes.add("noinline")
     _write(_plan(program, maps, clock, entry))
@@ -48,23 +67,12 @@ def emit_program(
 
 def emit_entry(module: ir.Module, program: VerifiedProgram, body: ir.Function) -> ir.Function:
     """What a run begins with: the program itself, or, if it makes tail calls, what sets their count to 0 first."""
-    if not any(call.helper == TAIL_CALL for call in program.facts.calls.values()):
+    if not makes_tail_calls(program):
         return body
-    code = Code.define(module, f"entry_{program.spec.name}", I64, context=PTR)
+    code = Code.define(module, entry_name(program.spec.name), I64, context=PTR)
     code.field(code["context"], HostContext, "tail_calls").store(0)
     code.ret(code.call(body, code["context"]))
     return code.function
-
-
-def emit_target(module: ir.Module, name: str, body: ir.Function) -> None:
-    """Export `i64 target_NAME(HostContext *)`: what arrays of programs hold, for tail calls from anywhere."""
-    code = Code.define(module, target_name(name), I64, linkage="external", context=PTR)
-    code.ret(code.call(body, code["context"]))
-
-
-def target_name(program: str) -> str:
-    """The exported name of what tail calls to the program reach."""
-    return f"target_{program}"
 
 
 def emit_raw(module: ir.Module, program: VerifiedProgram) -> ir.Function:

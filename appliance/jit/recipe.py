@@ -56,6 +56,8 @@ class Recipe:
     maps: tuple[MapPart, ...]
     clock: Clock
     loops: Loops | None
+    targets: bool = False
+    """Whether tail calls from elsewhere may lead to the programs: then all of them are exported."""
 
     def __hash__(self) -> int:
         """Of what is quickly hashed; equality compares all."""
@@ -77,6 +79,9 @@ def compile_(recipe: Recipe) -> NativeCode:
     sites = dict(_sites(module, recipe))
     proved = prove(recipe)
     bodies = {name: emit_program(module, program, sites, recipe.clock) for name, program in proved.items()}
+    if recipe.targets:
+        for body in bodies.values():
+            body.linkage = "external"
     if recipe.loops is not None:
         recipe.loops(module, {name: emit_entry(module, program, bodies[name]) for name, program in proved.items()})
     return compile_module(module)

@@ -103,6 +103,11 @@ class OpenMap:
         """Whether its memory was given back."""
         return self._closed
 
+    @property
+    def held(self) -> bool:
+        """Whether it will live on when it is closed."""
+        return self._holders > 0
+
     def hold(self) -> None:
         """Keep it, whatever its owner does, until `release`. Once for each holder. Raises RuntimeError if closed."""
         with self._lock:

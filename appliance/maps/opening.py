@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
-from appliance.ebpf.spec import MapSpec
-from appliance.maps.kind import NESTED
+from collections.abc import Mapping
+
+from appliance.ebpf.spec import MapSpec, MapType
 from appliance.maps.map import Map
 from appliance.maps.map_of_maps import MapOfMaps
+from appliance.maps.prog_array_map import ProgArray
+
+_CLASSES: Mapping[MapType, type[Map]] = {
+    MapType.ARRAY_OF_MAPS: MapOfMaps,
+    MapType.HASH_OF_MAPS: MapOfMaps,
+    MapType.PROG_ARRAY: ProgArray,
+}
 
 
 def control_plane(spec: MapSpec) -> type[Map]:
     """The class whose `open` makes such a map."""
-    return MapOfMaps if spec.type in NESTED else Map
+    return _CLASSES.get(spec.type, Map)
 
 
 def open_map(spec: MapSpec, processors: int = 1) -> Map:
