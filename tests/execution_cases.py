@@ -11,11 +11,14 @@ from ruamel.yaml import YAML
 
 from appliance.ebpf.assembler import assemble
 from appliance.ebpf.instructions import Instruction
-from appliance.ebpf.spec import ProgramSpec
+from appliance.ebpf.spec import MapSpec, MapType, ProgramSpec
 from hooks.xdp import XDP_LINUX
 
 FOLDER = Path(__file__).parent / "cases" / "execution"
 _KEYS = {"name", "code", "result", "memory", "memory_after", "packet", "packet_after", "context", "fault", "kernel"}
+_KEYS |= {"programs", "maps"}
+ARRAY = "programs"  # the array of programs that tail calls go through
+SELF = 3  # the case's own place in it
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +35,8 @@ class ExecutionCase:
     packet_after: bytes | None = None
     context: dict[str, int] = field(default_factory=dict)
     kernel: bool = True
+    programs: dict[str, str] = field(default_factory=dict)
+    maps: dict[str, list[Any]] = field(default_factory=dict)
 
     @property
     def instructions(self) -> tuple[Instruction, ...]:
@@ -40,6 +45,22 @@ class ExecutionCase:
     @property
     def program(self) -> ProgramSpec:
         return ProgramSpec("case", "xdp", XDP_LINUX, self.instructions)
+
+    @property
+    def other_programs(self) -> dict[str, ProgramSpec]:
+        """What tail calls lead to, by name: itself, and those that the case gives."""
+        others = {name: assemble(code, source=name) for name, code in self.programs.items()}
+        specs = {name: ProgramSpec(name, "xdp", XDP_LINUX, instructions) for name, instructions in others.items()}
+        return {"case": self.program, **specs}
+
+    @property
+    def map_specs(self) -> dict[str, MapSpec]:
+        """The maps that the case gives, and the array of its programs, if there are any."""
+        specs = {name: MapSpec(name, MapType(kind), *sizes) for name, (kind, *sizes) in self.maps.items()}
+        if self.programs:
+            values = (*enumerate(self.programs), (SELF, "case"))
+            specs[ARRAY] = MapSpec(ARRAY, MapType.PROG_ARRAY, 4, 4, SELF + 1, values=values)
+        return specs
 
 
 def load_cases() -> list[ExecutionCase]:

@@ -9,6 +9,8 @@ import ctypes
 import os
 import platform
 import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from tests.kernel_functions import with_functions
@@ -36,6 +38,13 @@ class KernelRun:
 
 def run_in_kernel(slots: bytes, frame: bytes) -> KernelRun:
     """One XDP program on one frame of at least 14 bytes. Raises KernelRefused."""
+    with loaded_in_kernel(slots) as descriptor:
+        return run_loaded(descriptor, frame)
+
+
+@contextmanager
+def loaded_in_kernel(slots: bytes) -> Iterator[int]:
+    """One XDP program, as a file descriptor. Raises KernelRefused."""
     code, log, licence = (ctypes.create_string_buffer(data, size) for data, size in _buffers(slots))
     load = struct.pack(
         "=IIQQIIQII",
@@ -55,15 +64,20 @@ def run_in_kernel(slots: bytes, frame: bytes) -> KernelRun:
     except OSError as error:
         raise KernelRefused(f"{error.strerror}: {log.value.decode()}") from error
     try:
-        before = ctypes.create_string_buffer(frame, len(frame))
-        after = ctypes.create_string_buffer(ROOM)
-        places = ctypes.addressof(before), ctypes.addressof(after)
-        test = struct.pack("=IIIIQQII", descriptor, 0, len(frame), ROOM, *places, 1, 0)
-        _, answer = _bpf(BPF_PROG_TEST_RUN, test)
-        _, result, _, size = struct.unpack_from("=IIII", answer)
-        return KernelRun(result, after.raw[:size])
+        yield descriptor
     finally:
         os.close(descriptor)
+
+
+def run_loaded(descriptor: int, frame: bytes) -> KernelRun:
+    """One run of a program that is loaded."""
+    before = ctypes.create_string_buffer(frame, len(frame))
+    after = ctypes.create_string_buffer(ROOM)
+    places = ctypes.addressof(before), ctypes.addressof(after)
+    test = struct.pack("=IIIIQQII", descriptor, 0, len(frame), ROOM, *places, 1, 0)
+    _, answer = _bpf(BPF_PROG_TEST_RUN, test)
+    _, result, _, size = struct.unpack_from("=IIII", answer)
+    return KernelRun(result, after.raw[:size])
 
 
 def _buffers(slots: bytes) -> tuple[tuple[bytes, int], ...]:

@@ -22,7 +22,7 @@ from appliance.ebpf.interpreter import Context, Interpreter, PacketMemory
 from appliance.ebpf.platform import PLATFORMS
 from appliance.helpers.native.call import Clock
 from appliance.helpers.python import python_helpers
-from appliance.jit.collection import Collection
+from appliance.jit.collection import Collection, held_programs
 from appliance.maps.model import models
 from appliance.verifier.verifier import Verifier
 from hooks.contract import Answer
@@ -90,13 +90,15 @@ class InterpretedRehearsal:
         self._state = tuple(judgement.state_maps)
         self._spec = judgement.spec
         self._program = judgement.spec.programs[judgement.inward]
-        Verifier(self._spec.maps, PLATFORMS[self._spec.platform]).verify(self._program)
+        verifier = Verifier(self._spec.maps, PLATFORMS[self._spec.platform])
+        for program in (self._program, *held_programs(self._spec)):
+            verifier.verify(program)
         self._maps = models(self._spec.maps)
         self._host = FrameContext(random_state=RANDOM_SEED)
 
     def replay(self, capture: Capture) -> ReplayResult:
         self._maps |= models({name: self._spec.maps[name] for name in self._state})
-        interpreter = Interpreter(self._program, self._maps, python_helpers())
+        interpreter = Interpreter(self._program, self._maps, python_helpers(), programs=self._spec.programs)
         self._host.random_state = RANDOM_SEED
         packets, sizes, sequence = Counter[Answer](), Counter[Answer](), bytearray()
         began = time.perf_counter()

@@ -150,21 +150,24 @@ class Collection:
 
 def _choose(spec: CollectionSpec, names: Iterable[str] | None) -> dict[str, ProgramSpec]:
     every = (name for name, program in spec.programs.items() if program.autoload)
-    held = (
-        (name, map_.name) for map_ in spec.maps.values() if map_.type is MapType.PROG_ARRAY for _, name in map_.values
-    )
     wanted = list(every if names is None else names)
-    for name, map_name in held:
-        if name not in spec.programs:
-            what = f"the map {map_name!r} holds the program {name!r}, which is not to be loaded"
-            raise InputRefused(what, where=spec.source, hint="let the program load, or the object without the map")
-        if name not in wanted:
-            wanted.append(name)
     for name in wanted:
         if name not in spec.programs:
             known = ", ".join(spec.programs) or "none"
             raise InputRefused(f"there is no program {name!r}", where=spec.source, hint=f"programs: {known}")
-    return {name: spec.programs[name] for name in wanted}
+    return {name: spec.programs[name] for name in wanted} | {held.name: held for held in held_programs(spec)}
+
+
+def held_programs(spec: CollectionSpec) -> list[ProgramSpec]:
+    """What arrays of programs hold at first. Raises InputRefused if it is not among the programs."""
+    held = []
+    for map_ in spec.maps.values():
+        for _, name in map_.values if map_.type is MapType.PROG_ARRAY else ():
+            if name not in spec.programs:
+                what = f"the map {map_.name!r} holds the program {name!r}, which is not to be loaded"
+                raise InputRefused(what, where=spec.source, hint="let the program load, or the object without the map")
+            held.append(spec.programs[name])
+    return held
 
 
 def _open_maps(opened: ExitStack, spec: CollectionSpec, processors: int, reuse: Mapping[str, Map]) -> dict[str, Map]:

@@ -10,13 +10,16 @@ import pytest
 
 import appliance
 import appliance.api as api
-from appliance.api import Object, open_object
+from appliance.api import Object, WrongState, open_object
 from appliance.ebpf.object_errors import ObjectError
 from appliance.ebpf.spec import MapSpec, MapType
+from appliance.errors import InputRefused
 from appliance.maps import MapFull, MapRefused, open_map
+from appliance.maps.prog_array_map import ProgArray
 from appliance.verifier.report import Rejected
+from hooks.contract import Verdict
 from tests.appliance.api.objects import FRAME, example
-from tests.appliance.ebpf.compiling import PROGRAMS
+from tests.appliance.ebpf.compiling import PROGRAMS, compile_c
 
 
 def opened() -> Object:
@@ -267,3 +270,36 @@ def test_a_file_that_is_no_object(tmp_path: Path) -> None:
     with pytest.raises(ObjectError) as error:
         open_object(tmp_path / "none.o")
     assert str(error.value) == f"{tmp_path / 'none.o'}: the file can't be read: No such file or directory"
+
+
+TAIL_CALLS = """
+int leaf(struct xdp_md *ctx);
+struct { __uint(type, BPF_MAP_TYPE_PROG_ARRAY); __uint(max_entries, 4); __type(key, __u32);
+         __array(values, int (struct xdp_md *)); } leaves SEC(".maps") = { .values = { [2] = (void *)&leaf } };
+SEC("?xdp") int leaf(struct xdp_md *ctx) { return XDP_DROP; }
+SEC("xdp") int choose(struct xdp_md *ctx) { bpf_tail_call(ctx, &leaves, ctx->rx_queue_index); return XDP_PASS; }
+"""
+
+
+def test_arrays_of_programs() -> None:
+    found = open_object(compile_c(TAIL_CALLS))
+    assert {name: program.autoload for name, program in found.programs.items()} == {"leaf": False, "choose": True}
+    with pytest.raises(InputRefused, match="the map 'leaves' holds the program 'leaf', which is not to be loaded"):
+        found.load()
+    found.programs["leaf"].autoload = True
+    with found.load() as loaded, found.load() as other:
+
+        def verdict(place: int) -> object:
+            return loaded.programs["choose"].test_run(bytes(64), context={"rx_queue_index": place}).verdict
+
+        assert [verdict(place) for place in (1, 2)] == [Verdict.PASS, Verdict.DROP]
+        array = loaded.maps["leaves"]
+        assert isinstance(array, ProgArray)
+        array[1] = other.programs["leaf"]
+        other.close()
+        del array[2]
+        assert [verdict(place) for place in (1, 2)] == [Verdict.DROP, Verdict.PASS]
+        del array[1]
+        assert loaded.settle() == 1
+        with pytest.raises(WrongState):
+            array[1] = other.programs["leaf"]

@@ -4,6 +4,7 @@ import pytest
 
 from appliance.ebpf.interpreter import Context, Fault, Interpreter, PacketMemory
 from appliance.helpers.python import python_helpers
+from appliance.maps import model
 from hooks.xdp import XDP_LINUX, FrameContext
 from tests.execution_cases import ExecutionCase, load_cases
 
@@ -12,7 +13,8 @@ CASES = load_cases()
 
 @pytest.mark.parametrize("case", CASES, ids=[case.name for case in CASES])
 def test_case(case: ExecutionCase) -> None:
-    interpreter = Interpreter(case.program, {}, python_helpers())
+    maps = {name: model(spec) for name, spec in case.map_specs.items()}
+    interpreter = Interpreter(case.program, maps, python_helpers(), programs=case.other_programs)
     memory, packet = bytearray(case.memory), PacketMemory(case.packet or b"")
     try:
         if case.packet is None:

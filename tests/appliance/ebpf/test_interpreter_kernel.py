@@ -4,6 +4,7 @@ Raw memory has no counterpart there. The kernel answers with r0's low half; the 
 program as a function and shifting.
 """
 
+from contextlib import ExitStack
 from dataclasses import replace
 
 import pytest
@@ -11,11 +12,28 @@ import pytest
 from appliance.ebpf.codec import encode
 from appliance.ebpf.instructions import Alu, CallFunction, Exit, Immediate, Instruction
 from appliance.ebpf.opcodes import AluOp
+from tests.appliance.verifier.kernel import kernel_maps, update
 from tests.execution_cases import ExecutionCase, load_cases
-from tests.kernel_bpf import run_in_kernel
+from tests.kernel_bpf import KernelRun, loaded_in_kernel, run_in_kernel, run_loaded
 
 FRAME = bytes(64)
 CASES = [case for case in load_cases() if case.kernel and case.result is not None and not case.memory]
+
+
+def run_with_others(case: ExecutionCase, frame: bytes) -> KernelRun:
+    """The case on a frame, with its maps and the programs that tail calls lead to."""
+    if not case.map_specs:
+        return run_in_kernel(encode(case.instructions), frame)
+    with ExitStack() as opened:
+        maps = opened.enter_context(kernel_maps(case.map_specs))
+        descriptors = {
+            name: opened.enter_context(loaded_in_kernel(encode(program.instructions, maps)))
+            for name, program in case.other_programs.items()
+        }
+        for spec in case.map_specs.values():
+            for index, name in spec.values:
+                update(maps[spec.name], index.to_bytes(4, "little"), descriptors[name].to_bytes(4, "little"))
+        return run_loaded(descriptors["case"], frame)
 
 
 def high_half(program: tuple[Instruction, ...]) -> tuple[Instruction, ...]:
@@ -29,7 +47,7 @@ def high_half(program: tuple[Instruction, ...]) -> tuple[Instruction, ...]:
 def test_case(case: ExecutionCase) -> None:
     assert case.result is not None
     frame = FRAME if case.packet is None else case.packet
-    run = run_in_kernel(encode(case.instructions), frame)
+    run = run_with_others(case, frame)
     assert hex(run.result) == hex(case.result & 0xFFFFFFFF)
     assert run.frame == (frame if case.packet_after is None else case.packet_after)
     if case.result > 0xFFFFFFFF:

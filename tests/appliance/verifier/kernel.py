@@ -13,7 +13,7 @@ from contextlib import contextmanager
 
 from appliance.ebpf.codec import encode
 from appliance.ebpf.platform import LINUX
-from appliance.ebpf.spec import MapSpec, ProgramSpec
+from appliance.ebpf.spec import MapSpec, MapType, ProgramSpec
 from tests.kernel_functions import with_functions
 
 _SYS_BPF = 321  # x86_64
@@ -62,7 +62,7 @@ def _load_types() -> int:
 
 @contextmanager
 def kernel_maps(maps: Mapping[str, MapSpec]) -> Iterator[dict[str, int]]:
-    """The maps in the kernel, by name, as file descriptors."""
+    """The maps in the kernel, by name, as file descriptors. Arrays of programs are empty."""
     descriptors: dict[str, int] = {}
     try:
         for spec in sorted(maps.values(), key=lambda spec: spec.inner is not None):
@@ -70,6 +70,7 @@ def kernel_maps(maps: Mapping[str, MapSpec]) -> Iterator[dict[str, int]]:
             values = (
                 (index.to_bytes(spec.key_size, "little"), descriptors[name].to_bytes(4, "little"))
                 for index, name in spec.values
+                if spec.type is not MapType.PROG_ARRAY
             )
             for key, value in (*spec.contents, *values):
                 update(descriptor, key, value)
