@@ -1,4 +1,4 @@
-"""Jumps. A way that the verifier proved nobody takes is not written."""
+"""Jumps. A way that the verifier proved nobody takes is not written, and a tree of comparisons becomes a table."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from appliance.ebpf.instructions import Branch, Exit, Jump
 from appliance.ebpf.opcodes import Condition
 from appliance.ir import Code, Value
 from appliance.jit.subprogram import Subprogram
+from appliance.jit.switches import Switch, find_switch
 
 Comparison = Callable[[Code, Value, Value], Value]
 
@@ -45,9 +46,22 @@ def emit_branch(sub: Subprogram, index: int, branch: Branch) -> None:
         sub.go(ways[0])
         return
     left, right = sub.read(branch.dst, branch.width), sub.operand(branch.source, branch.width)
-    holds = COMPARISONS[branch.condition](sub.code, left, right)
+    switch = find_switch(sub.plan.program.spec.instructions, index, sub.blocks) if index not in sub.switched else None
     sub.registers.end_block()
+    if switch is not None:
+        _emit_table(sub, left, switch)
+    holds = COMPARISONS[branch.condition](sub.code, left, right)
     sub.code.builder.cbranch(holds, *(sub.blocks[way] for way in ways))
+
+
+def _emit_table(sub: Subprogram, number: Value, switch: Switch) -> None:
+    """Jump by the table; what is not in it goes on."""
+    sub.switched |= switch.nodes
+    tree = sub.code.function.append_basic_block("tree")
+    table = sub.code.builder.switch(number, tree)
+    for each, leaf in switch.table.items():
+        table.add_case(sub.code.value(each & ((1 << number.type.width) - 1), number.type), sub.blocks[leaf])
+    sub.code.builder.position_at_end(tree)
 
 
 def emit_exit(sub: Subprogram, _index: int, _exit: Exit) -> None:

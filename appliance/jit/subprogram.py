@@ -76,7 +76,8 @@ class Registers:
 
 
 class Subprogram:
-    """What an emitter writes with. `blocks` are the basic blocks by their first instruction."""
+    """What an emitter writes with. `blocks` are the basic blocks by their first instruction; `switched` the comparisons
+    that a table stands in front of."""
 
     def __init__(
         self, plan: ProgramPlan, function: ir.Function, leaders: Sequence[int], extents: Sequence[Extent]
@@ -86,6 +87,7 @@ class Subprogram:
         self.context = function.args[0]
         self.registers = Registers(self.code)
         self.blocks = {leader: function.append_basic_block(f"at.{leader}") for leader in leaders}
+        self.switched: set[int] = set()
         self._stack = Stack(self.code, extents, cleared=plan.cleared)
 
     def read(self, register: int, width: Width = 64) -> Value:
