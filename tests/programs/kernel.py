@@ -42,17 +42,19 @@ class Run:
 
 
 class KernelProgram:
-    """The first program of an object, loaded as XDP; its maps are pinned beside it."""
+    """The first program of an object, or the one of that name, loaded as XDP; its maps are pinned beside it."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, name: str | None = None) -> None:
         self._home = BPFFS / f"tidegate-test-{os.getpid()}-{next(_numbers)}"
-        self.pin = self._home / "program"
+        self._programs = self._home / "programs" if name else self._home / "program"
+        self.pin = self._programs / name if name else self._programs
         self._path = path
 
     def __enter__(self) -> KernelProgram:
         self._home.mkdir()
         try:
-            bpftool("prog", "load", str(self._path), str(self.pin), "type", "xdp", "pinmaps", str(self._home))
+            load = "load" if self.pin == self._programs else "loadall"
+            bpftool("prog", load, str(self._path), str(self._programs), "type", "xdp", "pinmaps", str(self._home))
         except BaseException:
             shutil.rmtree(self._home)
             raise
@@ -61,14 +63,12 @@ class KernelProgram:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for pinned in self._home.iterdir():
-            pinned.unlink()
-        self._home.rmdir()
+        shutil.rmtree(self._home)
 
     @property
     def maps(self) -> set[str]:
         """The names of the pinned maps, the kernel's own for data sections among them."""
-        return {pinned.name for pinned in self._home.iterdir()} - {"program"}
+        return {pinned.name for pinned in self._home.iterdir()} - {self._programs.name}
 
     def run(self, frame: bytes) -> Run:
         """One frame through the program (BPF_PROG_TEST_RUN)."""
