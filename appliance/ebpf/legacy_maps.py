@@ -1,23 +1,37 @@
 """Maps as objects declared them before BTF: structures of numbers in a section `maps`.
 
-    struct bpf_map_def    type | key_size | value_size | max_entries | map_flags     u32 each; a short one ends in zeros
+    linux     type | key_size | value_size | max_entries | map_flags | inner_map_idx
+    windows   type | key_size | value_size | max_entries | inner_map_idx | pinning | id | inner_id
 
-What a longer structure says beyond that must be 0: loaders of old had fields of their own there.
+They are u32 each, and a short structure ends in zeros. What a longer structure says beyond that must be 0: loaders of
+old had fields of their own there. A map of maps names a map of its section as what those in it are like: by its place
+among the definitions, from 0, or by the `id` that it has.
+Sources: samples/bpf/bpf_load.h of Linux 4.12, ebpf_structs.h of eBPF for Windows.
 """
 
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import TypeAlias
 
 from appliance.ebpf.elf import ElfFile, Section, Symbol
 from appliance.ebpf.object_errors import ObjectError, UnsupportedObject
 from appliance.ebpf.platform import Platform
 from appliance.ebpf.spec import MapSpec, MapType
 
-_DEFINITION = struct.Struct("<IIIII")
+LIBBPF_PIN_BY_NAME = 1
+
+_FIELDS = {
+    "linux": ("type", "key_size", "value_size", "max_entries", "map_flags", "inner_map_idx"),
+    "windows": ("type", "key_size", "value_size", "max_entries", "inner_map_idx", "pinning", "id", "inner_id"),
+}
+_FIELD_SIZE = 4
 _LEAST = 4  # bytes: a map without a type is none
 _MAPS_OF_MAPS = frozenset({MapType.ARRAY_OF_MAPS, MapType.HASH_OF_MAPS})
+
+_Numbers: TypeAlias = Mapping[str, int]  # a definition's fields by name
 
 
 def legacy_maps(elf: ElfFile, platform: Platform) -> dict[tuple[int, int], MapSpec]:
@@ -28,35 +42,47 @@ def legacy_maps(elf: ElfFile, platform: Platform) -> dict[tuple[int, int], MapSp
             continue
         if elf.relocations.get(section.index):
             raise ObjectError("a definition of a map holds an address", where=f"section {section.name}")
-        for symbol in _definitions(elf, section):
-            place = section.index, symbol.value
-            if place in found:
-                raise ObjectError(
-                    f"{found[place].name} and {symbol.name} lie in one place", where=f"section {section.name}"
-                )
-            found[place] = _definition(symbol, section, platform)
+        found |= _section_maps(elf, section, platform)
     return dict(sorted(found.items()))
 
 
-def _definitions(elf: ElfFile, section: Section) -> Iterator[Symbol]:
+def _section_maps(elf: ElfFile, section: Section, platform: Platform) -> dict[tuple[int, int], MapSpec]:
+    found: dict[int, tuple[MapSpec, _Numbers]] = {}
     for symbol in elf.symbols:
-        if symbol.section == section.index and symbol.name and symbol.type != "STT_SECTION":
-            yield symbol
+        if symbol.section != section.index or not symbol.name or symbol.type == "STT_SECTION":
+            continue
+        if symbol.value in found:
+            known = found[symbol.value][0].name
+            raise ObjectError(f"{known} and {symbol.name} lie in one place", where=f"section {section.name}")
+        numbers = _numbers(symbol, section, platform)
+        found[symbol.value] = _definition(symbol.name, numbers, platform), numbers
+    in_order = [found[place] for place in sorted(found)]
+    return {
+        (section.index, place): replace(spec, inner=_inner(*found[place], in_order))
+        for place, (spec, _) in found.items()
+    }
 
 
-def _definition(symbol: Symbol, section: Section, platform: Platform) -> MapSpec:
-    where = f"map {symbol.name}"
+def _numbers(symbol: Symbol, section: Section, platform: Platform) -> _Numbers:
+    where, fields = f"map {symbol.name}", _FIELDS[platform.name]
     data = section.data[symbol.value : symbol.value + symbol.size]
     if len(data) != symbol.size or not _LEAST <= symbol.size <= len(section.data):
         raise ObjectError(f"{symbol.size} bytes at byte {symbol.value} define no map", where=where)
-    if any(data[_DEFINITION.size :]):
+    size = _FIELD_SIZE * len(fields)
+    numbers = dict(zip(fields, struct.unpack(f"<{len(fields)}I", data[:size].ljust(size, b"\0")), strict=True))
+    nested = platform.map_types.get(numbers["type"]) in _MAPS_OF_MAPS
+    if any(data[size:]) or (not nested and (numbers["inner_map_idx"] or numbers.get("inner_id"))):
         raise UnsupportedObject(
             "extended legacy map definitions",
             "the definition says more than struct bpf_map_def does",
             where=where,
             hint='declare the map with __uint and __type in SEC(".maps")',
         )
-    number, key, value, entries, flags = _DEFINITION.unpack(data[: _DEFINITION.size].ljust(_DEFINITION.size, b"\0"))
+    return numbers
+
+
+def _definition(name: str, numbers: _Numbers, platform: Platform) -> MapSpec:
+    where, number, pinning = f"map {name}", numbers["type"], numbers.get("pinning", 0)
     type_ = platform.map_types.get(number)
     if type_ is None:
         raise UnsupportedObject(
@@ -64,6 +90,24 @@ def _definition(symbol: Symbol, section: Section, platform: Platform) -> MapSpec
             f"the platform {platform.name} has no map type {number} that is known here",
             where=where,
         )
-    if type_ in _MAPS_OF_MAPS:
-        raise UnsupportedObject("maps of maps", f"the map is of type {type_.value}", where=where)
-    return MapSpec(symbol.name, type_, key, value, entries, flags)
+    if pinning > LIBBPF_PIN_BY_NAME:
+        raise ObjectError(f"there is no pinning {pinning}", where=where, hint="use LIBBPF_PIN_BY_NAME")
+    sizes = numbers["key_size"], numbers["value_size"], numbers["max_entries"]
+    return MapSpec(name, type_, *sizes, numbers.get("map_flags", 0), pinned=pinning == LIBBPF_PIN_BY_NAME)
+
+
+def _inner(outer: MapSpec, numbers: _Numbers, section: Sequence[tuple[MapSpec, _Numbers]]) -> MapSpec | None:
+    """What the maps in a map of maps are like: one of the section's maps."""
+    if outer.type not in _MAPS_OF_MAPS:
+        return None
+    wanted, place = numbers.get("inner_id", 0), numbers["inner_map_idx"]
+    if wanted:
+        meant = [spec for spec, other in section if other["id"] == wanted]
+        what = f"{len(meant)} maps of the section have the id {wanted}"
+    else:
+        meant = [section[place][0]] if place < len(section) else []
+        what = f"the section has no map number {place}"
+    if len(meant) != 1 or meant[0].type in _MAPS_OF_MAPS:
+        what = what if len(meant) != 1 else f"{meant[0].name} is a map of maps itself"
+        raise ObjectError(what, where=f"map {outer.name}", hint="name one map that is like those in it")
+    return replace(meant[0], name=f"{outer.name}.inner", pinned=False)

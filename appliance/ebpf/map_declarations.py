@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 from appliance.ebpf.btf import Btf, BtfType, Kind, Member, SectionVariable
 from appliance.ebpf.elf import ElfFile, Section, Symbol
 from appliance.ebpf.functions import FunctionTable
-from appliance.ebpf.legacy_maps import legacy_maps
+from appliance.ebpf.legacy_maps import LIBBPF_PIN_BY_NAME, legacy_maps
 from appliance.ebpf.map_values import VALUE_SIZE, Holder, initial_values
 from appliance.ebpf.object_errors import ObjectError, UnsupportedObject
 from appliance.ebpf.platform import Platform
@@ -26,7 +26,6 @@ from appliance.ebpf.spec import MapSpec, MapType, Variable
 from appliance.ebpf.value_lock import find_lock
 
 MAPS_SECTION = ".maps"
-LIBBPF_PIN_BY_NAME = 1
 
 _DATA_SECTIONS = (".rodata", ".data", ".bss")
 _KEY_OF_ARRAY = b"\0\0\0\0"

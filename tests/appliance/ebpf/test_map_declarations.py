@@ -1,5 +1,7 @@
 """What section .maps may say of a map, and how libbpf's macros come out."""
 
+from dataclasses import replace
+
 import pytest
 
 from appliance.ebpf.btf import Kind, Member
@@ -7,8 +9,9 @@ from appliance.ebpf.elf import read_elf
 from appliance.ebpf.instructions import LoadMap
 from appliance.ebpf.object_errors import ObjectError
 from appliance.ebpf.objects import load_object
-from appliance.ebpf.platform import LINUX, WINDOWS
+from appliance.ebpf.platform import LINUX, WINDOWS, Platform
 from appliance.ebpf.spec import MapSpec, MapType
+from appliance.verifier import Verifier
 from tests.appliance.ebpf.compiling import compile_c
 
 PROGRAM = 'SEC("xdp") int p(struct xdp_md *ctx) { return XDP_PASS; }'
@@ -182,12 +185,62 @@ def test_short_and_long_legacy_definitions() -> None:
     assert maps_of('struct { int n[9]; } m SEC("maps") = {{1, 4, 8, 16}};')["m"] == maps_of(short)["m"]
 
 
+LEGACY_NESTED = """
+struct bpf_map_def { __u32 type, key_size, value_size, max_entries, FIELDS; };
+struct bpf_map_def SEC("maps") outer = { .type = OUTER, .key_size = 4, .value_size = 4, .max_entries = 3, MEANT };
+struct bpf_map_def SEC("maps") other = { .type = ARRAY, .key_size = 4, .value_size = 4, .max_entries = 1 };
+struct bpf_map_def SEC("maps") model = { .type = HASH, .key_size = 8, .value_size = 16, .max_entries = 5, SELF };
+SEC("xdp") int p(void *ctx) {
+    __u64 k = 1; void *found = bpf_map_lookup_elem(&outer, &k);
+    return found && bpf_map_lookup_elem(found, &k) ? XDP_DROP : XDP_PASS;
+}
+"""
+
+
+@pytest.mark.parametrize(
+    ("platform", "fields", "meant", "self"),
+    [
+        (LINUX, "map_flags, inner_map_idx", ".inner_map_idx = 2", ".map_flags = 0"),
+        (WINDOWS, "inner_map_idx, pinning, id, inner_id", ".inner_map_idx = 2", ".pinning = 1"),
+        (WINDOWS, "inner_map_idx, pinning, id, inner_id", ".inner_id = 10", ".id = 10"),
+    ],
+)
+def test_legacy_maps_of_maps(platform: Platform, fields: str, meant: str, self: str) -> None:
+    numbers = {kind: number for number, kind in platform.map_types.items()}
+    source = LEGACY_NESTED.replace("FIELDS", fields).replace("MEANT", meant).replace("SELF", self)
+    for word, kind in (("OUTER", MapType.HASH_OF_MAPS), ("ARRAY", MapType.ARRAY), ("HASH", MapType.HASH)):
+        source = source.replace(word, str(numbers[kind]))
+    spec = load_object(compile_c(source), "m.o", platform)
+    inner = MapSpec("outer.inner", MapType.HASH, 8, 16, 5)
+    assert spec.maps["outer"] == MapSpec("outer", MapType.HASH_OF_MAPS, 4, 4, 3, inner=inner)
+    assert spec.maps["model"] == replace(inner, name="model", pinned="pinning" in self)
+    Verifier(spec.maps, platform).verify(spec.programs["p"])
+
+
+def test_a_legacy_id_that_means_no_single_map() -> None:
+    outer, plain = 'int outer[8] SEC("maps") = {6, 4, 4, 1, 0, 0, 0, 9};', 'int m[8] SEC("maps") = {1, 4, 4, 1};'
+    with pytest.raises(ObjectError, match="map outer: 0 maps of the section have the id 9"):
+        load_object(compile_c(outer + plain + PROGRAM), "m.o", WINDOWS)
+
+
 @pytest.mark.parametrize(
     ("definition", "message"),
     [
         ('short m SEC("maps") = 1;', "map m: 2 bytes at byte 0 define no map"),
         ('int m[5] SEC("maps") = {99};', "map m: the platform linux has no map type 99 that is known here"),
-        ('int m[5] SEC("maps") = {13, 4, 4, 1};', "map m: the map is of type hash_of_maps"),
+        (
+            'int m[6] SEC("maps") = {13, 4, 4, 1, 0, 1};',
+            "map m: the section has no map number 1\n  hint: name one map that is like those in it",
+        ),
+        (
+            'int m[5] SEC("maps") = {13, 4, 4, 1};',
+            "map m: m is a map of maps itself\n  hint: name one map that is like those in it",
+        ),
+        (
+            'int m[6] SEC("maps") = {1, 4, 4, 1, 0, 1};',
+            "map m: the definition says more than struct bpf_map_def does\n"
+            '  hint: declare the map with __uint and __type in SEC(".maps")',
+        ),
         ('int other = 1; int *m SEC("maps") = &other;', "section maps: a definition of a map holds an address"),
     ],
 )

@@ -283,7 +283,6 @@ NOT_YET = {
     "extended legacy map definitions": (
         'struct elf_map { int type, k, v, n, flags, id; }; struct elf_map SEC("maps") m = {1, 4, 8, 1, 0, 3};' + PASS
     ),
-    "maps of maps": 'int m[5] SEC("maps") = {13, 4, 4, 1};' + PASS,
     "map_extra": MAPS.replace("MAP(", "__uint(map_extra, 3); MAP("),
     "map type 99": MAPS.replace("BPF_MAP_TYPE_ARRAY", "99"),
     "kconfig variables": 'extern int CONFIG_HZ __kconfig; SEC("xdp") int p(void *ctx) { return CONFIG_HZ; }',
