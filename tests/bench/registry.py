@@ -14,6 +14,7 @@ from tests.bench import (
     bench_native,
     bench_start,
     bench_tcp,
+    bench_verifier,
 )
 from tests.bench.figures import Benchmark
 
@@ -27,4 +28,5 @@ BENCHMARKS: Mapping[str, Benchmark] = {
     "maps": bench_maps.main,
     "native": bench_native.main,
     "lab": bench_lab.main,
+    "verifier": bench_verifier.main,
 }

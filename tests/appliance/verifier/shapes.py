@@ -1,0 +1,61 @@
+"""Programs of one shape and of any length, in assembly: how does the verifier's time grow?"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+_START = """
+    r6 = *(u32 *)(r1 + 0)
+    r7 = *(u32 *)(r1 + 4)
+    r8 = *(u32 *)(r1 + 12)
+    r9 = *(u32 *)(r1 + 16)
+    r2 = r6; r2 += 64; if r2 > r7 goto out
+"""
+_END = "out: r0 = 2; exit"
+
+
+def _straight(turn: int) -> str:
+    """Ten instructions without a branch: a field, a mask, a spill and its fill, arithmetic."""
+    return (
+        f"r2 = *(u16 *)(r6 + {turn % 60}); r2 &= {turn % 255 + 1}; r3 = r2; r3 <<= 2; *(u64 *)(r10 - 16) = r3;"
+        f"r4 = *(u64 *)(r10 - 16); r4 += {turn}; w5 = w4; w5 ^= w2; *(u32 *)(r10 - 8) = w5\n"
+    )
+
+
+def _branching(turn: int) -> str:
+    """Ten instructions, two branches that meet again, with nothing in common."""
+    return (
+        f"r2 = *(u8 *)(r6 + {turn % 60}); r3 = 1; if r2 > {turn % 200} goto a{turn}; r3 = {turn};"
+        f"a{turn}: r4 = *(u8 *)(r6 + {(turn + 7) % 60}); if r4 == {turn % 250} goto b{turn}; r3 += 5;"
+        f"b{turn}: r3 &= 63; *(u64 *)(r10 - 8) = r3; w9 += w3\n"
+    )
+
+
+def _correlated(turn: int) -> str:
+    """Ten instructions: what one branch sets, the other uses."""
+    return (
+        f"r2 = *(u8 *)(r6 + {turn % 60}); r3 = 0; r4 = 0; if r2 > {turn % 200} goto a{turn}; r3 = 1; r4 = r6;"
+        f"a{turn}: if r3 == 0 goto b{turn}; r5 = *(u8 *)(r4 + {turn % 60});"
+        f"*(u8 *)(r10 - 1) = r5; b{turn}: w9 += w3\n"
+    )
+
+
+def _looping(turn: int) -> str:
+    """Ten instructions, of which four run eight times."""
+    return (
+        f"r2 = 0; r3 = 0; l{turn}: r4 = r6; r4 += r2; r5 = *(u8 *)(r4 + {turn % 50}); r3 += r5; r2 += 1;"
+        f"if r2 != 8 goto l{turn}; w9 += w3; w9 &= 255\n"
+    )
+
+
+SHAPES: Mapping[str, Callable[[int], str]] = {
+    "straight-line": _straight,
+    "branching": _branching,
+    "correlated": _correlated,
+    "loops": _looping,
+}
+
+
+def shaped(shape: str, size: int) -> str:
+    """A program of that shape, with about `size` instructions."""
+    return _START + "".join(map(SHAPES[shape], range(size // 10))) + _END
