@@ -25,6 +25,9 @@ class FieldKind(Enum):
     PACKET_META = "start of the packet's metadata"
     APP_ID_START = "start of the application's path"
     APP_ID_END = "end of the application's path"
+    SOCKET = "a socket"
+    SOCKET_OR_NULL = "a socket, or null"
+    SOCKET_COMMON_OR_NULL = "what every socket has, or null"
 
 
 class Answer(Enum):
@@ -150,6 +153,8 @@ class HookPoint:
     results: tuple[str, ...] = ()
     defaults: Mapping[str, int] = field(default_factory=dict)
     attach_type: int = 0
+    runs_here: bool = True
+    writes_packet: bool = True
 
     @property
     def judges_frames(self) -> bool:

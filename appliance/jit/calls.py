@@ -30,14 +30,15 @@ def emit_helper(sub: Subprogram, index: int, call: CallHelper) -> None:
         raise sub.refusal(f"helper {call.helper}, which does not exist here", index)
     if facts.text is None and PROTOTYPES[facts.helper].needs_text:
         raise sub.refusal(f"a call of {facts.helper}, whose text only the verifier can tell", index)
-    sub.write(0, _helper_answer(sub, facts))
+    sub.write(0, _helper_answer(sub, index, facts))
 
 
-def _helper_answer(sub: Subprogram, facts: CallFacts) -> Value:
+def _helper_answer(sub: Subprogram, index: int, facts: CallFacts) -> Value:
     plan = sub.plan
     prototype = PROTOTYPES[facts.helper]
     taken = ARGUMENTS[: len(prototype.arguments)]
-    places = [sub.stack_place(access) for access in facts.arguments] + [None] * len(taken)
+    known = (*facts.arguments, *[None] * len(taken))
+    places = [sub.stack_place(index, register, access) for register, access in zip(taken, known, strict=False)]
     return IMPLEMENTATIONS[facts.helper](
         HelperCall(
             code=sub.code,
@@ -45,7 +46,7 @@ def _helper_answer(sub: Subprogram, facts: CallFacts) -> Value:
             clock=plan.clock,
             context=sub.context,
             arguments=[sub.read(register) for register in taken],
-            pointers=[place or sub.pointer(register) for register, place in zip(taken, places, strict=False)],
+            pointers=[place or sub.pointer(register) for register, place in zip(taken, places, strict=True)],
             map=plan.maps[facts.map] if facts.map is not None else None,
             maps=_maps_in_hand(sub) if facts.map is None else (),
             map_argument=prototype.map_register - 1,
@@ -63,13 +64,13 @@ def emit_function(sub: Subprogram, index: int, call: CallFunction) -> None:
 def emit_register_call(sub: Subprogram, index: int, call: CallRegister) -> None:
     """One of the program's functions, if that was proved."""
     if index not in sub.plan.program.facts.functions:
-        _emit_unknown_call(sub, call)
+        _emit_unknown_call(sub, index, call)
         return
     callee = sub.code.builder.inttoptr(sub.read(call.register), FUNCTION)
     sub.write(0, sub.code.call(callee, sub.context, *(sub.read(register) for register in ARGUMENTS)))
 
 
-def _emit_unknown_call(sub: Subprogram, call: CallRegister) -> None:
+def _emit_unknown_call(sub: Subprogram, index: int, call: CallRegister) -> None:
     code, builder = sub.code, sub.code.builder
     callee, arguments = sub.read(call.register), [sub.read(register) for register in ARGUMENTS]
     answer, end = code.variable(I64), builder.append_basic_block("called")
@@ -83,7 +84,7 @@ def _emit_unknown_call(sub: Subprogram, call: CallRegister) -> None:
         block = builder.append_basic_block(name)
         choice.add_case(number, block)
         builder.position_at_end(block)
-        answer.set(_helper_answer(sub, CallFacts(name)))
+        answer.set(_helper_answer(sub, index, CallFacts(name)))
         builder.branch(end)
     builder.position_at_end(nobody)
     code.call(code.module.declare_intrinsic("llvm.trap", (), ir.FunctionType(ir.VoidType(), ())))

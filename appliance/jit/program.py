@@ -9,7 +9,7 @@ emit_raw        i64 raw_NAME(ptr memory, i64 length)    exported; for bytecode t
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from llvmlite import ir
 
@@ -17,7 +17,7 @@ from appliance.ebpf.instructions import LoadMap
 from appliance.helpers.native.call import Clock, MapSite
 from appliance.ir import I64, PTR, Code
 from appliance.jit.flow import Flow, walk
-from appliance.jit.stack import WHOLE, Extent, is_accounted_for, offsets_are_known, stack_extents
+from appliance.jit.stack import stack_layout
 from appliance.jit.subprogram import ProgramPlan, Subprogram
 from appliance.jit.table import EMITTERS
 from appliance.verifier.program import VerifiedProgram
@@ -89,8 +89,7 @@ def emit_raw(module: ir.Module, program: VerifiedProgram) -> ir.Function:
 
 
 def _plan(program: VerifiedProgram, maps: Mapping[str, MapSite], clock: Clock, entry: ir.Function) -> ProgramPlan:
-    in_pieces, cleared = offsets_are_known(program), not is_accounted_for(program)
-    return ProgramPlan(program, maps, clock, {0: entry}, in_pieces, cleared)
+    return ProgramPlan(program, maps, clock, {0: entry})
 
 
 def _declare(module: ir.Module, name: str, *parameters: ir.Type) -> ir.Function:
@@ -112,12 +111,12 @@ def _write(plan: ProgramPlan) -> None:
             plan.functions[target] = _declare(entry.module, f"{entry.name}.{target}", PTR, *SUBPROGRAM_ARGUMENTS)
             pending.append(target)
     for flow in flows:
-        _write_subprogram(plan, flow, stack_extents(plan.program, flow.body) if plan.in_pieces else WHOLE)
+        _write_subprogram(plan, flow)
 
 
-def _write_subprogram(plan: ProgramPlan, flow: Flow, extents: Sequence[Extent]) -> None:
+def _write_subprogram(plan: ProgramPlan, flow: Flow) -> None:
     spec, function = plan.program.spec, plan.functions[flow.entry]
-    sub = Subprogram(plan, function, flow.leaders, extents)
+    sub = Subprogram(plan, function, flow.leaders, stack_layout(plan.program, flow.entry, flow.body))
     if flow.falls_off is not None:
         raise sub.refusal("the program goes on behind its last instruction", flow.falls_off)
     for register, argument in enumerate(function.args[1:] or [sub.code.integer(sub.context)], 1):

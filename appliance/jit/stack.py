@@ -1,143 +1,114 @@
 """The stack of a subprogram, taken apart into the objects that its instructions use.
 
-         -32        -28                 -16        -8          r10
-          +----------+-------------------+----------+-----------+
-          |          | key, given to a   |  r6,     |  value,   |
-          |  unused  | helper: memory    |  spilled |  spilled  |
-          +----------+-------------------+----------+-----------+
-                           │                  └── LLVM: registers
-                           └── LLVM: 12 bytes of the native stack
+         -96                 -32      -28             -16        -8      r10
+          +-------------------+--------+---------------+----------+-------+
+          | array, looked at  | unused | buffer, given | r6,      | value |
+          | by a computed     |        | to a function | spilled  |       |
+          | index             |        | of the program|          |       |
+          +-------------------+--------+---------------+----------+-------+
+                  │                        │                └─────────┴── LLVM: registers
+                  │                        └── shared: real memory, of which r10 is the end
+                  └── LLVM: 64 bytes of the native stack, which nothing else can be in
 
-One buffer of 512 bytes would stay in memory whole as soon as one helper gets a pointer into it: LLVM can't know that
-the helper keeps to the key. The verifier does know. So what overlaps becomes one object, each with a buffer of its own.
-That needs the offset of every access; where one is missing, the stack is one object.
+One buffer of 512 bytes would stay in memory whole as soon as one helper gets a pointer into it, or one index is not
+known: LLVM can't tell that the rest is left alone. The verifier can (StackFacts). What overlaps becomes one object,
+each with a buffer of its own, and an access that keeps to one object starts from its buffer and not from r10:
+
+    offset known      buffer + constant
+    offset computed   buffer + (pointer - r10) - constant
+
+What others than the subprogram's own instructions touch they reach through the pointer that they were given, so it is
+in one buffer, at its true distance from r10. If there is none, r10 is a number that only such differences are made of.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import TypeAlias
+from collections.abc import Iterable
+from dataclasses import dataclass
 
-from appliance.ebpf.instructions import STACK_SIZE, Atomic, CallHelper, Load, Store
-from appliance.ebpf.spec import MapSpec
-from appliance.helpers.prototypes import PROTOTYPES, ArgumentKind
-from appliance.ir import Code, Value
-from appliance.verifier.program import Access, CallFacts, Region, VerifiedProgram
+from appliance.ebpf.instructions import STACK_SIZE
+from appliance.ir import I64, Code, Value
+from appliance.verifier.program import Extent, VerifiedProgram
 
-Extent: TypeAlias = tuple[int, int]  # [start, end) in bytes from r10: negative, and at most 0
-WHOLE: tuple[Extent, ...] = ((-STACK_SIZE, 0),)
 ALIGNMENT = 8
-ACCESSES = (Load, Store, Atomic)
-
-MEMORY_KINDS = frozenset(
-    {
-        ArgumentKind.MAP_KEY,
-        ArgumentKind.MAP_VALUE,
-        ArgumentKind.MAP_VALUE_OUT,
-        ArgumentKind.READABLE,
-        ArgumentKind.READABLE_OR_NULL,
-        ArgumentKind.WRITABLE,
-        ArgumentKind.PARTLY_WRITABLE,
-        ArgumentKind.CHANGED,
-        ArgumentKind.HEADER_20,
-        ArgumentKind.HEADER_40,
-        ArgumentKind.CHANGED_U32,
-        ArgumentKind.WRITABLE_U64,
-        ArgumentKind.PRINTED_ARRAY,
-    }
-)
+NOWHERE = 1 << 46  # r10 of a stack without shared memory; not 0, as a program may compare a pointer with null
+WHOLE: Extent = (-STACK_SIZE, 0)
 
 
-class _OffsetUnknown(Exception):
-    """Something may reach any byte of the stack."""
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """The objects of one subprogram, lowest first and without overlap. Those in `shared` lie in one buffer. `cleared`:
+    they start as zero, as the program may read what it never wrote. A proved one doesn't, and 512 bytes are much to
+    clear for every frame."""
+
+    extents: tuple[Extent, ...]
+    shared: frozenset[Extent] = frozenset()
+    cleared: bool = False
+
+
+UNKNOWN = Layout((WHOLE,), frozenset({WHOLE}), cleared=True)
+
+
+def stack_layout(program: VerifiedProgram, entry: int, body: Iterable[int]) -> Layout:
+    """The objects of the subprogram that starts at `entry` and has the instructions `body`."""
+    facts = program.facts.stack
+    if facts is None:
+        return UNKNOWN
+    instructions, shared = frozenset(body), facts.shared.get(entry, ())
+    own = [extent for (index, _), extent in facts.own.items() if index in instructions]
+    merged: list[Extent] = []
+    for low, high in sorted({*own, *shared}):
+        if merged and low < merged[-1][1]:
+            merged[-1] = (merged[-1][0], max(high, merged[-1][1]))
+        else:
+            merged.append((low, high))
+    together = {extent for extent in merged if any(extent[0] <= low < extent[1] for low, _ in shared)}
+    return Layout(tuple(merged), frozenset(together))
 
 
 class Stack:
-    """The objects of one subprogram in generated code. They start as zero if the program may read what it never wrote:
-    a proved one doesn't, and 512 bytes are much to clear for every frame."""
+    """The objects of one subprogram in generated code."""
 
-    def __init__(self, code: Code, extents: Sequence[Extent], *, cleared: bool) -> None:
+    def __init__(self, code: Code, layout: Layout) -> None:
         self._code = code
-        self._starts = [start for start, _ in extents]
-        self._bases = [start - start % ALIGNMENT for start in self._starts]  # keeps the guest's alignment
-        self._buffers = []
-        for base, (_, end) in zip(self._bases, extents, strict=True):
-            self._buffers.append(code.buffer(end - base, ALIGNMENT))
-            if cleared:
-                code.fill(self._buffers[-1], 0, end - base)
-        whole = tuple(extents) == WHOLE
-        self._end = code.at(self._buffers[0], STACK_SIZE) if whole else code.buffer(ALIGNMENT)
+        self._starts = [start for start, _ in layout.extents]
+        self._objects: list[tuple[Value, int]] = []  # a buffer, and the distance from r10 at which it begins
+        self._end: Value = code.value(NOWHERE, I64)
+        shared = self._shared(layout)
+        for extent in layout.extents:
+            self._objects.append(shared if extent in layout.shared and shared else self._buffer(extent, layout.cleared))
+
+    def _shared(self, layout: Layout) -> tuple[Value, int] | None:
+        """The buffer that holds all that is shared; r10 is at its true distance from it."""
+        if not layout.shared:
+            return None
+        extent = min(low for low, _ in layout.shared), max(high for _, high in layout.shared)
+        buffer, base = self._buffer(extent, layout.cleared)
+        self._end = self._code.integer(self._code.at(buffer, -base))
+        return buffer, base
+
+    def _buffer(self, extent: Extent, cleared: bool) -> tuple[Value, int]:
+        """A buffer for the extent, with the guest's alignment."""
+        base = extent[0] - extent[0] % ALIGNMENT
+        buffer = self._code.buffer(extent[1] - base, ALIGNMENT)
+        if cleared:
+            self._code.fill(buffer, 0, extent[1] - base)
+        return buffer, base
 
     def end(self) -> Value:
-        """r10. If the stack is in pieces, a number that only pointers are made of which nobody follows."""
-        return self._code.integer(self._end)
+        """r10."""
+        return self._end
 
     def place(self, offset: int) -> Value:
         """The pointer to the byte at r10 + offset."""
-        index = bisect_right(self._starts, offset) - 1
-        return self._code.at(self._buffers[index], offset - self._bases[index])
+        buffer, base = self._object(offset)
+        return self._code.at(buffer, offset - base)
 
+    def somewhere(self, extent: Extent, address: Value) -> Value:
+        """The pointer to the byte that the program has at `address`, somewhere in the extent."""
+        buffer, base = self._object(extent[0])
+        return self._code.at(buffer, self._code.sub(self._code.sub(address, self._end), base))
 
-def is_accounted_for(program: VerifiedProgram) -> bool:
-    """Whether the verifier has seen every access: else nothing is known of the program, nor of what it reads."""
-    operands = (index for index in program.facts.reachable if isinstance(program.spec.instructions[index], ACCESSES))
-    return all(index in program.facts.accesses for index in operands)
-
-
-def offsets_are_known(program: VerifiedProgram) -> bool:
-    """Whether every access to the stack is at a known offset of its own frame (else each stack is WHOLE)."""
-    try:
-        list(_uses(program, program.facts.reachable))
-    except _OffsetUnknown:
-        return False
-    return True
-
-
-def stack_extents(program: VerifiedProgram, body: Iterable[int]) -> tuple[Extent, ...]:
-    """The objects of the subprogram whose instructions `body` names, lowest first and without overlap."""
-    merged: list[Extent] = []
-    for start, end in sorted(_uses(program, body)):
-        if merged and start < merged[-1][1]:
-            merged[-1] = (merged[-1][0], max(end, merged[-1][1]))
-        else:
-            merged.append((start, end))
-    return tuple(merged)
-
-
-def _uses(program: VerifiedProgram, body: Iterable[int]) -> Iterator[Extent]:
-    for index in body:
-        instruction = program.spec.instructions[index]
-        if isinstance(instruction, ACCESSES):
-            yield from _extent(program.facts.accesses.get(index), instruction.size)
-        elif isinstance(instruction, CallHelper):
-            yield from _call_uses(program.facts.calls.get(index), program.maps)
-
-
-def _call_uses(call: CallFacts | None, maps: Mapping[str, MapSpec]) -> Iterator[Extent]:
-    if call is None:
-        raise _OffsetUnknown
-    spec = maps.get(call.map) if call.map is not None else None
-    for kind, access in zip(PROTOTYPES[call.helper].arguments, call.arguments, strict=False):
-        if kind in MEMORY_KINDS:
-            yield from _extent(access, _size(kind, spec))
-
-
-def _size(kind: ArgumentKind, spec: MapSpec | None) -> int | None:
-    """The bytes that the helper may touch; None: up to the end of the stack."""
-    if spec is None:
-        return None
-    return {
-        ArgumentKind.MAP_KEY: spec.key_size,
-        ArgumentKind.MAP_VALUE: spec.value_size,
-        ArgumentKind.MAP_VALUE_OUT: spec.value_size,
-    }.get(kind)
-
-
-def _extent(access: Access | None, size: int | None) -> Iterator[Extent]:
-    if access is None:
-        raise _OffsetUnknown
-    if access.region is Region.STACK:
-        if access.offset is None:
-            raise _OffsetUnknown
-        yield access.offset, access.offset + size if size is not None else 0
+    def _object(self, offset: int) -> tuple[Value, int]:
+        return self._objects[bisect_right(self._starts, offset) - 1]

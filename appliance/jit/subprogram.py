@@ -5,8 +5,8 @@
 
     r0 … r9    64-bit locals. Inside a basic block the newest value of each is known and used as it is; where a block
                ends, the changed ones are written to stack slots, which LLVM turns back into registers.
-    r10        the end of a stack of 512 bytes. Where the verifier knows an access's offset, the access starts from the
-               native buffer itself and not from r10, so that LLVM can make registers of it (see stack).
+    r10        the end of a stack of 512 bytes. Where the verifier knows which part of the stack an access keeps to, the
+               access starts from that part's buffer and not from r10, so that LLVM makes registers of it (see stack).
 
 Registers start as zero, and so does the stack of a program that nobody verified: no undefined value can exist. Zeros
 that a verified program never reads cost nothing in registers; its stack is left as it is.
@@ -23,8 +23,8 @@ from appliance.ebpf.instructions import FRAME_POINTER, Immediate, Operand, Width
 from appliance.errors import InputRefused
 from appliance.helpers.native.call import Clock, MapSite
 from appliance.ir import I64, Code, Value
-from appliance.jit.stack import Extent, Stack
-from appliance.verifier.program import Access, Region, VerifiedProgram
+from appliance.jit.stack import Layout, Stack
+from appliance.verifier.program import Access, VerifiedProgram
 
 
 class NotCompilable(InputRefused):
@@ -33,17 +33,12 @@ class NotCompilable(InputRefused):
 
 @dataclass(frozen=True, slots=True)
 class ProgramPlan:
-    """What all subprograms of one program share. `functions`: the subprograms by their first instruction.
-
-    `in_pieces` and `cleared` say how their stacks are made (see stack).
-    """
+    """What all subprograms of one program share. `functions`: the subprograms by their first instruction."""
 
     program: VerifiedProgram
     maps: Mapping[str, MapSite]
     clock: Clock
     functions: dict[int, ir.Function]
-    in_pieces: bool
-    cleared: bool
 
 
 class Registers:
@@ -79,16 +74,14 @@ class Subprogram:
     """What an emitter writes with. `blocks` are the basic blocks by their first instruction; `switched` the comparisons
     that a table stands in front of."""
 
-    def __init__(
-        self, plan: ProgramPlan, function: ir.Function, leaders: Sequence[int], extents: Sequence[Extent]
-    ) -> None:
+    def __init__(self, plan: ProgramPlan, function: ir.Function, leaders: Sequence[int], layout: Layout) -> None:
         self.plan = plan
         self.code = Code(function)
         self.context = function.args[0]
         self.registers = Registers(self.code)
         self.blocks = {leader: function.append_basic_block(f"at.{leader}") for leader in leaders}
         self.switched: set[int] = set()
-        self._stack = Stack(self.code, extents, cleared=plan.cleared)
+        self._stack = Stack(self.code, layout)
 
     def read(self, register: int, width: Width = 64) -> Value:
         """The register, or its low half."""
@@ -116,18 +109,22 @@ class Subprogram:
     def place(self, index: int, base: int, offset: int) -> Value:
         """Where the instruction's memory operand is, as a pointer (a context's field: see memory)."""
         known = self.plan.program.facts.accesses.get(index)
-        return self.stack_place(known) or self.pointer(base, offset)
+        return self.stack_place(index, base, known, offset) or self.pointer(base, offset)
 
     def pointer(self, base: int, offset: int = 0) -> Value:
         """base + offset with nothing known of it."""
         pointer = self.code.pointer(self.read(base))
         return self.code.at(pointer, offset) if offset else pointer
 
-    def stack_place(self, access: Access | None) -> Value | None:
-        """The place on the stack, if that is what the verifier saw."""
-        if access is None or access.region is not Region.STACK or access.offset is None:
+    def stack_place(self, index: int, register: int, access: Access | None, offset: int = 0) -> Value | None:
+        """Where register + offset is, if the verifier saw the instruction touch this subprogram's own stack there."""
+        stack = self.plan.program.facts.stack
+        extent = stack.own.get((index, register)) if stack is not None else None
+        if extent is None:
             return None
-        return self._stack.place(access.offset)
+        if access is not None and access.offset is not None:
+            return self._stack.place(access.offset)
+        return self._stack.somewhere(extent, self.code.add(self.read(register), offset))
 
     def go(self, target: int) -> None:
         """End the block with a jump."""

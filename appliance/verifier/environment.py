@@ -10,6 +10,7 @@ from appliance.ebpf.spec import MapSpec, ProgramSpec
 from appliance.verifier.frames import Frames
 from appliance.verifier.program import Access, CallFacts, Facts, Region
 from appliance.verifier.report import Violation
+from appliance.verifier.stack_use import StackRecorder
 from appliance.verifier.values import REGIONS, Pointer
 
 
@@ -25,7 +26,8 @@ def access_of(pointer: Pointer, offset: int, depth: int) -> Access:
 class Environment:
     """The program, its maps and its platform; facts grow as instructions are explored.
 
-    `inner` are what the maps in maps of maps are like, by name: no program can name one, but lookups give them.
+    `inner` are what the maps in maps of maps are like, by name: no program can name one, but lookups give them. `index`
+    is the instruction that is being explored.
     """
 
     spec: ProgramSpec
@@ -34,6 +36,7 @@ class Environment:
     platform: Platform
     facts: FactsRecorder
     last_name: int = 0
+    index: int = 0
     frames: Frames = field(default_factory=Frames)
 
     def fresh(self) -> int:
@@ -66,6 +69,7 @@ class FactsRecorder:
         self._calls: dict[int, CallFacts] = {}
         self.reachable: set[int] = set()
         self.functions: set[int] = set()
+        self.stack = StackRecorder()
 
     def access(self, index: int, access: Access) -> None:
         """One memory operand on one path. Violates if paths disagree on whether it is the context."""
@@ -106,7 +110,14 @@ class FactsRecorder:
 
     def facts(self) -> Facts:
         accesses = {index: access for index, access in self._accesses.items() if access is not None}
-        return Facts(accesses, dict(self._calls), frozenset(self.reachable), frozenset(self.functions))
+        stack = self.stack.facts(self._always_stack)
+        return Facts(accesses, dict(self._calls), frozenset(self.reachable), frozenset(self.functions), stack)
+
+    def _always_stack(self, index: int, register: int) -> bool:
+        """Whether every path has a pointer to the stack in that register: an operand's base, or a call's argument."""
+        call = self._calls.get(index)
+        access = call.arguments[register - 1] if call is not None else self._accesses.get(index)
+        return access is not None and access.region is Region.STACK
 
 
 def _merge(a: Access | None, b: Access | None) -> Access | None:

@@ -110,6 +110,7 @@ class _Exploration:
             for index in range(block.start, block.end):
                 instruction = instructions[index]
                 kind = type(instruction)
+                environment.index = index
                 DEMANDS[kind](environment, state, instruction)
                 if index == block.end - 1 and passes_control(environment.platform.helpers, instruction):
                     passed = pass_control(Passing(environment, self._effort, self._explore, state, index), instruction)

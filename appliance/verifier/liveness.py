@@ -120,7 +120,7 @@ def _block_registers(instructions: Sequence[Instruction], helpers: Mapping[int, 
 
 
 def _solve(graph: ControlFlowGraph, effects: Sequence[tuple[int, int]], always: int) -> list[int]:
-    """Backward data flow: live-in = reads + (live-out - kills)."""
+    """Backward data flow: live-in = reads + (live-out - kills), and what is `always` live."""
     live = [0] * len(graph.blocks)
     order = graph.reverse_postorder()
     order.reverse()
@@ -132,7 +132,7 @@ def _solve(graph: ControlFlowGraph, effects: Sequence[tuple[int, int]], always: 
             for successor in graph.blocks[number].successors:
                 out |= live[successor]
             reads, kills = effects[number]
-            new = reads | (out & ~kills)
+            new = reads | always | (out & ~kills)
             if new != live[number]:
                 live[number] = new
                 changed = True

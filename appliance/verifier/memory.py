@@ -107,6 +107,8 @@ def _stack(environment: Environment, state: State, request: Request) -> None:
             f"a program's local variables together may have {STACK_SIZE} bytes; keep array indexes inside their array",
         )
     environment.frames.use_stack(request.pointer.id, -low)
+    function, own = environment.frames.active[request.pointer.id], request.pointer.id == state.depth
+    environment.facts.stack.touch((environment.index, request.register), function, own, low, high)
     if request.purpose in (Purpose.WRITE, Purpose.FILL):
         return
     whole = request.purpose is Purpose.READ and request.pointer.variable.constant is not None

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
+from typing import TypeAlias
 
 from appliance.ebpf.spec import MapSpec, ProgramSpec
 
@@ -52,15 +53,30 @@ class CallFacts:
     text: bytes | None = None
 
 
+Extent: TypeAlias = tuple[int, int]  # [low, high) in bytes from r10: negative, and at most 0
+
+
+@dataclass(frozen=True, slots=True)
+class StackFacts:
+    """Every byte of the stack that the program may touch. `own`, by instruction and the register that holds the
+    pointer: the extent that it keeps to, of the frame that it runs in, on every path. `shared`, by the first
+    instruction of a function: the extents of its frames that are touched in any other way, by its callees above all."""
+
+    own: Mapping[tuple[int, int], Extent] = field(default_factory=dict)
+    shared: Mapping[int, tuple[Extent, ...]] = field(default_factory=dict)
+
+
 @dataclass(frozen=True, slots=True)
 class Facts:
     """Everything proved, keyed by instruction index. `reachable` names the instructions that can run at all,
-    `functions` the calls through a register that are known to go to a function of the program."""
+    `functions` the calls through a register that are known to go to a function of the program. `stack` is None if
+    nobody has seen what the program does with it."""
 
     accesses: Mapping[int, Access] = field(default_factory=dict)
     calls: Mapping[int, CallFacts] = field(default_factory=dict)
     reachable: frozenset[int] = frozenset()
     functions: frozenset[int] = frozenset()
+    stack: StackFacts | None = None
 
 
 class VerifiedProgram:

@@ -1,4 +1,5 @@
-"""Random programs through every engine: the checking interpreter, native code, and Linux's own eBPF, if it is there.
+"""Random programs through every engine: the checking interpreter, native code of what nobody proved and of what the
+verifier has proved, which relies on its facts, and Linux's own eBPF, if it is there.
 
 Run: python -m tests.fuzz.fuzz_engines [seconds] [seed]
 
@@ -23,9 +24,11 @@ from appliance.ebpf.disassembler import disassemble
 from appliance.ebpf.interpreter import Interpreter
 from appliance.ebpf.spec import ProgramSpec
 from appliance.ir import Engine
-from appliance.jit.program import emit_raw
+from appliance.jit.program import emit_program, emit_raw
+from appliance.jit.run import emit_run
 from appliance.verifier.unverified import trust_without_proof
-from hooks.xdp import XDP_LINUX
+from appliance.verifier.verifier import Verifier
+from hooks.xdp import XDP_LINUX, FrameContext
 from tests.fuzz.programs import RandomProgram, on_a_frame, random_program
 from tests.kernel_bpf import KernelRefused, run_in_kernel
 
@@ -55,6 +58,23 @@ def compiled(programs: Sequence[RandomProgram]) -> list[Outcome]:
     return outcomes
 
 
+def proved(programs: Sequence[RandomProgram]) -> list[Outcome]:
+    """All of them in one module, as XDP programs. Raises Rejected: the verifier takes every one of them."""
+    verifier, module = Verifier({}), ir.Module("proved")
+    for number, program in enumerate(programs):
+        spec = ProgramSpec(f"{number}", "xdp", XDP_LINUX, on_a_frame(program.instructions))
+        emit_run(module, emit_program(module, verifier.verify(spec), {}), f"run_{number}")
+    outcomes = []
+    with Engine(module) as engine:
+        for number, program in enumerate(programs):
+            run = engine.function(f"run_{number}", ctypes.c_uint64, ctypes.c_void_p)
+            memory = ctypes.create_string_buffer(program.memory, len(program.memory))
+            start = ctypes.addressof(memory)
+            context = FrameContext(data=start, data_meta=start, data_end=start + len(memory))
+            outcomes.append((int(run(ctypes.byref(context))), memory.raw))
+    return outcomes
+
+
 def in_kernel(program: RandomProgram) -> Outcome:
     """Of r0 the kernel tells the low 32 bits; the memory has all of it. Raises KernelRefused."""
     run = run_in_kernel(encode(on_a_frame(program.instructions)), program.memory)
@@ -64,10 +84,12 @@ def in_kernel(program: RandomProgram) -> Outcome:
 def disagreements(seeds: Sequence[int], *, kernel: bool) -> Iterator[str]:
     """What differs from the interpreter's outcome, each with the program."""
     programs = [random_program(seed) for seed in seeds]
-    for program, native in zip(programs, compiled(programs), strict=True):
+    for program, native, relying in zip(programs, compiled(programs), proved(programs), strict=True):
         expected = interpreted(program)
         if native != expected:
             yield _find(program, "native code", expected, native)
+        if relying != expected:
+            yield _find(program, "proved code", expected, relying)
         if kernel:
             yield from kernel_disagreement(program, expected)
 

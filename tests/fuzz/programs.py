@@ -6,7 +6,8 @@
     r10       32 bytes of stack, all written before the first statement
 
 A program is statements in sequence. Branches go forward, a loop counts down, and a function calls only functions behind
-it, so that everything ends. Nothing depends on an address. What is to be seen afterwards is in the memory:
+it, so that everything ends. A called function gets a pointer to two slots of its caller's stack, in r5. Nothing depends
+on an address, and what is returned is a verdict. What is to be seen afterwards is in the memory:
 
     0                  64                  128             160
     +------------------+-------------------+---------------+
@@ -48,6 +49,7 @@ STACK = range(-32, 0, 8)
 WORK_SIZE = 64
 MEMORY_SIZE = WORK_SIZE + 8 * len(NUMBERS) + 8 * len(STACK)
 COUNTER, MEMORY = 8, 9
+CALLERS, SLOT = 5, 8
 MOST_FUNCTIONS = 3
 UNKNOWN = -1
 
@@ -126,14 +128,26 @@ class _Writer:
         for offset in STACK:
             self._code.append(Load(8, 1, FRAME_POINTER, offset))
             self._code.append(Store(8, MEMORY, MEMORY_SIZE + offset, Register(1)))
+        self._code.append(Alu(AluOp.AND, 64, 0, Immediate(3)))
         self._code.append(Exit())
 
     def _further_function(self) -> None:
         for register in (0, 6, 7):
             self._code.append(LoadConstant(register, self._constant()))
+        self._use_callers_slots()
         self._fill_stack()
         self._statements(self._pick.randint(2, 6))
         self._code.append(Exit())
+
+    def _use_callers_slots(self) -> None:
+        for _ in range(self._pick.randint(1, 3)):
+            size = self._pick.choice((1, 2, 4, 8))
+            offset = self._pick.randrange(0, 2 * SLOT, size)
+            if self._pick.random() < 0.5:
+                self._code.append(Load(size, self._pick.choice((0, 6, 7)), CALLERS, offset))
+            else:
+                self._code.append(Store(size, CALLERS, offset, Register(self._pick.choice((0, 1, 6, 7)))))
+        self._code.append(Move(64, CALLERS, Register(0)))
 
     def _fill_stack(self) -> None:
         for offset in STACK:
@@ -225,6 +239,21 @@ class _Writer:
             # skips a path that looks like one it knows, it may not see it: so r0 is used at once.
             self._code.append(Store(8, FRAME_POINTER, self._pick.choice(STACK), Register(0)))
 
+    def indexed(self) -> None:
+        """A load from the stack, or a store to it, whose place a number chooses: any of a few side by side."""
+        size = self._pick.choice((1, 2, 4, 8))
+        mask = self._pick.choice((8, 16, 24, 31)) & -size
+        start = self._pick.randrange(STACK.start, -mask - size + 1, size)
+        address, value = self._pick.sample(NUMBERS, 2)
+        self._code.append(Move(64, address, Register(self._number())))
+        self._code.append(Alu(AluOp.AND, 64, address, Immediate(mask)))
+        self._code.append(Alu(AluOp.ADD, 64, address, Register(FRAME_POINTER)))
+        if self._pick.random() < 0.5:
+            self._code.append(Load(size, address, address, start))
+        else:
+            self._code.append(Store(size, address, start, Register(value)))
+            self._code.append(LoadConstant(address, self._constant()))
+
     def branch(self) -> None:
         """if … { statements } else { statements }, the second part often empty."""
         if self._depth == 2:
@@ -267,6 +296,8 @@ class _Writer:
             return
         number = self._pick.choice(further)
         self._functions = max(self._functions, number)
+        self._code.append(Move(64, CALLERS, Register(FRAME_POINTER)))
+        self._code.append(Alu(AluOp.ADD, 64, CALLERS, Immediate(self._pick.choice(STACK[:-1]))))
         self._calls.append((len(self._code), number))
         self._code.append(CallFunction(UNKNOWN))
         for register in range(1, 6):
@@ -284,8 +315,9 @@ _STATEMENTS: tuple[Callable[[_Writer], None], ...] = (
     _Writer.store,
     _Writer.atomic,
     _Writer.ordered,
+    _Writer.indexed,
     _Writer.branch,
     _Writer.loop,
     _Writer.call,
 )
-_WEIGHTS = (30, 5, 6, 3, 6, 4, 8, 8, 8, 3, 10, 3, 3)
+_WEIGHTS = (30, 5, 6, 3, 6, 4, 8, 8, 8, 3, 8, 10, 3, 4)

@@ -1,12 +1,13 @@
 """Which objects the stack is taken apart into, and that they behave as one stack does."""
 
+import re
 from dataclasses import replace
 
 from appliance.ebpf.assembler import assemble
 from appliance.ebpf.spec import MapSpec, MapType
 from appliance.jit.collection import Collection
-from appliance.jit.stack import offsets_are_known, stack_extents
-from appliance.verifier.program import VerifiedProgram
+from appliance.jit.flow import walk
+from appliance.jit.stack import UNKNOWN, Layout, stack_layout
 from appliance.verifier.unverified import trust_without_proof
 from appliance.verifier.verifier import Verifier
 from hooks.xdp import FrameContext
@@ -45,35 +46,48 @@ ANY_SLOT = """
 """
 
 
-def verified(text: str) -> VerifiedProgram:
+CALLERS_SLOT = """
+    *(u64 *)(r10 - 8) = 1
+    *(u64 *)(r10 - 16) = 7
+    *(u64 *)(r10 - 32) = 2
+    r1 = r10
+    r1 += -8
+    call set
+    r0 = *(u64 *)(r10 - 8)
+    r1 = *(u64 *)(r10 - 32)
+    r0 *= r1
+    r0 &= 3
+    exit
+set:
+    *(u64 *)(r10 - 8) = 3
+    r2 = *(u64 *)(r10 - 8)
+    *(u64 *)(r1 + 0) = r2
+    r0 = 0
+    exit
+"""
+
+
+def layouts(text: str) -> list[Layout]:
+    """Of the main program, and of the functions that it calls."""
     spec = collection_spec([SEEN], test=text)
-    return Verifier(spec.maps).verify(spec.programs["test"])
+    program = Verifier(spec.maps).verify(spec.programs["test"])
+    found, pending = [], [0]
+    for entry in pending:
+        flow = walk(program.spec.instructions, entry, program.facts.reachable)
+        found.append(stack_layout(program, entry, flow.body))
+        pending += sorted(flow.calls - set(pending))
+    return found
 
 
 def test_what_overlaps_is_one_object() -> None:
-    program = verified(KEY_AND_SPILLS)
-    assert offsets_are_known(program)
-    assert stack_extents(program, program.facts.reachable) == ((-40, -36), (-32, -24), (-12, 0))
+    assert layouts(KEY_AND_SPILLS) == [Layout(((-40, -36), (-32, -24), (-12, 0)))]
 
 
-def test_memory_of_unknown_size_reaches_to_the_end_of_the_stack() -> None:
-    program = verified("""
-        *(u64 *)(r10 - 24) = 5
-        *(u64 *)(r10 - 8) = 5
-        r1 = 0
-        r2 = 0
-        r3 = r10
-        r3 += -24
-        r4 = 8
-        r5 = 0
-        call csum_diff
-        r0 = 2
-        exit
-    """)
-    assert not offsets_are_known(program)  # null has no offset, and is not known from a pointer that has none
-    program = verified("""
+def test_a_helpers_memory_is_as_large_as_its_size_says() -> None:
+    assert layouts("""
         *(u64 *)(r10 - 24) = 5
         *(u64 *)(r10 - 32) = 5
+        *(u64 *)(r10 - 8) = 5
         r1 = r10
         r1 += -24
         r2 = 8
@@ -81,14 +95,37 @@ def test_memory_of_unknown_size_reaches_to_the_end_of_the_stack() -> None:
         r4 = 8
         r5 = 0
         call csum_diff
+        r0 = *(u64 *)(r10 - 8)
         r0 = 2
         exit
-    """)
-    assert stack_extents(program, program.facts.reachable) == ((-32, -24), (-24, 0))
+    """) == [Layout(((-32, -24), (-24, -16), (-8, 0)))]
 
 
-def test_an_access_at_a_computed_offset_keeps_the_stack_whole() -> None:
-    assert not offsets_are_known(verified(ANY_SLOT))
+def test_null_on_one_path_and_the_stack_on_another_is_reached_through_the_pointer() -> None:
+    assert layouts("""
+        *(u64 *)(r10 - 24) = 5
+        *(u64 *)(r10 - 8) = 5
+        r2 = *(u32 *)(r1 + 12)
+        r1 = 0
+        r6 = 0
+        if r2 == 0 goto call
+        r1 = r10
+        r1 += -24
+        r6 = 8
+    call:
+        r2 = r6
+        r3 = r10
+        r3 += -24
+        r4 = 8
+        r5 = 0
+        call csum_diff
+        r0 = 2
+        exit
+    """) == [Layout(((-24, -16), (-8, 0)), frozenset({(-24, -16)}))]
+
+
+def test_an_access_at_a_computed_offset_takes_what_it_may_reach() -> None:
+    assert layouts(ANY_SLOT.replace("exit", "*(u64 *)(r10 - 40) = 5; exit")) == [Layout(((-40, -32), (-16, 0)))]
 
 
 def test_a_computed_offset_finds_the_slot() -> None:
@@ -97,10 +134,17 @@ def test_a_computed_offset_finds_the_slot() -> None:
         assert run_loaded(loaded, "test", FrameContext(ingress_ifindex=8)) == 1
 
 
-def test_a_program_without_proof_keeps_its_stack_whole() -> None:
+def test_what_a_callee_reaches_is_shared_and_no_more() -> None:
+    caller, callee = layouts(CALLERS_SLOT)
+    assert caller == Layout(((-32, -24), (-16, -8), (-8, 0)), frozenset({(-8, 0)}))
+    assert callee == Layout(((-8, 0),))
+
+
+def test_a_program_without_proof_keeps_its_stack_whole_and_clear() -> None:
     spec = collection_spec(test="r0 = 1; exit").programs["test"]
     for text in ("*(u64 *)(r10 - 8) = 1; r0 = 1; exit", "call get_prandom_u32; exit"):
-        assert not offsets_are_known(trust_without_proof(replace(spec, instructions=assemble(text))))
+        program = trust_without_proof(replace(spec, instructions=assemble(text)))
+        assert stack_layout(program, 0, [0, 1]) == UNKNOWN
 
 
 def test_pieces_hold_what_was_stored() -> None:
@@ -110,19 +154,65 @@ def test_pieces_hold_what_was_stored() -> None:
 
 
 def test_a_callers_slot_is_reached_from_a_subprogram() -> None:
+    with Collection.load(collection_spec(test=CALLERS_SLOT), loops=run_loops) as loaded:
+        assert run_loaded(loaded, "test", FrameContext()) == 3 * 2 & 3
+
+
+def test_a_slot_behind_one_of_two_frames_pointers() -> None:
+    """Called with a pointer to its caller's frame, and to its caller's caller's: both see what was stored."""
     text = """
         *(u64 *)(r10 - 8) = 1
+        *(u64 *)(r10 - 16) = 1
+        r6 = r1
         r1 = r10
         r1 += -8
-        call set
+        call add
+        r1 = r10
+        r1 += -16
+        call between
+        r0 = *(u64 *)(r10 - 8)
+        r1 = *(u64 *)(r10 - 16)
+        r0 -= r1
+        r0 &= 3
+        exit
+    between:
+        *(u64 *)(r10 - 8) = 5
+        r6 = r1
+        r1 = r10
+        r1 += -8
+        call add
+        r1 = r6
+        call add
+        r1 = r6
+        call add
         r0 = *(u64 *)(r10 - 8)
         exit
-    set:
-        *(u64 *)(r10 - 8) = 3
-        r2 = *(u64 *)(r10 - 8)
+    add:
+        r2 = *(u64 *)(r1 + 0)
+        r2 += 3
         *(u64 *)(r1 + 0) = r2
         r0 = 0
         exit
     """
     with Collection.load(collection_spec(test=text), loops=run_loops) as loaded:
-        assert run_loaded(loaded, "test", FrameContext()) == 3
+        assert run_loaded(loaded, "test", FrameContext()) == (4 - 7) & 3
+
+
+def test_a_computed_index_leaves_the_rest_in_registers() -> None:
+    """The array stays in memory, and of all else nothing does."""
+    with Collection.load(collection_spec(test=ANY_SLOT), loops=run_loops) as loaded:
+        (body,) = re.findall(r"define [^\n]*@run_test\([^\n]*{\n(.*?)\n}", loaded.engine.optimised(), re.DOTALL)
+        assert [line.split(" = ")[1] for line in body.splitlines() if "alloca" in line] == ["alloca [16 x i8], align 8"]
+
+
+def test_a_stack_pointer_is_not_null() -> None:
+    text = """
+        r1 = r10
+        r0 = 2
+        if r1 != 0 goto out
+        r0 = 1
+    out:
+        exit
+    """
+    with Collection.load(collection_spec(test=text), loops=run_loops) as loaded:
+        assert run_loaded(loaded, "test", FrameContext()) == 2
