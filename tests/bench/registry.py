@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from tests.bench import (
+    bench_compile,
     bench_filter,
     bench_forwarding,
     bench_lab,
     bench_latency,
+    bench_lookups,
     bench_maps,
     bench_memory,
     bench_native,
@@ -26,6 +28,8 @@ BENCHMARKS: Mapping[str, Benchmark] = {
     "start": bench_start.main,
     "memory": bench_memory.main,
     "maps": bench_maps.main,
+    "lookups": bench_lookups.main,
+    "compile": bench_compile.main,
     "native": bench_native.main,
     "lab": bench_lab.main,
     "verifier": bench_verifier.main,

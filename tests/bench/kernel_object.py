@@ -1,0 +1,60 @@
+"""An object in the Linux kernel, to be measured: its maps filled in one call, its programs run many times in one."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import shutil
+import struct
+from pathlib import Path
+from types import TracebackType
+
+from tests.kernel_bpf import BPF_PROG_TEST_RUN, _bpf
+from tests.programs.kernel import BPFFS, bpftool
+
+BPF_OBJ_GET, BPF_MAP_UPDATE_BATCH = 7, 26
+
+
+class KernelObject:
+    """Every program and map of an object. A context manager."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._home = BPFFS / f"tidegate-bench-{os.getpid()}"
+
+    def __enter__(self) -> KernelObject:
+        self._home.mkdir()
+        try:
+            programs, maps = (str(self._home / name) for name in ("programs", "maps"))
+            bpftool("prog", "loadall", str(self._path), programs, "type", "xdp", "pinmaps", maps)
+        except BaseException:
+            shutil.rmtree(self._home)
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        shutil.rmtree(self._home)
+
+    def fill(self, name: str, keys: bytes, values: bytes, count: int) -> None:
+        """Put `count` entries into a map; keys and values stand one behind the other."""
+        descriptor = self._open("maps", name)
+        memories = [ctypes.create_string_buffer(data, len(data)) for data in (keys, values)]
+        places = [ctypes.addressof(memory) for memory in memories]
+        _bpf(BPF_MAP_UPDATE_BATCH, struct.pack("=QQQQIIQQ", 0, 0, *places, count, descriptor, 0, 0))
+        os.close(descriptor)
+
+    def run(self, name: str, frame: bytes, repeat: int) -> tuple[int, float]:
+        """The program's answer, and the mean nanoseconds of a run, as the kernel counts them."""
+        descriptor = self._open("programs", name)
+        memory = ctypes.create_string_buffer(frame, len(frame))
+        test = struct.pack("=IIIIQQII", descriptor, 0, len(frame), 0, ctypes.addressof(memory), 0, repeat, 0)
+        _, answer = _bpf(BPF_PROG_TEST_RUN, test)
+        os.close(descriptor)
+        _, result, _, _, _, _, _, nanoseconds = struct.unpack_from("=IIIIQQII", answer)
+        return result, nanoseconds
+
+    def _open(self, *names: str) -> int:
+        path = ctypes.create_string_buffer(str(self._home.joinpath(*names)).encode())
+        return _bpf(BPF_OBJ_GET, struct.pack("=QII", ctypes.addressof(path), 0, 0))[0]
