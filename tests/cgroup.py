@@ -17,7 +17,8 @@ from typing import Any
 import pytest
 
 from hooks.netns import Namespace, owned_name
-from tests.programs.kernel import BPFFS, bpftool
+from tests.bpffs import BPFFS
+from tests.programs.kernel import bpftool
 
 _numbers = itertools.count()
 

@@ -9,8 +9,9 @@ import struct
 from pathlib import Path
 from types import TracebackType
 
+from tests.bpffs import BPFFS, mount_bpffs
 from tests.kernel_bpf import BPF_PROG_TEST_RUN, _bpf
-from tests.programs.kernel import BPFFS, bpftool
+from tests.programs.kernel import bpftool
 
 BPF_OBJ_GET, BPF_MAP_UPDATE_BATCH = 7, 26
 
@@ -23,6 +24,7 @@ class KernelObject:
         self._home = BPFFS / f"tidegate-bench-{os.getpid()}"
 
     def __enter__(self) -> KernelObject:
+        mount_bpffs()
         self._home.mkdir()
         try:
             programs, maps = (str(self._home / name) for name in ("programs", "maps"))

@@ -15,7 +15,8 @@ from types import TracebackType
 
 import pytest
 
-BPFFS = Path("/sys/fs/bpf")
+from tests.bpffs import BPFFS
+
 VERDICTS = {0: "aborted", 1: "drop", 2: "pass", 3: "tx", 4: "redirect"}
 
 needs_kernel = pytest.mark.skipif(

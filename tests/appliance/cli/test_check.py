@@ -11,7 +11,8 @@ import pytest
 
 from appliance.ebpf.objects import load_object_file
 from tests.appliance.cli.conftest import BOX, ROOT, Tidegate
-from tests.appliance.rules.kernel import BPFFS, needs_kernel
+from tests.appliance.rules.kernel import needs_kernel
+from tests.bpffs import BPFFS
 
 
 def test_check_says_what_the_box_would_do(tidegate: Tidegate, box: Path) -> None:

@@ -15,6 +15,7 @@ from appliance.ebpf.object_errors import ObjectError
 from appliance.ebpf.objects import load_object, load_object_file
 from tests.appliance.ebpf.compiling import compile_c
 from tests.appliance.ebpf.core_programs import CORE
+from tests.bpffs import BPFFS
 
 TYPES = """
 struct task_struct { int pid; unsigned in_execve : 1; char comm[16]; int nope; struct any *mm; } P;
@@ -53,7 +54,7 @@ char _license[] SEC("license") = "GPL";
 
 def as_libbpf_loads(path: Path) -> bytes:
     """The slots that libbpf gave the kernel, which has no reason to change any of them."""
-    pin = Path("/sys/fs/bpf") / f"tidegate-core-{uuid.uuid4().hex}"
+    pin = BPFFS / f"tidegate-core-{uuid.uuid4().hex}"
     subprocess.run(["bpftool", "prog", "load", str(path), str(pin)], check=True, capture_output=True)
     try:
         shown = subprocess.run(

@@ -17,8 +17,8 @@ from types import TracebackType
 import pytest
 
 from appliance.rules import CompiledRules
+from tests.bpffs import BPFFS
 
-BPFFS = Path("/sys/fs/bpf")
 VERDICTS = {0: "aborted", 1: "drop", 2: "pass", 3: "tx", 4: "redirect"}
 SHORTEST = 14  # bytes: the kernel runs no frame shorter than an Ethernet header
 
