@@ -54,6 +54,8 @@ _REASONS: dict[str, dict[str, dict[int, str]]] = {
             128: "sk_cgroup_id",
             129: "sk_ancestor_cgroup_id",
             151: "skb_cgroup_classid",
+            210: "cgrp_storage_get",
+            211: "cgrp_storage_delete",
         },
         "there is no sk_buff": {
             9: "skb_store_bytes",
@@ -147,6 +149,7 @@ _REASONS: dict[str, dict[str, dict[int, str]]] = {
         },
         "there is no kernel function to trace": {
             58: "override_return",
+            121: "xdp_output",
             173: "get_func_ip",
             174: "get_attach_cookie",
             183: "get_func_arg",
@@ -154,6 +157,9 @@ _REASONS: dict[str, dict[str, dict[int, str]]] = {
             185: "get_func_arg_cnt",
             186: "get_retval",
             187: "set_retval",
+        },
+        "there are no objects of a kernel": {
+            194: "kptr_xchg",
         },
         "there is no infrared receiver": {
             77: "rc_repeat",

@@ -10,6 +10,7 @@ from typing import TypeAlias
 
 from appliance.ebpf.instructions import CallHelper
 from appliance.ebpf.spec import MapType
+from appliance.helpers.later import LATER
 from appliance.helpers.prototypes import PROTOTYPES, ArgumentKind, HelperPrototype, ReturnKind
 from appliance.helpers.redirections import ACTION_MASK, known_flags
 from appliance.helpers.redirections import KINDS as REDIRECTION_KINDS
@@ -45,7 +46,8 @@ def prototype_of(environment: Environment, instruction: CallHelper) -> HelperPro
     prototype = PROTOTYPES.get(name) if name is not None else None
     if prototype is None:
         raise Violation(
-            f"calls helper {instruction.helper}" + (f" ({name})" if name else "") + ", which is not supported yet",
+            f"calls helper {LATER[hook.platform].get(instruction.helper, instruction.helper)}, "
+            "which is not supported yet",
             f"hook `{hook.name}` of platform `{hook.platform}` has: {', '.join(_callable(environment))}",
             unsupported=True,
         )

@@ -6,11 +6,13 @@ import re
 from pathlib import Path
 
 from appliance.ebpf.platform import PLATFORMS, WINDOWS, Platform
+from appliance.helpers.later import LATER
 from appliance.helpers.prototypes import PROTOTYPES
 from appliance.helpers.refusals import FAMILY_REFUSALS, REFUSALS
 
 SECTIONS = {"xdp": "xdp", "cgroup/…": "sock_addr", "sockops": "sock_ops"}
-TEXT, REFUSED = Path("docs/helpers.md").read_text(encoding="utf-8").split("\n## Refused\n")
+TEXT, _rest = Path("docs/helpers.md").read_text(encoding="utf-8").split("\n## Refused\n")
+REFUSED, NOT_YET = _rest.split("\n## Not yet\n")
 
 
 def test_every_helper_stands_with_its_numbers() -> None:
@@ -35,6 +37,15 @@ def test_every_refused_helper_stands_with_its_reason() -> None:
         written = {(name, row[0]) for row in rows for name in re.findall(r"`(\w+)`", row[column])}
         families = FAMILY_REFUSALS.get(platform, {}).values()
         assert written == {*REFUSALS[platform].values(), *(refusal for own in families for refusal in own.values())}
+
+
+def test_every_helper_that_is_missing_is_listed() -> None:
+    written: dict[int, str] = {}
+    for names, first, last in re.findall(r"^\| (`[^|]+) \| (\d+)(?: to (\d+))? \|", NOT_YET, re.MULTILINE):
+        numbers = range(int(first), int(last or first) + 1)
+        written.update(zip(numbers, re.findall(r"`(\w+)`", names), strict=True))
+    assert written == LATER["linux"]
+    assert not LATER["windows"]
 
 
 def test_the_numbers_of_every_family_stand_in_the_table() -> None:

@@ -5,9 +5,8 @@ from __future__ import annotations
 import pytest
 
 from appliance.ebpf.assembler import assemble
-from appliance.ebpf.platform import PLATFORMS, WINDOWS, Platform
+from appliance.ebpf.platform import WINDOWS
 from appliance.ebpf.spec import ProgramSpec
-from appliance.helpers.refusals import FAMILY_REFUSALS, REFUSALS
 from appliance.verifier import Rejected, Unsupported, Verifier
 from hooks.contract import HookPoint
 from hooks.sock_addr import SOCK_ADDR_WINDOWS
@@ -61,12 +60,3 @@ def test_what_has_no_meaning_is_refused_with_its_reason() -> None:
     assert refused.value.report.demand == (
         "calls helper get_network_context, which has no meaning here: there is no network stack of Windows"
     )
-
-
-@pytest.mark.parametrize("platform", PLATFORMS.values(), ids=lambda platform: platform.name)
-def test_a_helper_is_there_or_refused_but_not_both(platform: Platform) -> None:
-    refused = REFUSALS[platform.name]
-    assert not refused.keys() & platform.helpers.keys()
-    assert not {refusal.name for refusal in refused.values()} & set(platform.helpers.values())
-    for family, own in FAMILY_REFUSALS.get(platform.name, {}).items():
-        assert not own.keys() & platform.family_helpers[family].keys()
