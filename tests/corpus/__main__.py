@@ -1,0 +1,23 @@
+"""Write down what is said of the bad programs today: `python -m tests.corpus`. Read the difference, then keep it."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+
+from ruamel.yaml import YAML
+
+from tests.corpus.corpus import NAMES, REJECTIONS, Rejection, object_of, verdict
+
+
+def main() -> None:
+    yaml = YAML()
+    yaml.width = 1000
+    reports = {name: verdict(object_of(name, "bad")) for name in NAMES}
+    said = {name: asdict(Rejection.of(report)) for name, report in reports.items() if report is not None}
+    with REJECTIONS.open("w") as file:
+        file.write("# What is said of each bad program of the corpus; `python -m tests.corpus` writes it anew.\n")
+        yaml.dump(said, file)
+
+
+if __name__ == "__main__":
+    main()
