@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
+from appliance.verifier.places import Partitions
 from appliance.verifier.report import Violation
 from appliance.verifier.state import State
 
@@ -18,23 +22,67 @@ class Refused(Exception):
         self.state = state
 
 
-@dataclass(slots=True)
-class Effort:
-    """What one exploration may spend. `joined` tells afterwards whether precision was given up anywhere."""
+class Attempt(NamedTuple):
+    """Limits of one attempt at a proof: states kept apart at each point, steps, seconds. If the attempt fails for what
+    a join lost, it is made again up to `rounds` times, with partitions (`refine`) and in the same steps altogether."""
 
     width: int
-    budget: int
+    steps: int
+    seconds: float = 30.0
+    rounds: int = 0
+
+
+# What states met at a point, whatever partitions say: beyond it, the newest are joined.
+MOST_APART = 512
+
+
+@dataclass(slots=True)
+class Effort:
+    """What one exploration may spend. `joined` tells afterwards whether precision was given up anywhere.
+
+    With `partitions`, states are kept apart by them, and history is kept, from which more of them are found.
+    """
+
+    attempt: Attempt
+    partitions: Partitions | None = None
     spent: int = 0
+    clock: Callable[[], float] = time.monotonic
+    deadline: float = field(init=False)
     joined: bool = False
     turns: dict[int, int] = field(default_factory=dict)
+    states: dict[int, int] = field(default_factory=dict)
 
-    def spend(self, steps: int, index: int) -> None:
-        """Raises Refused when the budget is spent; the report names the loop that took the most turns."""
-        self.spent += steps
-        if self.spent <= self.budget:
-            return
-        words = f"takes more than {self.budget} steps to explore"
+    def __post_init__(self) -> None:
+        self.deadline = self.clock() + self.attempt.seconds
+
+    def again(self, partitions: Partitions) -> None:
+        """The same attempt with more partitions, in what steps and time are left."""
+        self.partitions = partitions
+        self.joined = False
+        self.turns, self.states = {}, {}
+
+    @property
+    def width(self) -> int:
+        return self.attempt.width
+
+    def spend(self, states: int, steps: int, index: int) -> None:
+        """That many states take so many steps each, from the instruction `index` on. Raises Refused when a budget is
+        spent; the report names the loop that took the most turns, or where the most states were."""
+        self.states[index] = self.states.get(index, 0) + states
+        self.spent += states * steps
+        if self.spent > self.attempt.steps:
+            raise self._excess(f"takes more than {self.attempt.steps} steps to explore")
+        if self.clock() > self.deadline:
+            raise self._excess(f"takes more than {self.attempt.seconds:g} seconds to explore")
+
+    def _excess(self, words: str) -> Refused:
         if self.turns:
             index, turns = max(self.turns.items(), key=lambda item: item[1])
-            words += f"; this loop went through {turns + 1} turns"
-        raise Refused(Violation(words, "bound the loop by a smaller constant, or split the program"), index, None)
+            hint = "bound the loop by a smaller constant, or split the program"
+            return Refused(Violation(f"{words}; this loop went through {turns + 1} turns", hint), index, None)
+        index, states = max(self.states.items(), key=lambda item: item[1])
+        hint = (
+            "decide what is the same for all of them once, in a function of its own (`__noinline`) or before they "
+            "part; or split the program by tail calls"
+        )
+        return Refused(Violation(f"{words}; {states} different states came here", hint), index, None)

@@ -2,7 +2,8 @@
 
 At every time, up to `width` states that hold the same things (`holdings`) are kept apart; when more arrive, alike ones
 are joined, which keeps the work linear and loses some precision. With width 1 this is classic abstract interpretation,
-with a large one it walks every path. Loops are not widened: each turn has a time of its own, so a loop that is accepted
+with a large one it walks every path. Where a join was found to lose what a demand needs, a partition (`refine`) keeps
+states apart by just that. Loops are not widened: each turn has a time of its own, so a loop that is accepted
 has been seen to end.
 
 Where a function of the program is called, it is explored from the state at hand, and its ends go on (`passing`).
@@ -11,7 +12,8 @@ Where a function of the program is called, it is explored from the state at hand
 from __future__ import annotations
 
 import heapq
-from dataclasses import dataclass
+from collections.abc import Hashable
+from dataclasses import dataclass, replace
 from functools import partial
 
 from appliance.ebpf.instructions import Branch, Exit, Instruction
@@ -19,10 +21,12 @@ from appliance.verifier import cfg, liveness, merge, order
 from appliance.verifier.cfg import BasicBlock, ControlFlowGraph
 from appliance.verifier.conditions import ways
 from appliance.verifier.demands import DEMANDS
-from appliance.verifier.effort import Effort, Refused
+from appliance.verifier.effort import MOST_APART, Effort, Refused
 from appliance.verifier.environment import Environment
+from appliance.verifier.history import Arrival, Visit
 from appliance.verifier.order import Order, Time
 from appliance.verifier.passing import Passing, pass_control, passes_control
+from appliance.verifier.places import END, Place, Point
 from appliance.verifier.report import Violation
 from appliance.verifier.state import State
 from appliance.verifier.transfer import TRANSFERS
@@ -37,6 +41,7 @@ LEAST_STEPS = 8
 class Function:
     """The main program or a function that it calls: its graph, the order of its blocks, what is live in each."""
 
+    entry: int
     graph: ControlFlowGraph
     order: Order
     live: list[int]
@@ -57,7 +62,7 @@ class Program:
             helpers = self._environment.platform.helpers
             graph = cfg.build(instructions, entry, partial(passes_control, helpers))
             live = liveness.live_at_blocks(instructions, graph, helpers, self._environment.maps)
-            function = self._functions[entry] = Function(graph, order.weak_topological_order(graph), live)
+            function = self._functions[entry] = Function(entry, graph, order.weak_topological_order(graph), live)
         return function
 
 
@@ -79,6 +84,7 @@ class _Exploration:
         self._program = program
         self._effort = effort
         self._callback = callback
+        self._entry = function.entry
         self._order = function.order
         self._live = function.live
         self._blocks = function.graph.blocks
@@ -96,7 +102,7 @@ class _Exploration:
             block = self._blocks[number]
             if len(time) > 1 and self._order.loops[number][-1] == number:
                 self._turn(time, block, states)
-            self._effort.spend(len(states) * max(block.end - block.start, LEAST_STEPS), block.start)
+            self._effort.spend(len(states), max(block.end - block.start, LEAST_STEPS), block.start)
             self._environment.facts.reachable.update(range(block.start, block.end))
             for state in states:
                 self._block(time, number, block, state)
@@ -126,10 +132,10 @@ class _Exploration:
         elif isinstance(instruction, Exit):
             if state.depth:
                 state.leave()
-                self._add(self._returned, state)
+                self._return(state)
         else:
             for returned in passed.returned if passed is not None else ():
-                self._add(self._returned, returned)
+                self._return(returned)
             target = block.successors[0]
             for following in passed.behind if passed is not None else (state,):
                 self._arrive(self._order.advance(time, number, target), target, following)
@@ -152,33 +158,56 @@ class _Exploration:
     def _arrive(self, time: Time, number: int, state: State) -> None:
         """A state waits for its time, together with those that are there already."""
         state.keep(self._live[number])
+        block = self._blocks[number]
+        self._visit(Point(self._entry, number), block.start, block.end, state)
         waiting = self._pending.get(time)
         if waiting is None:
             self._pending[time] = (number, [state])
             heapq.heappush(self._times, time)
         else:
-            self._add(waiting[1], state)
+            self._add(waiting[1], state, number)
 
-    def _add(self, states: list[State], state: State) -> None:
-        """Keep the state, unless it is included in another; join two when there are more than `width`."""
+    def _return(self, state: State) -> None:
+        self._visit(Point(self._entry, END), 0, 0, state)
+        self._add(self._returned, state, END)
+
+    def _visit(self, point: Point, start: int, end: int, state: State) -> None:
+        """Keep the history, if it is wanted."""
+        if self._effort.partitions is not None:
+            arrived, before = state.copy(), state.past
+            arrived.past = None
+            state.past = Visit(point, start, end, arrived, (Arrival(arrived, before),))
+
+    def _add(self, states: list[State], state: State, number: int) -> None:
+        """Keep the state, unless it is included in another; join two when there are more than `width` of its kind."""
         if self._effort.width > 1:
             if any(merge.includes(other, state) for other in states):
                 return
             states[:] = [other for other in states if not merge.includes(state, other)]
         states.append(state)
-        holdings = state.holdings()
-        if sum(other.holdings() == holdings for other in states) > self._effort.width:
-            self._join_two(states)
+        places = self._apart(number) if len(states) <= MOST_APART else ()
+        kind = _kind(state, places)
+        if sum(_kind(other, places) == kind for other in states) > self._effort.width:
+            self._join_two(states, places)
 
-    def _join_two(self, states: list[State]) -> None:
-        """Make one of two that hold the same things: of the newest and the last one before it, of the same shape if
-        there is any."""
+    def _apart(self, number: int) -> tuple[Place, ...]:
+        """The places by which states are kept apart there."""
+        partitions = self._effort.partitions
+        return partitions.get(Point(self._entry, number), ()) if partitions else ()
+
+    def _join_two(self, states: list[State], places: tuple[Place, ...]) -> None:
+        """Make one of two of the same kind: of the newest and the last one before it, of the same shape if there is
+        any."""
         self._effort.joined = True
         newest = states.pop()
-        holdings, shape = newest.holdings(), _shape(newest)
-        alike = [n for n in range(len(states) - 1, -1, -1) if states[n].holdings() == holdings]
+        kind, shape = _kind(newest, places), _shape(newest)
+        alike = [n for n in range(len(states) - 1, -1, -1) if _kind(states[n], places) == kind]
         partner = next((n for n in alike if _shape(states[n]) == shape), alike[0])
-        states[partner] = merge.join(states[partner], newest, self._environment.fresh)
+        other = states[partner]
+        states[partner] = joined = merge.join(other, newest, self._environment.fresh)
+        if other.past is not None and newest.past is not None:
+            arrivals = (*other.past.arrivals, *newest.past.arrivals)
+            joined.past = replace(other.past, state=joined.copy(), arrivals=arrivals)
 
     def _turn(self, time: Time, head: BasicBlock, states: list[State]) -> None:
         """A loop's turn begins. If it begins like the turn before, it goes on for ever."""
@@ -193,6 +222,12 @@ class _Exploration:
             )
             raise Refused(violation, head.start, states[0])
         self._last_turns[around] = [state.copy() for state in states]
+
+
+def _kind(state: State, places: tuple[Place, ...]) -> Hashable:
+    """States that differ in it are not joined."""
+    holdings = state.holdings()
+    return (holdings, *[place.held(state) for place in places]) if places else holdings
 
 
 def _shape(state: State) -> tuple[object, ...]:

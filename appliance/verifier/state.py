@@ -7,11 +7,13 @@ links        place -> name; places with the same name hold the same number. A pl
              offset of an 8-byte stack cell (negative)
 depth        the number of callers
 references   name -> what the program must give back (`holdings`); lock: the one that it holds
+past         the visit that it is in, if history is kept (`history`)
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping
+from typing import TYPE_CHECKING
 
 from appliance.ebpf.instructions import FRAME_POINTER, STACK_SIZE
 from appliance.verifier import stack as stack_cells
@@ -30,8 +32,11 @@ from appliance.verifier.values import (
     Value,
 )
 
+if TYPE_CHECKING:
+    from appliance.verifier.history import Visit
+
 REGISTERS = 11
-_SAVED = slice(6, 10)
+SAVED = slice(6, 10)
 # Not even that the base itself is inside: what is known of a packet id that was compared with nothing.
 UNPROVED = -(1 << 62)
 NO_RANGES: Mapping[int, int] = {PACKET_START: 0, METADATA_START: 0, APP_ID_START: 0}
@@ -41,7 +46,7 @@ NO_REFERENCES: Mapping[int, Reference] = {}
 class State:
     """One abstract state. Registers change in place; the mappings are replaced, never changed."""
 
-    __slots__ = ("depth", "links", "lock", "ranges", "references", "registers", "stack")
+    __slots__ = ("depth", "links", "lock", "past", "ranges", "references", "registers", "stack")
 
     def __init__(
         self,
@@ -52,6 +57,7 @@ class State:
         depth: int = 0,
         references: Mapping[int, Reference] = NO_REFERENCES,
         lock: Lock | None = None,
+        past: Visit | None = None,
     ) -> None:
         self.registers = registers
         self.stack = stack
@@ -60,6 +66,7 @@ class State:
         self.depth = depth
         self.references = references
         self.lock = lock
+        self.past = past
 
     @classmethod
     def entry(cls) -> State:
@@ -70,7 +77,16 @@ class State:
         return cls(registers, {}, NO_RANGES, {})
 
     def copy(self) -> State:
-        return State(self.registers.copy(), self.stack, self.ranges, self.links, self.depth, self.references, self.lock)
+        return State(
+            self.registers.copy(),
+            self.stack,
+            self.ranges,
+            self.links,
+            self.depth,
+            self.references,
+            self.lock,
+            self.past,
+        )
 
     def holdings(self) -> Hashable:
         """What is held, without the names: two states in which that differs have nothing to do with each other."""
@@ -200,22 +216,22 @@ class State:
     def enter(self) -> None:
         """A call of a function of the program: it gets r1 to r5 and a frame of its own; r6 to r9 wait for its end."""
         saved = len(self.registers)
-        self.registers += self.registers[_SAVED]
+        self.registers += self.registers[SAVED]
         self.depth += 1
-        self._rename({register: saved + n for n, register in enumerate(range(_SAVED.start, _SAVED.stop))})
-        for register in (0, *range(_SAVED.start, _SAVED.stop)):
+        self._rename({register: saved + n for n, register in enumerate(range(SAVED.start, SAVED.stop))})
+        for register in (0, *range(SAVED.start, SAVED.stop)):
             self.set(register, None)
         self.registers[FRAME_POINTER] = Pointer(Kind.STACK, -FRAME_DISTANCE * self.depth, id=self.depth)
 
     def leave(self) -> None:
         """The end of a called function: its frame is gone, r0 is its result, r1 to r5 are lost, r6 to r9 are back."""
         gone, self.depth = self.depth, self.depth - 1
-        saved = len(self.registers) - (_SAVED.stop - _SAVED.start)
-        for register in range(1, _SAVED.stop):
+        saved = len(self.registers) - (SAVED.stop - SAVED.start)
+        for register in range(1, SAVED.stop):
             self.set(register, None)
-        self.registers[_SAVED] = self.registers[saved:]
+        self.registers[SAVED] = self.registers[saved:]
         del self.registers[saved:]
-        self._rename({saved + n: register for n, register in enumerate(range(_SAVED.start, _SAVED.stop))})
+        self._rename({saved + n: register for n, register in enumerate(range(SAVED.start, SAVED.stop))})
         limit = -FRAME_DISTANCE * gone
         self._unlink_stack(limit - STACK_SIZE, limit)
         self.stack = {at: cell for at, cell in self.stack.items() if at >= limit and not _points_into(cell.value, gone)}

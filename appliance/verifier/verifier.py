@@ -1,7 +1,8 @@
 """The proof that a program is safe: the only place where a VerifiedProgram is made.
 
 A program is explored with few states per point first, which is fast and enough for most. If that fails where states
-had been joined, it may be the join that lost what was needed: then more of them are kept apart.
+had been joined, it may be the join that lost what was needed: then more of them are kept apart, first by just what the
+demand wanted (`refine`). Each attempt begins anew; what is handed on are the facts of the one that came to its end.
 """
 
 from __future__ import annotations
@@ -15,17 +16,18 @@ from appliance.ebpf.platform import LINUX, Platform
 from appliance.ebpf.spec import MapSpec, ProgramSpec
 from appliance.errors import InputRefused
 from appliance.verifier import cfg, liveness
-from appliance.verifier.effort import Effort, Refused
+from appliance.verifier.effort import Attempt, Effort, Refused
 from appliance.verifier.environment import Environment, FactsRecorder
 from appliance.verifier.explore import Program, explore
 from appliance.verifier.program import _TOKEN, Facts, VerifiedProgram
+from appliance.verifier.refine import refined
 from appliance.verifier.report import Rejected, Report, Unsupported, Violation
 from appliance.verifier.values import describe
 
 LARGEST_PROGRAM = 1_000_000  # slots, as in the Linux kernel (BPF_COMPLEXITY_LIMIT_INSNS)
 
-# States kept apart at each point, and steps that may be taken, one exploration after the other.
-EFFORTS: tuple[tuple[int, int], ...] = ((1, 300_000), (8, 300_000), (128, 300_000))
+# One after the other, until one of them proves the program.
+ATTEMPTS = (Attempt(1, 300_000), Attempt(8, 900_000, rounds=64), Attempt(128, 300_000))
 
 
 class Verifier:
@@ -36,12 +38,12 @@ class Verifier:
         maps: Mapping[str, MapSpec],
         platform: Platform = LINUX,
         *,
-        efforts: tuple[tuple[int, int], ...] = EFFORTS,
+        attempts: tuple[Attempt, ...] = ATTEMPTS,
     ) -> None:
         self._maps = maps
         self._inner = _inner_maps(maps)
         self._platform = platform
-        self._efforts = efforts
+        self._attempts = attempts
 
     def verify(self, spec: ProgramSpec) -> VerifiedProgram:
         """The program with its facts. Raises Rejected (or Unsupported), with a report, if it is not proved safe."""
@@ -56,18 +58,23 @@ class Verifier:
     def _prove(self, spec: ProgramSpec) -> Facts:
         _check_shape(spec)
         program = Program(self._environment(spec))
-        for attempt, (width, budget) in enumerate(self._efforts, 1):
-            environment = self._environment(spec)
-            effort = Effort(width, budget)
-            try:
-                explore(environment, program, effort)
-            except Refused as refused:
-                final = attempt == len(self._efforts) or not effort.joined
-                if final or refused.violation.unsupported:
-                    raise
-            else:
-                return environment.facts.facts()
-        raise AssertionError("the last effort either proves or refuses")
+        for attempt in self._attempts:
+            effort = Effort(attempt, {} if attempt.rounds else None)
+            for _ in range(attempt.rounds + 1):
+                environment = self._environment(spec)
+                try:
+                    explore(environment, program, effort)
+                except Refused as refused:
+                    failure = refused
+                else:
+                    return environment.facts.facts()
+                if failure.violation.unsupported or not effort.joined:
+                    raise failure
+                more = refined(effort.partitions, failure, spec.instructions, environment.platform)
+                if more is None:
+                    break
+                effort.again(more)
+        raise failure
 
     def _environment(self, spec: ProgramSpec) -> Environment:
         return Environment(spec, self._maps, self._inner, self._platform.at(spec.hook), FactsRecorder())

@@ -12,6 +12,8 @@ from appliance.ebpf.spec import MapType
 from appliance.helpers.python import python_helpers
 from appliance.maps.model import model
 from appliance.verifier import Rejected, VerifiedProgram, Verifier
+from appliance.verifier.effort import Attempt
+from appliance.verifier.verifier import ATTEMPTS
 from hooks.xdp import XDP_LINUX, FrameContext
 from tests.appliance.verifier.generate import random_program
 from tests.appliance.verifier.support import MAPS, program
@@ -21,8 +23,12 @@ RUNS = 4
 EDGES = (0, 1, 7, 15, 16, 255, 256, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF)
 
 
-def accepted(seeds: range) -> Iterator[tuple[int, VerifiedProgram]]:
-    verifier = Verifier(MAPS)
+# Everything joined, and taken apart only by what demands want.
+REFINED = (Attempt(1, 300_000, rounds=32),)
+
+
+def accepted(seeds: range, attempts: tuple[Attempt, ...]) -> Iterator[tuple[int, VerifiedProgram]]:
+    verifier = Verifier(MAPS, attempts=attempts)
     for seed in seeds:
         try:
             yield seed, verifier.verify(program(random_program(seed)))
@@ -42,12 +48,13 @@ def run(verified: VerifiedProgram, chance: random.Random) -> int:
     return Interpreter(verified.spec, maps, python_helpers()).run(Context(XDP_LINUX, frame, packet))
 
 
+@pytest.mark.parametrize("attempts", [ATTEMPTS, REFINED], ids=["usual", "refined"])
 @pytest.mark.parametrize("part", range(4))
-def test_accepted_random_programs_run_without_a_fault(part: int) -> None:
+def test_accepted_random_programs_run_without_a_fault(part: int, attempts: tuple[Attempt, ...]) -> None:
     chance = random.Random(part)
     size = PROGRAMS // 4
     count = 0
-    for seed, verified in accepted(range(part * size, (part + 1) * size)):
+    for seed, verified in accepted(range(part * size, (part + 1) * size), attempts):
         count += 1
         for _ in range(RUNS):
             assert run(verified, chance) in XDP_LINUX.verdicts, seed

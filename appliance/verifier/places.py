@@ -1,0 +1,61 @@
+"""Parts of a state by which states can be told apart, and the points at which they are: partitions.
+
+    register    what it holds; of a pointer into memory of unknown length, also how much of that is proved
+    stack       some bytes: what they hold together
+    range       how much is proved of a packet id
+
+States in which a place holds different things are kept apart at a point for which the partition names that place.
+Whatever is kept apart, the proof is sound: only what is joined loses something.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from enum import Enum
+from typing import NamedTuple, TypeAlias
+
+from appliance.verifier import stack as stack_cells
+from appliance.verifier.state import State
+from appliance.verifier.values import RANGED_KINDS, Pointer, Value
+
+
+class Part(Enum):
+    """Where a place is."""
+
+    REGISTER = "register"
+    STACK = "stack"
+    RANGE = "range"
+
+
+class Place(NamedTuple):
+    """An index of State.registers, `size` bytes at a stack offset, or a packet id."""
+
+    part: Part
+    at: int
+    size: int = 8
+
+    def held(self, state: State) -> Hashable:
+        """What the place holds, without names: those mean nothing outside of their state."""
+        if self.part is Part.RANGE:
+            return state.proved(self.at)
+        if self.part is Part.STACK:
+            return _told(state, stack_cells.read(state.stack, self.at, self.size))
+        return _told(state, state.registers[self.at] if self.at < len(state.registers) else None)
+
+
+def _told(state: State, value: Value | None) -> Hashable:
+    if type(value) is not Pointer:
+        return value
+    return value._replace(id=0), state.proved(value.id) if value.kind in RANGED_KINDS else 0
+
+
+class Point(NamedTuple):
+    """Where states meet: the block of a function (by its first instruction), or its end (END)."""
+
+    function: int
+    block: int
+
+
+END = -1  # the block that stands for a function's end
+
+Partitions: TypeAlias = dict[Point, tuple[Place, ...]]
