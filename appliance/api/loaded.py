@@ -14,7 +14,7 @@ from appliance.api.test_run import TestRun, run_test
 from appliance.api.typed_map import TypedMap, TypedQueue
 from appliance.api.types import Types
 from appliance.api.variables import LoadedVariables
-from appliance.datapath.trial import emit_trials
+from appliance.datapath.trial import export_programs
 from appliance.ebpf.spec import CollectionSpec, ProgramSpec
 from appliance.ebpf.values import Codec, Codecs, Shaped
 from appliance.helpers.routing_tables import RoutingTables
@@ -96,7 +96,7 @@ class Loaded:
                 map_.hold()
                 held.callback(map_.release)
             collection = Collection.load(
-                spec, programs=spec.programs, processors=workers, reuse=reused, loops=emit_trials, targets=True
+                spec, programs=spec.programs, processors=workers, reuse=reused, loops=export_programs, targets=True
             )
             held.pop_all()
         return cls(spec, collection, reused.values(), workers)

@@ -49,7 +49,7 @@ def run_test(
     repeat: int,
     routing: RoutingTables | None = None,
 ) -> TestRun:
-    """Run a program of a module that `emit_trials` wrote into. Raises ValueUnfit, NoSuchName."""
+    """Run a program of a module that `export_programs` exported. Raises ValueUnfit, NoSuchName."""
     hook = program.hook
     kind = kind_of_data(hook.host)
     if not kind.shortest <= len(data) <= kind.longest:

@@ -13,8 +13,9 @@ from __future__ import annotations
 
 import ctypes
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cache
 
 from llvmlite import ir
 
@@ -50,11 +51,16 @@ class Trial:
     nanoseconds: float
 
 
-def emit_trials(module: ir.Module, programs: Mapping[str, ir.Function]) -> None:
-    """What `Collection.load` calls to have each program exported, and the loop written that runs one of them."""
+def export_programs(module: ir.Module, programs: Mapping[str, ir.Function]) -> None:
+    """What `Collection.load` calls to have each program exported, for `try_out` to call."""
     for program in programs.values():
         program.linkage = "external"
-    code = Code.define(module, "try_out", VOID, linkage="external", block=PTR)
+
+
+@cache
+def try_out() -> Callable[[int], None]:
+    """The native loop, `void (TrialBlock *)`: the same for all programs, and compiled once."""
+    code = Code.define(ir.Module("trial"), "try_out", VOID, linkage="external", block=PTR)
     block = code["block"]
     entry = ir.FunctionType(I64, [PTR]).as_pointer()
     program = code.builder.inttoptr(code.field(block, TrialBlock, "program").load(), entry)
@@ -66,6 +72,7 @@ def emit_trials(module: ir.Module, programs: Mapping[str, ir.Function]) -> None:
     code.field(block, TrialBlock, "nanoseconds").store(code.sub(_now(code), began))
     code.field(block, TrialBlock, "answer").store(answer.get())
     code.ret()
+    return Engine(code.module).function("try_out", None, ctypes.c_void_p)
 
 
 def _now(code: Code) -> Value:
@@ -78,12 +85,12 @@ def _now(code: Code) -> Value:
 
 
 def run_trial(engine: Engine, program: str, data: bytes, context: HostContext, repeat: int) -> Trial:
-    """Run a program of a module that `emit_trials` wrote into, on data that suits the hook of the context.
+    """Run a program of a module that `export_programs` exported, on data that suits the hook of the context.
 
     `context` says everything but where the data is; it is copied. Raises KeyError for an unknown program.
     """
     copy = type(context).from_buffer_copy(context)
     laid_down = kind_of_data(type(context))(copy, data)
     block = TrialBlock(context=ctypes.addressof(copy), program=engine.address(entry_name(program)), repeat=repeat)
-    engine.function("try_out", None, ctypes.c_void_p)(ctypes.addressof(block))
+    try_out()(ctypes.addressof(block))
     return Trial(block.answer, laid_down.after(copy), copy, block.nanoseconds / repeat)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
@@ -27,8 +28,8 @@ _REFERENCE = re.compile(r'@"([^"]+)"')
 class NativeCode:
     """A module, compiled. `image` is an ELF object; `bitcode` what it was made of, optimised, for listings.
 
-    `exports` are the functions that others may call; `symbols` the memory that it names, by alignment and size.
-    `seconds` is how long it took.
+    `exports` are the functions that others may call; `symbols` the memory and the functions of other modules that it
+    names, and whoever links it says where they are. `seconds` is how long it took.
     """
 
     image: bytes = field(repr=False)
@@ -49,15 +50,15 @@ def compile_module(module: ir.Module, *, level: int = 2) -> NativeCode:
     machine = target_machine(level)
     module.triple = target.triple
     module.data_layout = str(machine.target_data)
-    with llvm.create_context() as context, llvm.parse_assembly(_text(module), context) as native:
+    texts = _reached(module)
+    with llvm.create_context() as context, llvm.parse_assembly(_text(module, texts), context) as native:
         native.verify()
         options = llvm.create_pipeline_tuning_options(speed_level=level)
         builder = llvm.create_pass_builder(machine, options)
         builder.getModulePassManager().run(native, builder)
         image, bitcode = machine.emit_object(native), native.as_bitcode()
     exports = tuple(function.name for function in _exported(module))
-    memory = (each for each in module.global_values if isinstance(each, ir.GlobalVariable))
-    symbols = frozenset(each.name for each in memory if each.initializer is None)  # constants come with the code
+    symbols = frozenset(name for name in texts if _is_elsewhere(module.globals[name]))
     return NativeCode(image, bitcode, exports, symbols, time.perf_counter() - began)
 
 
@@ -85,8 +86,15 @@ def _exported(module: ir.Module) -> list[ir.Function]:
     return [each for each in module.functions if not each.is_declaration and each.linkage in ("", "external")]
 
 
-def _text(module: ir.Module) -> str:
-    """The module as LLVM reads it, without the functions that nobody reaches: printing them takes longest."""
+def _is_elsewhere(named: ir.GlobalValue) -> bool:
+    """Whether it is memory, or a function of another module of ours: their names have dots, as no name in C does."""
+    if isinstance(named, ir.GlobalVariable):
+        return named.initializer is None
+    return named.is_declaration and "." in named.name and not named.name.startswith("llvm.")
+
+
+def _reached(module: ir.Module) -> dict[str, str]:
+    """The text of everything that an exported function reaches, by name. To print the rest would take longest."""
     texts: dict[str, str] = {}
     pending = [function.name for function in _exported(module)]
     while pending:
@@ -94,6 +102,11 @@ def _text(module: ir.Module) -> str:
         if name not in texts:
             texts[name] = str(module.globals[name])
             pending += _REFERENCE.findall(texts[name])
+    return texts
+
+
+def _text(module: ir.Module, texts: Mapping[str, str]) -> str:
+    """The module as LLVM reads it."""
     head = [f'target triple = "{module.triple}"', f'target datalayout = "{module.data_layout}"']
     types = [each.get_declaration() for each in module.get_identified_types().values()]
     return "\n".join([*head, *types, *texts.values(), *map(str, module.metadata)])

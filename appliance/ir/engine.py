@@ -9,7 +9,7 @@ from __future__ import annotations
 import ctypes
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from types import TracebackType
 from typing import Any
 
@@ -25,25 +25,33 @@ class Engine:
     Others may hold it: then closing it gives it up, and it ends with the last one who lets it go.
     """
 
-    def __init__(self, code: ir.Module | NativeCode, symbols: Mapping[str, int] | None = None) -> None:
+    def __init__(
+        self,
+        code: ir.Module | NativeCode,
+        symbols: Mapping[str, int] | None = None,
+        *,
+        needed: Iterable[Engine] = (),
+    ) -> None:
         """Compile, if that is not done, and link.
 
-        `symbols` are the addresses of the memory that the code names. Other external symbols resolve to the process's
-        own (the C library). Raises RuntimeError with LLVM's words if the module is malformed or a symbol is unknown:
-        that is a defect of the code that built it, never of a user's input.
+        `symbols` are the addresses of what the code names: memory, and functions of the engines that are `needed`, and
+        kept for as long as this one is. Other external symbols resolve to the process's own (the C library). Raises
+        RuntimeError with LLVM's words if the module is malformed or a symbol is unknown: that is a defect of the code
+        that built it, never of a user's input.
         """
         began = time.perf_counter()
         self.code = code if isinstance(code, NativeCode) else compile_module(code)
         library = llvm.JITLibraryBuilder().add_object_img(self.code.image).add_current_process()
         for name in self.code.symbols:
             if symbols is None or name not in symbols:
-                raise RuntimeError(f"nobody said where the memory {name!r} is")
+                raise RuntimeError(f"nobody said where {name!r} is")
             library.import_symbol(name, symbols[name])
         for name in self.code.exports:
             library.export_symbol(name)
         self._linker: Any = llvm.create_lljit_compiler()
         self._linked: Any = library.link(self._linker, "code")
         self.seconds = time.perf_counter() - began
+        self._needed = tuple(needed)
         self._holders = 0
         self._given_up = False
         self._lock = threading.Lock()

@@ -27,6 +27,7 @@ from appliance.ebpf.spec import CollectionSpec, MapType, ProgramSpec
 from appliance.errors import InputRefused
 from appliance.helpers.native.call import Clock
 from appliance.ir import Engine
+from appliance.jit.linking import link
 from appliance.jit.program import body_name, tail_call_maps
 from appliance.jit.recipe import Loops, MapPart, Recipe, compile_, prove
 from appliance.maps.kind import NESTED
@@ -90,8 +91,7 @@ class Collection:
             recipe = _recipe(spec, _choose(spec, programs), maps, clock, loops, targets)
             verified = dict(prove(recipe))
             proved = time.perf_counter()
-            symbols = {part.symbol: maps[part.name].address for part in recipe.maps}
-            engine = opened.enter_context(Engine(compile_(recipe), symbols))
+            engine = opened.enter_context(link(recipe, compile_(recipe), maps))
             compiled = time.perf_counter()
             loaded = cls(verified, maps, engine, verify_seconds=proved - began, compile_seconds=compiled - proved)
             if recipe.targets:

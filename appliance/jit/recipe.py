@@ -23,7 +23,7 @@ from appliance.ebpf.spec import MapSpec, MapType, ProgramSpec
 from appliance.helpers.native.call import Clock, MapSite
 from appliance.ir import NativeCode, compile_module, memory
 from appliance.jit.program import emit_entry, emit_program
-from appliance.maps.operations import emit_operations
+from appliance.maps.operations import link_operations
 from appliance.verifier.program import VerifiedProgram
 from appliance.verifier.verifier import Verifier
 
@@ -93,9 +93,9 @@ def _sites(module: ir.Module, recipe: Recipe) -> Iterator[tuple[str, MapSite]]:
         known = module.globals.get(part.symbol)
         address = known if known is not None else memory(module, part.symbol, part.size)
         values = address if part.spec.type is MapType.ARRAY else None
-        functions = emit_operations(module, part.spec, part.processors)
+        functions = link_operations(module, part.spec, part.processors)
         yield part.name, MapSite(address, part.spec, functions, values, part.processors)
         inner = part.spec.inner
         if inner is not None:
-            functions = emit_operations(module, inner, part.processors)
+            functions = link_operations(module, inner, part.processors)
             yield inner.name, MapSite(None, inner, functions, None, part.processors)

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from llvmlite import ir
 
 from appliance.ebpf.spec import MapSpec, MapType
-from appliance.ir import I32, I64, PTR, Code
+from appliance.ir import I32, I64, PTR, Code, external
 from appliance.maps.array import ARRAY
 from appliance.maps.bloom_filter import BLOOM_FILTER
 from appliance.maps.checks import check_lock
@@ -91,6 +91,20 @@ def emit_operations(module: ir.Module, spec: MapSpec, processors: int) -> MapFun
             for operation in SIGNATURES
         }
     )
+
+
+def link_operations(module: ir.Module, spec: MapSpec, processors: int) -> MapFunctions:
+    """As `emit_operations`, but what would not be inlined is only declared: it is the control plane's code, which
+    linking finds (`appliance.jit.linking`), so that a program's module compiles no more than the program needs."""
+    shape = Shape.of(spec, processors)
+    written = emit_operations(module, spec, processors)
+    exported = exported_operations(KINDS[spec.type])
+    functions = {operation: getattr(written, operation) for operation in SIGNATURES}
+    for operation, function in functions.items():
+        if operation in exported and "noinline" in function.attributes:
+            result, parameters = SIGNATURES[operation]
+            functions[operation] = external(module, control_name(shape, operation), result, *parameters.values())
+    return MapFunctions(**functions)
 
 
 def _refusal(module: ir.Module, operation: str) -> ir.Function:

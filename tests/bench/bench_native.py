@@ -14,9 +14,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from appliance.datapath.trial import TrialBlock, emit_trials
+from appliance.datapath.trial import TrialBlock, export_programs, try_out
 from appliance.ebpf.objects import load_object_file
-from appliance.ir import Engine
 from appliance.jit.collection import Collection
 from appliance.jit.program import entry_name
 from hooks.xdp import FrameContext
@@ -63,13 +62,13 @@ class Run:
     nanoseconds: float
 
 
-def run(engine: Engine, function: int, frame: bytes, repeat: int) -> Run:
-    """Call the function at that address on the frame, by the native loop that `emit_trials` wrote."""
+def run(function: int, frame: bytes, repeat: int) -> Run:
+    """Call the function at that address on the frame, by the native loop of trials."""
     memory = ctypes.create_string_buffer(frame, len(frame))
     start = ctypes.addressof(memory)
     context = FrameContext(data=start, data_meta=start, data_end=start + len(frame))
     block = TrialBlock(context=ctypes.addressof(context), program=function, repeat=repeat)
-    engine.function("try_out", None, ctypes.c_void_p)(ctypes.addressof(block))
+    try_out()(ctypes.addressof(block))
     return Run(memory.raw, block.nanoseconds / repeat)
 
 
@@ -101,19 +100,19 @@ def _measure(name: str, bench: Bench) -> Figure:
     frame = RESULT + FRAMES[name]()
     bpf, natives = build(name, bench.folder)
     libraries = {who: ctypes.CDLL(str(path)) for who, path in natives.items()}
-    with Collection.load(load_object_file(bpf), loops=emit_trials) as loaded:
+    with Collection.load(load_object_file(bpf), loops=export_programs) as loaded:
         functions = {"here": loaded.engine.address(entry_name("program"))}
         for who, library in libraries.items():
             functions[who] = ctypes.cast(library.program, ctypes.c_void_p).value or 0
-        first = {who: run(loaded.engine, function, frame, 1).frame for who, function in functions.items()}
+        first = {who: run(function, frame, 1).frame for who, function in functions.items()}
         if len(set(first.values())) > 1:
             raise AssertionError(f"{name} gives {first}")
-        estimate = run(loaded.engine, functions["here"], frame, 1000).nanoseconds
+        estimate = run(functions["here"], frame, 1000).nanoseconds
         repeat = max(1, int(bench.window(WINDOW_SECONDS) * 1e9 / max(estimate, 1.0)))
         samples = alternate(
             ROUNDS,
             {
-                who: lambda function=function: run(loaded.engine, function, frame, repeat).nanoseconds  # type: ignore[misc]
+                who: lambda function=function: run(function, frame, repeat).nanoseconds  # type: ignore[misc]
                 for who, function in functions.items()
             },
         )

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 from llvmlite import ir
 
-from appliance.datapath.trial import emit_trials, run_trial
+from appliance.datapath.trial import export_programs, run_trial
 from appliance.datapath.trial_data import HEADROOM, PAGE_ROOM
 from appliance.ir import I64, PTR, Code, Engine
 from hooks.xdp import FrameContext
@@ -32,7 +32,7 @@ def engine() -> Iterator[Engine]:
     counted = code.field(code["context"], FrameContext, "rx_queue_index")
     counted.add(1)
     code.ret(code.resize(counted.load(), I64))
-    emit_trials(module, {"measure": measure, "step": code.function})
+    export_programs(module, {"measure": measure, "step": code.function})
     with Engine(module) as compiled:
         yield compiled
 

@@ -1,0 +1,39 @@
+"""What a load's code names, and where that is: the memory of its maps, and operations on them that it only calls.
+
+Operations that are small or hot are written into the program's module. The others are the control plane's code, which
+is compiled once for all maps of a shape (appliance.maps.control); a program calls it by address.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from appliance.ebpf.spec import MapSpec
+from appliance.ir import Engine, NativeCode
+from appliance.jit.recipe import Recipe
+from appliance.maps.control import control_plane_of
+from appliance.maps.kind import Shape
+from appliance.maps.map import Map
+from appliance.maps.operations import control_name
+
+
+def link(recipe: Recipe, code: NativeCode, maps: Mapping[str, Map]) -> Engine:
+    """The code of the recipe, at work on these maps."""
+    symbols = {part.symbol: maps[part.name].address for part in recipe.maps}
+    needed = set()
+    for spec, processors in _specs(recipe):
+        begin = control_name(Shape.of(spec, processors), "")
+        for name in code.symbols:
+            if name.startswith(begin):
+                plane = control_plane_of(spec, processors)
+                symbols[name] = plane.address(name)
+                needed.add(plane)
+    return Engine(code, symbols, needed=needed)
+
+
+def _specs(recipe: Recipe) -> Iterator[tuple[MapSpec, int]]:
+    """Of every map, and of those that maps of maps hold."""
+    for part in recipe.maps:
+        yield part.spec, part.processors
+        if part.spec.inner is not None:
+            yield part.spec.inner, part.processors
