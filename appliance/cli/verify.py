@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import click
@@ -13,15 +13,18 @@ from rich.markup import escape
 from rich.table import Table
 
 from appliance.cli.output import json_option, print_json, table_console
+from appliance.cli.program_types import candidates, names_of_types
+from appliance.ebpf.btf import Btf
 from appliance.ebpf.btf_index import read_btf_file
 from appliance.ebpf.objects import load_object_file
-from appliance.ebpf.platform import PLATFORMS
+from appliance.ebpf.platform import PLATFORMS, Platform
 from appliance.ebpf.spec import CollectionSpec, ProgramSpec
 from appliance.errors import InputRefused
 from appliance.verifier.report import Rejected, Unsupported
 from appliance.verifier.verifier import Verifier
+from hooks.contract import HookPoint
 
-NO_HOOK = "no hook of this platform claims the section"
+NO_HOOK = "no hook of this platform claims the section; say what kind of program it is with --type"
 ACCEPTED, REJECTED, UNSUPPORTED = "accepted", "rejected", "unsupported"
 COLOURS = {ACCEPTED: "green", REJECTED: "red", UNSUPPORTED: "yellow"}
 
@@ -45,6 +48,12 @@ class Row:
 @click.argument("objects", metavar="OBJ...", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--section", help="Only programs of this section.")
 @click.option("--program", "name", help="Only the program of this name.")
+@click.option(
+    "--type",
+    "type_name",
+    type=click.Choice(names_of_types()),
+    help="What programs are whose section does not say it; found out by trying if not given.",
+)
 @click.option("--platform", "platform_name", type=click.Choice(sorted(PLATFORMS)), help="Recognised if not given.")
 @click.option(
     "--btf", "types", type=click.Path(path_type=Path), help="Types for CO-RE; the running kernel's if not given."
@@ -54,6 +63,7 @@ def command(
     objects: tuple[Path, ...],
     section: str | None,
     name: str | None,
+    type_name: str | None,
     platform_name: str | None,
     types: Path | None,
     as_json: bool,
@@ -61,9 +71,7 @@ def command(
     """Verify the programs of eBPF objects. Exit status 1 if one of them is not accepted."""
     platform = PLATFORMS[platform_name] if platform_name else None
     target = read_btf_file(types) if types is not None else None
-    rows = [
-        row for path in objects for row in _verify_file(path, load_object_file(path, platform, target), section, name)
-    ]
+    rows = [row for path in objects for row in _verify_file(path, platform, target, type_name, section, name)]
     if as_json:
         print_json([asdict(row) for row in rows])
     else:
@@ -71,7 +79,19 @@ def command(
     return int(any(row.verdict != ACCEPTED for row in rows))
 
 
-def _verify_file(path: Path, spec: CollectionSpec, section: str | None, name: str | None) -> Iterator[Row]:
+def _verify_file(
+    path: Path,
+    platform: Platform | None,
+    target: Btf | None,
+    type_name: str | None,
+    section: str | None,
+    name: str | None,
+) -> Iterator[Row]:
+    spec = load_object_file(path, platform, target)
+    untold = {missing.name for missing in spec.skipped if not missing.reason}
+    tried = candidates(PLATFORMS[spec.platform], type_name)
+    if untold and tried:
+        spec = load_object_file(path, PLATFORMS[spec.platform], target, tried[0])
     chosen = [
         program
         for program in spec.programs.values()
@@ -82,9 +102,24 @@ def _verify_file(path: Path, spec: CollectionSpec, section: str | None, name: st
         known = ", ".join(f"{program.name} in {program.section}" for program in spec.programs.values())
         raise InputRefused("no such program", where=str(path), hint=f"it holds: {known or 'no program'}")
     for program in chosen:
-        yield _verify_program(path, spec, program)
+        if program.name in untold:
+            yield _verify_as_any(path, spec, program, tried)
+        else:
+            yield _verify_program(path, spec, program)
     for missing in skipped:
-        yield Row(str(path), missing.section, missing.name, "", 0, UNSUPPORTED, NO_HOOK, "", 0.0)
+        reason = f"a program of this kind can't be judged: {missing.reason}" if missing.reason else NO_HOOK
+        yield Row(str(path), missing.section, missing.name, "", 0, UNSUPPORTED, reason, "", 0.0)
+
+
+def _verify_as_any(path: Path, spec: CollectionSpec, program: ProgramSpec, tried: Sequence[HookPoint]) -> Row:
+    """The first verdict that accepts the program, as one of those kinds; or else the first of all."""
+    rows = []
+    for hook in tried:
+        rows.append(_verify_program(path, spec, replace(program, hook=hook)))
+        if rows[-1].verdict == ACCEPTED:
+            break
+    chosen = rows[-1] if rows[-1].verdict == ACCEPTED else rows[0]
+    return replace(chosen, milliseconds=round(sum(row.milliseconds for row in rows), 3))
 
 
 def _verify_program(path: Path, spec: CollectionSpec, program: ProgramSpec) -> Row:

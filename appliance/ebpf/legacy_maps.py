@@ -1,12 +1,14 @@
 """Maps as objects declared them before BTF: structures of numbers in a section `maps`.
 
     linux     type | key_size | value_size | max_entries | map_flags | inner_map_idx
+    iproute2  type | key_size | value_size | max_entries | map_flags | id | pinning | inner_id | inner_map_idx
     windows   type | key_size | value_size | max_entries | inner_map_idx | pinning | id | inner_id
 
-They are u32 each, and a short structure ends in zeros. What a longer structure says beyond that must be 0: loaders of
-old had fields of their own there. A map of maps names a map of its section as what those in it are like: by its place
+They are u32 each, and a short structure ends in zeros. iproute2's is known by its size. What a longer structure says
+beyond that is for a loader of its own: of Linux it is let be, as its first words say the same for all of them, and of
+Windows it must be 0. A map of maps names a map of its section as what those in it are like: by its place
 among the definitions, from 0, or by the `id` that it has.
-Sources: samples/bpf/bpf_load.h of Linux 4.12, ebpf_structs.h of eBPF for Windows.
+Sources: samples/bpf/bpf_load.h of Linux 4.12, include/bpf_elf.h of iproute2, ebpf_structs.h of eBPF for Windows.
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ from typing import TypeAlias
 
 from appliance.ebpf.elf import ElfFile, Section, Symbol
 from appliance.ebpf.object_errors import ObjectError, UnsupportedObject
-from appliance.ebpf.platform import Platform
+from appliance.ebpf.platform import LINUX, Platform
 from appliance.ebpf.spec import MapSpec, MapType
 
 LIBBPF_PIN_BY_NAME = 1
@@ -27,6 +29,7 @@ _FIELDS = {
     "linux": ("type", "key_size", "value_size", "max_entries", "map_flags", "inner_map_idx"),
     "windows": ("type", "key_size", "value_size", "max_entries", "inner_map_idx", "pinning", "id", "inner_id"),
 }
+_IPROUTE2 = (*_FIELDS["linux"][:-1], "id", "namespace", "inner_id", "inner_map_idx")
 _FIELD_SIZE = 4
 _LEAST = 4  # bytes: a map without a type is none
 _MAPS_OF_MAPS = frozenset({MapType.ARRAY_OF_MAPS, MapType.HASH_OF_MAPS})
@@ -64,14 +67,15 @@ def _section_maps(elf: ElfFile, section: Section, platform: Platform) -> dict[tu
 
 
 def _numbers(symbol: Symbol, section: Section, platform: Platform) -> _Numbers:
-    where, fields = f"map {symbol.name}", _FIELDS[platform.name]
+    where, fields = f"map {symbol.name}", _fields(symbol, platform)
     data = section.data[symbol.value : symbol.value + symbol.size]
     if len(data) != symbol.size or not _LEAST <= symbol.size <= len(section.data):
         raise ObjectError(f"{symbol.size} bytes at byte {symbol.value} define no map", where=where)
     size = _FIELD_SIZE * len(fields)
     numbers = dict(zip(fields, struct.unpack(f"<{len(fields)}I", data[:size].ljust(size, b"\0")), strict=True))
     nested = platform.map_types.get(numbers["type"]) in _MAPS_OF_MAPS
-    if any(data[size:]) or (not nested and (numbers["inner_map_idx"] or numbers.get("inner_id"))):
+    beyond = any(data[size:]) or (not nested and (numbers["inner_map_idx"] or numbers.get("inner_id")))
+    if beyond and platform is not LINUX:
         raise UnsupportedObject(
             "extended legacy map definitions",
             "the definition says more than struct bpf_map_def does",
@@ -79,6 +83,12 @@ def _numbers(symbol: Symbol, section: Section, platform: Platform) -> _Numbers:
             hint='declare the map with __uint and __type in SEC(".maps")',
         )
     return numbers
+
+
+def _fields(symbol: Symbol, platform: Platform) -> tuple[str, ...]:
+    if platform is LINUX and symbol.size == _FIELD_SIZE * len(_IPROUTE2):
+        return _IPROUTE2
+    return _FIELDS[platform.name]
 
 
 def _definition(name: str, numbers: _Numbers, platform: Platform) -> MapSpec:
@@ -93,7 +103,7 @@ def _definition(name: str, numbers: _Numbers, platform: Platform) -> MapSpec:
     if pinning > LIBBPF_PIN_BY_NAME:
         raise ObjectError(f"there is no pinning {pinning}", where=where, hint="use LIBBPF_PIN_BY_NAME")
     sizes = numbers["key_size"], numbers["value_size"], numbers["max_entries"]
-    return MapSpec(name, type_, *sizes, numbers.get("map_flags", 0), pinned=pinning == LIBBPF_PIN_BY_NAME)
+    return MapSpec(name, type_, *sizes, numbers.get("map_flags", 0), pinned=bool(pinning or numbers.get("namespace")))
 
 
 def _inner(outer: MapSpec, numbers: _Numbers, section: Sequence[tuple[MapSpec, _Numbers]]) -> MapSpec | None:
@@ -102,7 +112,7 @@ def _inner(outer: MapSpec, numbers: _Numbers, section: Sequence[tuple[MapSpec, _
         return None
     wanted, place = numbers.get("inner_id", 0), numbers["inner_map_idx"]
     if wanted:
-        meant = [spec for spec, other in section if other["id"] == wanted]
+        meant = [spec for spec, other in section if other.get("id") == wanted]
         what = f"{len(meant)} maps of the section have the id {wanted}"
     else:
         meant = [section[place][0]] if place < len(section) else []

@@ -35,27 +35,35 @@ MAX_SLOTS = 1 << 20  # of all programs of a file together, called functions coun
 
 
 def load_object_file(
-    path: str | Path, platform: Platform | None = None, target_btf: Btf | None = None
+    path: str | Path,
+    platform: Platform | None = None,
+    target_btf: Btf | None = None,
+    unclaimed: HookPoint | None = None,
 ) -> CollectionSpec:
     """`load_object` of a file. Raises ObjectError, also if the file can't be read."""
     try:
         data = Path(path).read_bytes()
     except OSError as error:
         raise ObjectError(f"the file can't be read: {error.strerror}", where=str(path)) from None
-    return load_object(data, str(path), platform, target_btf)
+    return load_object(data, str(path), platform, target_btf, unclaimed)
 
 
 def load_object(
-    data: bytes, source: str, platform: Platform | None = None, target_btf: Btf | None = None
+    data: bytes,
+    source: str,
+    platform: Platform | None = None,
+    target_btf: Btf | None = None,
+    unclaimed: HookPoint | None = None,
 ) -> CollectionSpec:
     """What the object file in `data` says; `source` is its name in messages.
 
     The platform is recognised from sections and types if it isn't given. CO-RE questions are answered by `target_btf`,
-    or by the types of the running kernel. Raises ObjectError if the file is damaged or no eBPF object,
+    or by the types of the running kernel. Programs in sections that no hook claims are skipped, or are those of the
+    hook `unclaimed`. Raises ObjectError if the file is damaged or no eBPF object,
     UnsupportedObject if it needs what is missing here, and CoreError for a question without sense.
     """
     try:
-        return _Loader(read_elf(data), source, platform, target_btf).load()
+        return _Loader(read_elf(data), source, platform, target_btf, unclaimed).load()
     except ObjectError as error:
         raise error.within(source) from None
 
@@ -87,8 +95,16 @@ def _sizes(btf: Btf, names: set[str]) -> Iterator[tuple[str, int]]:
 class _Loader:
     """One file being loaded."""
 
-    def __init__(self, elf: ElfFile, source: str, platform: Platform | None, target_btf: Btf | None) -> None:
+    def __init__(
+        self,
+        elf: ElfFile,
+        source: str,
+        platform: Platform | None,
+        target_btf: Btf | None,
+        unclaimed: HookPoint | None,
+    ) -> None:
         self.elf = elf
+        self.unclaimed = unclaimed
         self.source = source
         self.btf, self.info = _debug_information(elf)
         self.platform = platform or recognise_platform(elf, self.btf)
@@ -104,9 +120,10 @@ class _Loader:
         programs: dict[str, ProgramSpec] = {}
         skipped: list[SkippedProgram] = []
         for function, section in self._programs():
-            hook = self.platform.hook_for_section(_hook_section(section))
+            hook = self._hook(_hook_section(section))
             if hook is None:
-                skipped.append(SkippedProgram(function.name, section))
+                reason = self.platform.why_beyond(_hook_section(section)) or ""
+                skipped.append(SkippedProgram(function.name, section, reason))
             elif function.name in programs:
                 raise ObjectError(f"two programs are called {function.name}")
             else:
@@ -114,6 +131,13 @@ class _Loader:
         if not programs and not skipped:
             raise ObjectError("the file holds no program", hint='put the program into a section: SEC("xdp")')
         return CollectionSpec(self.source, self.platform.name, programs, self.maps.by_name(), tuple(skipped), self.btf)
+
+    def _hook(self, section: str) -> HookPoint | None:
+        """The hook of a section's programs; a section's full name goes before its beginning."""
+        hook = self.platform.hook_for_section(section)
+        if hook is not None or self.platform.why_beyond(section) is not None:
+            return hook
+        return self.platform.hook_of_old_section(section) or self.unclaimed
 
     def _programs(self) -> Iterator[tuple[Function, str]]:
         """The global functions outside of .text, where only called functions live."""
@@ -157,7 +181,7 @@ class _Loader:
             license=self.license,
             functions={index: function.name for index, function in functions.items()},
             function_types=self._function_types(functions),
-            autoload=not section.startswith(NO_AUTOLOAD),
+            autoload=hook.runs_here and not section.startswith(NO_AUTOLOAD),
         )
 
     def _reached(self, program: Function) -> dict[Function, dict[int, Target]]:

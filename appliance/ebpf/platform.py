@@ -11,8 +11,11 @@ from dataclasses import dataclass, field, replace
 from appliance.ebpf.spec import MapType
 from hooks.bind import BIND_WINDOWS
 from hooks.contract import HookPoint
+from hooks.kernel_sockets import KERNEL_SOCKETS_LINUX
+from hooks.sk_buff import SK_BUFF_LINUX
 from hooks.sock_addr import SOCK_ADDR_LINUX, SOCK_ADDR_WINDOWS
 from hooks.sock_ops import SOCK_OPS_LINUX, SOCK_OPS_WINDOWS
+from hooks.tracing import TRACING_LINUX
 from hooks.xdp import XDP_LINUX, XDP_WINDOWS
 
 
@@ -20,7 +23,9 @@ from hooks.xdp import XDP_LINUX, XDP_WINDOWS
 class Platform:
     """One numbering of the same things. `helpers` maps numbers to the names of `appliance.helpers`.
 
-    `family_helpers` are numbers that mean something else in every family of hooks; see `at`.
+    `family_helpers` are numbers that mean something else in every family of hooks; see `at`. Programs of `hooks` run
+    here; those of `judged` are verified only. `beyond` are the sections of programs that
+    can't be judged, under the reason.
     """
 
     name: str
@@ -28,6 +33,8 @@ class Platform:
     helpers: Mapping[int, str]
     map_types: Mapping[int, MapType]
     family_helpers: Mapping[str, Mapping[int, str]] = field(default_factory=dict)
+    judged: tuple[HookPoint, ...] = ()
+    beyond: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def at(self, hook: HookPoint) -> Platform:
         """The platform as programs of that hook see it: `helpers` has the numbers of the hook's own, too."""
@@ -36,11 +43,32 @@ class Platform:
 
     def hook_for_section(self, section: str) -> HookPoint | None:
         """The hook whose programs live in the ELF section of that name; a name ending in `/` is a prefix."""
-        for hook in self.hooks:
-            for pattern in hook.sections:
-                if section == pattern or (pattern.endswith("/") and section.startswith(pattern)):
-                    return hook
+        for hook in (*self.hooks, *self.judged):
+            if any(_is_named(section, pattern) for pattern in hook.sections):
+                return hook
         return None
+
+    def hook_of_old_section(self, section: str) -> HookPoint | None:
+        """The hook with the longest name that the section's begins with, which is how sections were named before libbpf
+        1.0: `xdp_tx`, `socket1`, `kprobe_open`. Only platforms with judged hooks have such names."""
+        names = {
+            pattern.rstrip("/"): hook
+            for hook in (*self.judged, *self.hooks)
+            for pattern in hook.sections
+            if self.judged and section.startswith(pattern.rstrip("/"))
+        }
+        return names[max(names, key=len)] if names else None
+
+    def why_beyond(self, section: str) -> str | None:
+        """Why programs of the section can't be judged; None if no reason is known."""
+        for reason, patterns in self.beyond.items():
+            if any(_is_named(section, pattern) for pattern in patterns):
+                return reason
+        return None
+
+
+def _is_named(section: str, pattern: str) -> bool:
+    return section == pattern or (pattern.endswith("/") and section.startswith(pattern))
 
 
 LINUX = Platform(
@@ -121,6 +149,49 @@ LINUX = Platform(
         25: MapType.DEVMAP_HASH,
         27: MapType.RINGBUF,
         30: MapType.BLOOM_FILTER,
+        7: MapType.STACK_TRACE,
+        8: MapType.CGROUP_ARRAY,
+        15: MapType.SOCKMAP,
+        18: MapType.SOCKHASH,
+        19: MapType.CGROUP_STORAGE,
+        20: MapType.REUSEPORT_SOCKARRAY,
+        21: MapType.PERCPU_CGROUP_STORAGE,
+        24: MapType.SK_STORAGE,
+        26: MapType.STRUCT_OPS,
+        28: MapType.INODE_STORAGE,
+        29: MapType.TASK_STORAGE,
+        31: MapType.USER_RINGBUF,
+        32: MapType.CGRP_STORAGE,
+    },
+    judged=(*SK_BUFF_LINUX, *TRACING_LINUX, *KERNEL_SOCKETS_LINUX),
+    beyond={
+        "its arguments have types of the kernel (BTF), which are not known here": (
+            "fentry/",
+            "fexit/",
+            "fmod_ret/",
+            "fentry.s/",
+            "fexit.s/",
+            "fmod_ret.s/",
+            "tp_btf",
+            "tp_btf/",
+            "lsm",
+            "lsm/",
+            "lsm.s/",
+            "lsm_cgroup/",
+            "iter/",
+            "iter.s/",
+        ),
+        "it is a part of the kernel, whose types (BTF) are not known here": (
+            "struct_ops",
+            "struct_ops/",
+            "struct_ops.s/",
+            "freplace",
+            "freplace/",
+            "extension",
+        ),
+        "it is called by a process, with memory of that process": ("syscall",),
+        "there is no infrared receiver": ("lirc_mode2",),
+        "its arguments have types of the kernel's netfilter (BTF)": ("netfilter",),
     },
 )
 

@@ -40,6 +40,39 @@ class MapType(Enum):
     DEVMAP_HASH = "devmap_hash"
     CPUMAP = "cpumap"
     XSKMAP = "xskmap"
+    STACK_TRACE = "stack_trace"
+    CGROUP_ARRAY = "cgroup_array"
+    SOCKMAP = "sockmap"
+    SOCKHASH = "sockhash"
+    CGROUP_STORAGE = "cgroup_storage"
+    PERCPU_CGROUP_STORAGE = "percpu_cgroup_storage"
+    REUSEPORT_SOCKARRAY = "reuseport_sockarray"
+    SK_STORAGE = "sk_storage"
+    STRUCT_OPS = "struct_ops"
+    INODE_STORAGE = "inode_storage"
+    TASK_STORAGE = "task_storage"
+    USER_RINGBUF = "user_ringbuf"
+    CGRP_STORAGE = "cgrp_storage"
+
+
+# Maps of what only a kernel has: programs that name one can be judged, and none can be opened here.
+KERNEL_MAPS = frozenset(
+    {
+        MapType.STACK_TRACE,
+        MapType.CGROUP_ARRAY,
+        MapType.SOCKMAP,
+        MapType.SOCKHASH,
+        MapType.CGROUP_STORAGE,
+        MapType.PERCPU_CGROUP_STORAGE,
+        MapType.REUSEPORT_SOCKARRAY,
+        MapType.SK_STORAGE,
+        MapType.STRUCT_OPS,
+        MapType.INODE_STORAGE,
+        MapType.TASK_STORAGE,
+        MapType.USER_RINGBUF,
+        MapType.CGRP_STORAGE,
+    }
+)
 
 
 # Maps that say where a frame is redirected to: programs may look at their entries, and never change one.
@@ -110,7 +143,8 @@ class ProgramSpec:
     `lines` maps an instruction's index to the source line it came from; not every instruction has an entry.
     `functions` maps the index at which each function starts, the program itself at 0, to its name in the file;
     `function_types` maps the same indices to numbers in the collection's `types`, where the file says them.
-    `autoload` is False for a program that is only to be loaded if somebody asks for it: SEC("?xdp").
+    `autoload` is False for a program that is only to be loaded if somebody asks for it, SEC("?xdp"), and for one that
+    can't run here at all.
     """
 
     name: str
@@ -133,10 +167,12 @@ class ProgramSpec:
 
 @dataclass(frozen=True, slots=True)
 class SkippedProgram:
-    """A program in a section that no hook of the platform claims. It is named, so that it isn't lost in silence."""
+    """A program in a section that no hook of the platform claims. It is named, so that it isn't lost in silence.
+    `reason` says why such programs can't be judged, where that is known."""
 
     name: str
     section: str
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)

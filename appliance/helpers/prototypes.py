@@ -38,6 +38,10 @@ class ArgumentKind(Enum):
     FORMAT = "a constant format in a read-only map or on the stack, whose size is the next argument"
     PRINTED = "what the format says"
     PRINTED_ARRAY = "an array of 8-byte elements as the format says, or null, whose size is the next argument"
+    MAP_VALUE_OR_NULL = "readable memory of the map's value size, or null"
+    WRITABLE_OR_NULL = "writable memory whose size is the next argument, or null with size 0"
+    SOCKET = "a socket"
+    HELD_SOCKET = "a socket that was looked up, as sk_lookup_tcp gave it"
     SIZE = "the size of the memory before it, at least 1"
     SIZE_OR_ZERO = "the size of the memory before it, 0 allowed"
 
@@ -50,6 +54,11 @@ class ReturnKind(Enum):
     REDIRECTION = "the number of REDIRECT, or the lowest two bits of the flags in r3"
     MAP_VALUE_OR_NULL = "a pointer to a value of the map, or null"
     RECORD_OR_NULL = "a pointer to a record of the map, to be submitted or discarded, or null"
+    MAP_VALUE = "a pointer to a value of the map"
+    SOCKET_OR_NULL = "a pointer to a socket, or null"
+    TCP_SOCKET_OR_NULL = "a pointer to what TCP knows of a socket, or null"
+    HELD_SOCKET_OR_NULL = "a pointer to a socket, to be released, or null"
+    HELD_SOCKET_COMMON_OR_NULL = "a pointer to what every socket has, to be released, or null"
     NOTHING = "nothing that may be read"
 
 

@@ -148,6 +148,17 @@ class Collection:
         self.close()
 
 
+class OnlyJudged(InputRefused):
+    """A program of a hook that only a kernel has: it can be verified, and never run here."""
+
+    def __init__(self, program: ProgramSpec, source: str) -> None:
+        super().__init__(
+            f"the program {program.name!r} is of hook `{program.hook.name}`, which only a kernel has",
+            where=source,
+            hint="it does not run here; `tidegate verify` judges it",
+        )
+
+
 def _choose(spec: CollectionSpec, names: Iterable[str] | None) -> dict[str, ProgramSpec]:
     every = (name for name, program in spec.programs.items() if program.autoload)
     wanted = list(every if names is None else names)
@@ -155,7 +166,11 @@ def _choose(spec: CollectionSpec, names: Iterable[str] | None) -> dict[str, Prog
         if name not in spec.programs:
             known = ", ".join(spec.programs) or "none"
             raise InputRefused(f"there is no program {name!r}", where=spec.source, hint=f"programs: {known}")
-    return {name: spec.programs[name] for name in wanted} | {held.name: held for held in held_programs(spec)}
+    chosen = {name: spec.programs[name] for name in wanted} | {held.name: held for held in held_programs(spec)}
+    for program in chosen.values():
+        if not program.hook.runs_here:
+            raise OnlyJudged(program, spec.source)
+    return chosen
 
 
 def held_programs(spec: CollectionSpec) -> list[ProgramSpec]:

@@ -17,7 +17,8 @@ from appliance.verifier.printed import Call, demand_array, demand_format, demand
 from appliance.verifier.report import Violation
 from appliance.verifier.scalar import Scalar
 from appliance.verifier.state import State
-from appliance.verifier.values import NULLABLE, ZERO, Kind, Pointer, Value
+from appliance.verifier.values import HELD_SOCKETS, LENT_SOCKETS, NULLABLE, PACKET_KINDS, ZERO, Kind, Pointer, Value
+from hooks.kernel_sockets import SOCKET
 
 # The map types whose values a program reaches through lookup, update and delete.
 KEYED_MAPS = frozenset(
@@ -49,6 +50,14 @@ MAPS_OF_HELPER: dict[str, frozenset[MapType]] = {
     **dict.fromkeys(("ringbuf_output", "ringbuf_query", "ringbuf_reserve"), frozenset({MapType.RINGBUF})),
     "for_each_map_elem": KEYED_MAPS - {MapType.LPM_TRIE},
     "tail_call": frozenset({MapType.PROG_ARRAY}),
+    **dict.fromkeys(("perf_event_read", "perf_event_read_value"), frozenset({MapType.PERF_EVENT_ARRAY})),
+    "get_stackid": frozenset({MapType.STACK_TRACE}),
+    **dict.fromkeys(("skb_under_cgroup", "current_task_under_cgroup"), frozenset({MapType.CGROUP_ARRAY})),
+    "get_local_storage": frozenset({MapType.CGROUP_STORAGE, MapType.PERCPU_CGROUP_STORAGE}),
+    **dict.fromkeys(("sk_storage_get", "sk_storage_delete"), frozenset({MapType.SK_STORAGE})),
+    **dict.fromkeys(("sk_redirect_map", "msg_redirect_map"), frozenset({MapType.SOCKMAP})),
+    **dict.fromkeys(("sk_redirect_hash", "msg_redirect_hash"), frozenset({MapType.SOCKHASH})),
+    "sk_select_reuseport": frozenset({MapType.REUSEPORT_SOCKARRAY, MapType.SOCKMAP, MapType.SOCKHASH}),
 }
 _CHANGING = frozenset(
     {"map_update_elem", "map_delete_elem", "map_lookup_and_delete_elem", "map_push_elem", "map_pop_elem"}
@@ -128,6 +137,8 @@ def _memory(size: Callable[[Argument], int], purpose: Purpose) -> _Rule:
     def rule(argument: Argument) -> None:
         if type(argument.value) is not Pointer:
             raise argument.refuse("pass the address of a local variable, of packet bytes or of a map value")
+        if argument.prototype.moves_packet and argument.value.kind in PACKET_KINDS:
+            raise argument.refuse("the helper may move the packet: copy the bytes to the stack first")
         demand_access(argument.environment, argument.state, argument.register, 0, size(argument), purpose)
 
     return rule
@@ -187,8 +198,34 @@ def _size(least: int) -> _Rule:
 
 
 def _anything(argument: Argument) -> None:
-    if type(argument.value) is Pointer and argument.value.kind in NULLABLE:
-        raise argument.refuse("check the pointer for null first")
+    """Whatever the register holds."""
+
+
+def _or_null(rule: _Rule) -> _Rule:
+    def either(argument: Argument) -> None:
+        if argument.value != ZERO:
+            rule(argument)
+
+    return either
+
+
+def _socket(argument: Argument) -> None:
+    value, hook = argument.value, argument.environment.spec.hook
+    if type(value) is Pointer and value.kind in LENT_SOCKETS | HELD_SOCKETS:
+        return
+    if value == Pointer(Kind.CONTEXT) and hook.context.name == SOCKET.name:
+        return
+    raise argument.refuse("check it first: `if (!sk) return …`" if _is_nullable(value) else None)
+
+
+def _held_socket(argument: Argument) -> None:
+    value = argument.value
+    if type(value) is not Pointer or value.kind not in HELD_SOCKETS:
+        raise argument.refuse("check it first: `if (!sk) return …`" if _is_nullable(value) else None)
+
+
+def _is_nullable(value: Value) -> bool:
+    return type(value) is Pointer and value.kind in NULLABLE
 
 
 def _constant_size(argument: Argument) -> None:
@@ -262,6 +299,10 @@ ARGUMENT_RULES: dict[ArgumentKind, _Rule] = {
     ArgumentKind.FORMAT: _printed(demand_format),
     ArgumentKind.PRINTED: _printed(demand_printed),
     ArgumentKind.PRINTED_ARRAY: _printed(demand_array),
+    ArgumentKind.MAP_VALUE_OR_NULL: _or_null(_memory(lambda argument: argument.map().value_size, Purpose.PASS)),
+    ArgumentKind.WRITABLE_OR_NULL: _or_null(_memory(_size_behind, Purpose.FILL)),
+    ArgumentKind.SOCKET: _socket,
+    ArgumentKind.HELD_SOCKET: _held_socket,
     ArgumentKind.SIZE: _size(1),
     ArgumentKind.SIZE_OR_ZERO: _size(0),
 }

@@ -10,8 +10,10 @@ from typing import TypeAlias
 
 from appliance.ebpf.instructions import CallHelper
 from appliance.ebpf.spec import MapType
+from appliance.helpers.kernel_groups import callable_names
+from appliance.helpers.kernel_prototypes import EVERY_PROTOTYPE
 from appliance.helpers.later import LATER
-from appliance.helpers.prototypes import PROTOTYPES, ArgumentKind, HelperPrototype, ReturnKind
+from appliance.helpers.prototypes import ArgumentKind, HelperPrototype, ReturnKind
 from appliance.helpers.redirections import ACTION_MASK, known_flags
 from appliance.helpers.redirections import KINDS as REDIRECTION_KINDS
 from appliance.helpers.refusals import refusal_at
@@ -24,7 +26,8 @@ from appliance.verifier.program import Access, CallFacts
 from appliance.verifier.report import Violation
 from appliance.verifier.scalar import Scalar
 from appliance.verifier.state import State
-from appliance.verifier.values import REGIONS, Kind, Pointer, Value
+from appliance.verifier.values import HELD_KINDS, REGIONS, Kind, Pointer, Value
+from hooks.contract import HookPoint
 
 # What a hook must have for the helpers of a family.
 FAMILY_HINTS: dict[str, str] = {
@@ -39,29 +42,33 @@ FAMILY_HINTS: dict[str, str] = {
 def prototype_of(environment: Environment, instruction: CallHelper) -> HelperPrototype:
     """The helper's prototype. Violates if the platform, the table or the hook does not have it."""
     hook = environment.spec.hook
-    refusal = refusal_at(hook, instruction.helper)
+    refusal = refusal_at(hook, instruction.helper) if hook.runs_here else None
     if refusal is not None:
         raise Violation(f"calls helper {refusal.name}, which has no meaning here: {refusal.reason}", unsupported=True)
     name = environment.platform.helpers.get(instruction.helper)
-    prototype = PROTOTYPES.get(name) if name is not None else None
+    prototype = EVERY_PROTOTYPE.get(name) if name is not None else None
     if prototype is None:
         raise Violation(
-            f"calls helper {LATER[hook.platform].get(instruction.helper, instruction.helper)}, "
+            f"calls helper {name or LATER[hook.platform].get(instruction.helper, instruction.helper)}, "
             "which is not supported yet",
             f"hook `{hook.name}` of platform `{hook.platform}` has: {', '.join(_callable(environment))}",
             unsupported=True,
         )
-    if prototype.family not in hook.families:
+    if not _may_call(hook, prototype):
         raise Violation(
             f"calls `{name}`, which programs of hook `{hook.name}` may not call", FAMILY_HINTS.get(prototype.family)
         )
     return prototype
 
 
+def _may_call(hook: HookPoint, prototype: HelperPrototype) -> bool:
+    return prototype.family in hook.families if hook.runs_here else prototype.name in callable_names(hook)
+
+
 def _callable(environment: Environment) -> list[str]:
     """The helpers that programs of the hook may call."""
-    families = environment.spec.hook.families
-    return sorted(name for name in set(environment.platform.helpers.values()) if PROTOTYPES[name].family in families)
+    hook, named = environment.spec.hook, set(environment.platform.helpers.values())
+    return sorted(name for name in named & EVERY_PROTOTYPE.keys() if _may_call(hook, EVERY_PROTOTYPE[name]))
 
 
 def demand_call(environment: Environment, state: State, instruction: CallHelper) -> None:
@@ -101,13 +108,17 @@ def apply_call(environment: Environment, state: State, index: int, instruction: 
     _change_holdings(state, index, prototype, given)
     result = RETURNS[prototype.result](environment, prototype, name, given)
     state.set(0, result)
-    if type(result) is Pointer and result.kind is Kind.RECORD_OR_NULL and result.map is not None:
+    if type(result) is Pointer and result.kind in HELD_KINDS:
         state.hold(result.id, Reference(index, result.map))
 
 
 def _change_holdings(state: State, index: int, prototype: HelperPrototype, given: _Given) -> None:
-    """Records are given back, a lock is taken or let go."""
+    """Records and sockets are given back, a lock is taken or let go."""
     first = given[0]
+    if type(first) is Pointer and ArgumentKind.HELD_SOCKET in prototype.arguments:
+        state.give_back(first.id)
+        state.forget_lent_sockets()
+        return
     if type(first) is not Pointer or first.map is None:
         return
     if ArgumentKind.RECORD in prototype.arguments:
@@ -119,6 +130,10 @@ def _change_holdings(state: State, index: int, prototype: HelperPrototype, given
 
 
 def _number(environment: Environment, prototype: HelperPrototype, map_: str | None, given: _Given) -> Value:
+    if prototype.name in LENGTHS:
+        size = given[1] if prototype.arguments[1] in _SIZES else given[2]
+        assert type(size) is Scalar
+        return scalar.between(-MAX_ERRNO, size.whole.umax)
     low, high = RESULTS.get(prototype.name, (None, None))
     return scalar.UNKNOWN if low is None or high is None else scalar.between(low, high)
 
@@ -158,6 +173,19 @@ def _record_or_null(environment: Environment, prototype: HelperPrototype, map_: 
     return Pointer(Kind.RECORD_OR_NULL, id=environment.fresh(), map=map_, size=size.constant)
 
 
+def _map_value(environment: Environment, prototype: HelperPrototype, map_: str | None, given: _Given) -> Value:
+    return Pointer(Kind.MAP_VALUE, map=map_)
+
+
+def _nullable(kind: Kind) -> _Return:
+    """A pointer of that kind, which has a name of its own until it is checked."""
+
+    def returns(environment: Environment, prototype: HelperPrototype, map_: str | None, given: _Given) -> Value:
+        return Pointer(kind, id=environment.fresh())
+
+    return returns
+
+
 def _nothing(environment: Environment, prototype: HelperPrototype, map_: str | None, given: _Given) -> None:
     return None
 
@@ -172,6 +200,11 @@ RETURNS: dict[ReturnKind, _Return] = {
     ReturnKind.REDIRECTION: _redirection,
     ReturnKind.MAP_VALUE_OR_NULL: _map_value_or_null,
     ReturnKind.RECORD_OR_NULL: _record_or_null,
+    ReturnKind.MAP_VALUE: _map_value,
+    ReturnKind.SOCKET_OR_NULL: _nullable(Kind.SOCKET_OR_NULL),
+    ReturnKind.TCP_SOCKET_OR_NULL: _nullable(Kind.TCP_SOCKET_OR_NULL),
+    ReturnKind.HELD_SOCKET_OR_NULL: _nullable(Kind.HELD_SOCKET_OR_NULL),
+    ReturnKind.HELD_SOCKET_COMMON_OR_NULL: _nullable(Kind.HELD_SOCKET_COMMON_OR_NULL),
     ReturnKind.NOTHING: _nothing,
 }
 
@@ -192,8 +225,15 @@ WRITTEN: dict[ArgumentKind, Callable[[State, int], Value | None]] = {
     ArgumentKind.PARTLY_WRITABLE: _less_of_both,
     ArgumentKind.CHANGED: lambda state, register: state.registers[register + 1],
     ArgumentKind.CHANGED_U32: lambda state, register: scalar.constant(4),
+    ArgumentKind.WRITABLE_OR_NULL: lambda state, register: state.registers[register + 1],
     ArgumentKind.WRITABLE_U64: lambda state, register: scalar.constant(8),
 }
+
+# Helpers that answer how many bytes they wrote, no more than they were given, or an error: what the kernel's verifier
+# knows of them, too (do_refine_retval_range of kernel/bpf/verifier.c).
+LENGTHS = frozenset({"get_stack", "probe_read_str", "probe_read_kernel_str", "probe_read_user_str"})
+MAX_ERRNO = 4095
+_SIZES = frozenset({ArgumentKind.SIZE, ArgumentKind.SIZE_OR_ZERO})
 
 # Results that are known to lie in a range (include/uapi/linux/bpf.h, the comments of each helper).
 RESULTS: dict[str, tuple[int, int]] = {

@@ -44,7 +44,20 @@ from appliance.verifier.report import Violation
 from appliance.verifier.scalar import Scalar
 from appliance.verifier.state import State
 from appliance.verifier.transfer import operand
-from appliance.verifier.values import APP_ID_KINDS, END_KINDS, NULLABLE, PACKET_KINDS, ZERO, Kind, Pointer, Value
+from appliance.verifier.values import (
+    APP_ID_KINDS,
+    END_KINDS,
+    HELD_SOCKETS,
+    LENT_KINDS,
+    NULLABLE,
+    PACKET_KINDS,
+    ZERO,
+    Kind,
+    Pointer,
+    Value,
+)
+
+LEGACY_LOADS = "legacy_loads"  # the family of hooks whose programs may use them (may_access_skb of Linux)
 
 Demand: TypeAlias = Callable[[Environment, State, Any], None]
 
@@ -55,7 +68,8 @@ FARTHEST = 1 << 33
 _ORDERS = frozenset({Condition.GT, Condition.GE, Condition.LT, Condition.LE})
 
 # Pointers that have no distance to each other.
-_PLACELESS = frozenset({Kind.MAP, Kind.FUNCTION, *NULLABLE})
+_PLACELESS = frozenset({Kind.MAP, Kind.FUNCTION, *LENT_KINDS, *HELD_SOCKETS, *NULLABLE})
+_UNMOVED = frozenset({Kind.MAP, Kind.FUNCTION, *LENT_KINDS, *HELD_SOCKETS, *END_KINDS})
 
 _UNSET = (
     "set it on every path; a helper call destroys r1 to r5, and moving the packet, or submitting or discarding a "
@@ -137,7 +151,7 @@ def _moved(pointer: Pointer, by: Scalar) -> None:
         raise Violation(
             f"moves a pointer that may be null: {pointer.why_null}", "check it first: `if (!pointer) return …`"
         )
-    if pointer.kind in (Kind.MAP, Kind.FUNCTION, *END_KINDS) or (pointer.kind is Kind.CONTEXT and by.constant is None):
+    if pointer.kind in _UNMOVED or (pointer.kind is Kind.CONTEXT and by.constant is None):
         raise Violation(f"moves {pointer}, which must stay as it is")
     if max(abs(by.whole.smin), abs(by.whole.smax), abs(pointer.least), abs(pointer.most)) >= FARTHEST:
         raise Violation(
@@ -287,6 +301,29 @@ def _map_value(environment: Environment, state: State, instruction: LoadMapValue
         )
 
 
+def _legacy(environment: Environment, state: State, instruction: LegacyPacketLoad) -> None:
+    """A load from the packet that ends the program, with the answer 0, where there are no such bytes."""
+    if LEGACY_LOADS not in environment.spec.hook.families:
+        raise Violation(
+            "uses a legacy packet load, which is not supported yet",
+            "read the packet through `ctx->data` instead",
+            unsupported=True,
+        )
+    if state.depth:
+        raise Violation(
+            "uses a legacy packet load in a function, which is not supported yet",
+            "use it in the program itself, or skb_load_bytes",
+            unsupported=True,
+        )
+    context = initialised(state, 6)
+    if context != Pointer(Kind.CONTEXT):
+        raise Violation(f"uses a legacy packet load with {context} in r6, which must be the context")
+    if instruction.index is not None:
+        _number(state, instruction.index, "loads from the packet at")
+    demand_no_lock(environment, state, "uses a legacy packet load")
+    demand_no_record(environment, state, "may end the program in a legacy packet load")
+
+
 def _nothing(environment: Environment, state: State, instruction: Instruction) -> None:
     """Demands nothing."""
 
@@ -313,7 +350,7 @@ DEMANDS: dict[type, Demand] = {
     Branch: _branch,
     CallHelper: demand_call,
     Exit: _exit,
-    LegacyPacketLoad: _later("uses a legacy packet load", "read the packet through `ctx->data` instead"),
+    LegacyPacketLoad: _legacy,
     LoadFunction: _function,
     CallFunction: _call_function,
     CallRegister: _call_register,

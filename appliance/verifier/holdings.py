@@ -1,4 +1,4 @@
-"""What a program holds on its way and must give back: records that it reserved, and a lock.
+"""What a program holds on its way and must give back: records that it reserved, sockets that it found, and a lock.
 
 A reference has a name, which every pointer to what it is about carries as its `id`: giving it back makes them all dead.
 States that hold different things are never joined (`explore`): what one path must give back, the other must not.
@@ -17,10 +17,11 @@ if TYPE_CHECKING:
 
 
 class Reference(NamedTuple):
-    """A record of map `map`, reserved by the instruction `at`; while it `may_be_null`, it may be none at all."""
+    """A record of map `map`, reserved by the instruction `at`, or, without a map, a socket that was looked up there.
+    While it `may_be_null`, it may be none at all."""
 
     at: int
-    map: str
+    map: str | None
     may_be_null: bool = True
 
 
@@ -33,8 +34,13 @@ class Lock(NamedTuple):
 
 
 def demand_no_record(environment: Environment, state: State, action: str) -> None:
-    """Violates if a record is neither submitted nor discarded yet."""
+    """Violates if a record is neither submitted nor discarded yet, or a socket not released."""
     for reference in state.references.values():
+        if reference.map is None:
+            raise Violation(
+                f"{action} with a socket that is not released; it was looked up {_place(environment, reference.at)}",
+                "call sk_release on every path on which there is a socket, those of errors included",
+            )
         raise Violation(
             f"{action} with a record of map `{reference.map}` that is neither submitted nor discarded; "
             f"it was reserved {_place(environment, reference.at)}",

@@ -36,7 +36,8 @@ from appliance.ebpf.instructions import (
 )
 from appliance.ebpf.opcodes import AluOp, AtomicOp
 from appliance.ebpf.spec import MapSpec
-from appliance.helpers.prototypes import PROTOTYPES, ArgumentKind
+from appliance.helpers.kernel_prototypes import EVERY_PROTOTYPE
+from appliance.helpers.prototypes import ArgumentKind
 from appliance.verifier.cfg import ControlFlowGraph
 
 _STACK_BIT = 11 + STACK_SIZE
@@ -70,7 +71,7 @@ def register_effects(instruction: Instruction, helpers: Mapping[int, str]) -> tu
         case Atomic(base=base, src=src):
             return 1 << base | 1 << src, 0
         case CallHelper(helper):
-            prototype = PROTOTYPES.get(helpers.get(helper, ""))
+            prototype = EVERY_PROTOTYPE.get(helpers.get(helper, ""))
             count = len(prototype.arguments) if prototype is not None else 5
             return (1 << count + 1) - 2, _CALLER_SAVED
         case CallFunction():
@@ -221,7 +222,7 @@ class _StackTracker:
             self.reads |= stack_bytes(self._addresses[base] + offset, size) & ~self.kills
 
     def _call(self, helper: int) -> None:
-        prototype = PROTOTYPES.get(self._helpers.get(helper, ""))
+        prototype = EVERY_PROTOTYPE.get(self._helpers.get(helper, ""))
         kinds = prototype.arguments if prototype is not None else (ArgumentKind.ANYTHING,) * 5
         spec = self._maps.get(self._map_of.get(prototype.map_register if prototype is not None else 0, ""))
         for register, kind in enumerate(kinds, 1):

@@ -8,6 +8,7 @@ app id      the same, against `app_id_end`; only read
 map value   0 <= place, place + size <= value size; written only if the map may be; never its lock
 map key     the same with the key's size; never written
 record      0 <= place, place + size <= the size that was reserved
+socket      exactly a declared field; never written
 """
 
 from __future__ import annotations
@@ -22,7 +23,9 @@ from appliance.verifier import stack as stack_cells
 from appliance.verifier.environment import Environment
 from appliance.verifier.report import Violation
 from appliance.verifier.state import State
-from appliance.verifier.values import Kind, Pointer, Value
+from appliance.verifier.values import NULLABLE, Kind, Pointer, Value
+from hooks.contract import ContextLayout
+from hooks.kernel_sockets import SOCKET, SOCKET_COMMON, TCP_SOCKET
 
 
 class Purpose(Enum):
@@ -156,7 +159,7 @@ def _ranged(base: str, limit: str, *, writable: bool = True) -> Rule:
     """The rule of a memory whose end the program finds by comparing."""
 
     def rule(environment: Environment, state: State, request: Request) -> None:
-        if not writable and request.purpose in _WRITING:
+        if not (writable and environment.spec.hook.writes_packet) and request.purpose in _WRITING:
             raise Violation(f"{request.purpose.value} {request.span()} past `{base}`, which may only be read")
         if request.purpose is Purpose.UPDATE:
             raise Violation("atomically updates packet memory, which only plain loads and stores may access")
@@ -231,6 +234,22 @@ def _map_key(environment: Environment, state: State, request: Request) -> None:
         )
 
 
+def _socket(layout: ContextLayout) -> Rule:
+    """The rule of what the kernel shows of a socket."""
+
+    def rule(environment: Environment, state: State, request: Request) -> None:
+        if request.purpose is not Purpose.READ:
+            raise Violation(f"{request.purpose.value} a socket, which only plain loads may access")
+        field = layout.field_at(request.low, request.size) if request.pointer.variable.constant is not None else None
+        if field is None or not field.may_read(request.low, request.size):
+            raise Violation(
+                f"reads {request.span()} of a `{layout.name}`, which is no field of it, or not one of that size",
+                f"its fields are {', '.join(f'{f.name} at {f.offset} ({_bytes(f.size)})' for f in layout.fields)}",
+            )
+
+    return rule
+
+
 def _maybe_null(environment: Environment, state: State, request: Request) -> None:
     raise Violation(
         f"{request.purpose.value} memory through r{request.register}, which may be null: {request.pointer.why_null}",
@@ -256,13 +275,17 @@ _RULES: dict[Kind, Rule] = {
     Kind.APP_ID: _ranged("app_id_start", "app_id_end", writable=False),
     Kind.APP_ID_END: _no_memory,
     Kind.MAP_VALUE: _map_value,
-    Kind.MAP_VALUE_OR_NULL: _maybe_null,
     Kind.RECORD: _record,
-    Kind.RECORD_OR_NULL: _maybe_null,
     Kind.MAP_KEY: _map_key,
     Kind.MAP: _no_memory,
     Kind.MAP_OR_NULL: _no_memory,
     Kind.FUNCTION: _no_memory,
+    Kind.SOCKET: _socket(SOCKET),
+    Kind.SOCKET_COMMON: _socket(SOCKET_COMMON),
+    Kind.TCP_SOCKET: _socket(TCP_SOCKET),
+    Kind.HELD_SOCKET: _socket(SOCKET),
+    Kind.HELD_SOCKET_COMMON: _socket(SOCKET_COMMON),
+    **dict.fromkeys((kind for kind in NULLABLE if kind is not Kind.MAP_OR_NULL), _maybe_null),
 }
 
 

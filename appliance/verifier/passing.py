@@ -13,8 +13,9 @@ from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
 from appliance.ebpf.instructions import CallFunction, CallHelper, CallRegister, Instruction
+from appliance.helpers.kernel_prototypes import EVERY_PROTOTYPE
 from appliance.helpers.limits import MAX_LOOPS
-from appliance.helpers.prototypes import PROTOTYPES, HelperPrototype
+from appliance.helpers.prototypes import HelperPrototype
 from appliance.verifier import scalar
 from appliance.verifier.calls import any_verdict, apply_call
 from appliance.verifier.effort import Effort
@@ -66,7 +67,7 @@ def passes_control(helpers: Mapping[int, str], instruction: Instruction) -> bool
 def _prototype(helpers: Mapping[int, str], instruction: Instruction) -> HelperPrototype | None:
     if not isinstance(instruction, CallHelper):
         return None
-    return PROTOTYPES.get(helpers.get(instruction.helper, ""))
+    return EVERY_PROTOTYPE.get(helpers.get(instruction.helper, ""))
 
 
 def pass_control(passing: Passing, instruction: Instruction) -> Passed:

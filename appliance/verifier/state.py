@@ -24,6 +24,7 @@ from appliance.verifier.values import (
     APP_ID_START,
     FRAME_DISTANCE,
     HELD_KINDS,
+    LENT_KINDS,
     METADATA_START,
     PACKET_KINDS,
     PACKET_START,
@@ -173,6 +174,10 @@ class State:
         """The reference is gone, and every pointer that carries its name is dead."""
         self.references = {other: held for other, held in self.references.items() if other != name}
         self._forget_pointers(lambda pointer: pointer.kind in HELD_KINDS and pointer.id == name)
+
+    def forget_lent_sockets(self) -> None:
+        """A socket was released, and what was asked of it with it."""
+        self._forget_pointers(lambda pointer: pointer.kind in LENT_KINDS)
 
     def forget_packet(self) -> None:
         """The packet moved: every pointer into it is dead."""

@@ -13,6 +13,7 @@ from appliance.ebpf.instructions import (
     Atomic,
     ByteSwap,
     CallHelper,
+    LegacyPacketLoad,
     Load,
     LoadConstant,
     LoadFunction,
@@ -32,7 +33,16 @@ from appliance.verifier.calls import apply_call
 from appliance.verifier.environment import Environment, access_of
 from appliance.verifier.scalar import Scalar
 from appliance.verifier.state import State
-from appliance.verifier.values import APP_ID_START, METADATA_START, PACKET_START, RANGED_KINDS, Kind, Pointer, Value
+from appliance.verifier.values import (
+    APP_ID_START,
+    METADATA_START,
+    NULLABLE,
+    PACKET_START,
+    RANGED_KINDS,
+    Kind,
+    Pointer,
+    Value,
+)
 from hooks.contract import FieldKind
 
 Transfer: TypeAlias = Callable[[Environment, State, int, Any], None]
@@ -43,6 +53,9 @@ _FIELD_POINTERS: dict[FieldKind, Pointer] = {
     FieldKind.PACKET_META: Pointer(Kind.METADATA, id=METADATA_START),
     FieldKind.APP_ID_START: Pointer(Kind.APP_ID, id=APP_ID_START),
     FieldKind.APP_ID_END: Pointer(Kind.APP_ID_END),
+    FieldKind.SOCKET: Pointer(Kind.SOCKET),
+    FieldKind.SOCKET_OR_NULL: Pointer(Kind.SOCKET_OR_NULL),
+    FieldKind.SOCKET_COMMON_OR_NULL: Pointer(Kind.SOCKET_COMMON_OR_NULL),
 }
 
 
@@ -145,7 +158,10 @@ def _load_stack(environment: Environment, state: State, pointer: Pointer, i: Loa
 def _load_context(environment: Environment, state: State, pointer: Pointer, i: Load) -> Value:
     field = environment.spec.hook.context.field_at(pointer.least + i.offset, i.size)
     assert field is not None
-    return _FIELD_POINTERS.get(field.kind) or scalar.unknown(i.size)
+    found = _FIELD_POINTERS.get(field.kind)
+    if found is None:
+        return scalar.unknown(i.size)
+    return found._replace(id=environment.fresh()) if found.kind in NULLABLE else found
 
 
 def _load_map_value(environment: Environment, state: State, pointer: Pointer, i: Load) -> Value:
@@ -200,6 +216,12 @@ def _atomic(environment: Environment, state: State, index: int, i: Atomic) -> No
         state.set(i.src, old)
 
 
+def _legacy(environment: Environment, state: State, index: int, i: LegacyPacketLoad) -> None:
+    for register in range(6):
+        state.set(register, None)
+    state.set(0, scalar.unknown(i.size))
+
+
 def _constant(environment: Environment, state: State, index: int, i: LoadConstant) -> None:
     state.set(i.dst, scalar.constant(i.value))
 
@@ -233,4 +255,5 @@ TRANSFERS: dict[type, Transfer] = {
     LoadMapValue: _map_value,
     LoadFunction: _function,
     CallHelper: _call,
+    LegacyPacketLoad: _legacy,
 }

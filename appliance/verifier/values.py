@@ -46,6 +46,16 @@ class Kind(Enum):
     MAP = "map `{map}`"
     MAP_OR_NULL = "null or map `{map}`"
     FUNCTION = "a function of the program"
+    SOCKET = "a pointer to a socket"
+    SOCKET_OR_NULL = "null or a pointer to a socket"
+    SOCKET_COMMON = "a pointer to what every socket has"
+    SOCKET_COMMON_OR_NULL = "null or a pointer to what every socket has"
+    TCP_SOCKET = "a pointer to what TCP knows of a socket"
+    TCP_SOCKET_OR_NULL = "null or a pointer to what TCP knows of a socket"
+    HELD_SOCKET = "a pointer to a socket that was looked up"
+    HELD_SOCKET_OR_NULL = "null or a pointer to a socket that was looked up"
+    HELD_SOCKET_COMMON = "a pointer to what every socket has, of one that was looked up"
+    HELD_SOCKET_COMMON_OR_NULL = "null or a pointer to what every socket has, of one that was looked up"
 
 
 REGIONS: dict[Kind, Region] = {
@@ -57,6 +67,11 @@ REGIONS: dict[Kind, Region] = {
     Kind.MAP_VALUE: Region.MAP_VALUE,
     Kind.RECORD: Region.MEMORY,
     Kind.MAP_KEY: Region.MAP_KEY,
+    Kind.SOCKET: Region.MEMORY,
+    Kind.SOCKET_COMMON: Region.MEMORY,
+    Kind.TCP_SOCKET: Region.MEMORY,
+    Kind.HELD_SOCKET: Region.MEMORY,
+    Kind.HELD_SOCKET_COMMON: Region.MEMORY,
 }
 
 # What a pointer that may be null is, once it is known not to be, and why it may be null.
@@ -64,11 +79,21 @@ NULLABLE: dict[Kind, Kind] = {
     Kind.MAP_VALUE_OR_NULL: Kind.MAP_VALUE,
     Kind.RECORD_OR_NULL: Kind.RECORD,
     Kind.MAP_OR_NULL: Kind.MAP,
+    Kind.SOCKET_OR_NULL: Kind.SOCKET,
+    Kind.SOCKET_COMMON_OR_NULL: Kind.SOCKET_COMMON,
+    Kind.TCP_SOCKET_OR_NULL: Kind.TCP_SOCKET,
+    Kind.HELD_SOCKET_OR_NULL: Kind.HELD_SOCKET,
+    Kind.HELD_SOCKET_COMMON_OR_NULL: Kind.HELD_SOCKET_COMMON,
 }
 WHY_NULL: dict[Kind, str] = {
     Kind.MAP_VALUE_OR_NULL: "the lookup in map `{map}` may have found nothing",
     Kind.RECORD_OR_NULL: "there may have been no room in map `{map}`",
     Kind.MAP_OR_NULL: "the lookup of map `{map}` may have found nothing",
+    Kind.SOCKET_OR_NULL: "there may be no such socket",
+    Kind.SOCKET_COMMON_OR_NULL: "there may be no such socket",
+    Kind.TCP_SOCKET_OR_NULL: "the socket may be none of TCP",
+    Kind.HELD_SOCKET_OR_NULL: "the lookup may have found no socket",
+    Kind.HELD_SOCKET_COMMON_OR_NULL: "the lookup may have found no socket",
 }
 
 # Pointers that die when a helper moves the packet.
@@ -84,7 +109,20 @@ RANGED_KINDS = frozenset({Kind.PACKET, Kind.METADATA, Kind.APP_ID})
 END_KINDS = frozenset({Kind.PACKET_END, Kind.APP_ID_END})
 
 # Pointers whose id is the name of a reference (see `holdings`).
-HELD_KINDS = frozenset({Kind.RECORD, Kind.RECORD_OR_NULL})
+HELD_SOCKETS = frozenset({Kind.HELD_SOCKET, Kind.HELD_SOCKET_COMMON})
+HELD_KINDS = frozenset(
+    {
+        Kind.RECORD,
+        Kind.RECORD_OR_NULL,
+        Kind.HELD_SOCKET_OR_NULL,
+        Kind.HELD_SOCKET_COMMON_OR_NULL,
+        *HELD_SOCKETS,
+    }
+)
+
+# Pointers to sockets that nothing is to be given back for. One may come from a socket that is held, and end with it.
+LENT_SOCKETS = frozenset({Kind.SOCKET, Kind.SOCKET_COMMON, Kind.TCP_SOCKET})
+LENT_KINDS = LENT_SOCKETS | {Kind.SOCKET_OR_NULL, Kind.SOCKET_COMMON_OR_NULL, Kind.TCP_SOCKET_OR_NULL}
 
 
 class Pointer(NamedTuple):

@@ -15,6 +15,7 @@ from appliance.ebpf.instructions import slot_numbers
 from appliance.ebpf.platform import LINUX, Platform
 from appliance.ebpf.spec import MapSpec, ProgramSpec
 from appliance.errors import InputRefused
+from appliance.helpers.kernel_groups import numbering
 from appliance.verifier import cfg, liveness
 from appliance.verifier.effort import Attempt, Effort, Refused
 from appliance.verifier.environment import Environment, FactsRecorder
@@ -77,7 +78,7 @@ class Verifier:
         raise failure
 
     def _environment(self, spec: ProgramSpec) -> Environment:
-        return Environment(spec, self._maps, self._inner, self._platform.at(spec.hook), FactsRecorder())
+        return Environment(spec, self._maps, self._inner, numbering(self._platform, spec.hook), FactsRecorder())
 
     def _report(self, spec: ProgramSpec, refused: Refused) -> Report:
         violation, index = refused.violation, refused.index
@@ -85,7 +86,7 @@ class Verifier:
         inside = index < len(spec.instructions)
         known: tuple[tuple[str, str], ...] = ()
         if refused.state is not None and inside and not violation.unsupported:
-            reads = liveness.register_effects(spec.instructions[index], self._platform.at(spec.hook).helpers)[0]
+            reads = liveness.register_effects(spec.instructions[index], numbering(self._platform, spec.hook).helpers)[0]
             held = refused.state.registers
             known = tuple((f"r{n}", describe(held[n])) for n in range(10) if reads >> n & 1)
         return Report(
@@ -104,7 +105,7 @@ class Verifier:
         target = getattr(spec.instructions[index], "target", 0)
         if not 0 <= target < len(slots):
             return f"goto instruction {target} of {len(slots)}"
-        return statement(spec.instructions[index], slots, self._platform.at(spec.hook))
+        return statement(spec.instructions[index], slots, numbering(self._platform, spec.hook))
 
 
 def _inner_maps(maps: Mapping[str, MapSpec]) -> dict[str, MapSpec]:

@@ -12,6 +12,10 @@ from tests.appliance.ebpf.compiling import compile_c
 PROGRAMS = sorted((ROOT / "programs").glob("*.bpf.o"))
 KEYS = ["file", "section", "program", "type", "instructions", "verdict", "reason", "line", "milliseconds"]
 
+UNTYPED = (
+    "a program of this kind can't be judged: its arguments have types of the kernel (BTF), which are not known here"
+)
+
 
 def test_our_own_programs_are_accepted(tidegate: Tidegate) -> None:
     said = tidegate("verify", "--json", *PROGRAMS)
@@ -34,19 +38,19 @@ def test_verdicts_and_their_reasons(tidegate: Tidegate, unsafe: Path) -> None:
     assert (bad["program"], bad["section"], bad["verdict"]) == ("bad", "xdp/second", "rejected")
     assert bad["line"].endswith("unsafe.bpf.c:5:12")
     assert "hint: " in bad["reason"]
-    assert (foreign["section"], foreign["verdict"]) == ("kprobe/foreign", "unsupported")
-    assert foreign["reason"] == "no hook of this platform claims the section"
+    assert (foreign["section"], foreign["verdict"]) == ("fentry/foreign", "unsupported")
+    assert foreign["reason"] == UNTYPED
 
 
 def test_the_table_says_the_same(tidegate: Tidegate, unsafe: Path) -> None:
     said = tidegate("verify", unsafe)
     assert said.status == 1
     assert "\nbad: rejected\n" in said.out
-    assert "\nforeign: unsupported\nno hook of this platform claims the section\n" in said.out
+    assert f"\nforeign: unsupported\n{UNTYPED}\n" in said.out
     assert [line.split()[:3] for line in said.out.splitlines()[1:4]] == [
         [str(unsafe), "xdp", "good"],
         [str(unsafe), "xdp/second", "bad"],
-        [str(unsafe), "kprobe/foreign", "foreign"],
+        [str(unsafe), "fentry/foreign", "foreign"],
     ]
 
 

@@ -236,11 +236,6 @@ def test_a_legacy_id_that_means_no_single_map() -> None:
             'int m[5] SEC("maps") = {13, 4, 4, 1};',
             "map m: m is a map of maps itself\n  hint: name one map that is like those in it",
         ),
-        (
-            'int m[6] SEC("maps") = {1, 4, 4, 1, 0, 1};',
-            "map m: the definition says more than struct bpf_map_def does\n"
-            '  hint: declare the map with __uint and __type in SEC(".maps")',
-        ),
         ('int other = 1; int *m SEC("maps") = &other;', "section maps: a definition of a map holds an address"),
     ],
 )

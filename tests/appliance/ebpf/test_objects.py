@@ -35,7 +35,7 @@ def test_sections_programs_and_their_order() -> None:
     SEC("xdp/second") int b(struct xdp_md *ctx) { return XDP_DROP; }
     SEC("xdp") int c(struct xdp_md *ctx) { return XDP_PASS; }
     SEC("xdp") int a(struct xdp_md *ctx) { return XDP_TX; }
-    SEC("kprobe/do_exit") int probe(void *ctx) { return 0; }
+    SEC("fentry/do_exit") int probe(void *ctx) { return 0; }
     """
     spec = load_object(compile_c(source + LICENSE), "many.o")
     assert [(program.name, program.section) for program in spec.programs.values()] == [
@@ -43,7 +43,9 @@ def test_sections_programs_and_their_order() -> None:
         ("c", "xdp"),
         ("a", "xdp"),
     ]
-    assert spec.skipped == (SkippedProgram("probe", "kprobe/do_exit"),)
+    [probe] = spec.skipped
+    assert probe == SkippedProgram("probe", "fentry/do_exit", probe.reason)
+    assert "types of the kernel (BTF)" in probe.reason
     assert spec.programs["a"].instructions == (Move(32, 0, Immediate(3)), Exit())
     assert {program.license for program in spec.programs.values()} == {"GPL"}
     assert all(program.hook is XDP_LINUX for program in spec.programs.values())
@@ -281,9 +283,6 @@ def refusal(source: str, *flags: str) -> ObjectError:
 
 MAPS = f'struct {{ MAP(BPF_MAP_TYPE_ARRAY); }} m SEC(".maps"); {PASS}'
 NOT_YET = {
-    "extended legacy map definitions": (
-        'struct elf_map { int type, k, v, n, flags, id; }; struct elf_map SEC("maps") m = {1, 4, 8, 1, 0, 3};' + PASS
-    ),
     "map_extra": MAPS.replace("MAP(", "__uint(map_extra, 3); MAP("),
     "map type 99": MAPS.replace("BPF_MAP_TYPE_ARRAY", "99"),
     "kconfig variables": 'extern int CONFIG_HZ __kconfig; SEC("xdp") int p(void *ctx) { return CONFIG_HZ; }',
@@ -304,10 +303,6 @@ def test_what_is_not_supported_is_named(feature: str) -> None:
 
 
 def test_messages_say_what_where_and_what_to_do() -> None:
-    assert str(refusal(NOT_YET["extended legacy map definitions"])) == (
-        "x.o: map m: the definition says more than struct bpf_map_def does\n"
-        '  hint: declare the map with __uint and __type in SEC(".maps")'
-    )
     assert str(refusal(NOT_YET["linking of several objects"])) == (
         "x.o: function p, slot 0: elsewhere is not defined in this file; missing here: linking of several objects\n"
         "  hint: link them first: `bpftool gen object`"

@@ -19,7 +19,7 @@ from tests.kernel_functions import with_functions
 _SYS_BPF = 321  # x86_64
 _MAP_CREATE, _MAP_LOOKUP, _MAP_UPDATE, _PROG_LOAD, _PROG_TEST_RUN, _BTF_LOAD, _MAP_FREEZE = 0, 1, 2, 5, 10, 18, 22
 _LOG_SIZE = 1 << 20
-_ATTACHED_SOMEWHERE = (9, 18)  # program types whose contexts depend on where they are attached
+_ATTACHED_SOMEWHERE = (8, 9, 18, 25, 30)  # program types whose contexts depend on where they are attached
 _libc = ctypes.CDLL(None, use_errno=True)
 
 

@@ -2,7 +2,7 @@
 
 A case is a YAML mapping: `name`, `code`, and for a bad program `rejects` (the exact demand) and `slot`. `kernel` gives
 the reason if the Linux kernel decides otherwise. `hook` and `platform` are `xdp` and `linux` if not given. All cases
-share MAPS.
+share MAPS and JUDGED_MAPS.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from ruamel.yaml import YAML
 from appliance.ebpf.assembler import assemble
 from appliance.ebpf.platform import PLATFORMS
 from appliance.ebpf.spec import MapSpec, MapType, ProgramSpec
+from appliance.helpers.kernel_groups import numbering
 from hooks.contract import HookPoint
 from hooks.xdp import XDP_LINUX
 
@@ -46,6 +47,8 @@ MAPS: dict[str, MapSpec] = {
         MapSpec("guarded", MapType.HASH, 4, 16, 64, lock=8),
     )
 }
+# Of kinds that only a kernel has: they are judged, and can't be opened here.
+JUDGED_MAPS: dict[str, MapSpec] = {"stacks": MapSpec("stacks", MapType.STACK_TRACE, 4, 80, 4)}
 
 
 @dataclass(frozen=True)
@@ -67,7 +70,7 @@ class Case:
 
 def program(code: str, name: str = "test", hook: HookPoint = XDP_LINUX) -> ProgramSpec:
     """A program from assembly."""
-    return ProgramSpec(name, hook.name, hook, assemble(code, PLATFORMS[hook.platform].at(hook)))
+    return ProgramSpec(name, hook.name, hook, assemble(code, numbering(PLATFORMS[hook.platform], hook)))
 
 
 def load_cases() -> list[Case]:

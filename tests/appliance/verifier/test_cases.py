@@ -9,14 +9,15 @@ import pytest
 from appliance.ebpf.platform import PLATFORMS
 from appliance.verifier import Rejected, Verifier
 from tests.appliance.verifier import kernel
-from tests.appliance.verifier.support import MAPS, Case, load_cases
+from tests.appliance.verifier.support import JUDGED_MAPS, MAPS, Case, load_cases
 
 CASES = load_cases()
+EVERY_MAP = {**MAPS, **JUDGED_MAPS}
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_verdict_and_exact_demand(case: Case) -> None:
-    verifier = Verifier(MAPS, PLATFORMS[case.platform])
+    verifier = Verifier(EVERY_MAP, PLATFORMS[case.platform])
     if case.rejects is None:
         verifier.verify(case.spec())
         return
@@ -33,7 +34,7 @@ def test_names_are_unique() -> None:
 def descriptors() -> Iterator[dict[str, int]]:
     if not kernel.available():
         pytest.skip("this process may not call bpf()")
-    with kernel.kernel_maps(MAPS) as numbers:
+    with kernel.kernel_maps(EVERY_MAP) as numbers:
         yield numbers
 
 

@@ -1,0 +1,67 @@
+"""Hooks that only a kernel has: their contracts are known, so their programs can be judged; none of them runs here.
+
+The contexts have no place in this process's memory, so a field of theirs has guest facts only. `families` of such a
+hook name groups of the kernel's helpers (appliance/helpers/kernel_groups.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from hooks.contract import Answer, ContextField, ContextLayout, FieldKind, HookPoint, HostContext
+
+PARTS = (1, 2, 4)  # a 4-byte field that may be read in parts (bpf_ctx_narrow_access_ok of include/linux/filter.h)
+LONG_PARTS = (1, 2, 4, 8)
+
+
+class Number(Answer):
+    """What a program answers here, to a kernel alone."""
+
+    KNOWN = "a number that the kernel knows"
+
+
+def judged_field(
+    name: str,
+    offset: int,
+    size: int,
+    *,
+    reads: tuple[int, ...],
+    writes: tuple[int, ...] = (),
+    kind: FieldKind = FieldKind.SCALAR,
+) -> ContextField:
+    """A field that programs see and this process does not have."""
+    return ContextField(name, offset, size, 0, size, kind, reads, writes)
+
+
+def words(names: tuple[str, ...], offset: int, reads: tuple[int, ...] = PARTS) -> tuple[ContextField, ...]:
+    """Fields of 4 bytes, one behind the other."""
+    return tuple(judged_field(name, offset + 4 * index, 4, reads=reads) for index, name in enumerate(names))
+
+
+def judged_hook(
+    name: str,
+    program_type: int,
+    sections: tuple[str, ...],
+    context: ContextLayout,
+    families: tuple[str, ...],
+    *,
+    answers: range | None = None,
+    **more: Any,
+) -> HookPoint:
+    """The contract of a hook of Linux that never runs here; `answers` are those that the kernel takes, None for any."""
+    verdicts: Mapping[int, Answer] = dict.fromkeys(answers if answers is not None else (0,), Number.KNOWN)
+    return HookPoint(
+        name=name,
+        platform="linux",
+        program_type=program_type,
+        sections=sections,
+        host=HostContext,
+        context=context,
+        verdicts=verdicts,
+        otherwise=Number.KNOWN,
+        families=frozenset(families),
+        any_number=answers is None,
+        runs_here=False,
+        **more,
+    )

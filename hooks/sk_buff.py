@@ -1,0 +1,158 @@
+"""Linux's hooks that see a packet as a `struct __sk_buff`. Judged, never run here.
+
+They have one context, of which each shows some fields, and lets some be written.
+
+Sources: `struct __sk_buff` of include/uapi/linux/bpf.h; bpf_skb_is_valid_access, the *_is_valid_access of each program
+type and its helpers in net/core/filter.c; check_return_code of kernel/bpf/verifier.c.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from hooks.contract import ContextField, ContextLayout, FieldKind
+from hooks.judged import LONG_PARTS, judged_field, judged_hook, words
+
+_SIZE = 192
+_EVERYWHERE = (
+    *words(("len", "pkt_type"), 0),
+    *words(("mark", "queue_mapping", "protocol", "vlan_present", "vlan_tci", "vlan_proto", "priority"), 8),
+    *words(("ingress_ifindex", "ifindex", "tc_index"), 36),
+    judged_field("cb", 48, 20, reads=LONG_PARTS),
+    *words(("hash",), 68),
+    *words(("napi_id",), 84),
+    *words(("gso_segs",), 164),
+    judged_field("sk", 168, 8, reads=(8,), kind=FieldKind.SOCKET_COMMON_OR_NULL),
+    *words(("gso_size",), 176),
+)
+_CLASS = words(("tc_classid",), 72)
+_PACKET = (
+    judged_field("data", 76, 4, reads=(4,), kind=FieldKind.PACKET_START),
+    judged_field("data_end", 80, 4, reads=(4,), kind=FieldKind.PACKET_END),
+)
+_META = (judged_field("data_meta", 140, 4, reads=(4,), kind=FieldKind.PACKET_META),)
+_SOCKET = (
+    *words(("family",), 88),
+    *words(("remote_ip4", "local_ip4"), 92, reads=(4,)),
+    judged_field("remote_ip6", 100, 16, reads=(4,)),
+    judged_field("local_ip6", 116, 16, reads=(4,)),
+    *words(("remote_port", "local_port"), 132),
+)
+_TIME = (judged_field("tstamp", 152, 8, reads=(8,)),)
+_LENGTH = words(("wire_len",), 160)
+_HARDWARE_TIME = (judged_field("hwtstamp", 184, 8, reads=(8,)),)
+_TIME_KIND = (judged_field("tstamp_type", 180, 1, reads=(1,)),)
+
+# How the fields that some program may write are written.
+_WRITES: Mapping[str, tuple[int, ...]] = {"cb": LONG_PARTS, "tstamp": (8,)}
+
+
+def _layout(*groups: tuple[ContextField, ...], writes: tuple[str, ...], without: tuple[str, ...] = ()) -> ContextLayout:
+    fields = [
+        replace(field, writes=_WRITES.get(field.name, (4,)) if field.name in writes else ())
+        for group in groups
+        for field in group
+        if field.name not in without
+    ]
+    return ContextLayout("__sk_buff", _SIZE, tuple(sorted(fields, key=lambda field: field.offset)))
+
+
+_FILTER = _layout(_EVERYWHERE, writes=("cb",))
+_CGROUP = _layout(_EVERYWHERE, _PACKET, _SOCKET, _TIME, _HARDWARE_TIME, writes=("mark", "priority", "cb", "tstamp"))
+_TUNNEL = _layout(_EVERYWHERE, _PACKET, writes=("mark", "priority", "cb"))
+_CONTROL = _layout(
+    _EVERYWHERE,
+    _CLASS,
+    _PACKET,
+    _META,
+    _TIME,
+    _LENGTH,
+    _HARDWARE_TIME,
+    _TIME_KIND,
+    writes=("mark", "tc_index", "priority", "tc_classid", "cb", "tstamp", "queue_mapping"),
+)
+_STREAM = _layout(_EVERYWHERE, _PACKET, _SOCKET, writes=("tc_index", "priority"), without=("mark",))
+_DISSECTOR = _layout(_PACKET, writes=())
+
+_CONTROLS = ("base", "sk_base", "packet", "control", "locks", "legacy_loads")
+
+SOCKET_FILTER = judged_hook(
+    "socket",
+    1,
+    ("socket", "socket/"),
+    _FILTER,
+    ("base", "sk_base", "packet", "filter", "legacy_loads"),
+    writes_packet=False,
+)
+TRAFFIC_CLASS = judged_hook("tc", 3, ("tc", "classifier", "classifier/", "tc/", "tcx/", "netkit/"), _CONTROL, _CONTROLS)
+SK_BUFF_LINUX = (
+    SOCKET_FILTER,
+    TRAFFIC_CLASS,
+    judged_hook("action", 4, ("action", "action/"), _CONTROL, _CONTROLS),
+    judged_hook(
+        "cgroup_skb/ingress",
+        8,
+        ("cgroup_skb/ingress", "cgroup/skb"),
+        _CGROUP,
+        ("base", "sk_base", "packet", "filter", "cgroup", "cgroup_packet", "locks"),
+        answers=range(2),
+        writes_packet=False,
+    ),
+    judged_hook(
+        "cgroup_skb/egress",
+        8,
+        ("cgroup_skb/egress",),
+        _CGROUP,
+        ("base", "sk_base", "packet", "filter", "cgroup", "cgroup_packet", "locks"),
+        answers=range(4),
+        attach_type=1,  # BPF_CGROUP_INET_EGRESS
+        writes_packet=False,
+    ),
+    judged_hook(
+        "lwt_in",
+        10,
+        ("lwt_in", "lwt_in/"),
+        _TUNNEL,
+        ("base", "sk_base", "packet", "lwt", "locks", "lwt_encap"),
+        writes_packet=False,
+    ),
+    judged_hook(
+        "lwt_out",
+        11,
+        ("lwt_out", "lwt_out/"),
+        _TUNNEL,
+        ("base", "sk_base", "packet", "lwt", "locks"),
+        writes_packet=False,
+    ),
+    judged_hook(
+        "lwt_xmit",
+        12,
+        ("lwt_xmit", "lwt_xmit/"),
+        _TUNNEL,
+        ("base", "sk_base", "packet", "lwt", "locks", "lwt_encap", "lwt_xmit"),
+    ),
+    judged_hook(
+        "lwt_seg6local",
+        19,
+        ("lwt_seg6local", "lwt_seg6local/"),
+        _TUNNEL,
+        ("base", "sk_base", "packet", "lwt", "locks", "lwt_seg6"),
+        writes_packet=False,
+    ),
+    judged_hook(
+        "sk_skb",
+        14,
+        ("sk_skb", "sk_skb/"),
+        _STREAM,
+        ("base", "sk_base", "packet", "filter", "stream", "socket_lookup", "locks"),
+    ),
+    judged_hook(
+        "flow_dissector",
+        22,
+        ("flow_dissector",),
+        _DISSECTOR,
+        ("base", "sk_base", "packet", "locks"),
+        writes_packet=False,
+    ),
+)

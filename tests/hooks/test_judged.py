@@ -1,0 +1,91 @@
+"""Hooks that are judged and never run: laid out as the header says, with groups of helpers that are known."""
+
+from __future__ import annotations
+
+import pytest
+
+from appliance.ebpf.platform import LINUX, PLATFORMS
+from appliance.helpers.kernel_groups import GROUPS, numbering
+from appliance.helpers.kernel_prototypes import EVERY_PROTOTYPE, KERNEL_FAMILY, KERNEL_PROTOTYPES
+from appliance.helpers.prototypes import PROTOTYPES
+from appliance.helpers.refusals import REFUSALS
+from hooks.contract import ContextLayout, HookPoint
+from hooks.kernel_sockets import SOCKET, TCP_SOCKET
+from tests.appliance.ebpf.compiling import compile_alone
+
+every_hook = pytest.mark.parametrize("hook", LINUX.judged, ids=lambda hook: hook.name)
+IN_THE_HEADER = sorted(
+    {hook.context.name: hook.context for hook in LINUX.judged if hook.context.name.startswith(("bpf_s", "__sk", "sk_"))}
+    | {"bpf_sock": SOCKET, "bpf_tcp_sock": TCP_SOCKET}
+)
+YOUNG = {"hwtstamp", "tstamp_type"}  # younger than some machines' headers
+LAYOUTS = [SOCKET, TCP_SOCKET, *{id(hook.context): hook.context for hook in LINUX.judged}.values()]
+
+
+@pytest.mark.parametrize("layout", LAYOUTS, ids=lambda layout: layout.name)
+def test_fields_lie_where_the_header_has_them(layout: ContextLayout) -> None:
+    for field in layout.fields:
+        assert 0 <= field.offset < field.offset + field.size <= layout.size
+    if layout.name not in IN_THE_HEADER:
+        return
+    claims = [
+        f"__builtin_offsetof(struct {layout.name}, {field.name}) == {field.offset}"
+        for field in layout.fields
+        if field.name not in YOUNG
+    ]
+    asserted = "".join(f'_Static_assert({claim}, "{claim}");\n' for claim in claims)
+    assert compile_alone("#include <linux/bpf.h>\n" + asserted)
+
+
+@every_hook
+def test_a_judged_hook_never_runs(hook: HookPoint) -> None:
+    assert not hook.runs_here
+    assert hook.families <= GROUPS.keys()
+    assert not hook.judges_frames
+    assert hook.any_number or min(hook.verdicts) == 0
+
+
+def test_sections_lead_to_one_hook() -> None:
+    every = (*LINUX.hooks, *LINUX.judged)
+    sections = [section for hook in every for section in hook.sections]
+    assert len(set(sections)) == len(sections)
+    for hook in LINUX.judged:
+        assert all(LINUX.hook_for_section(section) is hook for section in hook.sections)
+        assert LINUX.hook_for_section(hook.name) is hook
+    assert all(platform.judged == () for platform in PLATFORMS.values() if platform is not LINUX)
+
+
+@pytest.mark.parametrize(
+    ("section", "name"),
+    [
+        ("socket1", "socket"),
+        ("kprobe_open", "kprobe"),
+        ("xdp_tx_iptunnel", "xdp"),
+        ("sockops1", "sockops"),
+        ("sk_skb3", "sk_skb"),
+        ("tracepoint_x", "tracepoint"),
+        ("raw_tracepoint.w_x", "raw_tracepoint.w"),
+        ("from-netdev", None),
+    ],
+)
+def test_names_of_old_begin_with_one_that_is_known(section: str, name: str | None) -> None:
+    hook = LINUX.hook_of_old_section(section)
+    assert (hook.name if hook is not None else None) == name
+    assert LINUX.hook_for_section(section) is None
+    assert PLATFORMS["windows"].hook_of_old_section(section) is None
+
+
+def test_what_lies_beyond_has_a_reason() -> None:
+    assert all(LINUX.why_beyond(section) for section in ("fentry/f", "lsm/bpf", "struct_ops/x", "syscall", "iter/task"))
+    assert LINUX.why_beyond("kprobe/f") is None
+
+
+def test_every_helper_of_a_group_has_a_prototype_and_a_number() -> None:
+    named = frozenset[str]().union(*GROUPS.values())
+    assert named <= EVERY_PROTOTYPE.keys()
+    assert KERNEL_PROTOTYPES.keys() <= named
+    assert KERNEL_PROTOTYPES.keys().isdisjoint(PROTOTYPES)
+    assert KERNEL_PROTOTYPES.keys() <= {refusal.name for refusal in REFUSALS["linux"].values()}
+    assert {prototype.family for prototype in KERNEL_PROTOTYPES.values()} == {KERNEL_FAMILY}
+    for hook in LINUX.judged:
+        assert named <= set(numbering(LINUX, hook).helpers.values())
