@@ -13,13 +13,14 @@ from appliance.verifier.state import State
 
 
 class Refused(Exception):
-    """A violation with its place: the instruction and the state before it."""
+    """A violation with its place: the instruction and the state before it. `exhausted`: a budget is spent."""
 
-    def __init__(self, violation: Violation, index: int, state: State | None) -> None:
+    def __init__(self, violation: Violation, index: int, state: State | None, *, exhausted: bool = False) -> None:
         super().__init__(violation.demand)
         self.violation = violation
         self.index = index
         self.state = state
+        self.exhausted = exhausted
 
 
 class Attempt(NamedTuple):
@@ -40,11 +41,11 @@ MOST_APART = 512
 class Effort:
     """What one exploration may spend. `joined` tells afterwards whether precision was given up anywhere.
 
-    With `partitions`, states are kept apart by them, and history is kept, from which more of them are found.
+    By `partitions` states are kept apart, whatever the width.
     """
 
     attempt: Attempt
-    partitions: Partitions | None = None
+    partitions: Partitions = field(default_factory=dict)
     spent: int = 0
     clock: Callable[[], float] = time.monotonic
     deadline: float = field(init=False)
@@ -79,10 +80,11 @@ class Effort:
         if self.turns:
             index, turns = max(self.turns.items(), key=lambda item: item[1])
             hint = "bound the loop by a smaller constant, or split the program"
-            return Refused(Violation(f"{words}; this loop went through {turns + 1} turns", hint), index, None)
+            words += f"; this loop went through {turns + 1} turns"
+            return Refused(Violation(words, hint), index, None, exhausted=True)
         index, states = max(self.states.items(), key=lambda item: item[1])
         hint = (
             "decide what is the same for all of them once, in a function of its own (`__noinline`) or before they "
             "part; or split the program by tail calls"
         )
-        return Refused(Violation(f"{words}; {states} different states came here", hint), index, None)
+        return Refused(Violation(f"{words}; {states} different states came here", hint), index, None, exhausted=True)

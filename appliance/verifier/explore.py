@@ -172,11 +172,10 @@ class _Exploration:
         self._add(self._returned, state, END)
 
     def _visit(self, point: Point, start: int, end: int, state: State) -> None:
-        """Keep the history, if it is wanted."""
-        if self._effort.partitions is not None:
-            arrived, before = state.copy(), state.past
-            arrived.past = None
-            state.past = Visit(point, start, end, arrived, (Arrival(arrived, before),))
+        """Keep the history."""
+        arrived, before = state.copy(), state.past
+        arrived.past = None
+        state.past = Visit(point, start, end, arrived, (Arrival(arrived, before),))
 
     def _add(self, states: list[State], state: State, number: int) -> None:
         """Keep the state, unless it is included in another; join two when there are more than `width` of its kind."""

@@ -37,3 +37,16 @@ class Visit:
     @property
     def depth(self) -> int:
         return self.state.depth
+
+
+def path_to(visit: Visit | None, index: int) -> tuple[int, ...]:
+    """One way from the program's start to the instruction `index` in that visit: the instructions, in their order, with
+    those of called functions. Where states were joined it is the way of the first that came."""
+    pieces: list[range] = []
+    end = index + 1
+    while visit is not None:
+        pieces.append(range(visit.start, end))
+        before = visit.arrivals[0].before
+        end = before.end if before is not None else 0
+        visit = before
+    return tuple(index for piece in reversed(pieces) for index in piece)

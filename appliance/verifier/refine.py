@@ -37,10 +37,10 @@ _Step: TypeAlias = tuple[Visit, int, Place]  # a place before the instruction of
 
 
 def refined(
-    partitions: Partitions | None, refused: Refused, instructions: Sequence[Instruction], platform: Platform
+    partitions: Partitions, refused: Refused, instructions: Sequence[Instruction], platform: Platform
 ) -> Partitions | None:
     """The partitions and what the demand that failed calls for; None if no join is to blame."""
-    if partitions is None or refused.state is None or refused.state.past is None or refused.index >= len(instructions):
+    if refused.state is None or refused.state.past is None or refused.index >= len(instructions):
         return None
     found: dict[tuple[Visit, Place], None] = {}
     blamed = False

@@ -26,7 +26,8 @@ class Violation(Exception):
 class Report:
     """One rejection. `index` counts instructions, `slot` counts 8-byte slots: listings show slots.
 
-    `known` says what is in the registers that the instruction reads, as (name, words).
+    `known` says what is in the registers that the instruction reads, as (name, words). `path` is one way from the
+    program's start to the instruction, as indices of instructions; empty if there was no exploration, or no end to it.
     """
 
     program: str
@@ -38,6 +39,7 @@ class Report:
     demand: str
     known: tuple[tuple[str, str], ...] = ()
     hint: str | None = None
+    path: tuple[int, ...] = ()
 
     def __str__(self) -> str:
         """The message: place and demand, the instruction, what is known, the hint."""

@@ -20,6 +20,7 @@ from appliance.verifier import cfg, liveness
 from appliance.verifier.effort import Attempt, Effort, Refused
 from appliance.verifier.environment import Environment, FactsRecorder
 from appliance.verifier.explore import Program, explore
+from appliance.verifier.history import path_to
 from appliance.verifier.program import _TOKEN, Facts, VerifiedProgram
 from appliance.verifier.refine import refined
 from appliance.verifier.report import Rejected, Report, Unsupported, Violation
@@ -28,7 +29,7 @@ from appliance.verifier.values import describe
 LARGEST_PROGRAM = 1_000_000  # slots, as in the Linux kernel (BPF_COMPLEXITY_LIMIT_INSNS)
 
 # One after the other, until one of them proves the program.
-ATTEMPTS = (Attempt(1, 300_000), Attempt(8, 900_000, rounds=64), Attempt(128, 300_000))
+ATTEMPTS = (Attempt(1, 300_000), Attempt(8, 900_000, rounds=64), Attempt(64, 60_000))
 
 
 class Verifier:
@@ -59,23 +60,35 @@ class Verifier:
     def _prove(self, spec: ProgramSpec) -> Facts:
         _check_shape(spec)
         program = Program(self._environment(spec))
+        failure: Refused | None = None
         for attempt in self._attempts:
-            effort = Effort(attempt, {} if attempt.rounds else None)
-            for _ in range(attempt.rounds + 1):
-                environment = self._environment(spec)
-                try:
-                    explore(environment, program, effort)
-                except Refused as refused:
-                    failure = refused
-                else:
-                    return environment.facts.facts()
-                if failure.violation.unsupported or not effort.joined:
-                    raise failure
-                more = refined(effort.partitions, failure, spec.instructions, environment.platform)
-                if more is None:
-                    break
-                effort.again(more)
+            effort = Effort(attempt)
+            outcome = self._explore(spec, program, effort)
+            if isinstance(outcome, Facts):
+                return outcome
+            if failure is None or attempt.rounds or not outcome.exhausted:
+                failure = outcome  # a budget says less than what was found wrong with partitions
+            if outcome.violation.unsupported or not effort.joined:
+                break
+        assert failure is not None, "there is an attempt at least"
         raise failure
+
+    def _explore(self, spec: ProgramSpec, program: Program, effort: Effort) -> Facts | Refused:
+        """One attempt, with as many rounds as it may have."""
+        left = effort.attempt.rounds
+        while True:
+            environment = self._environment(spec)
+            try:
+                explore(environment, program, effort)
+            except Refused as refused:
+                failure = refused
+            else:
+                return environment.facts.facts()
+            more = refined(effort.partitions, failure, spec.instructions, environment.platform) if left else None
+            if more is None or failure.violation.unsupported:
+                return failure
+            effort.again(more)
+            left -= 1
 
     def _environment(self, spec: ProgramSpec) -> Environment:
         return Environment(spec, self._maps, self._inner, numbering(self._platform, spec.hook), FactsRecorder())
@@ -99,6 +112,7 @@ class Verifier:
             demand=violation.demand,
             known=known,
             hint=violation.hint,
+            path=path_to(refused.state.past, index) if refused.state is not None else (),
         )
 
     def _text(self, spec: ProgramSpec, index: int, slots: tuple[int, ...]) -> str:

@@ -72,3 +72,30 @@ def test_what_was_lost_is_kept_apart(name: str) -> None:
 def test_what_no_join_lost_is_refused_at_once() -> None:
     with pytest.raises(Rejected, match="none are known to be inside"):
         _verify("if r8 == 0 goto join; r2 = 1; join: r3 = *(u8 *)(r6 + 39); exit", 8)
+
+
+def test_a_report_has_the_way_to_it() -> None:
+    """Into the function that is called, and back; not the way on which the program ends before."""
+    code = """
+        r2 = 1
+        call add
+        if r0 == 5 goto out
+        r3 = *(u8 *)(r0 + 0)
+        out: exit
+        add: r0 = r2; r0 += 1; exit
+    """
+    with pytest.raises(Rejected) as refused:
+        Verifier(MAPS).verify(program(code))
+    assert refused.value.report.path == (0, 1, 5, 6, 7, 2, 3)
+
+
+def test_a_budget_does_not_hide_what_is_wrong() -> None:
+    """The first attempt loses r3, the second one finds what is really wrong, the third one does not come to an end."""
+    code = """
+        r3 = 7; if r8 == 0 goto join; r3 = r10
+        join: if r8 == 0 goto out; *(u64 *)(r3 - 8) = 1
+        out: r3 = *(u8 *)(r6 + 39); exit
+    """
+    attempts = (Attempt(1, 2000), Attempt(1, 2000, rounds=8), Attempt(8, 20))
+    with pytest.raises(Rejected, match="reads byte 39 past `data`"):
+        Verifier(MAPS, attempts=attempts).verify(program(f"{_PACKET} {code}"))
