@@ -68,12 +68,13 @@ def _without(width: int, a: Bounds, b: Bounds) -> Bounds | None:
     """`a` with the only member of `b` cut off its ends."""
     if b.umin != b.umax:
         return a
+    signed = bounds.signed(width, b.umin)  # b's signed range may not be settled yet
     return bounds.settle(
         width,
         a.umin + (a.umin == b.umin),
         a.umax - (a.umax == b.umin),
-        a.smin + (a.smin == b.smin),
-        a.smax - (a.smax == b.smin),
+        a.smin + (a.smin == signed),
+        a.smax - (a.smax == signed),
     )
 
 
