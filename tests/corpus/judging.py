@@ -9,13 +9,14 @@ from collections.abc import Iterable, Iterator
 
 from appliance.ebpf.spec import CollectionSpec, ProgramSpec
 from appliance.verifier import Rejected, Verifier
+from appliance.verifier.effort import Attempt
 from tests.appliance.verifier import kernel
 from tests.corpus.corpus import loaded, object_of
 from tests.corpus.hostile import faults
 from tests.corpus.mutants import Mutant, mutants
 
 # A mutant that turns a loop into an endless one is not worth all the steps that an honest program may take.
-EFFORTS = ((1, 30_000), (8, 30_000))
+ATTEMPTS = (Attempt(1, 30_000), Attempt(8, 90_000, rounds=16))
 
 # What Linux wants beyond safety, or doesn't follow: its words, and why we do otherwise.
 EXPLAINED: dict[str, str] = {
@@ -51,7 +52,7 @@ def judge(name: str, chosen: Iterable[Mutant] | None, runs: int, count: Counter[
         for mutant in mutants(program) if chosen is None else chosen:
             count["mutants"] += 1
             try:
-                Verifier(collection.maps, efforts=EFFORTS).verify(mutant.spec)
+                Verifier(collection.maps, attempts=ATTEMPTS).verify(mutant.spec)
             except Rejected:
                 count["rejected"] += 1
                 continue
