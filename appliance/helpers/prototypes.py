@@ -33,6 +33,11 @@ class ArgumentKind(Enum):
     WRITABLE_U64 = "writable memory of 8 bytes"
     CONSTANT_SIZE = "a constant number: the size of the record"
     RECORD = "a record, as ringbuf_reserve gave it"
+    MAP_MEMORY = "memory of a map value, whose size is the next argument"
+    NEW_DYNPTR = "16 bytes of the stack, for a new dynptr"
+    DYNPTR = "a dynptr"
+    RING_DYNPTR = "a dynptr, as ringbuf_reserve_dynptr made it"
+    SLICE_SIZE = "a constant number: the size of the slice"
     LOCK = "the lock in a map value"
     TEXT = "a constant string of a read-only map"
     FORMAT = "a constant format in a read-only map or on the stack, whose size is the next argument"
@@ -59,6 +64,7 @@ class ReturnKind(Enum):
     TCP_SOCKET_OR_NULL = "a pointer to what TCP knows of a socket, or null"
     HELD_SOCKET_OR_NULL = "a pointer to a socket, to be released, or null"
     HELD_SOCKET_COMMON_OR_NULL = "a pointer to what every socket has, to be released, or null"
+    SLICE_OR_NULL = "a pointer to a part of what a dynptr is about, as long as r3 says, or null"
     NOTHING = "nothing that may be read"
 
 
@@ -80,7 +86,8 @@ class HelperPrototype:
     @property
     def needs_map(self) -> bool:
         """Whether it works on a map, or on a part of one: which one only the verifier can tell."""
-        return bool({ArgumentKind.MAP, ArgumentKind.RECORD, ArgumentKind.LOCK} & set(self.arguments))
+        parts = {ArgumentKind.MAP, ArgumentKind.RECORD, ArgumentKind.RING_DYNPTR, ArgumentKind.LOCK}
+        return not parts.isdisjoint(self.arguments)
 
     @property
     def needs_text(self) -> bool:
@@ -110,6 +117,19 @@ PROTOTYPES: dict[str, HelperPrototype] = {
         HelperPrototype("ringbuf_reserve", "general", (_A.MAP, _A.CONSTANT_SIZE, _A.SCALAR), _R.RECORD_OR_NULL),
         HelperPrototype("ringbuf_submit", "general", (_A.RECORD, _A.SCALAR), _R.NOTHING),
         HelperPrototype("ringbuf_discard", "general", (_A.RECORD, _A.SCALAR), _R.NOTHING),
+        HelperPrototype("ringbuf_reserve_dynptr", "general", (_A.MAP, _A.SCALAR, _A.SCALAR, _A.NEW_DYNPTR), _R.SCALAR),
+        HelperPrototype("ringbuf_submit_dynptr", "general", (_A.RING_DYNPTR, _A.SCALAR), _R.NOTHING),
+        HelperPrototype("ringbuf_discard_dynptr", "general", (_A.RING_DYNPTR, _A.SCALAR), _R.NOTHING),
+        HelperPrototype(
+            "dynptr_from_mem", "general", (_A.MAP_MEMORY, _A.SIZE_OR_ZERO, _A.SCALAR, _A.NEW_DYNPTR), _R.SCALAR
+        ),
+        HelperPrototype(
+            "dynptr_read", "general", (_A.WRITABLE, _A.SIZE_OR_ZERO, _A.DYNPTR, _A.SCALAR, _A.SCALAR), _R.SCALAR
+        ),
+        HelperPrototype(
+            "dynptr_write", "general", (_A.DYNPTR, _A.SCALAR, _A.READABLE, _A.SIZE_OR_ZERO, _A.SCALAR), _R.SCALAR
+        ),
+        HelperPrototype("dynptr_data", "general", (_A.DYNPTR, _A.SCALAR, _A.SLICE_SIZE), _R.SLICE_OR_NULL),
         HelperPrototype(
             "perf_event_output",
             "general",

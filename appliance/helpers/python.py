@@ -12,6 +12,7 @@ from functools import partial
 
 from appliance.ebpf.interpreter import Helper, HelperCall, MapHandle, Value
 from appliance.helpers import (
+    python_dynptrs,
     python_frame,
     python_memory,
     python_numbers,
@@ -49,6 +50,7 @@ def python_helpers(clock: Callable[[HostContext], int] | None = None) -> Mapping
         "get_smp_processor_id": get_smp_processor_id,
         "get_numa_node_id": get_numa_node_id,
         "csum_diff": csum_diff,
+        **python_dynptrs.HELPERS,
         **python_frame.HELPERS,
         **python_redirect.HELPERS,
         **python_routing.HELPERS,

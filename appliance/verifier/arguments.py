@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import TypeAlias
 
 from appliance.ebpf.spec import REDIRECT_MAPS, MapSpec, MapType
+from appliance.helpers.dynptrs import DYNPTR_SIZE
 from appliance.helpers.prototypes import ArgumentKind, HelperPrototype
 from appliance.verifier.environment import Environment
 from appliance.verifier.frames import TOO_DEEP
@@ -47,7 +48,9 @@ MAPS_OF_HELPER: dict[str, frozenset[MapType]] = {
     "map_peek_elem": _QUEUES | {MapType.BLOOM_FILTER},
     "redirect_map": REDIRECT_MAPS,
     "perf_event_output": frozenset({MapType.PERF_EVENT_ARRAY}),
-    **dict.fromkeys(("ringbuf_output", "ringbuf_query", "ringbuf_reserve"), frozenset({MapType.RINGBUF})),
+    **dict.fromkeys(
+        ("ringbuf_output", "ringbuf_query", "ringbuf_reserve", "ringbuf_reserve_dynptr"), frozenset({MapType.RINGBUF})
+    ),
     "for_each_map_elem": KEYED_MAPS - {MapType.LPM_TRIE},
     "tail_call": frozenset({MapType.PROG_ARRAY}),
     **dict.fromkeys(("perf_event_read", "perf_event_read_value"), frozenset({MapType.PERF_EVENT_ARRAY})),
@@ -241,6 +244,41 @@ def _record(argument: Argument) -> None:
         raise argument.refuse(hint or "pass what ringbuf_reserve gave, unchanged, and only once")
 
 
+def _map_memory(argument: Argument) -> None:
+    if not _is(argument.value, Kind.MAP_VALUE):
+        raise argument.refuse("a dynptr is about a map value: for other memory there are ring buffers")
+    _changed(_size_behind)(argument)
+
+
+def _new_dynptr(argument: Argument) -> None:
+    _demand_place(argument, "declare a `struct bpf_dynptr` on the stack, and pass its address")
+
+
+def _dynptr(argument: Argument) -> None:
+    """One that was made, in the program's own stack."""
+    value = argument.value
+    dynptr = argument.state.dynptr(value.least) if type(value) is Pointer and value.kind is Kind.STACK else None
+    if dynptr is None or (argument.kind is ArgumentKind.RING_DYNPTR and dynptr.kind is not Kind.RING_DYNPTR):
+        raise argument.refuse("pass the address of one that was made on every path, and is not yet written over")
+    _demand_place(argument, "pass the address of the `struct bpf_dynptr` itself", touch=Purpose.USE)
+
+
+def _demand_place(argument: Argument, hint: str, touch: Purpose = Purpose.KEEP) -> None:
+    """16 bytes of a stack at a known place, aligned as pointers are."""
+    value = argument.value
+    if type(value) is not Pointer or value.kind is not Kind.STACK:
+        raise argument.refuse(hint)
+    if value.variable.constant is None or (value.least - value.base) % 8:
+        raise argument.refuse("its place must be known, and a multiple of 8")
+    demand_access(argument.environment, argument.state, argument.register, 0, DYNPTR_SIZE, touch)
+
+
+def _slice_size(argument: Argument) -> None:
+    value = argument.value
+    if type(value) is not Scalar or value.constant is None or value.constant >= LARGEST:
+        raise argument.refuse("use a constant; dynptr_read takes any size")
+
+
 def _lock(argument: Argument) -> None:
     value = argument.value
     if type(value) is not Pointer or value.kind is not Kind.MAP_VALUE or value.map is None:
@@ -294,6 +332,11 @@ ARGUMENT_RULES: dict[ArgumentKind, _Rule] = {
     ArgumentKind.WRITABLE_U64: _memory(lambda _: 8, Purpose.FILL),
     ArgumentKind.CONSTANT_SIZE: _constant_size,
     ArgumentKind.RECORD: _record,
+    ArgumentKind.MAP_MEMORY: _map_memory,
+    ArgumentKind.NEW_DYNPTR: _new_dynptr,
+    ArgumentKind.DYNPTR: _dynptr,
+    ArgumentKind.RING_DYNPTR: _dynptr,
+    ArgumentKind.SLICE_SIZE: _slice_size,
     ArgumentKind.LOCK: _lock,
     ArgumentKind.TEXT: _printed(demand_text),
     ArgumentKind.FORMAT: _printed(demand_format),

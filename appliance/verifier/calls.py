@@ -100,20 +100,45 @@ def apply_call(environment: Environment, state: State, index: int, instruction: 
             _write(state, state.registers[register], WRITTEN[kind](state, register))
         elif kind is ArgumentKind.MAP_VALUE_OUT and name is not None:
             _write(state, state.registers[register], scalar.constant(environment.map(name).value_size))
+        elif kind is ArgumentKind.NEW_DYNPTR:
+            _make_dynptr(environment, state, index, state.registers[register], name)
     given = tuple(state.registers[1:6])
+    dynptr = _dynptr_of(state, given[0])
     for register in range(6):
         state.set(register, None)
     if prototype.moves_packet:
         state.forget_packet()
-    _change_holdings(state, index, prototype, given)
+    _change_holdings(state, index, prototype, given, dynptr)
     result = RETURNS[prototype.result](environment, prototype, name, given)
+    if type(result) is Pointer and result.kind is Kind.SLICE_OR_NULL and dynptr is not None:
+        result = result._replace(owner=dynptr.id)
     state.set(0, result)
     if type(result) is Pointer and result.kind in HELD_KINDS:
         state.hold(result.id, Reference(index, result.map))
 
 
-def _change_holdings(state: State, index: int, prototype: HelperPrototype, given: _Given) -> None:
-    """Records and sockets are given back, a lock is taken or let go."""
+def _make_dynptr(environment: Environment, state: State, index: int, place: Value | None, ring: str | None) -> None:
+    """One that is about memory of the ring buffer, which must be given back whether there was room or not, or of a map
+    value."""
+    assert type(place) is Pointer
+    dynptr = Pointer(Kind.DYNPTR if ring is None else Kind.RING_DYNPTR, id=environment.fresh(), map=ring)
+    state.put_dynptr(place.least, dynptr)
+    if ring is not None:
+        state.hold(dynptr.id, Reference(index, ring, may_be_null=False, dynptr=True))
+
+
+def _dynptr_of(state: State, place: Value | None) -> Pointer | None:
+    """The dynptr that is there."""
+    return state.dynptr(place.least) if type(place) is Pointer and place.kind is Kind.STACK else None
+
+
+def _change_holdings(
+    state: State, index: int, prototype: HelperPrototype, given: _Given, dynptr: Pointer | None
+) -> None:
+    """Records, dynptrs and sockets are given back, a lock is taken or let go."""
+    if ArgumentKind.RING_DYNPTR in prototype.arguments and dynptr is not None:
+        state.give_back(dynptr.id)
+        return
     first = given[0]
     if type(first) is Pointer and ArgumentKind.HELD_SOCKET in prototype.arguments:
         state.give_back(first.id)
@@ -186,6 +211,12 @@ def _nullable(kind: Kind) -> _Return:
     return returns
 
 
+def _slice_or_null(environment: Environment, prototype: HelperPrototype, map_: str | None, given: _Given) -> Value:
+    size = given[2]
+    assert type(size) is Scalar and size.constant is not None
+    return Pointer(Kind.SLICE_OR_NULL, id=environment.fresh(), size=size.constant)
+
+
 def _nothing(environment: Environment, prototype: HelperPrototype, map_: str | None, given: _Given) -> None:
     return None
 
@@ -205,6 +236,7 @@ RETURNS: dict[ReturnKind, _Return] = {
     ReturnKind.TCP_SOCKET_OR_NULL: _nullable(Kind.TCP_SOCKET_OR_NULL),
     ReturnKind.HELD_SOCKET_OR_NULL: _nullable(Kind.HELD_SOCKET_OR_NULL),
     ReturnKind.HELD_SOCKET_COMMON_OR_NULL: _nullable(Kind.HELD_SOCKET_COMMON_OR_NULL),
+    ReturnKind.SLICE_OR_NULL: _slice_or_null,
     ReturnKind.NOTHING: _nothing,
 }
 
@@ -245,7 +277,10 @@ RESULTS: dict[str, tuple[int, int]] = {
 
 
 def _map_name(state: State, prototype: HelperPrototype) -> str | None:
-    """The map that the call is about: one that it is given, or the one that a record belongs to."""
+    """The map that the call is about: one that it is given, or the one that a record or a dynptr belongs to."""
+    if ArgumentKind.RING_DYNPTR in prototype.arguments:
+        dynptr = _dynptr_of(state, state.registers[1])
+        return dynptr.map if dynptr is not None else None
     about = 1 if ArgumentKind.RECORD in prototype.arguments else prototype.map_register
     held = state.registers[about] if about else None
     return held.map if type(held) is Pointer else None

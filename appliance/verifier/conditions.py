@@ -37,6 +37,7 @@ _NEVER_NULL = frozenset(
         Kind.METADATA,
         Kind.MAP_VALUE,
         Kind.RECORD,
+        Kind.SLICE,
         Kind.MAP_KEY,
         Kind.MAP,
         Kind.FUNCTION,

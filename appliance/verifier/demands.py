@@ -73,7 +73,7 @@ _UNMOVED = frozenset({Kind.MAP, Kind.FUNCTION, *LENT_KINDS, *HELD_SOCKETS, *END_
 
 _UNSET = (
     "set it on every path; a helper call destroys r1 to r5, and moving the packet, or submitting or discarding a "
-    "record, makes every pointer to it dead"
+    "record, or the end of a dynptr, makes every pointer to it dead"
 )
 
 
@@ -233,7 +233,7 @@ def _same_memory(a: Value, b: Value) -> bool:
     for kinds in (PACKET_KINDS, APP_ID_KINDS):
         if a.kind in kinds:
             return b.kind in kinds
-    return a.kind is b.kind and a.map == b.map and a.id == b.id
+    return (a.kind, a.map, a.id, a.owner) == (b.kind, b.map, b.id, b.owner)
 
 
 def _call_function(environment: Environment, state: State, instruction: CallFunction) -> None:

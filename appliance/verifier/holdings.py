@@ -18,11 +18,12 @@ if TYPE_CHECKING:
 
 class Reference(NamedTuple):
     """A record of map `map`, reserved by the instruction `at`, or, without a map, a socket that was looked up there.
-    While it `may_be_null`, it may be none at all."""
+    While it `may_be_null`, it may be none at all. With a `dynptr`, it must be given back even then."""
 
     at: int
     map: str | None
     may_be_null: bool = True
+    dynptr: bool = False
 
 
 class Lock(NamedTuple):
@@ -42,9 +43,12 @@ def demand_no_record(environment: Environment, state: State, action: str) -> Non
                 "call sk_release on every path on which there is a socket, those of errors included",
             )
         raise Violation(
-            f"{action} with a record of map `{reference.map}` that is neither submitted nor discarded; "
-            f"it was reserved {_place(environment, reference.at)}",
-            "call ringbuf_submit or ringbuf_discard on every path on which there is a record, those of errors included",
+            f"{action} with a {'dynptr' if reference.dynptr else 'record'} of map `{reference.map}` that is neither "
+            f"submitted nor discarded; it was reserved {_place(environment, reference.at)}",
+            "call ringbuf_submit_dynptr or ringbuf_discard_dynptr on every path, those without room for it included"
+            if reference.dynptr
+            else "call ringbuf_submit or ringbuf_discard on every path on which there is a record, those of errors "
+            "included",
         )
 
 

@@ -36,6 +36,7 @@ from appliance.ebpf.instructions import (
 )
 from appliance.ebpf.opcodes import AluOp, AtomicOp
 from appliance.ebpf.spec import MapSpec
+from appliance.helpers.dynptrs import DYNPTR_SIZE
 from appliance.helpers.kernel_prototypes import EVERY_PROTOTYPE
 from appliance.helpers.prototypes import ArgumentKind
 from appliance.verifier.cfg import ControlFlowGraph
@@ -234,4 +235,6 @@ class _StackTracker:
                 size = spec.key_size
             elif spec is not None and kind in (ArgumentKind.MAP_VALUE, ArgumentKind.MAP_VALUE_OUT):
                 size = spec.value_size
+            elif kind in (ArgumentKind.NEW_DYNPTR, ArgumentKind.DYNPTR, ArgumentKind.RING_DYNPTR):
+                size = DYNPTR_SIZE
             self._read(register, 0, max(size, 0))

@@ -9,6 +9,9 @@ map value   0 <= place, place + size <= value size; written only if the map may 
 map key     the same with the key's size; never written
 record      0 <= place, place + size <= the size that was reserved
 socket      exactly a declared field; never written
+slice       the same with the size that was asked for; no atomics, as it may begin anywhere
+
+A dynptr on the stack may be written over, and is gone then, unless it must be submitted or discarded; never read.
 """
 
 from __future__ import annotations
@@ -23,7 +26,7 @@ from appliance.verifier import stack as stack_cells
 from appliance.verifier.environment import Environment
 from appliance.verifier.report import Violation
 from appliance.verifier.state import State
-from appliance.verifier.values import NULLABLE, Kind, Pointer, Value
+from appliance.verifier.values import DYNPTR_KINDS, NULLABLE, Kind, Pointer, Value
 from hooks.contract import ContextLayout
 from hooks.kernel_sockets import SOCKET, SOCKET_COMMON, TCP_SOCKET
 
@@ -36,6 +39,8 @@ class Purpose(Enum):
     UPDATE = "atomically updates"
     PASS = "lets the helper read"
     FILL = "lets the helper write"
+    KEEP = "makes a dynptr of"
+    USE = "uses the dynptr in"
 
 
 _WRITING = frozenset({Purpose.WRITE, Purpose.UPDATE, Purpose.FILL})
@@ -112,15 +117,24 @@ def _stack(environment: Environment, state: State, request: Request) -> None:
     environment.frames.use_stack(request.pointer.id, -low)
     function, own = environment.frames.active[request.pointer.id], request.pointer.id == state.depth
     environment.facts.stack.touch((environment.index, request.register), function, own, low, high)
-    if request.purpose in (Purpose.WRITE, Purpose.FILL):
+    if request.purpose is Purpose.USE:
+        return
+    if request.purpose in (Purpose.WRITE, Purpose.FILL, Purpose.KEEP):
+        _demand_no_dynptr(state, request)
         return
     whole = request.purpose is Purpose.READ and request.pointer.variable.constant is not None
-    if whole and stack_cells.read(state.stack, low + base, request.size) is not None:
+    kept = stack_cells.read(state.stack, low + base, request.size) if whole else None
+    if kept is not None and not (type(kept) is Pointer and kept.kind in DYNPTR_KINDS):
         return
     bad = stack_cells.first_unreadable(state.stack, low + base, high + base)
     if bad is None:
         return
     held = stack_cells.holder(state.stack, bad)
+    if state.dynptrs_in(bad, bad + 1):
+        raise Violation(
+            f"{request.purpose.value} {request.span('stack ')} from r10, but byte {bad - base} is a part of a dynptr",
+            "dynptr_read and dynptr_data get at what it is about",
+        )
     reason = "was not written on this path" if held is None else "is a part of a pointer that was saved there"
     raise Violation(
         f"{request.purpose.value} {request.span('stack ')} from r10, but byte {bad - base} {reason}",
@@ -128,6 +142,25 @@ def _stack(environment: Environment, state: State, request: Request) -> None:
         if held is None
         else "pointers may be saved on the stack, but only be read back whole",
     )
+
+
+def _demand_no_dynptr(state: State, request: Request) -> None:
+    """What is written leaves those dynptrs alone that it may not end: a store knows which one it ends."""
+    base = request.pointer.base
+    ends = request.purpose is Purpose.KEEP or (
+        request.purpose is Purpose.WRITE and request.pointer.variable.constant is not None
+    )
+    for dynptr in state.dynptrs_in(request.low + base, request.high + base):
+        if dynptr.kind is Kind.RING_DYNPTR:
+            raise Violation(
+                f"{request.purpose.value} {request.span('stack ')} from r10, where {dynptr} is",
+                "submit or discard it first",
+            )
+        if not ends:
+            raise Violation(
+                f"{request.purpose.value} {request.span('stack ')} from r10, where {dynptr} is",
+                "use another variable: only plain stores at a known place may end a dynptr",
+            )
 
 
 def _context(environment: Environment, state: State, request: Request) -> None:
@@ -221,6 +254,17 @@ def _record(environment: Environment, state: State, request: Request) -> None:
         )
 
 
+def _slice(environment: Environment, state: State, request: Request) -> None:
+    if request.purpose is Purpose.UPDATE:
+        raise Violation("atomically updates a slice of a dynptr, which may begin at any place")
+    if request.low < 0 or request.high > request.pointer.size:
+        raise Violation(
+            f"{request.purpose.value} {request.span()} of a slice of a dynptr, which was asked for with "
+            f"{_bytes(request.pointer.size)}",
+            "ask for as much as is used, and bound an index before it is used",
+        )
+
+
 def _map_key(environment: Environment, state: State, request: Request) -> None:
     name = request.pointer.map
     assert name is not None
@@ -276,6 +320,9 @@ _RULES: dict[Kind, Rule] = {
     Kind.APP_ID_END: _no_memory,
     Kind.MAP_VALUE: _map_value,
     Kind.RECORD: _record,
+    Kind.DYNPTR: _no_memory,
+    Kind.RING_DYNPTR: _no_memory,
+    Kind.SLICE: _slice,
     Kind.MAP_KEY: _map_key,
     Kind.MAP: _no_memory,
     Kind.MAP_OR_NULL: _no_memory,

@@ -14,13 +14,26 @@ from appliance.verifier.holdings import Lock, Reference
 from appliance.verifier.scalar import Scalar
 from appliance.verifier.stack import Cell
 from appliance.verifier.state import NO_RANGES, UNPROVED, State
-from appliance.verifier.values import HELD_KINDS, NULLABLE, RANGED_KINDS, ZERO, Kind, Pointer, Value, shifted
+from appliance.verifier.values import (
+    DYNPTR_KINDS,
+    HELD_KINDS,
+    NULLABLE,
+    RANGED_KINDS,
+    SLICE_KINDS,
+    ZERO,
+    Kind,
+    Pointer,
+    Value,
+    shifted,
+)
 
 # Pointers that are joined by their distances from a common base.
-_BASES = frozenset({Kind.STACK, Kind.MAP_VALUE}) | HELD_KINDS
+_BASES = frozenset({Kind.STACK, Kind.MAP_VALUE}) | (HELD_KINDS - DYNPTR_KINDS)
 
-# What may be null in one state and be known in another. Not so what is held: that differs from nothing.
-_MAYBE_NULL: Mapping[Kind, Kind] = {kind: maybe for maybe, kind in NULLABLE.items() if maybe not in HELD_KINDS}
+# What may be null in one state and be known in another. Not so what is held, or may die with a dynptr.
+_MAYBE_NULL: Mapping[Kind, Kind] = {
+    kind: maybe for maybe, kind in NULLABLE.items() if maybe not in HELD_KINDS | SLICE_KINDS
+}
 _KNOWN: Mapping[Kind, Kind] = {maybe: kind for kind, maybe in _MAYBE_NULL.items()}
 
 
@@ -58,8 +71,12 @@ class _Inclusion:
         beyond = small.offset - big.offset
         if not big.variable.includes(shifted(small.variable, beyond)):
             return False
+        if big.kind in DYNPTR_KINDS:
+            return big.offset == small.offset and self._dynptr(big.id, small.id)
         if big.kind in HELD_KINDS:
             return self._held(big.id, small.id)
+        if big.kind in SLICE_KINDS:
+            return self._dynptr(big.owner, small.owner) and self._same(("slice", big.id), small.id)
         if big.kind is Kind.MAP_VALUE:
             return self._base(big.id, small.id)
         if big.kind not in RANGED_KINDS:
@@ -83,6 +100,12 @@ class _Inclusion:
             and self._same(("held", big), small)
             and self._same(("holder", small), big)
         )
+
+    def _dynptr(self, big: int, small: int) -> bool:
+        """One that must be given back, or both are none of those: they end alike."""
+        if big in self._big.references or small in self._small.references:
+            return big in self._big.references and small in self._small.references and self._held(big, small)
+        return self._same(("dynptr", big), small) and self._same(("dynptr of", small), big)
 
     def _ranged(self, big: Pointer, small: Pointer, beyond: int) -> bool:
         """The packet's start is no unknown distance: it includes itself only."""
@@ -209,6 +232,11 @@ class _Join:
             return self._ranged(a, b)
         if a.kind in _KNOWN:
             return a._replace(id=self._name("null", a.id, b.id))
+        if a.kind in DYNPTR_KINDS:
+            whole = self._dynptr(a.id, b.id) if a.offset == b.offset else None
+            return None if whole is None else a._replace(id=whole)
+        if a.kind in SLICE_KINDS:
+            return self._slice(a, b)
         if a == b and a.kind not in HELD_KINDS:
             return a
         if a.kind in _BASES:
@@ -217,6 +245,22 @@ class _Join:
             variable = scalar.join(shifted(a.variable, a.offset - offset), shifted(b.variable, b.offset - offset))
             return None if name is None else Pointer(a.kind, offset, variable, name, a.map, a.size)
         return None
+
+    def _dynptr(self, a: int, b: int) -> int | None:
+        """The name of the dynptr that is a in one state and b in the other; None if only one must be given back."""
+        if (a in self._a.references) != (b in self._b.references):
+            return None
+        return self._reference(a, b) if a in self._a.references else self._name("dynptr", a, b)
+
+    def _slice(self, a: Pointer, b: Pointer) -> Value | None:
+        """A slice of one dynptr, of which both begin at the same place, or it is not known where."""
+        owner = self._dynptr(a.owner, b.owner)
+        if owner is None:
+            return None
+        offset = min(a.offset, b.offset)
+        variable = scalar.join(shifted(a.variable, a.offset - offset), shifted(b.variable, b.offset - offset))
+        name = self._name("slice", a.id, b.id) if a.kind is Kind.SLICE_OR_NULL else 0
+        return Pointer(a.kind, offset, variable, name, None, a.size, owner)
 
     def _same_base(self, a: Pointer, b: Pointer) -> int | None:
         """The id of the memory that both point into; None if there is none that could be told."""

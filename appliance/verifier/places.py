@@ -46,7 +46,7 @@ class Place(NamedTuple):
 def _told(state: State, value: Value | None) -> Hashable:
     if type(value) is not Pointer:
         return value
-    return value._replace(id=0), state.proved(value.id) if value.kind in RANGED_KINDS else 0
+    return value._replace(id=0, owner=0), state.proved(value.id) if value.kind in RANGED_KINDS else 0
 
 
 class Point(NamedTuple):

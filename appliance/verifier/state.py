@@ -22,6 +22,7 @@ from appliance.verifier.scalar import Scalar
 from appliance.verifier.stack import Cell, Stack
 from appliance.verifier.values import (
     APP_ID_START,
+    DYNPTR_KINDS,
     FRAME_DISTANCE,
     HELD_KINDS,
     LENT_KINDS,
@@ -114,7 +115,8 @@ class State:
         self.links = links
 
     def store(self, offset: int, size: int, value: Value) -> None:
-        """Write to the stack."""
+        """Write to the stack. A dynptr that is written over is none any more."""
+        self._end_dynptrs(offset, offset + size)
         self._unlink_stack(offset, offset + size)
         self.stack = stack_cells.write(self.stack, offset, size, value)
 
@@ -127,6 +129,32 @@ class State:
         """All bytes of the stack in [low, high) now hold unknown numbers."""
         self._unlink_stack(low, high)
         self.stack = stack_cells.fill(self.stack, low, high)
+
+    def put_dynptr(self, offset: int, dynptr: Pointer) -> None:
+        """A new dynptr in 16 bytes of the stack."""
+        for half in (0, stack_cells.CELL):
+            self.store(offset + half, stack_cells.CELL, dynptr._replace(offset=half))
+
+    def dynptr(self, offset: int) -> Pointer | None:
+        """The dynptr that the 16 bytes of the stack are."""
+        halves = [stack_cells.read(self.stack, offset + half, stack_cells.CELL) for half in (0, stack_cells.CELL)]
+        first, second = halves
+        if type(first) is not Pointer or first.kind not in DYNPTR_KINDS or first.offset:
+            return None
+        return first if second == first._replace(offset=stack_cells.CELL) else None
+
+    def dynptrs_in(self, low: int, high: int) -> list[Pointer]:
+        """The dynptrs that have a byte in [low, high)."""
+        cells = (self.stack[at].value for at in stack_cells.overlapping(self.stack, low, high))
+        return [value._replace(offset=0) for value in cells if type(value) is Pointer and value.kind in DYNPTR_KINDS]
+
+    def _end_dynptrs(self, low: int, high: int) -> None:
+        """Both halves, wherever the other is, and the slices."""
+        ended = {dynptr.id for dynptr in self.dynptrs_in(low, high) if dynptr.kind is Kind.DYNPTR}
+        if ended:
+            self._forget_pointers(
+                lambda pointer: (pointer.kind is Kind.DYNPTR and pointer.id in ended) or pointer.owner in ended
+            )
 
     def _unlink_stack(self, low: int, high: int) -> None:
         lost = [place for place in self.links if place < 0 and low - 8 < place < high]
@@ -173,7 +201,9 @@ class State:
     def give_back(self, name: int) -> None:
         """The reference is gone, and every pointer that carries its name is dead."""
         self.references = {other: held for other, held in self.references.items() if other != name}
-        self._forget_pointers(lambda pointer: pointer.kind in HELD_KINDS and pointer.id == name)
+        self._forget_pointers(
+            lambda pointer: (pointer.kind in HELD_KINDS and pointer.id == name) or pointer.owner == name
+        )
 
     def forget_lent_sockets(self) -> None:
         """A socket was released, and what was asked of it with it."""

@@ -6,6 +6,8 @@ Two pointers with the same `id` have the same base and the same variable part, w
 of one holds for the other, at its own distance. The packet's start is the id PACKET_START with no variable part. The
 id of a pointer to the stack is the number of its frame, that of a pointer to a record the name of a reference. Values
 of maps without a lock have no id.
+
+A dynptr is in no register: it is 16 bytes of the stack, of which each half is a cell, at offset 0 and 8 of the dynptr.
 """
 
 from __future__ import annotations
@@ -42,6 +44,10 @@ class Kind(Enum):
     MAP_VALUE_OR_NULL = "null or a pointer to a value of map `{map}`"
     RECORD = "a pointer to a record of map `{map}`"
     RECORD_OR_NULL = "null or a pointer to a record of map `{map}`"
+    DYNPTR = "a dynptr"
+    RING_DYNPTR = "a dynptr of map `{map}`"
+    SLICE = "a pointer to a slice of a dynptr"
+    SLICE_OR_NULL = "null or a pointer to a slice of a dynptr"
     MAP_KEY = "a pointer to a key of map `{map}`"
     MAP = "map `{map}`"
     MAP_OR_NULL = "null or map `{map}`"
@@ -66,6 +72,7 @@ REGIONS: dict[Kind, Region] = {
     Kind.APP_ID: Region.APP_ID,
     Kind.MAP_VALUE: Region.MAP_VALUE,
     Kind.RECORD: Region.MEMORY,
+    Kind.SLICE: Region.MEMORY,
     Kind.MAP_KEY: Region.MAP_KEY,
     Kind.SOCKET: Region.MEMORY,
     Kind.SOCKET_COMMON: Region.MEMORY,
@@ -78,6 +85,7 @@ REGIONS: dict[Kind, Region] = {
 NULLABLE: dict[Kind, Kind] = {
     Kind.MAP_VALUE_OR_NULL: Kind.MAP_VALUE,
     Kind.RECORD_OR_NULL: Kind.RECORD,
+    Kind.SLICE_OR_NULL: Kind.SLICE,
     Kind.MAP_OR_NULL: Kind.MAP,
     Kind.SOCKET_OR_NULL: Kind.SOCKET,
     Kind.SOCKET_COMMON_OR_NULL: Kind.SOCKET_COMMON,
@@ -88,6 +96,7 @@ NULLABLE: dict[Kind, Kind] = {
 WHY_NULL: dict[Kind, str] = {
     Kind.MAP_VALUE_OR_NULL: "the lookup in map `{map}` may have found nothing",
     Kind.RECORD_OR_NULL: "there may have been no room in map `{map}`",
+    Kind.SLICE_OR_NULL: "the dynptr may have fewer bytes than the slice wants",
     Kind.MAP_OR_NULL: "the lookup of map `{map}` may have found nothing",
     Kind.SOCKET_OR_NULL: "there may be no such socket",
     Kind.SOCKET_COMMON_OR_NULL: "there may be no such socket",
@@ -114,6 +123,7 @@ HELD_KINDS = frozenset(
     {
         Kind.RECORD,
         Kind.RECORD_OR_NULL,
+        Kind.RING_DYNPTR,
         Kind.HELD_SOCKET_OR_NULL,
         Kind.HELD_SOCKET_COMMON_OR_NULL,
         *HELD_SOCKETS,
@@ -124,10 +134,15 @@ HELD_KINDS = frozenset(
 LENT_SOCKETS = frozenset({Kind.SOCKET, Kind.SOCKET_COMMON, Kind.TCP_SOCKET})
 LENT_KINDS = LENT_SOCKETS | {Kind.SOCKET_OR_NULL, Kind.SOCKET_COMMON_OR_NULL, Kind.TCP_SOCKET_OR_NULL}
 
+# The halves of a dynptr, as cells of the stack, and the pointers into what it is about.
+DYNPTR_KINDS = frozenset({Kind.DYNPTR, Kind.RING_DYNPTR})
+SLICE_KINDS = frozenset({Kind.SLICE, Kind.SLICE_OR_NULL})
+
 
 class Pointer(NamedTuple):
     """A pointer; `map` names the map of those kinds that have one: `outer.inner` for any that is found in map `outer`.
-    The id of a function is its first instruction. `size` is how many bytes a record has."""
+    The id of a function is its first instruction. `size` is how many bytes a record or a slice has. `owner` is the name
+    of the dynptr that a slice is of: it dies with it."""
 
     kind: Kind
     offset: int = 0
@@ -135,6 +150,7 @@ class Pointer(NamedTuple):
     id: int = 0
     map: str | None = None
     size: int = 0
+    owner: int = 0
 
     @property
     def base(self) -> int:

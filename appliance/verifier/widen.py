@@ -40,4 +40,4 @@ def _stable(before: Value | None, after: Value | None, size: int) -> Value | Non
     if type(after) is Scalar:
         return scalar.unknown(size)
     assert type(after) is Pointer
-    return after if type(before) is Pointer and before._replace(id=after.id) == after else None
+    return after if type(before) is Pointer and before._replace(id=after.id, owner=after.owner) == after else None

@@ -9,6 +9,7 @@ from appliance.ebpf.interpreter.interpreter import BUDGET, Fault, Interpreter
 from appliance.ebpf.interpreter.machine import HelperCall
 from appliance.ebpf.interpreter.regions import Region
 from appliance.ebpf.interpreter.values import (
+    Dynptr,
     FunctionAddress,
     Helper,
     InterpreterMap,
@@ -23,6 +24,7 @@ from appliance.ebpf.interpreter.values import (
 __all__ = [
     "BUDGET",
     "Context",
+    "Dynptr",
     "Fault",
     "FunctionAddress",
     "Helper",

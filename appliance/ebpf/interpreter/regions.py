@@ -7,15 +7,16 @@
     offset              origin            low                           high
 
 A pointer stored with all its 8 bytes is kept beside the data, under its offset, and comes back by a load of just these
-bytes. Anything that overwrites one of them ends it.
+bytes. Anything that overwrites one of them ends it. A dynptr is kept likewise with 16 bytes, which no load may touch.
 """
 
 from __future__ import annotations
 
 from appliance.ebpf.instructions import STACK_SIZE
-from appliance.ebpf.interpreter.values import Value, Violation
+from appliance.ebpf.interpreter.values import Dynptr, Value, Violation
 
 POINTER_SIZE = 8
+DYNPTR_SIZE = 16
 
 
 class Region:
@@ -24,7 +25,7 @@ class Region:
     `tracked`: every byte counts as unwritten until the program has stored to it.
     """
 
-    __slots__ = ("_pointers", "_written", "data", "high", "low", "name", "origin", "writable")
+    __slots__ = ("_dynptrs", "_pointers", "_written", "data", "high", "low", "name", "origin", "writable")
 
     def __init__(
         self,
@@ -45,6 +46,7 @@ class Region:
         self.writable = writable
         self._written = bytearray(len(data)) if tracked else None
         self._pointers: dict[int, Value] = {}
+        self._dynptrs: dict[int, Dynptr] = {}
 
     @classmethod
     def stack(cls) -> Region:
@@ -60,6 +62,8 @@ class Region:
         """The little-endian number, or the kept pointer, at `offset`."""
         if offset < self.low or offset + size > self.high:
             self._out_of_reach("read", offset, size)
+        if self._dynptrs:
+            self._no_dynptr(offset, size)
         if self._pointers and (kept := self._kept(offset, size)) is not None:
             return kept
         index = offset - self.origin
@@ -80,6 +84,7 @@ class Region:
         """Plain bytes, for a helper."""
         if offset < self.low or offset + size > self.high:
             self._out_of_reach("read", offset, size)
+        self._no_dynptr(offset, size)
         for place in self._pointers:
             if place < offset + size and offset < place + POINTER_SIZE:
                 raise Violation(f"read of a pointer kept at offset {place} of {self.name} as bytes", self.name, offset)
@@ -103,6 +108,31 @@ class Region:
             ended = [place for place in self._pointers if place < offset + size and offset < place + POINTER_SIZE]
             for place in ended:
                 del self._pointers[place]
+        for place in [each for each in self._dynptrs if each < offset + size and offset < each + DYNPTR_SIZE]:
+            del self._dynptrs[place]
+
+    def put_dynptr(self, offset: int, dynptr: Dynptr) -> None:
+        """The 16 bytes at `offset` are a dynptr now."""
+        self.write(offset, bytes(DYNPTR_SIZE))
+        self._dynptrs[offset] = dynptr
+
+    def dynptr(self, offset: int) -> Dynptr:
+        """The dynptr that the bytes at `offset` are."""
+        if offset not in self._dynptrs:
+            raise Violation(f"there is no dynptr at offset {offset} of {self.name}", self.name, offset)
+        return self._dynptrs[offset]
+
+    def end_dynptr(self, offset: int) -> None:
+        """There is none any more, and the bytes may not be read."""
+        self.write(offset, bytes(DYNPTR_SIZE))
+        if self._written is not None:
+            index = offset - self.origin
+            self._written[index : index + DYNPTR_SIZE] = bytes(DYNPTR_SIZE)
+
+    def _no_dynptr(self, offset: int, size: int) -> None:
+        for place in self._dynptrs:
+            if place < offset + size and offset < place + DYNPTR_SIZE:
+                raise Violation(f"read of a dynptr at offset {place} of {self.name}", self.name, offset)
 
     def _kept(self, offset: int, size: int) -> Value | None:
         if size == POINTER_SIZE and offset in self._pointers:

@@ -98,6 +98,14 @@ class Pointer(NamedTuple):
     offset: int
 
 
+class Dynptr(NamedTuple):
+    """What 16 bytes of a region stand for, at which a program may not look: `size` bytes from `start` on, None if there
+    are none. It is in no register."""
+
+    start: Pointer | None
+    size: int
+
+
 @dataclass(frozen=True, slots=True)
 class MapHandle:
     """A map in a register."""

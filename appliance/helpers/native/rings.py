@@ -26,12 +26,14 @@ def ringbuf_reserve(call: HelperCall) -> Value:
 
 def ringbuf_submit(call: HelperCall) -> Value:
     """The record (r1) is to be seen; the flags (r2) say whether anybody is woken."""
-    return _commit(call, discard=False)
+    commit(call, call.pointers[0], discard=False)
+    return call.number(0)
 
 
 def ringbuf_discard(call: HelperCall) -> Value:
     """The record (r1) is never to be seen."""
-    return _commit(call, discard=True)
+    commit(call, call.pointers[0], discard=True)
+    return call.number(0)
 
 
 def ringbuf_query(call: HelperCall) -> Value:
@@ -40,9 +42,9 @@ def ringbuf_query(call: HelperCall) -> Value:
     return on_the_map(call, lambda site: call.code.call(site.functions.query, memory(call, site), what))
 
 
-def _commit(call: HelperCall, *, discard: bool) -> Value:
-    """A record knows its ring, so that the code of any ring will do where the paths disagree on it."""
+def commit(call: HelperCall, record: Value, *, discard: bool) -> None:
+    """The record is done, with the flags (r2). It knows its ring, so that the code of any ring will do where the paths
+    disagree on it."""
     rings = [call.map] if call.map is not None else [site for site in call.maps if site.spec.type is MapType.RINGBUF]
     for site in rings[:1]:
-        call.code.call(site.functions.commit, memory(call, site), call.pointers[0], call.arguments[1], int(discard))
-    return call.number(0)
+        call.code.call(site.functions.commit, memory(call, site), record, call.arguments[1], int(discard))

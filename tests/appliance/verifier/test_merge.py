@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 
 from appliance.verifier import merge, scalar
+from appliance.verifier.holdings import Reference
 from appliance.verifier.state import State
 from appliance.verifier.values import ZERO, Kind, Pointer, Value
 
@@ -125,3 +126,52 @@ def test_links_hold_if_they_hold_in_both() -> None:
     joined.learn(2, NINE)
     assert joined.registers[2:5] == [NINE, NINE, word]
     assert not merge.includes(a, b)
+
+
+def with_dynptrs(kind: Kind, *places: tuple[int, int]) -> State:
+    """A state that has dynptrs of those names at those places, and a slice of each, from r2 on."""
+    made = state()
+    for register, (place, name) in enumerate(places, 2):
+        made.put_dynptr(place, Pointer(kind, id=name, map="m" if kind is Kind.RING_DYNPTR else None))
+        made.set(register, Pointer(Kind.SLICE, size=8, owner=name))
+        if kind is Kind.RING_DYNPTR:
+            made.hold(name, Reference(3, "m", may_be_null=False, dynptr=True))
+    return made
+
+
+def test_slices_stay_with_their_dynptrs() -> None:
+    for kind in (Kind.DYNPTR, Kind.RING_DYNPTR):
+        joined = join(with_dynptrs(kind, (-16, 5), (-32, 6)), with_dynptrs(kind, (-16, 7), (-32, 5)))
+        first, second = joined.dynptr(-16), joined.dynptr(-32)
+        assert first is not None
+        assert second is not None
+        assert first.id != second.id
+        assert [slice_.owner for slice_ in joined.registers[2:4] if isinstance(slice_, Pointer)] == [
+            first.id,
+            second.id,
+        ]
+        joined.give_back(first.id)
+        assert joined.registers[2] is None
+        assert joined.registers[3] is not None
+
+
+def test_a_slice_of_either_dynptr_ends_with_neither() -> None:
+    a, b = with_dynptrs(Kind.RING_DYNPTR, (-16, 5), (-32, 6)), with_dynptrs(Kind.RING_DYNPTR, (-16, 5), (-32, 6))
+    b.set(2, b.registers[3])
+    joined = join(a, b)
+    assert joined.registers[2] is None or joined.dynptr(-16) is None
+    assert not merge.includes(a, b)
+
+
+def test_halves_of_different_dynptrs_are_none() -> None:
+    a, b = with_dynptrs(Kind.DYNPTR, (-16, 5)), with_dynptrs(Kind.DYNPTR, (-24, 5))
+    joined = join(a, b)
+    assert joined.dynptr(-16) is None
+    assert joined.dynptr(-24) is None
+    assert not merge.includes(a, b)
+
+
+def test_what_must_be_given_back_is_no_other_dynptr() -> None:
+    a, b = with_dynptrs(Kind.RING_DYNPTR, (-16, 5)), with_dynptrs(Kind.DYNPTR, (-16, 5))
+    assert not merge.includes(a, b)
+    assert not merge.includes(b, a)
