@@ -138,9 +138,13 @@ class _Inclusion:
         names: dict[int, int | None] = {}
         for place, name in self._big.links.items():
             other = self._small.links.get(place)
-            if other is None or names.setdefault(name, other) != other:
+            if other is None or names.setdefault(name, other) != other or not self._same_size(place):
                 return False
         return True
+
+    def _same_size(self, place: int) -> bool:
+        """A link of a stack cell speaks of all of its bytes."""
+        return place >= 0 or self._big.stack[place].size == self._small.stack[place].size
 
 
 def join(a: State, b: State, fresh: Callable[[], int]) -> State:
@@ -321,7 +325,13 @@ class _Join:
         links: dict[int, int] = {}
         for place, name in self._a.links.items():
             other = self._b.links.get(place)
-            value = registers[place] if place >= 0 else (stack[place].value if place in stack else None)
-            if other is not None and type(value) is Scalar:
+            if other is None:
+                continue
+            if place >= 0:
+                value = registers[place]
+            else:
+                same = self._a.stack[place].size == self._b.stack[place].size
+                value = stack[place].value if same and place in stack else None
+            if type(value) is Scalar:
                 links[place] = self._name("link", name, other)
         return links

@@ -4,7 +4,7 @@ registers    11 values, None may not be read; behind them, r6 to r9 of each call
 stack        cells (`stack`), shared between states, never changed in place
 ranges       packet id -> bytes known to be inside the packet, counted from base + variable part
 links        place -> name; places with the same name hold the same number. A place is an index of `registers`, or the
-             offset of an 8-byte stack cell (negative)
+             offset of a stack cell of 4 or 8 bytes (negative)
 depth        the number of callers
 references   name -> what the program must give back (`holdings`); lock: the one that it holds
 past         the visit that it is in, if history is kept (`history`)
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from appliance.verifier.history import Visit
 
 REGISTERS = 11
+LEAST_LINKED = 4  # bytes of a stack cell that a link may speak of
 SAVED = slice(6, 10)
 # Not even that the base itself is inside: what is known of a packet id that was compared with nothing.
 UNPROVED = -(1 << 62)
@@ -173,7 +174,7 @@ class State:
             if place >= 0:
                 self.registers[place] = number
             else:
-                self.stack = {**self.stack, place: Cell(8, number)}
+                self.stack = {**self.stack, place: Cell(self.stack[place].size, number)}
 
     def proved(self, packet: int) -> int:
         """How many bytes from the base of that packet id on are inside; negative if the base may be past the end."""

@@ -32,7 +32,8 @@ from appliance.verifier import stack as stack_cells
 from appliance.verifier.calls import apply_call
 from appliance.verifier.environment import Environment, access_of
 from appliance.verifier.scalar import Scalar
-from appliance.verifier.state import State
+from appliance.verifier.stack import CELL
+from appliance.verifier.state import LEAST_LINKED, State
 from appliance.verifier.values import (
     APP_ID_START,
     METADATA_START,
@@ -139,8 +140,14 @@ def _load(environment: Environment, state: State, index: int, i: Load) -> None:
     state.set(i.dst, value)
     place = pointer.least + i.offset
     fixed = pointer.kind is Kind.STACK and pointer.variable.constant is not None
-    if fixed and i.size == 8 and place in state.links:
-        state.link(place, i.dst, state.links[place])
+    if fixed and type(value) is Scalar and value.bits.mask and _is_linkable(state, place, i):
+        state.link(place, i.dst, environment.fresh())
+
+
+def _is_linkable(state: State, place: int, i: Load) -> bool:
+    """The number loaded is the one that the whole cell holds."""
+    cell = state.stack.get(place)
+    return cell is not None and cell.size == i.size and i.size >= LEAST_LINKED and (not i.signed or i.size == CELL)
 
 
 def _load_unknown(environment: Environment, state: State, pointer: Pointer, i: Load) -> Value:
@@ -197,7 +204,7 @@ def _store(environment: Environment, state: State, index: int, i: Store) -> None
     if type(value) is Scalar:
         cut = scalar.truncate(value, i.size)
         state.store(pointer.least + i.offset, i.size, cut)
-        if i.size == 8 and type(i.source) is Register and value.bits.mask:
+        if type(i.source) is Register and value.bits.mask and cut == value and i.size >= LEAST_LINKED:
             state.link(i.source.number, pointer.least + i.offset, environment.fresh())
     else:
         state.store(pointer.least + i.offset, i.size, value)

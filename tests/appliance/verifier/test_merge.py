@@ -116,6 +116,22 @@ def test_stack_cells_of_different_sizes_join_byte_by_byte() -> None:
     assert joined.stack[-8].value == scalar.constant(7)
 
 
+def test_links_of_cells_of_different_sizes_do_not_hold() -> None:
+    """Four bytes are r2 in one state, eight are in the other: no cell of the joined one may learn what r2 is."""
+    word = scalar.unknown(4)
+    a, b = state(r2=word), state(r2=word)
+    a.store(-8, 4, word)
+    a.store(-4, 4, word)
+    b.store(-8, 8, word)
+    for one in (a, b):
+        one.link(2, -8, 1)
+    joined = join(a, b)
+    joined.learn(2, NINE)
+    assert NINE not in [cell.value for cell in joined.stack.values()]
+    assert -8 not in joined.links
+    assert not merge.includes(a, b)
+
+
 def test_links_hold_if_they_hold_in_both() -> None:
     word = scalar.unknown(4)
     a, b = state(r2=word, r3=word, r4=word), state(r2=word, r3=word, r4=word)
