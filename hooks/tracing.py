@@ -40,7 +40,7 @@ PERF_EVENT_DATA = ContextLayout(
 )
 
 _PROBES = ("kprobe", "kretprobe", "ksyscall", "kretsyscall", "uprobe", "uretprobe", "usdt")
-_PROBES_OF_MANY = ("kprobe.multi", "kretprobe.multi", "uprobe.multi", "uretprobe.multi", "uprobe.s", "uretprobe.s")
+_PROBES_OF_MANY = ("kprobe.multi", "kretprobe.multi", "uprobe.multi", "uretprobe.multi")
 
 
 def _with_targets(names: tuple[str, ...]) -> tuple[str, ...]:
@@ -51,6 +51,13 @@ def _with_targets(names: tuple[str, ...]) -> tuple[str, ...]:
 TRACING_LINUX = (
     judged_hook(
         "kprobe", 2, _with_targets((*_PROBES, *_PROBES_OF_MANY)), PT_REGS, ("base", "tracing", "stack", "function")
+    ),
+    judged_hook(  # those that may sleep
+        "uprobe.s",
+        2,
+        _with_targets(("uprobe.s", "uretprobe.s")),
+        PT_REGS,
+        ("base", "tracing", "stack", "function", "sleepable"),
     ),
     judged_hook(
         "tracepoint", 5, _with_targets(("tracepoint", "tp")), TRACEPOINT_RECORD, ("base", "tracing", "stack", "cookie")

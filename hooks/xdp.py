@@ -75,6 +75,7 @@ XDP_LINUX = HookPoint(
     verdicts={0: Verdict.ABORTED, 1: Verdict.DROP, 2: Verdict.PASS, 3: Verdict.TX, 4: Verdict.REDIRECT},
     otherwise=Verdict.ABORTED,
     families=frozenset({"general", "xdp"}),
+    any_number=True,
 )
 
 XDP_WINDOWS = HookPoint(

@@ -173,6 +173,10 @@ LINUX = Platform(
     judged=(*SK_BUFF_LINUX, *TRACING_LINUX, *KERNEL_SOCKETS_LINUX),
     beyond={
         "its arguments have types of the kernel (BTF), which are not known here": (
+            "fentry",
+            "fexit",
+            "fmod_ret",
+            "iter",
             "fentry/",
             "fexit/",
             "fmod_ret/",

@@ -32,8 +32,9 @@ GROUPS: Mapping[str, frozenset[str]] = {
     ),
     "tracing": _group(
         "get_current_uid_gid get_current_comm perf_event_read perf_event_read_value perf_event_output probe_read "
-        "probe_read_str probe_write_user send_signal send_signal_thread copy_from_user get_branch_snapshot"
+        "probe_read_str probe_write_user send_signal send_signal_thread get_branch_snapshot"
     ),
+    "sleepable": _group("copy_from_user"),
     "stack": _group("get_stackid get_stack"),
     "function": _group("override_return get_func_ip get_attach_cookie"),
     "cookie": _group("get_attach_cookie"),

@@ -76,7 +76,10 @@ def test_names_of_old_begin_with_one_that_is_known(section: str, name: str | Non
 
 
 def test_what_lies_beyond_has_a_reason() -> None:
-    assert all(LINUX.why_beyond(section) for section in ("fentry/f", "lsm/bpf", "struct_ops/x", "syscall", "iter/task"))
+    assert all(
+        LINUX.why_beyond(section)
+        for section in ("fentry/f", "fentry", "lsm/bpf", "struct_ops/x", "syscall", "iter/task")
+    )
     assert LINUX.why_beyond("kprobe/f") is None
 
 

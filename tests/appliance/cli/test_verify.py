@@ -147,3 +147,24 @@ def test_types_that_are_none(tidegate: Tidegate, tmp_path: Path) -> None:
     said = tidegate("verify", PROGRAMS[0], "--btf", tmp_path / "text")
     assert said.status == 1
     assert said.err.startswith(f"tidegate: {tmp_path}/text: this is not an ELF file\n")
+
+
+def test_the_kind_of_a_section_without_one_is_found_out_or_said(tidegate: Tidegate, tmp_path: Path) -> None:
+    path = tmp_path / "custom.o"
+    path.write_bytes(
+        compile_c(
+            'SEC("from-netdev") int control(struct __sk_buff *s) { return s->mark; }\n'
+            'SEC("mine") int frame(struct xdp_md *c) { return *(volatile __u32 *)&c->egress_ifindex & 1; }\n'
+            'SEC("kprobe_open") int probe(void *c) { return *(volatile long *)(c + 112); }'
+        )
+    )
+    rows = {row["program"]: row for row in tidegate("verify", path, "--json").document}
+    assert {name: (row["type"], row["verdict"]) for name, row in rows.items()} == {
+        "control": ("tc", "accepted"),
+        "frame": ("tc", "accepted"),
+        "probe": ("kprobe", "accepted"),
+    }
+    [said] = tidegate("verify", path, "--type", "xdp", "--program", "frame", "--json").document
+    assert (said["type"], said["verdict"]) == ("xdp", "accepted")
+    [said] = tidegate("verify", path, "--type", "flow_dissector", "--program", "control", "--json").document
+    assert (said["type"], said["verdict"]) == ("flow_dissector", "rejected")

@@ -272,3 +272,24 @@ def test_the_lock_of_a_value_is_found_by_its_type(value: str, lock: int | None) 
 def test_locks_that_can_be_none(value: str, message: str) -> None:
     attributes = f"__uint(type, BPF_MAP_TYPE_HASH); __type(key, __u32); __type(value, {value});"
     assert refusal(attributes).startswith(message)
+
+
+IPROUTE2 = """
+struct bpf_elf_map { __u32 type, size_key, size_value, max_elem, flags, id, pinning, inner_id, inner_idx; };
+struct bpf_elf_map SEC("maps") flows = { .type = 1, .size_key = 4, .size_value = 8, .max_elem = 16, .id = 7 };
+struct bpf_elf_map SEC("maps") seen = { .type = 2, .size_key = 4, .size_value = 8, .max_elem = 2, .pinning = 2 };
+struct bpf_elf_map SEC("maps") tenants = { .type = 13, .size_key = 4, .size_value = 4, .max_elem = 4, .inner_id = 7 };
+SEC("classifier") int p(void *ctx) { return 0; }
+"""
+
+
+def test_definitions_of_iproute2() -> None:
+    maps = load_object(compile_c(IPROUTE2), "x.o").maps
+    assert maps["flows"] == MapSpec("flows", MapType.HASH, 4, 8, 16)
+    assert maps["seen"] == MapSpec("seen", MapType.ARRAY, 4, 8, 2, pinned=True)
+    assert maps["tenants"].inner == MapSpec("tenants.inner", MapType.HASH, 4, 8, 16)
+
+
+def test_what_a_longer_definition_says_is_for_its_loader() -> None:
+    source = 'int m[10] SEC("maps") = {2, 4, 8, 1, 0, 3, 5, 7}; SEC("xdp") int p(void *ctx) { return 2; }'
+    assert load_object(compile_c(source), "x.o").maps["m"] == MapSpec("m", MapType.ARRAY, 4, 8, 1)

@@ -3,14 +3,16 @@
 import pytest
 from llvmlite import ir
 
+from appliance.ebpf.objects import load_object
 from appliance.ebpf.spec import MapSpec, MapType
 from appliance.errors import InputRefused
 from appliance.helpers.native import Clock
-from appliance.jit.collection import Collection
+from appliance.jit.collection import Collection, OnlyJudged
 from appliance.maps.errors import MapFull, MapRefused
 from appliance.maps.map import Map
 from appliance.verifier.report import Rejected
 from hooks.xdp import FrameContext
+from tests.appliance.ebpf.compiling import compile_c
 from tests.appliance.jit.support import collection_spec, run_loaded, run_loops
 
 HITS = MapSpec("hits", MapType.ARRAY, 4, 8, 4)
@@ -254,3 +256,17 @@ def test_a_call_works_on_the_map_of_the_path_that_came() -> None:
         assert len(loaded.maps["other"]) == 1
         assert run_loaded(loaded, "test", FrameContext(ingress_ifindex=2)) == 1
         assert len(loaded.maps["other"]) == 0
+
+
+def test_programs_that_only_a_kernel_runs_are_refused() -> None:
+    source = 'SEC("xdp") int here(void *c) { return 2; }\nSEC("kprobe/f") int there(void *c) { return 0; }'
+    spec = load_object(compile_c(source), "both.o")
+    assert [(name, program.autoload) for name, program in spec.programs.items()] == [("here", True), ("there", False)]
+    with Collection.load(spec) as loaded:
+        assert list(loaded.programs) == ["here"]
+    with pytest.raises(OnlyJudged) as refused:
+        Collection.load(spec, programs=["there"])
+    assert str(refused.value) == (
+        "both.o: the program 'there' is of hook `kprobe`, which only a kernel has\n"
+        "  hint: it does not run here; `tidegate verify` judges it"
+    )

@@ -2,13 +2,13 @@
 /* What a global function returns is any number: it must be bounded by its caller. */
 #include "corpus.h"
 
-__noinline int decide(struct xdp_md *context)
+__noinline int decide(struct bpf_sock_addr *context)
 {
-	return context->rx_queue_index & 1 ? XDP_DROP : 7;
+	return context->user_port & 1 ? 1 : 7;
 }
 
-SEC("xdp")
-int global_result(struct xdp_md *context)
+SEC("cgroup/connect4")
+int global_result(struct bpf_sock_addr *context)
 {
 	int verdict = decide(context);
 
