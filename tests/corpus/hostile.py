@@ -15,6 +15,7 @@ from appliance.helpers.python import python_helpers
 from appliance.maps.model import model
 from appliance.maps.model_map import ModelMap
 from appliance.maps.model_nested import ModelMapOfMaps
+from appliance.maps.model_prog_array import ModelProgArray
 from hooks.contract import FieldKind
 
 BUDGET = 100_000  # instructions of one run: no program of the corpus needs as many
@@ -143,11 +144,14 @@ class HostileMap:
         return HostileMap(found, self._chance) if found is not None else None
 
 
-def hostile_maps(specs: Mapping[str, MapSpec], chance: random.Random) -> dict[str, HostileMap]:
-    """Every map of a collection, with some entries."""
+def hostile_maps(specs: Mapping[str, MapSpec], chance: random.Random, program: str) -> dict[str, HostileMap]:
+    """Every map of a collection, with some entries; every second tail call leads to the program."""
     made = {name: model(spec) for name, spec in specs.items()}
     for map_ in made.values():
         spec = map_.spec
+        if isinstance(map_, ModelProgArray):
+            for index in range(chance.randrange(2), spec.max_entries, 2):
+                map_.put(index, program)
         for _ in range(0 if spec.read_only or spec.inner else 4):
             key = chance.choice((bytes(spec.key_size), filling(chance, spec.key_size)))
             map_.update(key, filling(chance, spec.value_size))
@@ -172,7 +176,13 @@ def faults(program: ProgramSpec, maps: Mapping[str, MapSpec], chance: random.Ran
     """What goes wrong in so many runs: faults of the checking interpreter, and answers that are none."""
     hints = Hints.of(program)
     for _ in range(runs):
-        interpreter = Interpreter(program, hostile_maps(maps, chance), python_helpers(), budget=BUDGET)
+        interpreter = Interpreter(
+            program,
+            hostile_maps(maps, chance, program.name),
+            python_helpers(),
+            programs={program.name: program},
+            budget=BUDGET,
+        )
         try:
             answer = interpreter.run(context(program, chance, hints))
         except Fault as fault:
