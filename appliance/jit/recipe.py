@@ -11,8 +11,9 @@ and what is remembered never leaves this process: there is nothing that anybody 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import TypeAlias
 
@@ -21,8 +22,9 @@ from llvmlite import ir
 from appliance.ebpf.platform import PLATFORMS
 from appliance.ebpf.spec import MapSpec, MapType, ProgramSpec
 from appliance.helpers.native.call import Clock, MapSite
-from appliance.ir import NativeCode, compile_module, memory
+from appliance.ir import NativeCode, Value, compile_module, memory
 from appliance.jit.program import emit_entry, emit_program
+from appliance.maps.kind import Shape
 from appliance.maps.operations import link_operations
 from appliance.verifier.program import VerifiedProgram
 from appliance.verifier.verifier import Verifier
@@ -32,6 +34,7 @@ from appliance.verifier.verifier import Verifier
 Loops: TypeAlias = Callable[[ir.Module, Mapping[str, ir.Function]], None]
 
 REMEMBERED = 8  # loads
+LOOKUP = "map_lookup_elem"
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,13 +92,34 @@ def compile_(recipe: Recipe) -> NativeCode:
 
 def _sites(module: ir.Module, recipe: Recipe) -> Iterator[tuple[str, MapSite]]:
     """The maps as code in `module` sees them, and what it is to see of the maps that are in a map of maps."""
+    inlined = _shapes_of_one_lookup(recipe)
+
+    def site(spec: MapSpec, processors: int, address: Value = None) -> MapSite:
+        lookup = Shape.of(spec, processors).name in inlined
+        functions = link_operations(module, spec, processors, lookup=lookup)
+        values = address if spec.type is MapType.ARRAY else None
+        return MapSite(address, spec, functions, values, processors)
+
     for part in recipe.maps:
         known = module.globals.get(part.symbol)
         address = known if known is not None else memory(module, part.symbol, part.size)
-        values = address if part.spec.type is MapType.ARRAY else None
-        functions = link_operations(module, part.spec, part.processors)
-        yield part.name, MapSite(address, part.spec, functions, values, part.processors)
-        inner = part.spec.inner
-        if inner is not None:
-            functions = link_operations(module, inner, part.processors)
-            yield inner.name, MapSite(None, inner, functions, None, part.processors)
+        yield part.name, site(part.spec, part.processors, address)
+        if part.spec.inner is not None:
+            yield part.spec.inner.name, site(part.spec.inner, part.processors)
+
+
+def _shapes_of_one_lookup(recipe: Recipe) -> set[str]:
+    """The shapes of maps in which the programs look something up at one place: there a lookup is worth being written
+    into the program. A second one would be a call in any case."""
+    places: Counter[str] = Counter()
+    shapes = {
+        spec.name: Shape.of(spec, part.processors).name
+        for part in recipe.maps
+        for spec in (replace(part.spec, name=part.name), part.spec.inner)
+        if spec is not None
+    }
+    for program in prove(recipe).values():
+        for call in program.facts.calls.values():
+            if call.helper == LOOKUP:
+                places.update([shapes[call.map]] if call.map is not None else set(shapes.values()))
+    return {shape for shape, number in places.items() if number == 1}

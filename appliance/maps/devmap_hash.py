@@ -45,5 +45,6 @@ DEVMAP_HASH = replace(
     HASH,
     check=partial(check, (TARGET_ONLY, WITH_PROGRAM)),
     emit=_emit,
+    emit_lookup=None,
     failures={errno.EOPNOTSUPP: ProgramRefused},
 )

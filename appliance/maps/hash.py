@@ -35,4 +35,16 @@ def _emit(module: ir.Module, shape: Shape) -> None:
     HashOperations(module, shape).emit()
 
 
-HASH = Kind(check=_check, size=_size, initialise=initialise, count=count, emit=_emit, operations=HASHED)
+def _emit_lookup(module: ir.Module, shape: Shape) -> None:
+    HashOperations(module, shape).emit_lookup()
+
+
+HASH = Kind(
+    check=_check,
+    size=_size,
+    initialise=initialise,
+    count=count,
+    emit=_emit,
+    emit_lookup=_emit_lookup,
+    operations=HASHED,
+)

@@ -30,7 +30,7 @@ class HashOperations:
         self.table = self.table_type(module, shape, HashLayout.of(shape, marks=self.marks))
 
     def emit(self) -> None:
-        self._emit_lookup()
+        self.emit_lookup()
         self._emit_update()
         self._emit_delete(self._emit_extract())
         self._emit_next()
@@ -57,7 +57,7 @@ class HashOperations:
 
     # the operations
 
-    def _emit_lookup(self) -> None:
+    def emit_lookup(self) -> None:
         code = define(self.module, self.shape, "lookup", Weight.HOT)
         map, key = code["map"], code["key"]
         slot = code.buffer(8)

@@ -6,6 +6,8 @@ put back meanwhile (the ABA problem): the link read from it would be stale.
 
 from __future__ import annotations
 
+from functools import cached_property
+
 from llvmlite import ir
 
 from appliance.ir import I32, I64, PTR, VOID, Code
@@ -15,13 +17,20 @@ from appliance.maps.kind import Shape, internal
 
 
 class Pool:
-    """Writes the functions that work on one shape's elements."""
+    """Writes the functions that work on one shape's elements, each when it is first needed."""
 
     def __init__(self, module: ir.Module, shape: Shape, layout: HashLayout) -> None:
+        self._module = module
         self._name = shape.name
         self._layout = layout
-        self.take = self._emit_take(module)
-        self.give_back = self._emit_give_back(module)
+
+    @cached_property
+    def take(self) -> ir.Function:
+        return self._emit_take(self._module)
+
+    @cached_property
+    def give_back(self) -> ir.Function:
+        return self._emit_give_back(self._module)
 
     def element(self, code: Code, map: Value, number: Value) -> Value:
         """The address of an element; numbers begin at 1."""

@@ -12,6 +12,7 @@ compare-exchange, as writers with other homes look for room there too.
 from __future__ import annotations
 
 import ctypes
+from functools import cached_property
 
 from llvmlite import ir
 
@@ -29,7 +30,7 @@ FIRST_SLOT = Bucket.slots.offset // 8
 
 
 class HashTable:
-    """Writes the building blocks for one shape, as functions of the module.
+    """Writes the building blocks for one shape, as functions of the module, each when it is first needed.
 
     A *hash* is 64 bits: its upper half chooses the home bucket, its lower half is the tag. A *word* is what a slot
     holds; 0 stands for "no entry".
@@ -39,10 +40,23 @@ class HashTable:
         self.shape = shape
         self.layout = layout
         self.pool = Pool(module, shape, layout)
-        self.find = self._emit_find(module)
-        self.locate = self._emit_locate(module)
-        self.link = self._emit_link(module)
-        self.unlink = self._emit_unlink(module)
+        self._module = module
+
+    @cached_property
+    def find(self) -> ir.Function:
+        return self._emit_find(self._module)
+
+    @cached_property
+    def locate(self) -> ir.Function:
+        return self._emit_locate(self._module)
+
+    @cached_property
+    def link(self) -> ir.Function:
+        return self._emit_link(self._module)
+
+    @cached_property
+    def unlink(self) -> ir.Function:
+        return self._emit_unlink(self._module)
 
     # the parts of a hash and of a word
 

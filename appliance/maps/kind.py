@@ -196,7 +196,8 @@ class Kind:
     """One map type.
 
     `check` raises MapRefused; `size` gives the bytes of a map's memory, and `memory` reserves it (OSError if it can't);
-    `initialise` gets that memory, all zero; `count` the entries in it; `emit` writes the `operations` of the type.
+    `initialise` gets that memory, all zero; `count` the entries in it; `emit` writes the `operations` of the type, and
+    `emit_lookup` no more than the lookup, of a type whose other operations are much code.
     `failures` says which errno of an operation is which error, where it differs from the usual; `per_processor` maps
     keep one value for every processor. `place` is where the value of a key is from the start, in bytes from the map's
     address: a first entry is then simply written there. None for keys that have no such place. `control` are the
@@ -208,6 +209,7 @@ class Kind:
     initialise: Callable[[Memory, Shape], None]
     count: Callable[[Memory, Shape], int]
     emit: Callable[[ir.Module, Shape], None]
+    emit_lookup: Callable[[ir.Module, Shape], None] | None = None
     failures: Mapping[int, type[MapError]] = field(default_factory=dict)
     per_processor: bool = False
     operations: tuple[str, ...] = KEYED

@@ -50,4 +50,15 @@ def _emit(module: ir.Module, shape: Shape) -> None:
     writer.emit_next()
 
 
-LPM_TRIE = Kind(check=_check, size=_size, initialise=_nothing_to_initialise, count=count, emit=_emit)
+def _emit_lookup(module: ir.Module, shape: Shape) -> None:
+    emit_lookup(module, Trie(shape))
+
+
+LPM_TRIE = Kind(
+    check=_check,
+    size=_size,
+    initialise=_nothing_to_initialise,
+    count=count,
+    emit=_emit,
+    emit_lookup=_emit_lookup,
+)

@@ -13,6 +13,8 @@ again. The order depends on nothing but the operations, so that every engine giv
 
 from __future__ import annotations
 
+from functools import cached_property
+
 from llvmlite import ir
 
 from appliance.ebpf.spec import MapSpec
@@ -31,10 +33,13 @@ class LruOperations(HashOperations):
 
     marks = True
 
-    def __init__(self, module: ir.Module, shape: Shape) -> None:
-        super().__init__(module, shape)
-        self._evict_number = self._emit_evict_number()
-        self._evict = self._emit_evict()
+    @cached_property
+    def _evict_number(self) -> ir.Function:
+        return self._emit_evict_number()
+
+    @cached_property
+    def _evict(self) -> ir.Function:
+        return self._emit_evict()
 
     def on_use(self, code: Code, element: Value) -> None:
         """Written only if it changes something, as workers share the line."""
@@ -115,4 +120,16 @@ def _emit(module: ir.Module, shape: Shape) -> None:
     LruOperations(module, shape).emit()
 
 
-LRU_HASH = Kind(check=_check, size=_size, initialise=_initialise, count=count, emit=_emit, operations=HASHED)
+def _emit_lookup(module: ir.Module, shape: Shape) -> None:
+    LruOperations(module, shape).emit_lookup()
+
+
+LRU_HASH = Kind(
+    check=_check,
+    size=_size,
+    initialise=_initialise,
+    count=count,
+    emit=_emit,
+    emit_lookup=_emit_lookup,
+    operations=HASHED,
+)

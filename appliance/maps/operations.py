@@ -93,17 +93,22 @@ def emit_operations(module: ir.Module, spec: MapSpec, processors: int) -> MapFun
     )
 
 
-def link_operations(module: ir.Module, spec: MapSpec, processors: int) -> MapFunctions:
-    """As `emit_operations`, but what would not be inlined is only declared: it is the control plane's code, which
-    linking finds (`appliance.jit.linking`), so that a program's module compiles no more than the program needs."""
-    shape = Shape.of(spec, processors)
-    written = emit_operations(module, spec, processors)
-    exported = exported_operations(KINDS[spec.type])
-    functions = {operation: getattr(written, operation) for operation in SIGNATURES}
-    for operation, function in functions.items():
-        if operation in exported and "noinline" in function.attributes:
-            result, parameters = SIGNATURES[operation]
-            functions[operation] = external(module, control_name(shape, operation), result, *parameters.values())
+def link_operations(module: ir.Module, spec: MapSpec, processors: int, *, lookup: bool) -> MapFunctions:
+    """As `emit_operations`, but of a type that has much code the operations are only declared, save for the `lookup` if
+    it is asked for: they are the control plane's code, which linking finds (`appliance.jit.linking`), so that a
+    program's module compiles no more than the program gains by."""
+    shape, kind = Shape.of(spec, processors), kind_of(spec)
+    if kind.emit_lookup is None:
+        return emit_operations(module, spec, processors)
+    functions = {operation: _refusal(module, operation) for operation in SIGNATURES}
+    for operation in kind.operations:
+        result, parameters = SIGNATURES[operation]
+        functions[operation] = external(module, control_name(shape, operation), result, *parameters.values())
+    if lookup:
+        name = f"{shape.name}.lookup"
+        if name not in module.globals:
+            kind.emit_lookup(module, shape)
+        functions["lookup"] = module.globals[name]
     return MapFunctions(**functions)
 
 
@@ -125,8 +130,8 @@ def control_name(shape: Shape, operation: str) -> str:
 def export_operations(module: ir.Module, spec: MapSpec, processors: int) -> None:
     """Make the operations of this shape callable from outside of the module (the control plane finds them by name)."""
     shape = Shape.of(spec, processors)
-    functions = emit_operations(module, spec, processors)
-    for operation in exported_operations(KINDS[spec.type]):
+    kind, functions = KINDS[spec.type], emit_operations(module, spec, processors)
+    for operation in (*exported_operations(kind), *(("lookup",) if kind.emit_lookup else ())):
         name = control_name(shape, operation)
         if name in module.globals:
             return

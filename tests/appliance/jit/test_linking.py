@@ -38,7 +38,16 @@ PUT = """
 """
 
 
-def test_lookups_are_in_the_module() -> None:
+def test_a_second_lookup_makes_both_a_call() -> None:
+    twice = LOOK.replace("r0 = 1", LOOK.partition("    if r0")[0] + "    if r0 == 0 goto out\n    r0 = 1")
+    with Collection.load(collection_spec([SEEN], test=twice), loops=run_loops) as loaded:
+        assert loaded.engine.code.symbols == {"memory.seen", "map.hash.k8.v8.f0.p1.control.lookup"}
+        assert run_loaded(loaded, "test", FrameContext()) == 2
+        loaded.maps["seen"].update((7).to_bytes(8, "little"), bytes(8))
+        assert run_loaded(loaded, "test", FrameContext()) == 1
+
+
+def test_a_lookup_is_in_the_module() -> None:
     with Collection.load(collection_spec([SEEN], test=LOOK), loops=run_loops) as loaded:
         assert loaded.engine.code.symbols == {"memory.seen"}
         assert run_loaded(loaded, "test", FrameContext()) == 2
