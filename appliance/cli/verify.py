@@ -20,7 +20,7 @@ from appliance.ebpf.objects import load_object_file
 from appliance.ebpf.platform import PLATFORMS, Platform
 from appliance.ebpf.spec import CollectionSpec, ProgramSpec
 from appliance.errors import InputRefused
-from appliance.verifier.report import Rejected, Unsupported
+from appliance.verifier.report import Rejected, Report, Unsupported
 from appliance.verifier.verifier import Verifier
 from hooks.contract import HookPoint
 
@@ -31,7 +31,8 @@ COLOURS = {ACCEPTED: "green", REJECTED: "red", UNSUPPORTED: "yellow"}
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One program's verdict; the fields are those of `--json`. `line` is the source line, as text."""
+    """One program's verdict; the fields are those of `--json`. `line` is the source line, as text; `report` is what
+    `reason` says, in fields."""
 
     file: str
     section: str
@@ -42,6 +43,7 @@ class Row:
     reason: str
     line: str
     milliseconds: float
+    report: dict[str, object] | None = None
 
 
 @click.command()
@@ -124,16 +126,33 @@ def _verify_as_any(path: Path, spec: CollectionSpec, program: ProgramSpec, tried
 
 def _verify_program(path: Path, spec: CollectionSpec, program: ProgramSpec) -> Row:
     began = time.perf_counter()
-    verdict, reason, line = ACCEPTED, "", ""
+    verdict, reason, line, report = ACCEPTED, "", "", None
     try:
         Verifier(spec.maps, PLATFORMS[spec.platform]).verify(program)
     except Rejected as rejected:
         verdict = UNSUPPORTED if isinstance(rejected, Unsupported) else REJECTED
         reason = str(rejected)
         line = str(rejected.report.source or "")
+        report = _fields(rejected.report)
     milliseconds = round((time.perf_counter() - began) * 1000, 3)
     count = len(program.instructions)
-    return Row(str(path), program.section, program.name, program.hook.name, count, verdict, reason, line, milliseconds)
+    return Row(
+        str(path), program.section, program.name, program.hook.name, count, verdict, reason, line, milliseconds, report
+    )
+
+
+def _fields(report: Report) -> dict[str, object]:
+    """The report for `--json`. The whole way is left out: it may be millions of instructions long."""
+    return {
+        "demand": report.demand,
+        "instruction": report.index,
+        "slot": report.slot,
+        "text": report.text,
+        "source": asdict(report.source) if report.source is not None else None,
+        "known": dict(report.known),
+        "path": [asdict(step) for step in report.steps],
+        "hint": report.hint,
+    }
 
 
 def _print_table(rows: list[Row]) -> None:

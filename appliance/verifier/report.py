@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from appliance.errors import InputRefused, SourceLine
+from appliance.verifier.way import Step
 
 
 class Violation(Exception):
@@ -28,6 +29,7 @@ class Report:
 
     `known` says what is in the registers that the instruction reads, as (name, words). `path` is one way from the
     program's start to the instruction, as indices of instructions; empty if there was no exploration, or no end to it.
+    `steps` are the last branches of that way.
     """
 
     program: str
@@ -40,15 +42,19 @@ class Report:
     known: tuple[tuple[str, str], ...] = ()
     hint: str | None = None
     path: tuple[int, ...] = ()
+    steps: tuple[Step, ...] = ()
 
     def __str__(self) -> str:
-        """The message: place and demand, the instruction, what is known, the hint."""
+        """The message: place and demand, the instruction, what is known, the way there, the hint."""
         place = str(self.source) if self.source is not None else f"program `{self.program}`"
         lines = [f"{place}: {self.demand}", f"  at slot {self.slot} of `{self.program}`: {self.text}"]
         if self.source is not None and self.source.text:
             lines.append(f"  source: {self.source.text.strip()}")
         if self.known:
             lines.append("  known: " + "; ".join(f"{name} is {words}" for name, words in self.known))
+        if self.steps:
+            lines.append("  on the way where")
+            lines.extend(f"    {step}" for step in self.steps)
         if self.hint is not None:
             lines.append(f"  hint: {self.hint}")
         return "\n".join(lines)

@@ -25,6 +25,7 @@ from appliance.verifier.program import _TOKEN, Facts, VerifiedProgram
 from appliance.verifier.refine import refined
 from appliance.verifier.report import Rejected, Report, Unsupported, Violation
 from appliance.verifier.values import describe
+from appliance.verifier.way import steps_of
 
 LARGEST_PROGRAM = 1_000_000  # slots, as in the Linux kernel (BPF_COMPLEXITY_LIMIT_INSNS)
 
@@ -102,6 +103,7 @@ class Verifier:
             reads = liveness.register_effects(spec.instructions[index], numbering(self._platform, spec.hook).helpers)[0]
             held = refused.state.registers
             known = tuple((f"r{n}", describe(held[n])) for n in range(10) if reads >> n & 1)
+        path = path_to(refused.state.past, index) if refused.state is not None else ()
         return Report(
             program=spec.name,
             section=spec.section,
@@ -112,7 +114,8 @@ class Verifier:
             demand=violation.demand,
             known=known,
             hint=violation.hint,
-            path=path_to(refused.state.past, index) if refused.state is not None else (),
+            path=path,
+            steps=steps_of(spec, path, numbering(self._platform, spec.hook)) if inside else (),
         )
 
     def _text(self, spec: ProgramSpec, index: int, slots: tuple[int, ...]) -> str:

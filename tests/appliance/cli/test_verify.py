@@ -10,7 +10,7 @@ from tests.appliance.cli.conftest import ROOT, Tidegate
 from tests.appliance.ebpf.compiling import compile_c
 
 PROGRAMS = sorted((ROOT / "programs").glob("*.bpf.o"))
-KEYS = ["file", "section", "program", "type", "instructions", "verdict", "reason", "line", "milliseconds"]
+KEYS = ["file", "section", "program", "type", "instructions", "verdict", "reason", "line", "milliseconds", "report"]
 
 UNTYPED = (
     "a program of this kind can't be judged: its arguments have types of the kernel (BTF), which are not known here"
@@ -21,7 +21,7 @@ def test_our_own_programs_are_accepted(tidegate: Tidegate) -> None:
     said = tidegate("verify", "--json", *PROGRAMS)
     assert (said.status, said.err) == (0, "")
     rows = said.document
-    assert [row["file"] for row in rows] == list(map(str, PROGRAMS))
+    assert list(dict.fromkeys(row["file"] for row in rows)) == list(map(str, PROGRAMS))
     for row in rows:
         assert list(row) == KEYS
         hook = "cgroup/connect4" if row["program"] == "sock_resolver" else "xdp"
@@ -38,6 +38,11 @@ def test_verdicts_and_their_reasons(tidegate: Tidegate, unsafe: Path) -> None:
     assert (bad["program"], bad["section"], bad["verdict"]) == ("bad", "xdp/second", "rejected")
     assert bad["line"].endswith("unsafe.bpf.c:5:12")
     assert "hint: " in bad["reason"]
+    assert (good["report"], foreign["report"]) == (None, None)
+    said_in_fields = bad["report"]
+    assert list(said_in_fields) == ["demand", "instruction", "slot", "text", "source", "known", "path", "hint"]
+    assert said_in_fields["demand"] in bad["reason"]
+    assert (said_in_fields["source"]["line"], said_in_fields["source"]["column"]) == (5, 12)
     assert (foreign["section"], foreign["verdict"]) == ("fentry/foreign", "unsupported")
     assert foreign["reason"] == UNTYPED
 
