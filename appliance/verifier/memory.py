@@ -40,7 +40,7 @@ class Purpose(Enum):
     PASS = "lets the helper read"
     FILL = "lets the helper write"
     KEEP = "makes a dynptr of"
-    USE = "uses the dynptr in"
+    USE = "lets the helper use"
 
 
 _WRITING = frozenset({Purpose.WRITE, Purpose.UPDATE, Purpose.FILL})

@@ -115,6 +115,7 @@ def demand_array(call: Call, register: int) -> None:
             demand_access(call.environment, call.state, register, place * SLOT, SLOT, Purpose.PASS)
         else:
             _demand_argument(call, register, conversion, _element(call, array, place))
+            demand_access(call.environment, call.state, register, place * SLOT, SLOT, Purpose.USE)
     if not count:
         demand_access(call.environment, call.state, register, 0, 0, Purpose.PASS)
 
