@@ -15,7 +15,7 @@ from appliance.api import NoSuchName, ValueUnfit, open_object
 from appliance.datapath.trial_data import HEADROOM, PAGE_ROOM
 from appliance.ebpf.interpreter import Context, Interpreter, PacketMemory
 from appliance.helpers.python import python_helpers
-from appliance.maps.model import model
+from appliance.maps.model import models
 from hooks.contract import Verdict
 from hooks.xdp import XDP_LINUX, FrameContext
 from tests.appliance.api.objects import FRAME, example
@@ -31,13 +31,20 @@ FRAMES = {
     "a page": bytes(Ether(**MACS) / IP() / UDP()).ljust(3000, b"."),
 }
 OBJECTS = sorted(PROGRAMS.glob("xdp_*.bpf.o"))
-every_object = pytest.mark.parametrize("path", OBJECTS, ids=lambda path: path.name.partition(".")[0])
+
+
+def name_of(path: Path) -> str:
+    """The program that the object is called after."""
+    return path.name.partition(".")[0]
+
+
+every_object = pytest.mark.parametrize("path", OBJECTS, ids=name_of)
 REPEATS = (1, 2, 5)
 
 
 def found_natively(path: Path) -> Iterator[tuple[int, bytes]]:
     with open_object(path).load() as loaded:
-        (program,) = loaded.programs.values()
+        program = loaded.programs[name_of(path)]
         for frame, repeat in product(FRAMES.values(), REPEATS):
             run = program.test_run(frame, repeat=repeat)
             assert run.verdict is XDP_LINUX.verdicts[run.retval]
@@ -46,8 +53,8 @@ def found_natively(path: Path) -> Iterator[tuple[int, bytes]]:
 
 def found_by_interpreter(path: Path) -> Iterator[tuple[int, bytes]]:
     spec = open_object(path).spec
-    (program,) = spec.programs.values()
-    interpreter = Interpreter(program, {name: model(map_) for name, map_ in spec.maps.items()}, python_helpers())
+    maps = models(spec.maps)
+    interpreter = Interpreter(spec.programs[name_of(path)], maps, python_helpers(), programs=spec.programs)
     for frame, repeat in product(FRAMES.values(), REPEATS):
         packet = PacketMemory(frame, headroom=HEADROOM, tailroom=max(0, PAGE_ROOM - len(frame)))
         answers = [interpreter.run(Context(XDP_LINUX, FrameContext(), packet)) for _ in range(repeat)]
@@ -57,7 +64,7 @@ def found_by_interpreter(path: Path) -> Iterator[tuple[int, bytes]]:
 def found_by_kernel(path: Path, folder: Path) -> Iterator[tuple[int, bytes]]:
     given, got = folder / "in", folder / "out"
     files = "data_in", str(given), "data_out", str(got)
-    with KernelProgram(path) as program:
+    with KernelProgram(path, name_of(path)) as program:
         for frame, repeat in product(FRAMES.values(), REPEATS):
             given.write_bytes(frame)
             answer = bpftool("-j", "prog", "run", "pinned", str(program.pin), *files, "repeat", str(repeat))
