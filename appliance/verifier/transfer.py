@@ -140,8 +140,8 @@ def _load(environment: Environment, state: State, index: int, i: Load) -> None:
     state.set(i.dst, value)
     place = pointer.least + i.offset
     fixed = pointer.kind is Kind.STACK and pointer.variable.constant is not None
-    if fixed and type(value) is Scalar and value.bits.mask and _is_linkable(state, place, i):
-        state.link(place, i.dst, environment.fresh())
+    if fixed and place in state.links and _is_linkable(state, place, i):
+        state.link(place, i.dst, state.links[place])
 
 
 def _is_linkable(state: State, place: int, i: Load) -> bool:
