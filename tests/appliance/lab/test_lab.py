@@ -108,6 +108,7 @@ LAB_IN_A_CHILD = textwrap.dedent("""
     import sys
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs begin with it ignored
     sys.path.insert(0, sys.argv[1])
     from appliance.lab.lab import run_lab
     from tests.appliance.lab.test_lab import BridgeBox
