@@ -209,12 +209,13 @@ class _Exploration:
             joined.past = replace(other.past, state=joined.copy(), arrivals=arrivals)
 
     def _turn(self, time: Time, head: BasicBlock, states: list[State]) -> None:
-        """A loop's turn begins. If it begins like the turn before, it goes on for ever."""
+        """A loop's turn begins. If it begins like the turn before, it goes on for ever; if it knows more, as where a
+        number that was bounded before is counted down, it may still end."""
         around, turn = time[:-2], time[-2]
         turns = self._effort.turns
         turns[head.start] = max(turns.get(head.start, 0), turn)
         last = self._last_turns.get(around)
-        if turn and last is not None and all(any(merge.includes(old, new) for old in last) for new in states):
+        if turn and last is not None and all(any(_alike(old, new) for old in last) for new in states):
             violation = Violation(
                 f"begins turn {turn + 1} of a loop with nothing changed since the turn before: it is not seen to end",
                 "count the turns with a variable that the loop's condition compares with a constant",
@@ -227,6 +228,10 @@ def _kind(state: State, places: tuple[Place, ...]) -> Hashable:
     """States that differ in it are not joined."""
     holdings = state.holdings()
     return (holdings, *[place.held(state) for place in places]) if places else holdings
+
+
+def _alike(a: State, b: State) -> bool:
+    return merge.includes(a, b) and merge.includes(b, a)
 
 
 def _shape(state: State) -> tuple[object, ...]:

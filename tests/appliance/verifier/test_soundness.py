@@ -8,7 +8,6 @@ from collections.abc import Iterator
 import pytest
 
 from appliance.ebpf.interpreter import Context, Interpreter, PacketMemory
-from appliance.ebpf.spec import MapType
 from appliance.helpers.python import python_helpers
 from appliance.maps.model import model
 from appliance.verifier import Rejected, VerifiedProgram, Verifier
@@ -23,8 +22,10 @@ RUNS = 4
 EDGES = (0, 1, 7, 15, 16, 255, 256, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF)
 
 
+# Random loops without an end are not worth all the steps that an honest program may take.
+USUAL = tuple(attempt._replace(steps=attempt.steps // 10) for attempt in ATTEMPTS)
 # Everything joined, and taken apart only by what demands want.
-REFINED = (Attempt(1, 300_000, rounds=32),)
+REFINED = (Attempt(1, 30_000, rounds=32),)
 
 
 def accepted(seeds: range, attempts: tuple[Attempt, ...]) -> Iterator[tuple[int, VerifiedProgram]]:
@@ -41,14 +42,14 @@ def number(chance: random.Random) -> int:
 
 
 def run(verified: VerifiedProgram, chance: random.Random) -> int:
-    maps = {name: model(spec) for name, spec in MAPS.items() if spec.type is not MapType.PROG_ARRAY}
+    maps = {name: model(spec) for name, spec in MAPS.items()}
     maps["flows"].update((5).to_bytes(8, "little"), chance.randbytes(16))
     frame = FrameContext(ingress_ifindex=number(chance), rx_queue_index=number(chance))
     packet = PacketMemory(chance.randbytes(chance.choice((14, 15, 20, 33, 34, 35, 60, 300))))
     return Interpreter(verified.spec, maps, python_helpers()).run(Context(XDP_LINUX, frame, packet))
 
 
-@pytest.mark.parametrize("attempts", [ATTEMPTS, REFINED], ids=["usual", "refined"])
+@pytest.mark.parametrize("attempts", [USUAL, REFINED], ids=["usual", "refined"])
 @pytest.mark.parametrize("part", range(4))
 def test_accepted_random_programs_run_without_a_fault(part: int, attempts: tuple[Attempt, ...]) -> None:
     chance = random.Random(part)
