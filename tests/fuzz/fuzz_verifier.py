@@ -2,8 +2,8 @@
 
 Run: python -m tests.fuzz.fuzz_verifier [seconds] [seed]
 
-Each accepted program runs in the checking interpreter on hostile frames and maps, and Linux's verifier is asked of each
-mutant. A find is printed with its seed, or with the mutant's place.
+Each accepted program runs in the checking interpreter on hostile frames and maps, and Linux's verifier is asked of it.
+A find is printed with its seed, or with the mutant's place.
 """
 
 from __future__ import annotations
@@ -19,14 +19,18 @@ from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import TypeAlias
 
-from appliance.ebpf.spec import MapType
+from appliance.ebpf.instructions import LoadMap, LoadMapValue
+from appliance.ebpf.spec import ProgramSpec
 from appliance.verifier import Rejected, Verifier
+from tests.appliance.verifier import kernel
 from tests.appliance.verifier.generate import random_program
 from tests.appliance.verifier.support import MAPS, program
+from tests.appliance.verifier.test_soundness import USUAL
 from tests.corpus.building import build
 from tests.corpus.corpus import NAMES, object_of, verify
 from tests.corpus.hostile import faults
 from tests.corpus.judging import judge
+from tests.corpus.linux_says import explained
 from tests.corpus.test_variants import check_variant
 
 Findings: TypeAlias = tuple[list[str], Counter[str]]
@@ -39,18 +43,30 @@ RUNS_OF_MUTANTS = 20
 
 def generated(seed: int) -> Findings:
     """A wave of random programs, each of which uses few of the many maps."""
-    finds, count, verifier = [], Counter[str](), Verifier(MAPS)
-    maps = {name: spec for name, spec in MAPS.items() if spec.type in (MapType.ARRAY, MapType.HASH)}
-    for number in range(seed, seed + WAVE):
-        count["generated"] += 1
-        try:
-            verified = verifier.verify(program(random_program(number)))
-        except Rejected:
-            continue
-        count["generated, accepted"] += 1
-        chance = random.Random(number)
-        finds += [f"seed {number}: {fault}" for fault in faults(verified.spec, maps, chance, RUNS)]
+    finds, count, verifier = [], Counter[str](), Verifier(MAPS, attempts=USUAL)
+    there = kernel.available()
+    with kernel.kernel_maps(MAPS if there else {}) as maps:
+        for number in range(seed, seed + WAVE):
+            count["generated"] += 1
+            try:
+                verified = verifier.verify(program(random_program(number)))
+            except Rejected:
+                continue
+            count["generated, accepted"] += 1
+            chance = random.Random(number)
+            used = {name: MAPS[name] for name in maps_of(verified.spec)}
+            finds += [f"seed {number}: {fault}" for fault in faults(verified.spec, used, chance, RUNS)]
+            refusal = kernel.refusal(verified.spec, maps) if there else None
+            if refusal is not None:
+                count["generated, accepted, but not by Linux"] += 1
+                if not explained(verified, refusal):
+                    finds.append(f"seed {number}: Linux rejects it: {refusal}")
     return finds, count
+
+
+def maps_of(spec: ProgramSpec) -> set[str]:
+    """The maps that the program names."""
+    return {code.map for code in spec.instructions if isinstance(code, LoadMap | LoadMapValue)}
 
 
 def corpus(name: str) -> Findings:

@@ -171,7 +171,7 @@ def loop_by_helper(writer: Writer) -> str:
     name = writer.function("r7 = r2; r8 = r2; r6 = r2; r9 = r2; r3 = r1; r2 = r1; *(u64 *)(r10 - 8) = r1;"
                            " *(u64 *)(r10 - 16) = 9; r4 = 3; r5 = r2; r1 = r2",
                            writer.pick.choice(("r0 = 0; exit", "r0 = r3; r0 &= 1; exit", "r0 = r3; exit")))  # fmt: skip
-    turns = writer.pick.choice(("r1 = 4", "r1 = 100", "r1 = r2"))
+    turns = writer.pick.choice(("r1 = 4", "r1 = 100", "r1 = r2; r1 &= 1023"))
     return f"{turns}; r2 = func {name} ll; r3 = r10; r3 += -16; r4 = 0; call loop; {AGAIN}"
 
 

@@ -37,22 +37,23 @@ def available() -> bool:
     return result >= 0
 
 
-# struct value { u64 count; struct bpf_spin_lock lock; u32 rest; }, which maps with a lock have, and keys by their sizes
-KEY_TYPES, VALUE_TYPE = {4: 1, 8: 2}, 4
-_STRINGS = b"\0u32\0u64\0bpf_spin_lock\0value\0count\0lock\0rest\0"
+# u32 or struct key { … }; struct value { … struct bpf_spin_lock lock; … }: what a map with a lock tells of its entries
+_WORD, _KEY, _VALUE = 1, 3, 4
+_STRINGS = b"\0u32\0bpf_spin_lock\0key\0value\0lock\0"
 
 
-def _load_types() -> int:
+def _load_types(spec: MapSpec) -> int:
     """BTF of the key and the value, as a file descriptor (include/uapi/linux/btf.h)."""
+    assert spec.lock is not None
 
     def name(text: str) -> int:
         return _STRINGS.index(b"\0" + text.encode() + b"\0") + 1
 
     integer, structure = 1 << 24, 4 << 24
-    types = struct.pack("<4I", name("u32"), integer, 4, 32) + struct.pack("<4I", name("u64"), integer, 8, 64)
-    types += struct.pack("<6I", name("bpf_spin_lock"), structure | 1, 4, name("rest"), 1, 0)
-    types += struct.pack("<3I", name("value"), structure | 3, 16)
-    types += struct.pack("<9I", name("count"), 2, 0, name("lock"), 3, 64, name("rest"), 1, 96)
+    types = struct.pack("<4I", name("u32"), integer, 4, 32)
+    types += struct.pack("<6I", name("bpf_spin_lock"), structure | 1, 4, name("lock"), 1, 0)
+    types += struct.pack("<3I", name("key"), structure, spec.key_size)
+    types += struct.pack("<6I", name("value"), structure | 1, spec.value_size, name("lock"), 2, 8 * spec.lock)
     header = struct.pack("<HBBIIIII", 0xEB9F, 1, 0, 24, 0, len(types), len(types), len(_STRINGS))
     blob = ctypes.create_string_buffer(header + types + _STRINGS, 24 + len(types) + len(_STRINGS))
     descriptor = _bpf(_BTF_LOAD, struct.pack("<QQII", ctypes.addressof(blob), 0, len(blob), 0))
@@ -87,8 +88,8 @@ def _create(spec: MapSpec) -> int:
     numbers = {type_: number for number, type_ in LINUX.map_types.items()}
     inner = _create(spec.inner) if spec.inner is not None else 0
     sizes = spec.key_size, spec.value_size, spec.max_entries, spec.flags
-    types = _load_types() if spec.lock is not None else 0
-    btf = (types, KEY_TYPES[spec.key_size], VALUE_TYPE) if types else (0, 0, 0)
+    types = _load_types(spec) if spec.lock is not None else 0
+    btf = (types, _WORD if spec.key_size == 4 else _KEY, _VALUE) if types else (0, 0, 0)
     descriptor = _bpf(_MAP_CREATE, struct.pack("<6I24x3I", numbers[spec.type], *sizes, inner, *btf))
     for used in (inner, types):
         if used:

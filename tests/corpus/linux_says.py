@@ -1,0 +1,57 @@
+"""What Linux says of programs that we accept, and why we do otherwise; each reason stands in the docs as well.
+
+Where Linux stops at an instruction that the proof has shown to be out of reach, it knows less of what comes before.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from appliance.ebpf.instructions import slot_numbers
+from appliance.verifier import VerifiedProgram
+
+# What Linux wants beyond safety, or doesn't follow: its words, as a regular expression, and the reason.
+EXPLAINED: dict[str, str] = {
+    "unreachable insn": "Linux wants no instruction that no jump leads to",
+    "invalid bpf_context access off=20 size=.": (
+        "`egress_ifindex` is for programs behind a devmap alone; here it is 0"
+    ),
+    "invalid bpf_context access off=1. size=[12]": "numbers of `xdp_md` may be read in part here, not in Linux",
+    "dereference of modified ctx ptr": "the place in the context is what counts here, not the sum that leads there",
+    "misaligned stack access": "numbers on the stack must be aligned; here they need not be",
+    "BPF program is too large": "Linux walks more of the paths one by one, and gives up after a million steps",
+    "sequence of .* jumps is too complex": "the same",
+    "unbounded min value is not allowed": "Linux knows no bound of a quotient, or of the index that `bpf_loop` gives",
+    "makes .* pointer be out of bounds": "pointers may go farther from their memory here, if they come back",
+    "math between .* pointer and .* is not allowed": "the same",
+    "pointer offset .* is not allowed": "the same",
+    "subtraction from stack pointer prohibited": "the same",
+    "offset is outside of the packet": "Linux counts from the pointer that was compared, and takes the last comparison",
+}
+
+
+def explained(verified: VerifiedProgram, refusal: str) -> bool:
+    """Whether it is known why Linux refuses the program."""
+    return not _reached(verified, refusal) or any(re.search(words, refusal) for words in EXPLAINED)
+
+
+def _reached(verified: VerifiedProgram, refusal: str) -> bool:
+    """Whether the last instruction in Linux's log can be reached, so far as we know."""
+    slots = list(_slots(refusal))
+    numbers = slot_numbers(verified.spec.instructions)
+    return not slots or slots[-1] not in numbers or numbers.index(slots[-1]) in verified.facts.reachable
+
+
+def _slots(refusal: str) -> Iterator[int]:
+    return (int(slot) for slot in re.findall(r"^(\d+): \(", refusal, re.MULTILINE))
+
+
+def alike(refusal: str, other: str) -> bool:
+    """Whether Linux says the same, at whatever place and with whatever numbers."""
+    return _words(refusal) == _words(other)
+
+
+def _words(refusal: str) -> str:
+    said = [line for line in refusal.splitlines() if not line.startswith(("processed ", "verification time", "stack "))]
+    return re.sub(r"\d+", "N", said[-1]) if said else ""
