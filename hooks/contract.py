@@ -28,6 +28,12 @@ class FieldKind(Enum):
     SOCKET = "a socket"
     SOCKET_OR_NULL = "a socket, or null"
     SOCKET_COMMON_OR_NULL = "what every socket has, or null"
+    TYPED = "a structure of the kernel"
+    TYPED_OR_NULL = "a structure of the kernel, or null"
+    TRUSTED = "a structure of the kernel, which is there while the program runs"
+    TRUSTED_OR_NULL = "a structure of the kernel, which is there while the program runs, or null"
+    BUFFER_OR_NULL = "memory of a map's value, or null"
+    READ_ONLY_BUFFER_OR_NULL = "memory of a map's key, or null"
 
 
 class Answer(Enum):
@@ -71,7 +77,8 @@ class ContextField:
     """One field of a context. Offsets and sizes are in bytes; guest and host are both little endian.
 
     `reads` and `writes` are the sizes in which a program may access it, at multiples of themselves. Without any, it may
-    be read in whatever part, and may not be written.
+    be read in whatever part, and may not be written. `structure` is the number of the one that a pointer of the kernel
+    points to, among the kernel's types.
     """
 
     name: str
@@ -82,6 +89,7 @@ class ContextField:
     kind: FieldKind = FieldKind.SCALAR
     reads: tuple[int, ...] = ()
     writes: tuple[int, ...] = ()
+    structure: int = 0
 
     @classmethod
     def of(
@@ -136,7 +144,8 @@ class HookPoint:
     `families` names the groups of helpers (see `appliance.helpers`) that a program here may call; `facts` the fields of
     `host` that they answer from, beside the context's, and `results` those that they write (as many bytes as the field
     of that name with `_size` behind it says). `defaults` are what fields hold if nobody says otherwise; the
-    others hold 0. `attach_type` is the kernel's number of the place, for program types that have several.
+    others hold 0. `attach_type` is the kernel's number of the place, for program types that have several. Programs of a
+    `sleepable` hook may wait, and what the kernel keeps for its readers may be gone behind that.
     """
 
     name: str
@@ -155,6 +164,7 @@ class HookPoint:
     attach_type: int = 0
     runs_here: bool = True
     writes_packet: bool = True
+    sleepable: bool = False
 
     @property
     def judges_frames(self) -> bool:

@@ -172,6 +172,19 @@ class Btf:
         """The names of types that C can name, with the numbers of those that have it; a name may come again."""
         return ((t.name, (n,)) for n, t in enumerate(self.types) if t.name and t.kind not in UNSEARCHED)
 
+    def numbers_of(self, name: str) -> Sequence[int]:
+        """The types that C calls by that name."""
+        return [number for other, numbers in self.named() if other == name for number in numbers]
+
+    def find(self, kind: Kind, name: str) -> int | None:
+        """The first type of that kind and name."""
+        return next((number for number in self.numbers_of(name) if self.type(number).kind is kind), None)
+
+    def function(self, name: str) -> int | None:
+        """The function of that name."""
+        named = (n for n, found in enumerate(self.types) if found.kind is Kind.FUNC and found.name == name)
+        return next(named, None)
+
 
 def read_btf(data: bytes) -> tuple[Btf, StringTable]:
     """The types of a .BTF section, and its strings, to which .BTF.ext refers too. Raises ObjectError."""

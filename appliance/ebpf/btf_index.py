@@ -7,11 +7,12 @@ types[number]                          ─> that one, read now and kept
 from __future__ import annotations
 
 import struct
+from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import overload
 
-from appliance.ebpf.btf import MAGIC, UNSEARCHED, VOID, Btf, BtfType, TypeReader, sizes_of_kinds, split_btf
+from appliance.ebpf.btf import MAGIC, UNSEARCHED, VOID, Btf, BtfType, Kind, TypeReader, sizes_of_kinds, split_btf
 from appliance.ebpf.elf import read_elf
 from appliance.ebpf.object_errors import ObjectError
 from appliance.ebpf.strings import StringTable
@@ -19,6 +20,7 @@ from appliance.ebpf.strings import StringTable
 KERNEL_BTF = Path("/sys/kernel/btf/vmlinux")
 MAX_INDEXED_TYPES = 0xFFFFF  # BTF_MAX_TYPE of the kernel
 MAX_INDEXED_BYTES = 64 << 20
+LINKAGES = 3  # of functions: static, global, extern
 
 _WHERE = "section .BTF"
 _NAME_AND_INFO = struct.Struct("<II")
@@ -28,6 +30,7 @@ class LazyTypes(Sequence[BtfType]):
     """The types of a section by number, read when first asked for. `named` are the numbers by name offset."""
 
     def __init__(self, data: bytes, strings: StringTable) -> None:
+        self._data = data
         self._reader = TypeReader(data, strings)
         self._known: dict[int, BtfType] = {0: VOID}
         self._starts, self.named = _index(data)
@@ -48,6 +51,18 @@ class LazyTypes(Sequence[BtfType]):
             self._reader.offset = self._starts[number]
             self._known[number] = self._reader.next(number)
         return self._known[number]
+
+    def function(self, name: int) -> int | None:
+        """The function whose name stands at that offset: its header is looked for, as functions are half of all."""
+        for linkage in range(LINKAGES):
+            header = _NAME_AND_INFO.pack(name, Kind.FUNC << 24 | linkage)
+            at = self._data.find(header)
+            while at >= 0:
+                number = bisect_left(self._starts, at)
+                if number < len(self._starts) and self._starts[number] == at:
+                    return number
+                at = self._data.find(header, at + 1)
+        return None
 
 
 def _index(data: bytes) -> tuple[list[int], dict[int, list[int]]]:
@@ -79,13 +94,20 @@ class IndexedBtf(Btf):
 
     def __init__(self, data: bytes) -> None:
         types, self._strings = split_btf(data)
-        lazy = LazyTypes(types, self._strings)
-        super().__init__(lazy)
-        self._named = lazy.named
+        self._lazy = LazyTypes(types, self._strings)
+        super().__init__(self._lazy)
 
     def named(self) -> Iterator[tuple[str, Sequence[int]]]:
         """Every name of a type, with the numbers of those that have it."""
-        return ((self._strings.at(offset), numbers) for offset, numbers in self._named.items())
+        return ((self._strings.at(offset), numbers) for offset, numbers in self._lazy.named.items())
+
+    def numbers_of(self, name: str) -> Sequence[int]:
+        offset = self._strings.find(name)
+        return self._lazy.named.get(offset, ()) if offset is not None else ()
+
+    def function(self, name: str) -> int | None:
+        offset = self._strings.find(name)
+        return self._lazy.function(offset) if offset is not None else None
 
 
 def index_btf(data: bytes, source: str) -> Btf:

@@ -5,7 +5,8 @@
                       └─> Btf, .BTF.ext ──┘                (CO-RE questions answered)
 
 The same bytes, and the same target types for those that ask for some, give the same spec on every machine. Nothing is
-loaded, and the kernel is asked for nothing but its types: only by files with CO-RE questions, if no types are given.
+loaded, and the kernel is asked for nothing but its types, if no others are given: by files with CO-RE questions, or
+with programs whose arguments have types of the kernel.
 """
 
 from __future__ import annotations
@@ -22,13 +23,16 @@ from appliance.ebpf.core_code import CodeRelocator
 from appliance.ebpf.elf import ElfFile, read_elf
 from appliance.ebpf.functions import Function, FunctionTable, first_slots
 from appliance.ebpf.instructions import Branch, Instruction, Jump, slot_numbers
+from appliance.ebpf.kernel_types import KernelTypes
 from appliance.ebpf.map_declarations import find_maps
 from appliance.ebpf.object_errors import ObjectError
 from appliance.ebpf.platform import LINUX, PLATFORMS, Platform
 from appliance.ebpf.relocation import Resolver, Target
 from appliance.ebpf.spec import CollectionSpec, ProgramSpec, SkippedProgram
+from appliance.ebpf.targets import UnknownTarget, hook_at
 from appliance.errors import SourceLine
 from hooks.contract import HookPoint
+from hooks.typed import TypedHook
 
 NO_AUTOLOAD = "?"  # in front of a section's name: its programs are loaded when somebody asks for them
 MAX_SLOTS = 1 << 20  # of all programs of a file together, called functions counted for each caller
@@ -111,7 +115,8 @@ class _Loader:
         self.functions = FunctionTable(elf)
         self.maps = find_maps(elf, self.functions, self.btf, self.platform)
         self.resolver = Resolver(elf, self.functions, self.maps, self.btf)
-        self.relocator = CodeRelocator(elf, self.info, self.btf, lambda: target_btf or read_btf_file())
+        self.kernel = KernelTypes(lambda: target_btf or read_btf_file())
+        self.relocator = CodeRelocator(elf, self.info, self.btf, lambda: self.kernel.btf)
         self.targets: dict[Function, dict[int, Target]] = {}
         self.license = self._license()
         self.room = MAX_SLOTS
@@ -120,9 +125,8 @@ class _Loader:
         programs: dict[str, ProgramSpec] = {}
         skipped: list[SkippedProgram] = []
         for function, section in self._programs():
-            hook = self._hook(_hook_section(section))
+            hook, reason = self._hook(_hook_section(section))
             if hook is None:
-                reason = self.platform.why_beyond(_hook_section(section)) or ""
                 skipped.append(SkippedProgram(function.name, section, reason))
             elif function.name in programs:
                 raise ObjectError(f"two programs are called {function.name}")
@@ -132,12 +136,25 @@ class _Loader:
             raise ObjectError("the file holds no program", hint='put the program into a section: SEC("xdp")')
         return CollectionSpec(self.source, self.platform.name, programs, self.maps.by_name(), tuple(skipped), self.btf)
 
-    def _hook(self, section: str) -> HookPoint | None:
-        """The hook of a section's programs; a section's full name goes before its beginning."""
-        hook = self.platform.hook_for_section(section)
-        if hook is not None or self.platform.why_beyond(section) is not None:
-            return hook
-        return self.platform.hook_of_old_section(section) or self.unclaimed
+    def _hook(self, section: str) -> tuple[HookPoint | None, str]:
+        """The hook of a section's programs, or the reason why they have none, if one is known; a section's full name
+        goes before its beginning."""
+        typed = self.platform.typed_hook(section)
+        if typed is not None:
+            return self._typed_hook(*typed)
+        hook, reason = self.platform.hook_for_section(section), self.platform.why_beyond(section)
+        if hook is not None or reason is not None:
+            return hook, reason or ""
+        return self.platform.hook_of_old_section(section) or self.unclaimed, ""
+
+    def _typed_hook(self, hook: TypedHook, target: str) -> tuple[HookPoint | None, str]:
+        try:
+            return hook_at(hook, target, self.kernel.btf), ""
+        except UnknownTarget as unknown:
+            return None, f"its arguments have types of the kernel (BTF), and {unknown}"
+        except ObjectError as error:
+            what = f"its arguments have types of the kernel (BTF), and {error.what} ({error.where})"
+            return None, f"{what}; give those of a kernel with --btf FILE"
 
     def _programs(self) -> Iterator[tuple[Function, str]]:
         """The global functions outside of .text, where only called functions live."""
@@ -182,6 +199,7 @@ class _Loader:
             functions={index: function.name for index, function in functions.items()},
             function_types=self._function_types(functions),
             autoload=hook.runs_here and not section.startswith(NO_AUTOLOAD),
+            kernel=None if hook.runs_here else self.kernel,
         )
 
     def _reached(self, program: Function) -> dict[Function, dict[int, Target]]:

@@ -16,6 +16,7 @@ from hooks.sk_buff import SK_BUFF_LINUX
 from hooks.sock_addr import SOCK_ADDR_LINUX, SOCK_ADDR_WINDOWS
 from hooks.sock_ops import SOCK_OPS_LINUX, SOCK_OPS_WINDOWS
 from hooks.tracing import TRACING_LINUX
+from hooks.typed import TYPED_LINUX, TypedHook
 from hooks.xdp import XDP_LINUX, XDP_WINDOWS
 
 
@@ -24,8 +25,8 @@ class Platform:
     """One numbering of the same things. `helpers` maps numbers to the names of `appliance.helpers`.
 
     `family_helpers` are numbers that mean something else in every family of hooks; see `at`. Programs of `hooks` run
-    here; those of `judged` are verified only. `beyond` are the sections of programs that
-    can't be judged, under the reason.
+    here; those of `judged` are verified only, and so are those of `typed`, whose places are found in the types of a
+    kernel. `beyond` are the sections of programs that can't be judged, under the reason.
     """
 
     name: str
@@ -34,6 +35,7 @@ class Platform:
     map_types: Mapping[int, MapType]
     family_helpers: Mapping[str, Mapping[int, str]] = field(default_factory=dict)
     judged: tuple[HookPoint, ...] = ()
+    typed: tuple[TypedHook, ...] = ()
     beyond: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def at(self, hook: HookPoint) -> Platform:
@@ -46,6 +48,14 @@ class Platform:
         for hook in (*self.hooks, *self.judged):
             if any(_is_named(section, pattern) for pattern in hook.sections):
                 return hook
+        return None
+
+    def typed_hook(self, section: str) -> tuple[TypedHook, str] | None:
+        """The kind of place that the section names, and the place; None if it names none that has types."""
+        for hook in self.typed:
+            target = hook.target(section)
+            if target is not None:
+                return hook, target
         return None
 
     def hook_of_old_section(self, section: str) -> HookPoint | None:
@@ -171,26 +181,10 @@ LINUX = Platform(
         32: MapType.CGRP_STORAGE,
     },
     judged=(*SK_BUFF_LINUX, *TRACING_LINUX, *KERNEL_SOCKETS_LINUX),
+    typed=TYPED_LINUX,
     beyond={
-        "its arguments have types of the kernel (BTF), which are not known here": (
-            "fentry",
-            "fexit",
-            "fmod_ret",
-            "iter",
-            "fentry/",
-            "fexit/",
-            "fmod_ret/",
-            "fentry.s/",
-            "fexit.s/",
-            "fmod_ret.s/",
-            "tp_btf",
-            "tp_btf/",
-            "lsm",
-            "lsm/",
-            "lsm.s/",
-            "lsm_cgroup/",
-            "iter/",
-            "iter.s/",
+        "its section does not name what it is attached to": (
+            *(section for hook in TYPED_LINUX for prefix in hook.sections for section in (prefix, prefix.rstrip("/"))),
         ),
         "it is a part of the kernel, whose types (BTF) are not known here": (
             "struct_ops",

@@ -12,6 +12,7 @@ from enum import Enum
 
 from appliance.ebpf.btf import Btf
 from appliance.ebpf.instructions import Instruction
+from appliance.ebpf.kernel_types import KernelTypes
 from appliance.errors import SourceLine
 from hooks.contract import HookPoint
 
@@ -144,7 +145,7 @@ class ProgramSpec:
     `functions` maps the index at which each function starts, the program itself at 0, to its name in the file;
     `function_types` maps the same indices to numbers in the collection's `types`, where the file says them.
     `autoload` is False for a program that is only to be loaded if somebody asks for it, SEC("?xdp"), and for one that
-    can't run here at all.
+    can't run here at all. `kernel` has the types of the kernel that a program is for which never runs here.
     """
 
     name: str
@@ -156,6 +157,7 @@ class ProgramSpec:
     functions: Mapping[int, str] = field(default_factory=dict)
     function_types: Mapping[int, int] = field(default_factory=dict, compare=False)
     autoload: bool = True
+    kernel: KernelTypes | None = field(default=None, compare=False, repr=False)
 
     def line_of(self, index: int) -> SourceLine | None:
         """The source line of the instruction, or of the nearest one before it that has a line."""

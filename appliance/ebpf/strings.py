@@ -33,6 +33,11 @@ class StringTable:
             known = self._known[offset] = self._decode(offset)
         return known
 
+    def find(self, text: str) -> int | None:
+        """The offset of a string that shares its bytes with no longer one; None if there is none."""
+        at = self._data.find(b"\0" + text.encode() + b"\0")
+        return at + 1 if at >= 0 else None
+
     def _decode(self, offset: int) -> str:
         end = self._data.find(b"\0", offset) if offset < len(self._data) else -1
         if end < 0:

@@ -18,6 +18,10 @@ def _group(names: str) -> frozenset[str]:
     return frozenset(names.split())
 
 
+_CASTS = (
+    "skc_to_tcp6_sock skc_to_tcp_sock skc_to_tcp_timewait_sock skc_to_tcp_request_sock skc_to_udp6_sock "
+    "skc_to_unix_sock skc_to_mptcp_sock"
+)
 _LOOKUP = "sk_lookup_tcp sk_lookup_udp skc_lookup_tcp sk_release"
 
 GROUPS: Mapping[str, frozenset[str]] = {
@@ -32,14 +36,25 @@ GROUPS: Mapping[str, frozenset[str]] = {
     ),
     "tracing": _group(
         "get_current_uid_gid get_current_comm perf_event_read perf_event_read_value perf_event_output probe_read "
-        "probe_read_str probe_write_user send_signal send_signal_thread get_branch_snapshot"
+        "probe_read_str probe_write_user send_signal send_signal_thread get_branch_snapshot get_current_task_btf "
+        "task_pt_regs get_task_stack task_storage_get task_storage_delete cgrp_storage_get cgrp_storage_delete find_vma"
     ),
-    "sleepable": _group("copy_from_user"),
+    "typed": _group(
+        f"{_CASTS} sock_from_file skb_output xdp_output get_socket_ptr_cookie sk_storage_get sk_storage_delete "
+        "spin_lock spin_unlock"
+    ),
+    "trampoline": _group("get_func_arg get_func_ret get_func_arg_cnt get_func_ip get_attach_cookie"),
+    "paths": _group("d_path"),
+    "iterators": _group("seq_printf seq_write seq_printf_btf"),
+    "iterated_sockets": _group("sk_setsockopt sk_getsockopt"),
+    "security": _group("inode_storage_get inode_storage_delete bprm_opts_set get_attach_cookie"),
+    "integrity": _group("ima_inode_hash ima_file_hash"),
+    "sleepable": _group("copy_from_user copy_from_user_task"),
     "stack": _group("get_stackid get_stack"),
     "function": _group("override_return get_func_ip get_attach_cookie"),
     "cookie": _group("get_attach_cookie"),
     "perf_event": _group("perf_prog_read_value read_branch_records get_attach_cookie"),
-    "sk_base": _group("ktime_get_coarse_ns perf_event_output"),
+    "sk_base": _group(f"{_CASTS} ktime_get_coarse_ns perf_event_output"),
     "packet": _group("skb_load_bytes"),
     "filter": _group("skb_load_bytes_relative get_socket_cookie get_netns_cookie get_socket_uid"),
     "control": _group(
@@ -90,6 +105,13 @@ GROUPS: Mapping[str, frozenset[str]] = {
 }
 
 
+# Numbers that mean something else to programs with helpers of that group: they take the socket itself.
+OWN_NUMBERS: Mapping[str, Mapping[int, str]] = {
+    "typed": {46: "get_socket_ptr_cookie"},
+    "iterated_sockets": {49: "sk_setsockopt", 57: "sk_getsockopt"},
+}
+
+
 def callable_names(hook: HookPoint) -> frozenset[str]:
     """The helpers that programs of a judged hook may call."""
     return frozenset[str]().union(*(GROUPS[family] for family in hook.families))
@@ -101,4 +123,5 @@ def numbering(platform: Platform, hook: HookPoint) -> Platform:
     if hook.runs_here:
         return seen
     kernels = {number: refusal.name for number, refusal in REFUSALS[platform.name].items()}
-    return replace(seen, helpers={**kernels, **seen.helpers})
+    own = {number: name for family in hook.families for number, name in OWN_NUMBERS.get(family, {}).items()}
+    return replace(seen, helpers={**kernels, **seen.helpers, **own})

@@ -135,8 +135,70 @@ _SOCKET = (
     _takes("msg_pop_data", _CTX, _N, _N, _N, moves=True),
 )
 
+_STRUCTURE = (
+    _takes("get_current_task_btf", gives=_R.TRUSTED_STRUCTURE),
+    _takes("task_pt_regs", _A.STRUCTURE, gives=_R.STRUCTURE),
+    _takes("get_task_stack", _A.STRUCTURE, _OUT, _SIZE_0, _N),
+    _takes("find_vma", _A.STRUCTURE, _N, _A.CALLBACK, _A.STACK_OR_NULL, _N),
+    _takes("copy_from_user_task", _OUT, _SIZE_0, _A.ANYTHING, _A.STRUCTURE, _N),
+    *(
+        _takes(f"{name}_storage_get", _MAP, _A.STRUCTURE_OR_NULL, _A.MAP_VALUE_OR_NULL, _N, gives=_R.MAP_VALUE_OR_NULL)
+        for name in ("task", "inode", "cgrp")
+    ),
+    *(_takes(f"{name}_storage_delete", _MAP, _A.STRUCTURE_OR_NULL) for name in ("task", "inode", "cgrp")),
+    *(_takes(name, _A.STRUCTURE, _MAP, _N, _IN, _SIZE_0) for name in ("skb_output", "xdp_output")),
+    _takes("sock_from_file", _A.STRUCTURE, gives=_R.STRUCTURE_OR_NULL),
+    *(_takes(f"skc_to_{name}", _A.SOCKET, gives=_R.STRUCTURE_OR_NULL) for name in (
+        "tcp6_sock", "tcp_sock", "tcp_timewait_sock", "tcp_request_sock", "udp6_sock", "unix_sock", "mptcp_sock",
+    )),
+    _takes("get_socket_ptr_cookie", _A.SOCKET),
+    _takes("d_path", _A.STRUCTURE, _OUT, _SIZE_0),
+    _takes("seq_printf", _A.STRUCTURE, _IN, _SIZE, _A.TOLD, _SIZE_0),
+    _takes("seq_write", _A.STRUCTURE, _IN, _SIZE_0),
+    _takes("seq_printf_btf", _A.STRUCTURE, _IN, _SIZE_0, _N),
+    _takes("sk_setsockopt", _A.SOCKET, _N, _N, _IN, _SIZE),
+    _takes("sk_getsockopt", _A.SOCKET, _N, _N, _OUT, _SIZE),
+    _takes("get_func_arg", _CTX, _N, _A.WRITABLE_U64),
+    _takes("get_func_ret", _CTX, _A.WRITABLE_U64),
+    _takes("get_func_arg_cnt", _CTX),
+    _takes("bprm_opts_set", _A.STRUCTURE, _N),
+    _takes("ima_inode_hash", _A.STRUCTURE, _OUT, _SIZE),
+    _takes("ima_file_hash", _A.STRUCTURE, _OUT, _SIZE),
+)  # fmt: skip
+
+# The structures of the kernel that helpers are about: what they take, and what they give (the BTF_ID of a proto).
+STRUCTURES_TAKEN: dict[str, str] = {
+    **dict.fromkeys(
+        (
+            "task_pt_regs", "get_task_stack", "find_vma", "copy_from_user_task", "task_storage_get",
+            "task_storage_delete",
+        ),
+        "task_struct",
+    ),
+    **dict.fromkeys(("inode_storage_get", "inode_storage_delete", "ima_inode_hash"), "inode"),
+    **dict.fromkeys(("cgrp_storage_get", "cgrp_storage_delete"), "cgroup"),
+    **dict.fromkeys(("sock_from_file", "ima_file_hash"), "file"),
+    **dict.fromkeys(("seq_printf", "seq_write", "seq_printf_btf"), "seq_file"),
+    "skb_output": "sk_buff",
+    "xdp_output": "xdp_buff",
+    "d_path": "path",
+    "bprm_opts_set": "linux_binprm",
+}  # fmt: skip
+STRUCTURES_GIVEN: dict[str, str] = {
+    "get_current_task_btf": "task_struct",
+    "task_pt_regs": "pt_regs",
+    "sock_from_file": "socket",
+    "skc_to_tcp6_sock": "tcp6_sock",
+    "skc_to_tcp_sock": "tcp_sock",
+    "skc_to_tcp_timewait_sock": "tcp_timewait_sock",
+    "skc_to_tcp_request_sock": "tcp_request_sock",
+    "skc_to_udp6_sock": "udp6_sock",
+    "skc_to_unix_sock": "unix_sock",
+    "skc_to_mptcp_sock": "mptcp_sock",
+}
+
 KERNEL_PROTOTYPES: dict[str, HelperPrototype] = {
-    prototype.name: prototype for prototype in (*_MEMORY, *_TASK, *_TRACING, *_CGROUP, *_PACKET, *_SOCKET)
+    prototype.name: prototype for prototype in (*_MEMORY, *_TASK, *_TRACING, *_CGROUP, *_PACKET, *_SOCKET, *_STRUCTURE)
 }
 
 # What the verifier knows of helpers, wherever they run.

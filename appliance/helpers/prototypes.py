@@ -44,9 +44,12 @@ class ArgumentKind(Enum):
     PRINTED = "what the format says"
     PRINTED_ARRAY = "an array of 8-byte elements as the format says, or null, whose size is the next argument"
     MAP_VALUE_OR_NULL = "readable memory of the map's value size, or null"
+    TOLD = "memory whose size is the next argument, pointers in it included, or null with size 0"
     WRITABLE_OR_NULL = "writable memory whose size is the next argument, or null with size 0"
     SOCKET = "a socket"
     HELD_SOCKET = "a socket that was looked up, as sk_lookup_tcp gave it"
+    STRUCTURE = "a structure of the kernel, of the type that the helper is about"
+    STRUCTURE_OR_NULL = "a structure of the kernel, of the type that the helper is about, or null"
     SIZE = "the size of the memory before it, at least 1"
     SIZE_OR_ZERO = "the size of the memory before it, 0 allowed"
 
@@ -65,6 +68,9 @@ class ReturnKind(Enum):
     HELD_SOCKET_OR_NULL = "a pointer to a socket, to be released, or null"
     HELD_SOCKET_COMMON_OR_NULL = "a pointer to what every socket has, to be released, or null"
     SLICE_OR_NULL = "a pointer to a part of what a dynptr is about, as long as r3 says, or null"
+    STRUCTURE = "a pointer to a structure of the kernel, of the helper's type"
+    STRUCTURE_OR_NULL = "a pointer to a structure of the kernel, of the helper's type, or null"
+    TRUSTED_STRUCTURE = "a pointer to a structure of the kernel that is there while the program runs"
     NOTHING = "nothing that may be read"
 
 

@@ -10,15 +10,28 @@ from typing import TypeAlias
 
 from appliance.ebpf.spec import REDIRECT_MAPS, MapSpec, MapType
 from appliance.helpers.dynptrs import DYNPTR_SIZE
+from appliance.helpers.kernel_prototypes import STRUCTURES_TAKEN
 from appliance.helpers.prototypes import ArgumentKind, HelperPrototype
 from appliance.verifier.environment import Environment
 from appliance.verifier.frames import TOO_DEEP
-from appliance.verifier.memory import Purpose, demand_access
+from appliance.verifier.memory import Purpose, Request, demand_access, demand_memory
 from appliance.verifier.printed import Call, demand_array, demand_format, demand_printed, demand_text
 from appliance.verifier.report import Violation
 from appliance.verifier.scalar import Scalar
+from appliance.verifier.stack import CELL, holder
 from appliance.verifier.state import State
-from appliance.verifier.values import HELD_SOCKETS, LENT_SOCKETS, NULLABLE, PACKET_KINDS, ZERO, Kind, Pointer, Value
+from appliance.verifier.structures import is_structure
+from appliance.verifier.values import (
+    HELD_SOCKETS,
+    LENT_SOCKETS,
+    NULLABLE,
+    PACKET_KINDS,
+    STRUCTURE_KINDS,
+    ZERO,
+    Kind,
+    Pointer,
+    Value,
+)
 from hooks.kernel_sockets import SOCKET
 
 # The map types whose values a program reaches through lookup, update and delete.
@@ -58,6 +71,10 @@ MAPS_OF_HELPER: dict[str, frozenset[MapType]] = {
     **dict.fromkeys(("skb_under_cgroup", "current_task_under_cgroup"), frozenset({MapType.CGROUP_ARRAY})),
     "get_local_storage": frozenset({MapType.CGROUP_STORAGE, MapType.PERCPU_CGROUP_STORAGE}),
     **dict.fromkeys(("sk_storage_get", "sk_storage_delete"), frozenset({MapType.SK_STORAGE})),
+    **dict.fromkeys(("task_storage_get", "task_storage_delete"), frozenset({MapType.TASK_STORAGE})),
+    **dict.fromkeys(("inode_storage_get", "inode_storage_delete"), frozenset({MapType.INODE_STORAGE})),
+    **dict.fromkeys(("cgrp_storage_get", "cgrp_storage_delete"), frozenset({MapType.CGRP_STORAGE})),
+    **dict.fromkeys(("skb_output", "xdp_output"), frozenset({MapType.PERF_EVENT_ARRAY})),
     **dict.fromkeys(("sk_redirect_map", "msg_redirect_map"), frozenset({MapType.SOCKMAP})),
     **dict.fromkeys(("sk_redirect_hash", "msg_redirect_hash"), frozenset({MapType.SOCKHASH})),
     "sk_select_reuseport": frozenset({MapType.REUSEPORT_SOCKARRAY, MapType.SOCKMAP, MapType.SOCKHASH}),
@@ -111,7 +128,8 @@ def _words(value: Value) -> str:
 
 
 def _number(argument: Argument) -> None:
-    if type(argument.value) is not Scalar:
+    value = argument.value
+    if type(value) is Pointer and value.kind not in STRUCTURE_KINDS:
         raise argument.refuse("a pointer may not be told to a helper as a number")
 
 
@@ -166,6 +184,22 @@ def _readable_or_null(argument: Argument) -> None:
     _memory(_size_behind, Purpose.PASS)(argument)
 
 
+def _told(argument: Argument) -> None:
+    """Pointers on the stack are no secret to who may read the kernel's memory; what they point to is read with care."""
+    value, size = argument.value, _size_behind(argument)
+    if type(value) is not Pointer or value.kind is not Kind.STACK or value.variable.constant is None:
+        _readable_or_null(argument)
+        return
+    _memory(_size_behind, Purpose.USE)(argument)
+    for at in range(value.least, value.least + size, CELL):
+        held = holder(argument.state.stack, at)
+        if held is None or not isinstance(argument.state.stack[held].value, Pointer) or held != at:
+            request = Request(
+                argument.register, value, at - value.least, min(CELL, value.least + size - at), Purpose.PASS
+            )
+            demand_memory(argument.environment, argument.state, request)
+
+
 def _changed(size: Callable[[Argument], int]) -> _Rule:
     def rule(argument: Argument) -> None:
         for purpose in (Purpose.PASS, Purpose.FILL):
@@ -218,7 +252,23 @@ def _socket(argument: Argument) -> None:
         return
     if value == Pointer(Kind.CONTEXT) and hook.context.name == SOCKET.name:
         return
+    if _is_structure(argument, "sock_common"):
+        return
     raise argument.refuse("check it first: `if (!sk) return …`" if _is_nullable(value) else None)
+
+
+def _is_structure(argument: Argument, name: str) -> bool:
+    """Whether it points to such a structure of the kernel, as far as is known to helpers: what is UNTRUSTED may not."""
+    value = argument.value
+    known = type(value) is Pointer and value.kind in (Kind.TRUSTED, Kind.TYPED)
+    return known and type(value) is Pointer and is_structure(argument.environment, value, name)
+
+
+def _structure(argument: Argument) -> None:
+    name = STRUCTURES_TAKEN[argument.prototype.name]
+    if not _is_structure(argument, name):
+        hint = "check it first: `if (!pointer) return …`" if _is_nullable(argument.value) else None
+        raise argument.refuse(hint or f"it takes a `struct {name}`, as the program was given it or as it was read")
 
 
 def _held_socket(argument: Argument) -> None:
@@ -343,9 +393,12 @@ ARGUMENT_RULES: dict[ArgumentKind, _Rule] = {
     ArgumentKind.PRINTED: _printed(demand_printed),
     ArgumentKind.PRINTED_ARRAY: _printed(demand_array),
     ArgumentKind.MAP_VALUE_OR_NULL: _or_null(_memory(lambda argument: argument.map().value_size, Purpose.PASS)),
+    ArgumentKind.TOLD: _told,
     ArgumentKind.WRITABLE_OR_NULL: _or_null(_memory(_size_behind, Purpose.FILL)),
     ArgumentKind.SOCKET: _socket,
     ArgumentKind.HELD_SOCKET: _held_socket,
+    ArgumentKind.STRUCTURE: _structure,
+    ArgumentKind.STRUCTURE_OR_NULL: _or_null(_structure),
     ArgumentKind.SIZE: _size(1),
     ArgumentKind.SIZE_OR_ZERO: _size(0),
 }

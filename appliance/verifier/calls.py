@@ -11,7 +11,7 @@ from typing import TypeAlias
 from appliance.ebpf.instructions import CallHelper
 from appliance.ebpf.spec import MapType
 from appliance.helpers.kernel_groups import callable_names
-from appliance.helpers.kernel_prototypes import EVERY_PROTOTYPE
+from appliance.helpers.kernel_prototypes import EVERY_PROTOTYPE, STRUCTURES_GIVEN
 from appliance.helpers.later import LATER
 from appliance.helpers.prototypes import ArgumentKind, HelperPrototype, ReturnKind
 from appliance.helpers.redirections import ACTION_MASK, known_flags
@@ -26,7 +26,8 @@ from appliance.verifier.program import Access, CallFacts
 from appliance.verifier.report import Violation
 from appliance.verifier.scalar import Scalar
 from appliance.verifier.state import State
-from appliance.verifier.values import HELD_KINDS, REGIONS, Kind, Pointer, Value
+from appliance.verifier.structures import named_structure
+from appliance.verifier.values import HELD_KINDS, NULLABLE, REGIONS, Kind, Pointer, Value
 from hooks.contract import HookPoint
 
 # What a hook must have for the helpers of a family.
@@ -211,6 +212,16 @@ def _nullable(kind: Kind) -> _Return:
     return returns
 
 
+def _structure(kind: Kind) -> _Return:
+    """A pointer of that kind to the structure of the kernel that the helper gives."""
+
+    def returns(environment: Environment, prototype: HelperPrototype, map_: str | None, given: _Given) -> Value:
+        name = environment.fresh() if kind in NULLABLE else 0
+        return Pointer(kind, id=name, type=named_structure(environment, STRUCTURES_GIVEN[prototype.name]))
+
+    return returns
+
+
 def _slice_or_null(environment: Environment, prototype: HelperPrototype, map_: str | None, given: _Given) -> Value:
     size = given[2]
     assert type(size) is Scalar and size.constant is not None
@@ -237,6 +248,9 @@ RETURNS: dict[ReturnKind, _Return] = {
     ReturnKind.HELD_SOCKET_OR_NULL: _nullable(Kind.HELD_SOCKET_OR_NULL),
     ReturnKind.HELD_SOCKET_COMMON_OR_NULL: _nullable(Kind.HELD_SOCKET_COMMON_OR_NULL),
     ReturnKind.SLICE_OR_NULL: _slice_or_null,
+    ReturnKind.STRUCTURE: _structure(Kind.TYPED),
+    ReturnKind.STRUCTURE_OR_NULL: _structure(Kind.TYPED_OR_NULL),
+    ReturnKind.TRUSTED_STRUCTURE: _structure(Kind.TRUSTED),
     ReturnKind.NOTHING: _nothing,
 }
 
@@ -263,7 +277,7 @@ WRITTEN: dict[ArgumentKind, Callable[[State, int], Value | None]] = {
 
 # Helpers that answer how many bytes they wrote, no more than they were given, or an error: what the kernel's verifier
 # knows of them, too (do_refine_retval_range of kernel/bpf/verifier.c).
-LENGTHS = frozenset({"get_stack", "probe_read_str", "probe_read_kernel_str", "probe_read_user_str"})
+LENGTHS = frozenset({"get_stack", "get_task_stack", "probe_read_str", "probe_read_kernel_str", "probe_read_user_str"})
 MAX_ERRNO = 4095
 _SIZES = frozenset({ArgumentKind.SIZE, ArgumentKind.SIZE_OR_ZERO})
 

@@ -41,6 +41,9 @@ _NEVER_NULL = frozenset(
         Kind.MAP_KEY,
         Kind.MAP,
         Kind.FUNCTION,
+        Kind.TRUSTED,
+        Kind.BUFFER,
+        Kind.READ_ONLY_BUFFER,
     }
 )
 

@@ -51,6 +51,7 @@ from appliance.verifier.values import (
     LENT_KINDS,
     NULLABLE,
     PACKET_KINDS,
+    STRUCTURE_KINDS,
     ZERO,
     Kind,
     Pointer,
@@ -104,10 +105,15 @@ def _number(state: State, register: int, action: str) -> None:
         )
 
 
+def _is_secret(value: Value) -> bool:
+    """Whether the program must not learn the number that it is."""
+    return type(value) is Pointer and value.kind not in STRUCTURE_KINDS
+
+
 def _move(environment: Environment, state: State, instruction: Move) -> None:
     _written(instruction.dst)
     value = _operand(state, instruction.source)
-    if type(value) is Pointer and (instruction.width == 32 or instruction.sign_bits):
+    if type(value) is Pointer and (instruction.width == 32 or instruction.sign_bits) and _is_secret(value):
         raise Violation(f"copies a part of {value}, which would lose what it points to", "copy pointers whole")
 
 
@@ -184,7 +190,7 @@ def _store(environment: Environment, state: State, instruction: Store) -> None:
     pointer = demand_access(environment, state, instruction.base, instruction.offset, instruction.size, Purpose.WRITE)
     if instruction.ordered:
         demand_order(pointer, instruction, "writes")
-    if type(value) is not Pointer:
+    if type(value) is not Pointer or not _is_secret(value):
         return
     if pointer.kind is not Kind.STACK:
         raise Violation(
@@ -217,6 +223,8 @@ def _branch(environment: Environment, state: State, instruction: Branch) -> None
 def _comparable(condition: Condition, a: Value, b: Value) -> None:
     """Pointers are the same or not, or null or not; those into one memory have an order, too."""
     both = type(a) is Pointer and type(b) is Pointer
+    if not (_is_secret(a) or _is_secret(b)):
+        return
     if condition in (Condition.EQ, Condition.NE):
         if not both and ZERO not in (a, b):
             raise Violation(f"compares {a} with {b}: of all numbers, pointers may be compared with 0 only")
@@ -267,7 +275,8 @@ def _exit(environment: Environment, state: State, instruction: Exit) -> None:
         raise Violation(f"returns {value}, which would tell its address", "return one of the hook's verdicts")
     hook = environment.spec.hook
     low, high = min(hook.verdicts), max(hook.verdicts)
-    if not hook.any_number and not low <= value.whole.umin <= value.whole.umax <= high:
+    least, most = (value.low.smin, value.low.smax) if low < 0 else (value.whole.umin, value.whole.umax)
+    if not hook.any_number and not low <= least <= most <= high:
         verdicts = f"{low} to {high}" if low < high else f"always {low}"
         raise Violation(
             f"returns {value}, but a verdict of hook `{hook.name}` is {verdicts}",

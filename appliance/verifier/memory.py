@@ -9,6 +9,8 @@ map value   0 <= place, place + size <= value size; written only if the map may 
 map key     the same with the key's size; never written
 record      0 <= place, place + size <= the size that was reserved
 socket      exactly a declared field; never written
+structure   of the kernel: what is a member by its type (`structures`); never written
+buffer      of an iterator: 0 <= place; its end is known where the iterator is attached; keys are never written
 slice       the same with the size that was asked for; no atomics, as it may begin anywhere
 
 A dynptr on the stack may be written over, and is gone then, unless it must be submitted or discarded; never read.
@@ -26,7 +28,8 @@ from appliance.verifier import stack as stack_cells
 from appliance.verifier.environment import Environment
 from appliance.verifier.report import Violation
 from appliance.verifier.state import State
-from appliance.verifier.values import DYNPTR_KINDS, NULLABLE, Kind, Pointer, Value
+from appliance.verifier.structures import demand_member
+from appliance.verifier.values import DYNPTR_KINDS, NULLABLE, STRUCTURES, Kind, Pointer, Value
 from hooks.contract import ContextLayout
 from hooks.kernel_sockets import SOCKET, SOCKET_COMMON, TCP_SOCKET
 
@@ -171,7 +174,8 @@ def _context(environment: Environment, state: State, request: Request) -> None:
         raise Violation(f"{request.purpose.value} the context, which only plain loads may access", None)
     field = layout.field_at(request.low, request.size)
     if field is None:
-        fields = ", ".join(f"{f.name} at {f.offset} ({_bytes(f.size)})" for f in layout.fields)
+        largest = {(f.name, f.offset): f.size for f in layout.fields}
+        fields = ", ".join(f"{name} at {offset} ({_bytes(size)})" for (name, offset), size in largest.items())
         raise Violation(
             f"{request.purpose.value} {request.span()} of the context `{layout.name}`, which is no field of it",
             f"its fields are {fields}",
@@ -294,6 +298,26 @@ def _socket(layout: ContextLayout) -> Rule:
     return rule
 
 
+def _structure(environment: Environment, state: State, request: Request) -> None:
+    if request.purpose is not Purpose.READ:
+        raise Violation(
+            f"{request.purpose.value} a `{request.pointer.type_name}` of the kernel, which only plain loads may access",
+            "probe_read_kernel copies it to memory of the program"
+            if request.purpose in _READING
+            else "the kernel's own structures are changed by its helpers only",
+        )
+    demand_member(environment, request.pointer, request.offset, request.size)
+
+
+def _buffer(environment: Environment, state: State, request: Request) -> None:
+    if request.pointer.variable.constant is None or request.low < 0:
+        raise Violation(
+            f"{request.purpose.value} {request.span()} of {request.pointer}: only constant places have a use"
+        )
+    if request.pointer.kind is Kind.READ_ONLY_BUFFER and request.purpose in _WRITING:
+        raise Violation(f"{request.purpose.value} {request.pointer}, which may only be read", "copy it first")
+
+
 def _maybe_null(environment: Environment, state: State, request: Request) -> None:
     raise Violation(
         f"{request.purpose.value} memory through r{request.register}, which may be null: {request.pointer.why_null}",
@@ -332,6 +356,9 @@ _RULES: dict[Kind, Rule] = {
     Kind.TCP_SOCKET: _socket(TCP_SOCKET),
     Kind.HELD_SOCKET: _socket(SOCKET),
     Kind.HELD_SOCKET_COMMON: _socket(SOCKET_COMMON),
+    **dict.fromkeys(STRUCTURES, _structure),
+    Kind.BUFFER: _buffer,
+    Kind.READ_ONLY_BUFFER: _buffer,
     **dict.fromkeys((kind for kind in NULLABLE if kind is not Kind.MAP_OR_NULL), _maybe_null),
 }
 

@@ -20,6 +20,7 @@ from appliance.verifier.values import (
     NULLABLE,
     RANGED_KINDS,
     SLICE_KINDS,
+    STRUCTURES,
     ZERO,
     Kind,
     Pointer,
@@ -66,7 +67,9 @@ class _Inclusion:
         assert type(big) is Pointer
         if big.kind in _KNOWN:
             return self._maybe_null(big, small)
-        if type(small) is not Pointer or (big.kind, big.map, big.size) != (small.kind, small.map, small.size):
+        if type(small) is not Pointer or (big.map, big.size, big.type) != (small.map, small.size, small.type):
+            return False
+        if big.kind is not small.kind and big.kind is not _less_known(big, small):
             return False
         beyond = small.offset - big.offset
         if not big.variable.includes(shifted(small.variable, beyond)):
@@ -147,6 +150,13 @@ class _Inclusion:
         return place >= 0 or self._big.stack[place].size == self._small.stack[place].size
 
 
+def _less_known(a: Pointer, b: Pointer) -> Kind | None:
+    """Of two pointers to structures of the kernel, what is known of both; None if either is another pointer."""
+    if a.kind not in STRUCTURES or b.kind not in STRUCTURES:
+        return None
+    return STRUCTURES[max(STRUCTURES.index(a.kind), STRUCTURES.index(b.kind))]
+
+
 def join(a: State, b: State, fresh: Callable[[], int]) -> State:
     """What holds in both states, which hold the same things. `fresh` gives names that no state has."""
     return _Join(a, b, fresh).result()
@@ -222,15 +232,18 @@ class _Join:
         """Null on one path, a pointer that may be null on the other, or that was checked."""
         assert type(pointer) is Pointer
         kind = pointer.kind if pointer.kind in _KNOWN else _MAYBE_NULL.get(pointer.kind)
-        if kind is None or pointer._replace(id=0, kind=kind) != Pointer(kind, map=pointer.map):
+        if kind is None or pointer._replace(id=0, kind=kind) != Pointer(kind, map=pointer.map, type=pointer.type):
             return None
-        name = self._name("null", side, pointer.kind, pointer.id, pointer.map)
-        return Pointer(kind, id=name, map=pointer.map)
+        name = self._name("null", side, pointer.kind, pointer.id, pointer.map, pointer.type)
+        return Pointer(kind, id=name, map=pointer.map, type=pointer.type)
 
     def _pointer(self, a: Pointer, b: Pointer) -> Value | None:
-        if a.map != b.map or a.size != b.size:
+        if a.map != b.map or a.size != b.size or a.type != b.type:
             return None
         if a.kind is not b.kind:
+            less = _less_known(a, b)
+            if less is not None:
+                return a._replace(kind=less) if a._replace(kind=less) == b._replace(kind=less) else None
             return self._maybe_null(a, b)
         if a.kind in RANGED_KINDS:
             return self._ranged(a, b)
@@ -281,7 +294,7 @@ class _Join:
             return None
         if a.offset or b.offset or a.variable != ZERO or b.variable != ZERO:
             return None
-        return Pointer(kind, id=self._name("null", a.kind, a.id, b.kind, b.id), map=a.map)
+        return Pointer(kind, id=self._name("null", a.kind, a.id, b.kind, b.id), map=a.map, type=a.type)
 
     def _ranged(self, a: Pointer, b: Pointer) -> Value:
         """Packet pointers keep their distance from others with the same pair of ids: see the drawing.

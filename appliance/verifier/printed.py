@@ -20,7 +20,7 @@ from appliance.verifier.memory import Purpose, Request, demand_access, demand_me
 from appliance.verifier.report import Violation
 from appliance.verifier.scalar import Scalar
 from appliance.verifier.state import State
-from appliance.verifier.values import ZERO, Kind, Pointer, Value, describe
+from appliance.verifier.values import STRUCTURE_KINDS, ZERO, Kind, Pointer, Value, describe
 
 SLOT = 8
 FIRST_PRINTED = 3  # behind the format and its size
@@ -126,7 +126,7 @@ _NUMBERS = frozenset({Printed.SIGNED, Printed.UNSIGNED, Printed.ADDRESS, Printed
 def _demand_argument(call: Call, register: int, conversion: Conversion, held: Value | None) -> None:
     printed = conversion.printed
     if printed in _NUMBERS:
-        fits = type(held) is Scalar
+        fits = type(held) is Scalar or (type(held) is Pointer and held.kind in STRUCTURE_KINDS)
     elif printed is Printed.STRING:
         fits = _string(call.environment, held) is not None
     else:

@@ -15,7 +15,7 @@ from typing import NamedTuple, TypeAlias
 from appliance.ebpf.opcodes import AluOp
 from appliance.verifier import scalar
 from appliance.verifier.scalar import Scalar
-from appliance.verifier.values import ZERO, Value
+from appliance.verifier.values import STRUCTURE_KINDS, ZERO, Pointer, Value
 
 CELL = 8
 
@@ -88,14 +88,22 @@ def read(stack: Stack, offset: int, size: int) -> Value | None:
         if at is None:
             return None
         cell = stack[at]
-        if type(cell.value) is not Scalar:
+        number = _number(cell.value)
+        if number is None:
             return None
         taken = min(at + cell.size, offset + size) - position
-        part = scalar.extract(cell.value, position - at, taken)
+        part = scalar.extract(number, position - at, taken)
         placed = scalar.operate(AluOp.LSH, 64, part, scalar.constant(8 * (position - offset)))
         result = scalar.operate(AluOp.OR, 64, result, placed)
         position += taken
     return result
+
+
+def _number(value: Value) -> Scalar | None:
+    """The value as bytes; None for a pointer that nobody may see so."""
+    if type(value) is Scalar:
+        return value
+    return scalar.UNKNOWN if type(value) is Pointer and value.kind in STRUCTURE_KINDS else None
 
 
 def holder(stack: Stack, position: int) -> int | None:
@@ -108,11 +116,12 @@ def holder(stack: Stack, position: int) -> int | None:
 
 
 def first_unreadable(stack: Stack, low: int, high: int) -> int | None:
-    """The first byte in [low, high) that was never written or belongs to a pointer; None if all are numbers."""
+    """The first byte in [low, high) that was never written or belongs to a pointer that is a secret; None if all may
+    be read."""
     position = low
     while position < high:
         at = holder(stack, position)
-        if at is None or type(stack[at].value) is not Scalar:
+        if at is None or _number(stack[at].value) is None:
             return position
         position = at + stack[at].size
     return None

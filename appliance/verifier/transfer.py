@@ -34,12 +34,14 @@ from appliance.verifier.environment import Environment, access_of
 from appliance.verifier.scalar import Scalar
 from appliance.verifier.stack import CELL
 from appliance.verifier.state import LEAST_LINKED, State
+from appliance.verifier.structures import kernel_types, loaded
 from appliance.verifier.values import (
     APP_ID_START,
     METADATA_START,
     NULLABLE,
     PACKET_START,
     RANGED_KINDS,
+    STRUCTURES,
     Kind,
     Pointer,
     Value,
@@ -57,6 +59,12 @@ _FIELD_POINTERS: dict[FieldKind, Pointer] = {
     FieldKind.SOCKET: Pointer(Kind.SOCKET),
     FieldKind.SOCKET_OR_NULL: Pointer(Kind.SOCKET_OR_NULL),
     FieldKind.SOCKET_COMMON_OR_NULL: Pointer(Kind.SOCKET_COMMON_OR_NULL),
+    FieldKind.TYPED: Pointer(Kind.TYPED),
+    FieldKind.TYPED_OR_NULL: Pointer(Kind.TYPED_OR_NULL),
+    FieldKind.TRUSTED: Pointer(Kind.TRUSTED),
+    FieldKind.TRUSTED_OR_NULL: Pointer(Kind.TRUSTED_OR_NULL),
+    FieldKind.BUFFER_OR_NULL: Pointer(Kind.BUFFER_OR_NULL),
+    FieldKind.READ_ONLY_BUFFER_OR_NULL: Pointer(Kind.READ_ONLY_BUFFER_OR_NULL),
 }
 
 
@@ -72,7 +80,8 @@ def operand(state: State, source: Operand) -> Value:
 def _move(environment: Environment, state: State, index: int, i: Move) -> None:
     value = operand(state, i.source)
     if type(value) is Pointer:
-        state.set(i.dst, value)
+        part = 4 if i.width == 32 else i.sign_bits // 8
+        state.set(i.dst, scalar.unknown(part) if part and not i.sign_bits else scalar.UNKNOWN if part else value)
         return
     assert type(value) is Scalar
     if i.sign_bits:
@@ -168,7 +177,13 @@ def _load_context(environment: Environment, state: State, pointer: Pointer, i: L
     found = _FIELD_POINTERS.get(field.kind)
     if found is None:
         return scalar.unknown(i.size)
+    if field.structure:
+        found = found._replace(type=kernel_types(environment).named(field.structure))
     return found._replace(id=environment.fresh()) if found.kind in NULLABLE else found
+
+
+def _load_structure(environment: Environment, state: State, pointer: Pointer, i: Load) -> Value:
+    return loaded(environment, pointer, i.offset, i.size)
 
 
 def _load_map_value(environment: Environment, state: State, pointer: Pointer, i: Load) -> Value:
@@ -188,6 +203,7 @@ _LOADS: dict[Kind, Callable[[Environment, State, Pointer, Load], Value]] = {
     Kind.STACK: _load_stack,
     Kind.CONTEXT: _load_context,
     Kind.MAP_VALUE: _load_map_value,
+    **dict.fromkeys(STRUCTURES, _load_structure),
 }
 
 
@@ -207,7 +223,8 @@ def _store(environment: Environment, state: State, index: int, i: Store) -> None
         if type(i.source) is Register and value.bits.mask and cut == value and i.size >= LEAST_LINKED:
             state.link(i.source.number, pointer.least + i.offset, environment.fresh())
     else:
-        state.store(pointer.least + i.offset, i.size, value)
+        whole = i.size == CELL
+        state.store(pointer.least + i.offset, i.size, value if whole else scalar.unknown(i.size))
 
 
 def _atomic(environment: Environment, state: State, index: int, i: Atomic) -> None:

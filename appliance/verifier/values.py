@@ -15,6 +15,7 @@ from __future__ import annotations
 from enum import Enum
 from typing import NamedTuple, TypeAlias
 
+from appliance.ebpf.kernel_types import KernelType
 from appliance.ebpf.opcodes import AluOp
 from appliance.verifier import scalar
 from appliance.verifier.program import Region
@@ -62,6 +63,15 @@ class Kind(Enum):
     HELD_SOCKET_OR_NULL = "null or a pointer to a socket that was looked up"
     HELD_SOCKET_COMMON = "a pointer to what every socket has, of one that was looked up"
     HELD_SOCKET_COMMON_OR_NULL = "null or a pointer to what every socket has, of one that was looked up"
+    TRUSTED = "a pointer to a `{type}` of the kernel"
+    TRUSTED_OR_NULL = "null or a pointer to a `{type}` of the kernel"
+    TYPED = "a pointer to a `{type}` of the kernel, if there is one,"
+    TYPED_OR_NULL = "null or a pointer to a `{type}` of the kernel, if there is one,"
+    UNTRUSTED = "what may have been a pointer to a `{type}` of the kernel"
+    BUFFER = "a pointer to what the iterator is at"
+    BUFFER_OR_NULL = "null or a pointer to what the iterator is at"
+    READ_ONLY_BUFFER = "a pointer to the key of what the iterator is at"
+    READ_ONLY_BUFFER_OR_NULL = "null or a pointer to the key of what the iterator is at"
 
 
 REGIONS: dict[Kind, Region] = {
@@ -79,6 +89,11 @@ REGIONS: dict[Kind, Region] = {
     Kind.TCP_SOCKET: Region.MEMORY,
     Kind.HELD_SOCKET: Region.MEMORY,
     Kind.HELD_SOCKET_COMMON: Region.MEMORY,
+    Kind.TRUSTED: Region.MEMORY,
+    Kind.TYPED: Region.MEMORY,
+    Kind.UNTRUSTED: Region.MEMORY,
+    Kind.BUFFER: Region.MEMORY,
+    Kind.READ_ONLY_BUFFER: Region.MEMORY,
 }
 
 # What a pointer that may be null is, once it is known not to be, and why it may be null.
@@ -92,6 +107,10 @@ NULLABLE: dict[Kind, Kind] = {
     Kind.TCP_SOCKET_OR_NULL: Kind.TCP_SOCKET,
     Kind.HELD_SOCKET_OR_NULL: Kind.HELD_SOCKET,
     Kind.HELD_SOCKET_COMMON_OR_NULL: Kind.HELD_SOCKET_COMMON,
+    Kind.TRUSTED_OR_NULL: Kind.TRUSTED,
+    Kind.TYPED_OR_NULL: Kind.TYPED,
+    Kind.BUFFER_OR_NULL: Kind.BUFFER,
+    Kind.READ_ONLY_BUFFER_OR_NULL: Kind.READ_ONLY_BUFFER,
 }
 WHY_NULL: dict[Kind, str] = {
     Kind.MAP_VALUE_OR_NULL: "the lookup in map `{map}` may have found nothing",
@@ -103,6 +122,10 @@ WHY_NULL: dict[Kind, str] = {
     Kind.TCP_SOCKET_OR_NULL: "the socket may be none of TCP",
     Kind.HELD_SOCKET_OR_NULL: "the lookup may have found no socket",
     Kind.HELD_SOCKET_COMMON_OR_NULL: "the lookup may have found no socket",
+    Kind.TRUSTED_OR_NULL: "there may be no such `{type}`",
+    Kind.TYPED_OR_NULL: "there may be no such `{type}`",
+    Kind.BUFFER_OR_NULL: "there is none at the end of the walk",
+    Kind.READ_ONLY_BUFFER_OR_NULL: "there is none at the end of the walk",
 }
 
 # Pointers that die when a helper moves the packet.
@@ -134,6 +157,13 @@ HELD_KINDS = frozenset(
 LENT_SOCKETS = frozenset({Kind.SOCKET, Kind.SOCKET_COMMON, Kind.TCP_SOCKET})
 LENT_KINDS = LENT_SOCKETS | {Kind.SOCKET_OR_NULL, Kind.SOCKET_COMMON_OR_NULL, Kind.TCP_SOCKET_OR_NULL}
 
+# Pointers to structures of the kernel, the best known first. What one is loaded through that is not TRUSTED may be no
+# address at all: the kernel catches that, and 0 is loaded. So TYPED and UNTRUSTED may well be null. None is a secret:
+# their programs may read all of the kernel's memory.
+STRUCTURES = (Kind.TRUSTED, Kind.TYPED, Kind.UNTRUSTED)
+STRUCTURE_KINDS = frozenset({*STRUCTURES, Kind.TRUSTED_OR_NULL, Kind.TYPED_OR_NULL})
+BUFFERS = frozenset({Kind.BUFFER, Kind.READ_ONLY_BUFFER})
+
 # The halves of a dynptr, as cells of the stack, and the pointers into what it is about.
 DYNPTR_KINDS = frozenset({Kind.DYNPTR, Kind.RING_DYNPTR})
 SLICE_KINDS = frozenset({Kind.SLICE, Kind.SLICE_OR_NULL})
@@ -142,7 +172,7 @@ SLICE_KINDS = frozenset({Kind.SLICE, Kind.SLICE_OR_NULL})
 class Pointer(NamedTuple):
     """A pointer; `map` names the map of those kinds that have one: `outer.inner` for any that is found in map `outer`.
     The id of a function is its first instruction. `size` is how many bytes a record or a slice has. `owner` is the name
-    of the dynptr that a slice is of: it dies with it."""
+    of the dynptr that a slice is of: it dies with it. `type` is the structure of the kernel that it points to."""
 
     kind: Kind
     offset: int = 0
@@ -151,6 +181,7 @@ class Pointer(NamedTuple):
     map: str | None = None
     size: int = 0
     owner: int = 0
+    type: KernelType | None = None
 
     @property
     def base(self) -> int:
@@ -160,7 +191,11 @@ class Pointer(NamedTuple):
     @property
     def why_null(self) -> str:
         """For messages about a pointer that may be null."""
-        return WHY_NULL[self.kind].format(map=self.map)
+        return WHY_NULL[self.kind].format(map=self.map, type=self.type_name)
+
+    @property
+    def type_name(self) -> str:
+        return self.type.name if self.type is not None else ""
 
     @property
     def least(self) -> int:
@@ -173,7 +208,7 @@ class Pointer(NamedTuple):
         return self.offset + self.variable.whole.smax
 
     def __str__(self) -> str:
-        text = self.kind.value.format(map=self.map)
+        text = self.kind.value.format(map=self.map, type=self.type_name)
         low, high = self.least - self.base, self.most - self.base
         if self.variable.constant is None:
             return f"{text}, {low} to {high} bytes from its start"

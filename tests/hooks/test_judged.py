@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from appliance.ebpf.platform import LINUX, PLATFORMS
-from appliance.helpers.kernel_groups import GROUPS, numbering
+from appliance.helpers.kernel_groups import GROUPS, OWN_NUMBERS, numbering
 from appliance.helpers.kernel_prototypes import EVERY_PROTOTYPE, KERNEL_FAMILY, KERNEL_PROTOTYPES
 from appliance.helpers.prototypes import PROTOTYPES
 from appliance.helpers.refusals import REFUSALS
@@ -78,7 +78,7 @@ def test_names_of_old_begin_with_one_that_is_known(section: str, name: str | Non
 def test_what_lies_beyond_has_a_reason() -> None:
     assert all(
         LINUX.why_beyond(section)
-        for section in ("fentry/f", "fentry", "lsm/bpf", "struct_ops/x", "syscall", "iter/task")
+        for section in ("fentry/f", "fentry", "lsm.s/bpf", "struct_ops/x", "syscall", "iter/task")
     )
     assert LINUX.why_beyond("kprobe/f") is None
 
@@ -88,7 +88,10 @@ def test_every_helper_of_a_group_has_a_prototype_and_a_number() -> None:
     assert named <= EVERY_PROTOTYPE.keys()
     assert KERNEL_PROTOTYPES.keys() <= named
     assert KERNEL_PROTOTYPES.keys().isdisjoint(PROTOTYPES)
-    assert KERNEL_PROTOTYPES.keys() <= {refusal.name for refusal in REFUSALS["linux"].values()}
+    own = {name for numbers in OWN_NUMBERS.values() for name in numbers.values()}
+    assert KERNEL_PROTOTYPES.keys() - own <= {refusal.name for refusal in REFUSALS["linux"].values()}
+    assert own <= KERNEL_PROTOTYPES.keys()
+    assert GROUPS.keys() >= OWN_NUMBERS.keys()
     assert {prototype.family for prototype in KERNEL_PROTOTYPES.values()} == {KERNEL_FAMILY}
     for hook in LINUX.judged:
-        assert named <= set(numbering(LINUX, hook).helpers.values())
+        assert named - own <= set(numbering(LINUX, hook).helpers.values())

@@ -120,5 +120,5 @@ SEC("xdp") int good(struct xdp_md *ctx) { return 2; }
 SEC("xdp/second") int bad(struct xdp_md *ctx) {
     return *(unsigned char *)(long)ctx->data;
 }
-SEC("fentry/foreign") int foreign(void *ctx) { return 0; }
+SEC("syscall") int foreign(void *ctx) { return 0; }
 """

@@ -87,19 +87,19 @@ def test_in_words(tidegate: Tidegate) -> None:
 def test_what_is_not_loaded_is_shown_too(tidegate: Tidegate, tmp_path: Path) -> None:
     """Programs that nobody asked for, and sections that no hook claims; an object without types."""
     source = (
-        'SEC("?xdp") int off(void *c) { return 2; }\nSEC("lsm/bpf") int other(void *c) { return 0; }\nint number = 7;'
+        'SEC("?xdp") int off(void *c) { return 2; }\nSEC("syscall") int other(void *c) { return 0; }\nint number = 7;'
     )
     path = tmp_path / "odd.o"
     path.write_bytes(compile_c(source, "-g0"))
     document = tidegate("inspect", path, "--json").document
     assert [(program["name"], program["autoload"]) for program in document["programs"]] == [("off", False)]
-    assert document["skipped"] == [{"name": "other", "section": "lsm/bpf"}]
+    assert document["skipped"] == [{"name": "other", "section": "syscall"}]
     assert document["variables"] == [
         {"name": "number", "section": ".data", "type": "4 bytes", "size": 4, "value": "07000000"}
     ]
     assert document["types"] == []
     words = tidegate("inspect", path).out
-    assert "other    lsm/bpf" in words
+    assert "other    syscall" in words
     assert "license none" in words
 
 

@@ -12,9 +12,7 @@ from tests.appliance.ebpf.compiling import compile_c
 PROGRAMS = sorted((ROOT / "programs").glob("*.bpf.o"))
 KEYS = ["file", "section", "program", "type", "instructions", "verdict", "reason", "line", "milliseconds", "report"]
 
-UNTYPED = (
-    "a program of this kind can't be judged: its arguments have types of the kernel (BTF), which are not known here"
-)
+UNTYPED = "a program of this kind can't be judged: it is called by a process, with memory of that process"
 
 
 def test_our_own_programs_are_accepted(tidegate: Tidegate) -> None:
@@ -43,7 +41,7 @@ def test_verdicts_and_their_reasons(tidegate: Tidegate, unsafe: Path) -> None:
     assert list(said_in_fields) == ["demand", "instruction", "slot", "text", "source", "known", "path", "hint"]
     assert said_in_fields["demand"] in bad["reason"]
     assert (said_in_fields["source"]["line"], said_in_fields["source"]["column"]) == (5, 12)
-    assert (foreign["section"], foreign["verdict"]) == ("fentry/foreign", "unsupported")
+    assert (foreign["section"], foreign["verdict"]) == ("syscall", "unsupported")
     assert foreign["reason"] == UNTYPED
 
 
@@ -55,7 +53,7 @@ def test_the_table_says_the_same(tidegate: Tidegate, unsafe: Path) -> None:
     assert [line.split()[:3] for line in said.out.splitlines()[1:4]] == [
         [str(unsafe), "xdp", "good"],
         [str(unsafe), "xdp/second", "bad"],
-        [str(unsafe), "fentry/foreign", "foreign"],
+        [str(unsafe), "syscall", "foreign"],
     ]
 
 

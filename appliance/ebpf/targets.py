@@ -1,0 +1,122 @@
+"""The context of a program that is attached to a function or a tracepoint, as the kernel's types lay it out.
+
+    bool tcp_check(struct sock *sk, int n)     ─>   0  sk      a pointer to `struct sock`
+                                                    8  n       a number, in the low 4 bytes
+                                                   16  result  a number, if the hook has it
+
+A pointer to a structure keeps its type; any other is a number to programs, as there is nothing to follow.
+Source: btf_ctx_access of kernel/bpf/btf.c.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from appliance.ebpf.btf import COMPOSITES, Btf, BtfType, Kind, Parameter
+from appliance.ebpf.structure_walk import pointed
+from hooks.contract import ContextField, ContextLayout, FieldKind, HookPoint
+from hooks.judged import LONG_PARTS
+from hooks.typed import (
+    ERROR_ARGUMENTS,
+    ITERATED_TRUSTED,
+    ITERATED_WHOLE,
+    MAP_ITERATORS,
+    NULLABLE_ARGUMENTS,
+    UNTRUSTED_SECURITY,
+    TypedHook,
+)
+
+_SLOT = 8
+MAX_ARGUMENTS = 12  # MAX_BPF_FUNC_ARGS
+_NULLABLE = "__nullable"  # at the end of a parameter's name
+
+
+class UnknownTarget(Exception):
+    """The kernel's types have no such place; the message says so."""
+
+
+def hook_at(hook: TypedHook, target: str, types: Btf) -> HookPoint:
+    """The place of that name. Raises UnknownTarget, and ObjectError for types that make no sense."""
+    prototype, skipped = _prototype(hook, target, types)
+    parameters = [entry for entry in prototype.entries if isinstance(entry, Parameter)][skipped:]
+    void = types.type(types.strip(prototype.target)).kind is Kind.VOID
+    kinds = _Kinds(hook, target, types)
+    fields = tuple(_fields(types, kinds, parameters, prototype.target if hook.result and not void else 0))
+    size = max((field.offset + field.size for field in fields), default=0)
+    return hook.at(target, ContextLayout(f"{hook.prefix}{target}", size, fields), void=void)
+
+
+def _prototype(hook: TypedHook, target: str, types: Btf) -> tuple[BtfType, int]:
+    """The arguments and the result, and how many of the arguments programs do not see."""
+    name = hook.prefix + target
+    number = types.find(Kind.TYPEDEF, name) if hook.traced else types.function(name)
+    if number is None:
+        raise UnknownTarget(f"these types have no {'tracepoint' if hook.traced else 'function'} `{name}`")
+    pointer = types.resolve(number) if hook.traced else types.type(number)
+    prototype = types.resolve(pointer.target)
+    if prototype.kind is not Kind.FUNC_PROTO or len(prototype.entries) > MAX_ARGUMENTS:
+        raise UnknownTarget(f"no program can be attached to `{name}`")
+    return prototype, 1 if hook.traced else 0
+
+
+def _fields(types: Btf, kinds: _Kinds, parameters: list[Parameter], result: int) -> Iterator[ContextField]:
+    """Each argument at a multiple of 8."""
+    at = 0
+    for index, parameter in enumerate((*parameters, *([Parameter("result", result)] if result else []))):
+        known = types.resolve(parameter.type)
+        slots = max(1, -(-types.size_of(parameter.type) // _SLOT))
+        name = parameter.name or f"argument {index}"
+        kind, structure = kinds.of(index, parameter, known) if known.kind is Kind.PTR else (FieldKind.SCALAR, 0)
+        whole = known.kind is Kind.PTR
+        for slot in range(slots):
+            for size in (_SLOT,) if whole else LONG_PARTS:
+                place = at + _SLOT * slot
+                yield ContextField(name, place, size, 0, size, kind, reads=(size,), structure=structure)
+        at += _SLOT * slots
+
+
+class _Kinds:
+    """What the pointers among the arguments of one place are."""
+
+    def __init__(self, hook: TypedHook, target: str, types: Btf) -> None:
+        self._hook = hook
+        self._target = target
+        self._types = types
+
+    def of(self, index: int, parameter: Parameter, pointer: BtfType) -> tuple[FieldKind, int]:
+        """The kind of the field, and the structure that it points to."""
+        buffer = self._buffer(parameter.name)
+        if buffer is not None:
+            return buffer, 0
+        structure, _ = pointed(self._types, pointer)
+        if self._types.type(structure).kind not in COMPOSITES or index in ERROR_ARGUMENTS.get(self._name, ()):
+            return FieldKind.SCALAR, 0
+        return _POINTERS[self._is_trusted(parameter.name), self._may_be_null(index, parameter.name)], structure
+
+    @property
+    def _name(self) -> str:
+        """The tracepoint, for those tables that are about tracepoints."""
+        return self._target if self._hook.traced else ""
+
+    def _buffer(self, name: str) -> FieldKind | None:
+        if not self._hook.iterates or self._target not in MAP_ITERATORS:
+            return None
+        return {"key": FieldKind.READ_ONLY_BUFFER_OR_NULL, "value": FieldKind.BUFFER_OR_NULL}.get(name)
+
+    def _is_trusted(self, name: str) -> bool:
+        if self._hook.iterates and self._may_be_null(0, name):
+            return (self._target, name) in ITERATED_TRUSTED
+        return self._hook.trusted and not (self._hook.program_type == 29 and self._target in UNTRUSTED_SECURITY)
+
+    def _may_be_null(self, index: int, name: str) -> bool:
+        if self._hook.iterates:
+            return name not in ITERATED_WHOLE and not (name == "map" and self._target in MAP_ITERATORS)
+        return name.endswith(_NULLABLE) or index in NULLABLE_ARGUMENTS.get(self._name, ())
+
+
+_POINTERS = {
+    (False, False): FieldKind.TYPED,
+    (False, True): FieldKind.TYPED_OR_NULL,
+    (True, False): FieldKind.TRUSTED,
+    (True, True): FieldKind.TRUSTED_OR_NULL,
+}

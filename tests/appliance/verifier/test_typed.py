@@ -1,0 +1,95 @@
+"""Programs whose arguments have types of the kernel: pairs of a good and a bad one (tests/cases/typed).
+
+Each is judged by types of our own making, so that any machine can, and by those of the running kernel; which is asked
+as well, through libbpf.
+"""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import yaml
+
+from appliance.ebpf.btf import Btf
+from appliance.ebpf.btf_index import KERNEL_BTF, index_btf, read_btf_file
+from appliance.ebpf.objects import load_object
+from appliance.verifier.report import Rejected
+from appliance.verifier.verifier import Verifier
+from tests.appliance.ebpf.compiling import compile_alone
+from tests.corpus import kernel
+
+CASES = Path(__file__).parents[2] / "cases" / "typed"
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """A program that `EITHER` makes a good or a bad one; `unasked`: Linux does not let it be loaded here."""
+
+    name: str
+    section: str
+    source: str
+    demand: str
+    unasked: bool = False
+
+    def object(self, *, bad: bool) -> bytes:
+        body = f'SEC("{self.section}") int program(u64 *ctx)\n{{\n{self.source}\nreturn 0;\n}}\n'
+        flags = ("-DBAD",) if bad else ()
+        return compile_alone(f'#include "prefix.h"\n{body}', f"-I{CASES}", "-Wno-everything", *flags)
+
+
+PAIRS = [Pair(**entry) for entry in yaml.safe_load((CASES / "pairs.yaml").read_text())]
+every_pair = pytest.mark.parametrize("pair", PAIRS, ids=lambda pair: pair.name)
+running_kernel = pytest.mark.skipif(not KERNEL_BTF.exists(), reason="the running kernel tells no types")
+
+
+@functools.cache
+def few_types() -> Btf:
+    """The types of kernel.c."""
+    return index_btf(compile_alone((CASES / "kernel.c").read_text(), "-Wno-everything"), "kernel.c")
+
+
+@functools.cache
+def all_types() -> Btf:
+    """The running kernel's."""
+    return read_btf_file()
+
+
+def demand(pair: Pair, types: Btf, *, bad: bool) -> str | None:
+    """What is said of the program; None if it is accepted."""
+    spec = load_object(pair.object(bad=bad), "pair.o", target_btf=types)
+    assert spec.skipped == ()
+    try:
+        Verifier(spec.maps).verify(spec.programs["program"])
+    except Rejected as rejected:
+        return rejected.report.demand
+    return None
+
+
+@every_pair
+def test_good_and_bad_by_a_few_types(pair: Pair) -> None:
+    assert demand(pair, few_types(), bad=False) is None
+    assert pair.demand in (demand(pair, few_types(), bad=True) or "accepted")
+
+
+@running_kernel
+@every_pair
+def test_good_and_bad_by_all_types(pair: Pair) -> None:
+    if pair.section.partition("/")[2] == "do_exit" and all_types().function("do_exit") is None:
+        return
+    assert demand(pair, all_types(), bad=False) is None
+    assert pair.demand in (demand(pair, all_types(), bad=True) or "accepted")
+
+
+@running_kernel
+@pytest.mark.skipif(not kernel.available(), reason="this process may not load programs")
+@pytest.mark.parametrize("pair", [pair for pair in PAIRS if not pair.unasked], ids=lambda pair: pair.name)
+def test_linux_decides_the_same(pair: Pair, tmp_path: Path) -> None:
+    verdicts = []
+    for bad in (False, True):
+        path = tmp_path / f"{bad}.o"
+        path.write_bytes(pair.object(bad=bad))
+        verdicts.append(kernel.accepts(path))
+    assert verdicts == [True, False]
