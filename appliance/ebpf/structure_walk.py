@@ -24,11 +24,12 @@ class NoSuchPlace(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What is there, called `member`: a number, or a pointer to the structure of number `target`. `tags` are those of
-    the pointer's type (`user`, `percpu`, `rcu`). `in_union` says that it shares its place with something else, so that
-    nobody knows what it is."""
+    """What is there, called `member`: a number, a pointer (`is_pointer`), or one to the structure of number `target`.
+    `tags` are those of the pointer's type (`user`, `percpu`, `rcu`). `in_union` says that it shares its place with
+    something else, so that nobody knows what it is."""
 
     target: int = 0
+    is_pointer: bool = False
     member: str = ""
     tags: frozenset[str] = frozenset()
     in_union: bool = False
@@ -77,7 +78,7 @@ def _member(types: Btf, found: BtfType, offset: int, size: int, in_union: bool) 
         if member.bits:
             end = (member.bit_offset + member.bits + 7) // 8
             if offset <= at and end <= offset + size:
-                return Found(0, member.name, in_union=in_union)
+                return Found(member=member.name, in_union=in_union)
             continue
         if offset < at:
             break
@@ -93,10 +94,11 @@ def _member(types: Btf, found: BtfType, offset: int, size: int, in_union: bool) 
                 raise NoSuchPlace(f"whose member `{member.name}` there is a pointer, which is only loaded whole")
             target, tags = pointed(types, inner)
             if types.type(target).kind in COMPOSITES:
-                return Found(target, member.name, tags, in_union)
-        if offset + size > end:
+                return Found(target, True, member.name, tags, in_union)
+            return Found(0, True, member.name)
+        if offset + size > end and not in_union:
             raise NoSuchPlace(f"whose member `{member.name}` ends before that")
-        return Found(0, member.name, in_union=in_union)
+        return Found(member=member.name, in_union=in_union)
     raise NoSuchPlace("which has no member there")
 
 

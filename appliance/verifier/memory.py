@@ -10,6 +10,7 @@ map key     the same with the key's size; never written
 record      0 <= place, place + size <= the size that was reserved
 socket      exactly a declared field; never written
 structure   of the kernel: what is a member by its type (`structures`); never written
+address     of the kernel: any; never written
 buffer      of an iterator: 0 <= place; its end is known where the iterator is attached; keys are never written
 slice       the same with the size that was asked for; no atomics, as it may begin anywhere
 
@@ -299,14 +300,16 @@ def _socket(layout: ContextLayout) -> Rule:
 
 
 def _structure(environment: Environment, state: State, request: Request) -> None:
+    what = f"a `{request.pointer.type_name}`" if request.pointer.type is not None else "memory"
     if request.purpose is not Purpose.READ:
         raise Violation(
-            f"{request.purpose.value} a `{request.pointer.type_name}` of the kernel, which only plain loads may access",
+            f"{request.purpose.value} {what} of the kernel, which only plain loads may access",
             "probe_read_kernel copies it to memory of the program"
             if request.purpose in _READING
             else "the kernel's own structures are changed by its helpers only",
         )
-    demand_member(environment, request.pointer, request.offset, request.size)
+    if request.pointer.kind is not Kind.ADDRESS:
+        demand_member(environment, request.pointer, request.offset, request.size)
 
 
 def _buffer(environment: Environment, state: State, request: Request) -> None:
@@ -356,7 +359,7 @@ _RULES: dict[Kind, Rule] = {
     Kind.TCP_SOCKET: _socket(TCP_SOCKET),
     Kind.HELD_SOCKET: _socket(SOCKET),
     Kind.HELD_SOCKET_COMMON: _socket(SOCKET_COMMON),
-    **dict.fromkeys(STRUCTURES, _structure),
+    **dict.fromkeys((*STRUCTURES, Kind.ADDRESS), _structure),
     Kind.BUFFER: _buffer,
     Kind.READ_ONLY_BUFFER: _buffer,
     **dict.fromkeys((kind for kind in NULLABLE if kind is not Kind.MAP_OR_NULL), _maybe_null),

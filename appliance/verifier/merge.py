@@ -20,6 +20,7 @@ from appliance.verifier.values import (
     NULLABLE,
     RANGED_KINDS,
     SLICE_KINDS,
+    STRUCTURE_KINDS,
     STRUCTURES,
     ZERO,
     Kind,
@@ -63,7 +64,7 @@ class _Inclusion:
 
     def _value(self, big: Value, small: Value | None) -> bool:
         if type(big) is Scalar:
-            return type(small) is Scalar and big.includes(small)
+            return big.includes(small) if type(small) is Scalar else big == scalar.UNKNOWN and _is_number_too(small)
         assert type(big) is Pointer
         if big.kind in _KNOWN:
             return self._maybe_null(big, small)
@@ -157,6 +158,10 @@ def _less_known(a: Pointer, b: Pointer) -> Kind | None:
     return STRUCTURES[max(STRUCTURES.index(a.kind), STRUCTURES.index(b.kind))]
 
 
+def _is_number_too(value: Value | None) -> bool:
+    return type(value) is Pointer and value.kind in STRUCTURE_KINDS
+
+
 def join(a: State, b: State, fresh: Callable[[], int]) -> State:
     """What holds in both states, which hold the same things. `fresh` gives names that no state has."""
     return _Join(a, b, fresh).result()
@@ -219,6 +224,12 @@ class _Join:
 
     def _value(self, a: Value, b: Value) -> Value | None:
         """A value that is either; None if nothing useful can be said, so that nobody may read it."""
+        joined = self._either(a, b)
+        if joined is None and all(type(value) is Scalar or _is_number_too(value) for value in (a, b)):
+            return scalar.UNKNOWN
+        return joined
+
+    def _either(self, a: Value, b: Value) -> Value | None:
         if type(a) is Scalar:
             if type(b) is Scalar:
                 return a if a is b else scalar.join(a, b)

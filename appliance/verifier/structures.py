@@ -3,6 +3,7 @@
     TRUSTED     was given to the program, or is marked as good in what was: it is there while the program runs
     TYPED       was read from there: it may be null, or gone; the kernel catches a load through it, and 0 is loaded
     UNTRUSTED   the same, and no helper takes it: programs that may sleep read those, and whoever reads out of a union
+    ADDRESS     was read as a pointer to anything but a structure
 
 Source: check_ptr_to_btf_access of kernel/bpf/verifier.c.
 """
@@ -65,8 +66,10 @@ def demand_member(environment: Environment, pointer: Pointer, offset: int, size:
 def loaded(environment: Environment, pointer: Pointer, offset: int, size: int) -> Value:
     """What the load gives, which was demanded before."""
     found = demand_member(environment, pointer, offset, size)
-    if not found.target or found.tags & _UNREADABLE:
+    if not found.is_pointer or found.tags & _UNREADABLE:
         return scalar.unknown(size)
+    if not found.target:
+        return Pointer(Kind.ADDRESS)
     kind = _kind_of(environment, pointer, found)
     name = environment.fresh() if kind is Kind.TRUSTED_OR_NULL else 0
     return Pointer(kind, id=name, type=kernel_types(environment).named(found.target))

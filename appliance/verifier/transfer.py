@@ -116,6 +116,8 @@ def _difference(a: Pointer, b: Pointer) -> Scalar:
 
 def _moved(environment: Environment, state: State, pointer: Pointer, by: Scalar) -> Pointer:
     """A constant moves the offset; anything else makes a new variable part, which for the packet has a new id."""
+    if pointer.kind is Kind.ADDRESS:
+        return pointer
     if by.constant is not None:
         return pointer._replace(offset=pointer.offset + by.whole.smin)
     variable = scalar.operate(AluOp.ADD, 64, pointer.variable, by)

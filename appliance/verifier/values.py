@@ -67,6 +67,7 @@ class Kind(Enum):
     TRUSTED_OR_NULL = "null or a pointer to a `{type}` of the kernel"
     TYPED = "a pointer to a `{type}` of the kernel, if there is one,"
     TYPED_OR_NULL = "null or a pointer to a `{type}` of the kernel, if there is one,"
+    ADDRESS = "an address of the kernel"
     UNTRUSTED = "what may have been a pointer to a `{type}` of the kernel"
     BUFFER = "a pointer to what the iterator is at"
     BUFFER_OR_NULL = "null or a pointer to what the iterator is at"
@@ -92,6 +93,7 @@ REGIONS: dict[Kind, Region] = {
     Kind.TRUSTED: Region.MEMORY,
     Kind.TYPED: Region.MEMORY,
     Kind.UNTRUSTED: Region.MEMORY,
+    Kind.ADDRESS: Region.MEMORY,
     Kind.BUFFER: Region.MEMORY,
     Kind.READ_ONLY_BUFFER: Region.MEMORY,
 }
@@ -158,10 +160,11 @@ LENT_SOCKETS = frozenset({Kind.SOCKET, Kind.SOCKET_COMMON, Kind.TCP_SOCKET})
 LENT_KINDS = LENT_SOCKETS | {Kind.SOCKET_OR_NULL, Kind.SOCKET_COMMON_OR_NULL, Kind.TCP_SOCKET_OR_NULL}
 
 # Pointers to structures of the kernel, the best known first. What one is loaded through that is not TRUSTED may be no
-# address at all: the kernel catches that, and 0 is loaded. So TYPED and UNTRUSTED may well be null. None is a secret:
-# their programs may read all of the kernel's memory.
+# address at all: the kernel catches that, and 0 is loaded. So TYPED and UNTRUSTED may well be null. An ADDRESS is what
+# stood in a structure as a pointer to anything else; it has no distance from anywhere. None of them is a secret: their
+# programs may read all of the kernel's memory. So each is a number, too, where that is all that is known.
 STRUCTURES = (Kind.TRUSTED, Kind.TYPED, Kind.UNTRUSTED)
-STRUCTURE_KINDS = frozenset({*STRUCTURES, Kind.TRUSTED_OR_NULL, Kind.TYPED_OR_NULL})
+STRUCTURE_KINDS = frozenset({*STRUCTURES, Kind.TRUSTED_OR_NULL, Kind.TYPED_OR_NULL, Kind.ADDRESS})
 BUFFERS = frozenset({Kind.BUFFER, Kind.READ_ONLY_BUFFER})
 
 # The halves of a dynptr, as cells of the stack, and the pointers into what it is about.

@@ -7,20 +7,31 @@ as well, through libbpf.
 from __future__ import annotations
 
 import functools
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
+from random import Random
 
 import pytest
 import yaml
 
 from appliance.ebpf.btf import Btf
 from appliance.ebpf.btf_index import KERNEL_BTF, index_btf, read_btf_file
+from appliance.ebpf.kernel_types import KernelTypes
 from appliance.ebpf.objects import load_object
+from appliance.ebpf.platform import LINUX
+from appliance.ebpf.spec import ProgramSpec
 from appliance.verifier.report import Rejected
 from appliance.verifier.verifier import Verifier
 from tests.appliance.ebpf.compiling import compile_alone
+from tests.appliance.verifier.walks import linux_accepts, some_walk, tracepoints
 from tests.corpus import kernel
 
+WALKS = 400
+ITERATORS = (
+    "bpf_link", "bpf_map", "bpf_map_elem", "bpf_prog", "bpf_sk_storage_map", "cgroup", "dmabuf", "ipv6_route",
+    "kmem_cache", "ksym", "netlink", "sockmap", "task", "task_file", "task_vma", "tcp", "udp", "unix",
+)  # fmt: skip
 CASES = Path(__file__).parents[2] / "cases" / "typed"
 
 
@@ -93,3 +104,27 @@ def test_linux_decides_the_same(pair: Pair, tmp_path: Path) -> None:
         path.write_bytes(pair.object(bad=bad))
         verdicts.append(kernel.accepts(path))
     assert verdicts == [True, False]
+
+
+@running_kernel
+@pytest.mark.skipif(not kernel.available(), reason="this process may not load programs")
+@pytest.mark.parametrize("kind", ["tp_btf", "iter", "iter.s"])
+def test_walks_of_chance_end_as_in_linux(kind: str) -> None:
+    chance, types = Random(f"walks {kind}"), all_types()
+    hook = next(hook for hook in LINUX.typed if hook.name == kind)
+    targets = ITERATORS if hook.iterates else tracepoints(types)
+    verdicts = Counter[bool]()
+    for _ in range(WALKS):
+        walk = some_walk(chance, types, hook, chance.choice(targets))
+        if walk is None:
+            continue
+        spec = ProgramSpec("walk", kind, walk.hook, walk.instructions, kernel=KernelTypes(all_types))
+        try:
+            Verifier({}).verify(spec)
+        except Rejected as rejected:
+            ours, why = False, str(rejected)
+        else:
+            ours, why = True, "accepted"
+        assert linux_accepts(walk) is ours, why
+        verdicts[ours] += 1
+    assert min(verdicts[True], verdicts[False]) > WALKS // 5
