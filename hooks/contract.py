@@ -136,6 +136,22 @@ class ContextLayout:
 
 
 @dataclass(frozen=True, slots=True)
+class Writable:
+    """Bytes [low, high) of a structure of the kernel, whose number among the kernel's types is `structure`, that
+    programs may write: from `low` on, or anywhere `inside`."""
+
+    structure: int
+    low: int
+    high: int
+    inside: bool = False
+
+    def takes(self, structure: int, offset: int, size: int) -> bool:
+        """Whether a store of `size` bytes there is one of those."""
+        begins = self.low <= offset if self.inside else offset == self.low
+        return structure == self.structure and begins and offset + size <= self.high
+
+
+@dataclass(frozen=True, slots=True)
 class HookPoint:
     """One place where programs run, on one platform.
 
@@ -145,7 +161,8 @@ class HookPoint:
     `host` that they answer from, beside the context's, and `results` those that they write (as many bytes as the field
     of that name with `_size` behind it says). `defaults` are what fields hold if nobody says otherwise; the
     others hold 0. `attach_type` is the kernel's number of the place, for program types that have several. Programs of a
-    `sleepable` hook may wait, and what the kernel keeps for its readers may be gone behind that.
+    `sleepable` hook may wait, and what the kernel keeps for its readers may be gone behind that. `writable` is what may
+    be written of the kernel's structures. Where a program `answers_nothing`, nobody looks at r0.
     """
 
     name: str
@@ -165,6 +182,8 @@ class HookPoint:
     runs_here: bool = True
     writes_packet: bool = True
     sleepable: bool = False
+    writable: tuple[Writable, ...] = ()
+    answers_nothing: bool = False
 
     @property
     def judges_frames(self) -> bool:

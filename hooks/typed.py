@@ -29,7 +29,8 @@ class TypedHook:
 
     `result` says that what the function returned stands behind its arguments; `trusted` that pointers are good while
     the program runs. `answers` are the numbers that it may return, and `void_answers` where the function returns
-    nothing; None for any. What `iterates` is called for each thing of a kind, and once more at the end.
+    nothing; None for any, and `void_answers_nothing` if nobody looks at r0 there. What `iterates` is called for each
+    thing of a kind, and once more at the end.
     """
 
     name: str
@@ -45,6 +46,7 @@ class TypedHook:
     iterates: bool = False
     answers: range | None = None
     void_answers: range | None = None
+    void_answers_nothing: bool = False
 
     def target(self, section: str) -> str | None:
         """The name of the target in a section's; None if programs of the section are of another kind."""
@@ -64,6 +66,7 @@ class TypedHook:
             answers=self.void_answers if void else self.answers,
             attach_type=self.attach_type,
             sleepable=self.sleepable,
+            answers_nothing=void and self.void_answers_nothing,
         )
 
 
@@ -94,7 +97,7 @@ TYPED_LINUX: tuple[TypedHook, ...] = (
     ),
     *_both(
         "lsm", 27, (*_TRACING, "security"), ("integrity", "paths"), program_type=29, prefix="bpf_lsm_", result=True,
-        trusted=True, answers=_ERRORS,
+        trusted=True, answers=_ERRORS, void_answers_nothing=True,
     ),
     _hook(
         "lsm_cgroup", 43, (*_TRACING, "security", "cgroup_current"), program_type=29, prefix="bpf_lsm_", result=True,
@@ -113,7 +116,7 @@ PLACES: dict[tuple[str, str], tuple[str, ...]] = {
             "vfs_truncate", "vfs_fallocate", "dentry_open", "vfs_getattr", "filp_close",
         )
     },
-    **{("iter", target): ("iterated_sockets",) for target in ("tcp", "udp", "unix")},
+    **{("iter", target): ("sockets_by_pointer",) for target in ("tcp", "udp", "unix")},
 }  # fmt: skip
 
 # Arguments of tracepoints that may be null (raw_tp_null_args of kernel/bpf/btf.c).

@@ -11,7 +11,7 @@ with programs whose arguments have types of the kernel.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
 from appliance.ebpf.btf import Btf, Kind, read_btf
@@ -26,13 +26,14 @@ from appliance.ebpf.instructions import Branch, Instruction, Jump, slot_numbers
 from appliance.ebpf.kernel_types import KernelTypes
 from appliance.ebpf.map_declarations import find_maps
 from appliance.ebpf.object_errors import ObjectError
+from appliance.ebpf.operations import operations_of
 from appliance.ebpf.platform import LINUX, PLATFORMS, Platform
 from appliance.ebpf.relocation import Resolver, Target
 from appliance.ebpf.spec import CollectionSpec, ProgramSpec, SkippedProgram
-from appliance.ebpf.targets import UnknownTarget, hook_at
+from appliance.ebpf.targets import UnknownTarget, hook_at, operation_at
 from appliance.errors import SourceLine
 from hooks.contract import HookPoint
-from hooks.typed import TypedHook
+from hooks.operations import SLEEPABLE_OPERATIONS
 
 NO_AUTOLOAD = "?"  # in front of a section's name: its programs are loaded when somebody asks for them
 MAX_SLOTS = 1 << 20  # of all programs of a file together, called functions counted for each caller
@@ -117,6 +118,7 @@ class _Loader:
         self.resolver = Resolver(elf, self.functions, self.maps, self.btf)
         self.kernel = KernelTypes(lambda: target_btf or read_btf_file())
         self.relocator = CodeRelocator(elf, self.info, self.btf, lambda: self.kernel.btf)
+        self.operations = operations_of(elf, self.functions, self.btf)
         self.targets: dict[Function, dict[int, Target]] = {}
         self.license = self._license()
         self.room = MAX_SLOTS
@@ -125,7 +127,7 @@ class _Loader:
         programs: dict[str, ProgramSpec] = {}
         skipped: list[SkippedProgram] = []
         for function, section in self._programs():
-            hook, reason = self._hook(_hook_section(section))
+            hook, reason = self._hook(function, _hook_section(section))
             if hook is None:
                 skipped.append(SkippedProgram(function.name, section, reason))
             elif function.name in programs:
@@ -136,20 +138,26 @@ class _Loader:
             raise ObjectError("the file holds no program", hint='put the program into a section: SEC("xdp")')
         return CollectionSpec(self.source, self.platform.name, programs, self.maps.by_name(), tuple(skipped), self.btf)
 
-    def _hook(self, section: str) -> tuple[HookPoint | None, str]:
+    def _hook(self, function: Function, section: str) -> tuple[HookPoint | None, str]:
         """The hook of a section's programs, or the reason why they have none, if one is known; a section's full name
         goes before its beginning."""
         typed = self.platform.typed_hook(section)
         if typed is not None:
-            return self._typed_hook(*typed)
+            return self._typed_hook(lambda: hook_at(*typed, self.kernel.btf))
+        operation = self.operations.get(function) if self.platform.typed else None
+        if operation is not None:
+            sleepable = section.startswith(SLEEPABLE_OPERATIONS)
+            return self._typed_hook(lambda: operation_at(operation, self.kernel.btf, sleepable=sleepable))
         hook, reason = self.platform.hook_for_section(section), self.platform.why_beyond(section)
         if hook is not None or reason is not None:
             return hook, reason or ""
         return self.platform.hook_of_old_section(section) or self.unclaimed, ""
 
-    def _typed_hook(self, hook: TypedHook, target: str) -> tuple[HookPoint | None, str]:
+    @staticmethod
+    def _typed_hook(find: Callable[[], HookPoint]) -> tuple[HookPoint | None, str]:
+        """The place that is found in the kernel's types, or why there is none."""
         try:
-            return hook_at(hook, target, self.kernel.btf), ""
+            return find(), ""
         except UnknownTarget as unknown:
             return None, f"its arguments have types of the kernel (BTF), and {unknown}"
         except ObjectError as error:

@@ -12,6 +12,7 @@ from appliance.ebpf.spec import MapType
 from hooks.bind import BIND_WINDOWS
 from hooks.contract import HookPoint
 from hooks.kernel_sockets import KERNEL_SOCKETS_LINUX
+from hooks.operations import SECTIONS as OPERATIONS_SECTIONS
 from hooks.sk_buff import SK_BUFF_LINUX
 from hooks.sock_addr import SOCK_ADDR_LINUX, SOCK_ADDR_WINDOWS
 from hooks.sock_ops import SOCK_OPS_LINUX, SOCK_OPS_WINDOWS
@@ -186,10 +187,8 @@ LINUX = Platform(
         "its section does not name what it is attached to": (
             *(section for hook in TYPED_LINUX for prefix in hook.sections for section in (prefix, prefix.rstrip("/"))),
         ),
-        "it is a part of the kernel, whose types (BTF) are not known here": (
-            "struct_ops",
-            "struct_ops/",
-            "struct_ops.s/",
+        "no structure in section .struct_ops names it": OPERATIONS_SECTIONS,
+        "it takes the place of a function of another program, which the file does not hold": (
             "freplace",
             "freplace/",
             "extension",

@@ -11,11 +11,14 @@ Source: btf_ctx_access of kernel/bpf/btf.c.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Protocol
 
-from appliance.ebpf.btf import COMPOSITES, Btf, BtfType, Kind, Parameter
+from appliance.ebpf.btf import COMPOSITES, VOID, Btf, BtfType, Kind, Member, Parameter
+from appliance.ebpf.operations import Operation
 from appliance.ebpf.structure_walk import pointed
-from hooks.contract import ContextField, ContextLayout, FieldKind, HookPoint
+from hooks.contract import ContextField, ContextLayout, FieldKind, HookPoint, Writable
 from hooks.judged import LONG_PARTS
+from hooks.operations import OPERATIONS, Operations, Written
 from hooks.typed import (
     ERROR_ARGUMENTS,
     ITERATED_TRUSTED,
@@ -28,7 +31,7 @@ from hooks.typed import (
 
 _SLOT = 8
 MAX_ARGUMENTS = 12  # MAX_BPF_FUNC_ARGS
-_NULLABLE = "__nullable"  # at the end of a parameter's name
+_NULLABLE, _HELD = "__nullable", "__ref"  # at the end of a parameter's name
 
 
 class UnknownTarget(Exception):
@@ -59,7 +62,61 @@ def _prototype(hook: TypedHook, target: str, types: Btf) -> tuple[BtfType, int]:
     return prototype, 1 if hook.traced else 0
 
 
-def _fields(types: Btf, kinds: _Kinds, parameters: list[Parameter], result: int) -> Iterator[ContextField]:
+def operation_at(operation: Operation, types: Btf, *, sleepable: bool) -> HookPoint:
+    """The place of a member of a structure of functions. Raises UnknownTarget, and ObjectError as above."""
+    name = ".".join(operation)
+    number = types.find(Kind.STRUCT, operation.structure)
+    known = OPERATIONS.get(operation.structure, Operations())
+    if number is None or types.find(Kind.STRUCT, f"bpf_struct_ops_{operation.structure}") is None:
+        raise UnknownTarget(f"these types have no `{operation.structure}` that programs may be a part of")
+    members = [member for member in types.type(number).entries if isinstance(member, Member)]
+    index = next((n for n, member in enumerate(members) if member.name == operation.member), None)
+    pointer = types.resolve(members[index].type) if index is not None else VOID
+    prototype = types.resolve(pointer.target) if pointer.kind is Kind.PTR else VOID
+    if index is None or prototype.kind is not Kind.FUNC_PROTO or operation.member in known.missing:
+        raise UnknownTarget(f"no program can take the place of `{name}`")
+    kinds = _OperationKinds(operation, known, types)
+    parameters = [entry for entry in prototype.entries if isinstance(entry, Parameter)]
+    fields = tuple(_fields(types, kinds, parameters, 0))
+    size = max((field.offset + field.size for field in fields), default=0)
+    void = types.type(types.strip(prototype.target)).kind is Kind.VOID
+    writable = tuple(_writable(types, known))
+    return known.at(name, ContextLayout(name, size, fields), index, writable, void=void, sleepable=sleepable)
+
+
+def _writable(types: Btf, known: Operations) -> Iterator[Writable]:
+    for name, members in known.written.items():
+        whole = types.find(Kind.STRUCT, name)
+        for written in members if whole is not None else ():
+            place = _place(types, written)
+            if whole is not None and place is not None:
+                yield Writable(whole, place[0], place[0] + place[1], written.inside)
+
+
+def _place(types: Btf, written: Written) -> tuple[int, int] | None:
+    """The offset and the size of a member; None if this kernel has none."""
+    number, at = types.find(Kind.STRUCT, written.structure), 0
+    for name in written.path:
+        member = _named(types, number, name) if number is not None else None
+        if member is None:
+            return None
+        number, at = member.type, at + member.bit_offset // 8
+    return (at, types.size_of(number)) if number is not None else None
+
+
+def _named(types: Btf, number: int, name: str) -> Member | None:
+    entries = types.resolve(number).entries
+    return next((entry for entry in entries if isinstance(entry, Member) and entry.name == name), None)
+
+
+class _PointerKinds(Protocol):
+    """What the pointers among the arguments of one place are."""
+
+    def of(self, index: int, parameter: Parameter, pointer: BtfType) -> tuple[FieldKind, int]:
+        """The kind of the field, and the structure that it points to."""
+
+
+def _fields(types: Btf, kinds: _PointerKinds, parameters: list[Parameter], result: int) -> Iterator[ContextField]:
     """Each argument at a multiple of 8."""
     at = 0
     for index, parameter in enumerate((*parameters, *([Parameter("result", result)] if result else []))):
@@ -76,7 +133,7 @@ def _fields(types: Btf, kinds: _Kinds, parameters: list[Parameter], result: int)
 
 
 class _Kinds:
-    """What the pointers among the arguments of one place are."""
+    """The pointers that a function or a tracepoint is given."""
 
     def __init__(self, hook: TypedHook, target: str, types: Btf) -> None:
         self._hook = hook
@@ -112,6 +169,30 @@ class _Kinds:
         if self._hook.iterates:
             return name not in ITERATED_WHOLE and not (name == "map" and self._target in MAP_ITERATORS)
         return name.endswith(_NULLABLE) or index in NULLABLE_ARGUMENTS.get(self._name, ())
+
+
+class _OperationKinds:
+    """The pointers that a member of a structure is called with. Those that may be null are named so in the kernel's own
+    function in its place, if it has one, which is called after both (find_stub_func_proto)."""
+
+    def __init__(self, operation: Operation, known: Operations, types: Btf) -> None:
+        self._known = known
+        self._types = types
+        stub = types.function("__".join(operation))
+        entries = types.resolve(types.type(stub).target).entries if stub is not None else ()
+        self._names = [entry.name for entry in entries if isinstance(entry, Parameter)]
+
+    def of(self, index: int, parameter: Parameter, pointer: BtfType) -> tuple[FieldKind, int]:
+        """The kind of the field, and the structure that it points to."""
+        structure, _ = pointed(self._types, pointer)
+        if self._types.type(structure).kind not in COMPOSITES:
+            return FieldKind.SCALAR, 0
+        more = self._known.promoted.get(self._types.type(structure).name)
+        promoted = self._types.find(Kind.STRUCT, more) if more is not None else None
+        name = self._names[index] if index < len(self._names) else ""
+        if name.endswith(_HELD):
+            raise UnknownTarget("programs must give back what they are called with there")
+        return _POINTERS[True, name.endswith(_NULLABLE)], structure if promoted is None else promoted
 
 
 _POINTERS = {

@@ -46,7 +46,8 @@ GROUPS: Mapping[str, frozenset[str]] = {
     "trampoline": _group("get_func_arg get_func_ret get_func_arg_cnt get_func_ip get_attach_cookie"),
     "paths": _group("d_path"),
     "iterators": _group("seq_printf seq_write seq_printf_btf"),
-    "iterated_sockets": _group("sk_setsockopt sk_getsockopt"),
+    "sockets_by_pointer": _group("sk_setsockopt sk_getsockopt"),
+    "congestion": _group("tcp_send_ack sk_storage_get sk_storage_delete ktime_get_coarse_ns spin_lock spin_unlock"),
     "security": _group("inode_storage_get inode_storage_delete bprm_opts_set get_attach_cookie"),
     "integrity": _group("ima_inode_hash ima_file_hash"),
     "sleepable": _group("copy_from_user copy_from_user_task"),
@@ -108,7 +109,7 @@ GROUPS: Mapping[str, frozenset[str]] = {
 # Numbers that mean something else to programs with helpers of that group: they take the socket itself.
 OWN_NUMBERS: Mapping[str, Mapping[int, str]] = {
     "typed": {46: "get_socket_ptr_cookie"},
-    "iterated_sockets": {49: "sk_setsockopt", 57: "sk_getsockopt"},
+    "sockets_by_pointer": {49: "sk_setsockopt", 57: "sk_getsockopt"},
 }
 
 

@@ -152,6 +152,7 @@ _STRUCTURE = (
         "tcp6_sock", "tcp_sock", "tcp_timewait_sock", "tcp_request_sock", "udp6_sock", "unix_sock", "mptcp_sock",
     )),
     _takes("get_socket_ptr_cookie", _A.SOCKET),
+    _takes("tcp_send_ack", _A.STRUCTURE, _N),
     _takes("d_path", _A.STRUCTURE, _OUT, _SIZE_0),
     _takes("seq_printf", _A.STRUCTURE, _IN, _SIZE, _A.TOLD, _SIZE_0),
     _takes("seq_write", _A.STRUCTURE, _IN, _SIZE_0),
@@ -182,6 +183,7 @@ STRUCTURES_TAKEN: dict[str, str] = {
     "skb_output": "sk_buff",
     "xdp_output": "xdp_buff",
     "d_path": "path",
+    "tcp_send_ack": "tcp_sock",
     "bprm_opts_set": "linux_binprm",
 }  # fmt: skip
 STRUCTURES_GIVEN: dict[str, str] = {

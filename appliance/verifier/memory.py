@@ -29,7 +29,7 @@ from appliance.verifier import stack as stack_cells
 from appliance.verifier.environment import Environment
 from appliance.verifier.report import Violation
 from appliance.verifier.state import State
-from appliance.verifier.structures import demand_member
+from appliance.verifier.structures import demand_member, is_writable
 from appliance.verifier.values import DYNPTR_KINDS, NULLABLE, STRUCTURES, Kind, Pointer, Value
 from hooks.contract import ContextLayout
 from hooks.kernel_sockets import SOCKET, SOCKET_COMMON, TCP_SOCKET
@@ -301,6 +301,8 @@ def _socket(layout: ContextLayout) -> Rule:
 
 def _structure(environment: Environment, state: State, request: Request) -> None:
     what = f"a `{request.pointer.type_name}`" if request.pointer.type is not None else "memory"
+    if request.purpose is Purpose.WRITE and is_writable(environment, request.pointer, request.offset, request.size):
+        return
     if request.purpose is not Purpose.READ:
         raise Violation(
             f"{request.purpose.value} {what} of the kernel, which only plain loads may access",

@@ -63,6 +63,14 @@ def demand_member(environment: Environment, pointer: Pointer, offset: int, size:
         raise Violation(f"reads a `{pointer.type.name}`, whose type makes no sense: {error.what}") from None
 
 
+def is_writable(environment: Environment, pointer: Pointer, offset: int, size: int) -> bool:
+    """Whether the program's hook lets it write there: a member that it names, of what is there for certain."""
+    if pointer.kind is not Kind.TRUSTED or pointer.type is None or pointer.variable.constant is None:
+        return False
+    place = pointer.least + offset
+    return any(each.takes(pointer.type.number, place, size) for each in environment.spec.hook.writable)
+
+
 def loaded(environment: Environment, pointer: Pointer, offset: int, size: int) -> Value:
     """What the load gives, which was demanded before."""
     found = demand_member(environment, pointer, offset, size)

@@ -37,16 +37,20 @@ CASES = Path(__file__).parents[2] / "cases" / "typed"
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """A program that `EITHER` makes a good or a bad one; `unasked`: Linux does not let it be loaded here."""
+    """A program that `EITHER` makes a good or a bad one, and what stands behind it in the file; `unasked`: Linux does
+    not let it be loaded here."""
 
     name: str
     section: str
     source: str
     demand: str
     unasked: bool = False
+    returns: str = "int"
+    behind: str = ""
 
     def object(self, *, bad: bool) -> bytes:
-        body = f'SEC("{self.section}") int program(u64 *ctx)\n{{\n{self.source}\nreturn 0;\n}}\n'
+        ending = "" if self.returns == "void" else "return 0;\n"
+        body = f'SEC("{self.section}") {self.returns} program(u64 *ctx)\n{{\n{self.source}\n{ending}}}\n{self.behind}'
         flags = ("-DBAD",) if bad else ()
         return compile_alone(f'#include "prefix.h"\n{body}', f"-I{CASES}", "-Wno-everything", *flags)
 

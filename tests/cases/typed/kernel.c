@@ -30,7 +30,18 @@ struct task_struct__safe_rcu {
 struct seq_file { char *buf; u64 size; };
 struct sock_common { unsigned short skc_family; int skc_refcnt; };
 struct sock { struct sock_common __sk_common; int sk_rcvbuf; };
-struct tcp_sock { struct sock sk; u32 snd_cwnd; };
+struct inet_connection_sock { struct sock sk; u64 icsk_ca_priv[4]; };
+struct tcp_sock { struct inet_connection_sock inet_conn; u32 snd_cwnd, mss_cache, snd_ssthresh; };
+struct tcp_congestion_ops {
+	u32 (*ssthresh)(struct sock *sk);
+	void (*init)(struct sock *sk);
+	u32 (*undo_cwnd)(struct sock *sk);
+	char name[16];
+};
+struct bpf_struct_ops_tcp_congestion_ops { int common; struct tcp_congestion_ops data; };
+struct bpf_dummy_ops_state { int val; };
+struct bpf_dummy_ops { int (*test_1)(struct bpf_dummy_ops_state *state); };
+struct bpf_struct_ops_bpf_dummy_ops { int common; struct bpf_dummy_ops data; };
 struct sk_buff { u32 len; char cb[48]; };
 struct bpf_map { u32 id, max_entries; };
 struct bpf_iter_meta { union { struct seq_file *seq; u64 : 64; }; u64 session_id, seq_num; };
@@ -45,7 +56,10 @@ struct { btf_trace_sched_switch a; btf_trace_sys_enter b; btf_trace_kfree_skb c;
 struct list_head list_head; struct css_set css_set; struct mm_struct mm_struct; struct path path; struct inode inode;
 struct file file; struct signal_struct signal_struct; struct task_struct task_struct; struct seq_file seq_file;
 struct sock_common sock_common; struct sock sock; struct tcp_sock tcp_sock; struct sk_buff sk_buff; struct bpf_map bpf_map;
-struct bpf_iter_meta bpf_iter_meta;
+struct bpf_iter_meta bpf_iter_meta; struct inet_connection_sock inet_connection_sock;
+struct tcp_congestion_ops tcp_congestion_ops; struct bpf_struct_ops_tcp_congestion_ops tcp_ops;
+struct bpf_dummy_ops bpf_dummy_ops; struct bpf_struct_ops_bpf_dummy_ops dummy_ops; struct bpf_dummy_ops_state dummy_state;
+int bpf_dummy_ops__test_1(struct bpf_dummy_ops_state *cb__nullable) { return 0; }
 struct task_struct__safe_rcu task_struct__safe_rcu; struct bpf_iter_meta__safe_trusted bpf_iter_meta__safe_trusted;
 
 int bpf_iter_task(struct bpf_iter_meta *meta, struct task_struct *task) { return 0; }

@@ -25,7 +25,16 @@ struct task_struct {
 } KERNEL;
 struct seq_file;
 struct sock_common { unsigned short skc_family; } KERNEL;
-struct tcp_sock { __u32 snd_cwnd; } KERNEL;
+struct tcp_sock { __u32 snd_cwnd, mss_cache, snd_ssthresh; } KERNEL;
+struct inet_connection_sock { u64 icsk_ca_priv[2]; } KERNEL;
+struct tcp_congestion_ops {
+	__u32 (*ssthresh)(struct sock *sk);
+	void (*init)(struct sock *sk);
+	__u32 (*undo_cwnd)(struct sock *sk);
+	char name[16];
+};
+struct bpf_dummy_ops_state { int val; } KERNEL;
+struct bpf_dummy_ops { int (*test_1)(struct bpf_dummy_ops_state *state); };
 struct sock { struct sock_common __sk_common; int sk_rcvbuf; } KERNEL;
 struct sk_buff { __u32 len; } KERNEL;
 struct bpf_map { __u32 id; } KERNEL;
