@@ -152,6 +152,8 @@ def _fields(report: Report) -> dict[str, object]:
         "known": dict(report.known),
         "path": [asdict(step) for step in report.steps],
         "hint": report.hint,
+        "kind": report.kind.value,
+        "documentation": report.kind.page,
     }
 
 

@@ -16,6 +16,7 @@ from appliance.verifier.environment import Environment
 from appliance.verifier.frames import TOO_DEEP
 from appliance.verifier.memory import Purpose, Request, demand_access, demand_memory
 from appliance.verifier.printed import Call, demand_array, demand_format, demand_printed, demand_text
+from appliance.verifier.rejections import Rejection
 from appliance.verifier.report import Violation
 from appliance.verifier.scalar import Scalar
 from appliance.verifier.stack import CELL, holder
@@ -107,7 +108,9 @@ class Argument:
         self.value = value
 
     def refuse(self, hint: str | None = None) -> Violation:
+        may_be_null = type(self.value) is Pointer and self.value.kind in NULLABLE
         return Violation(
+            Rejection.NULL_POINTER if may_be_null else Rejection.HELPER_ARGUMENT,
             f"calls `{self.prototype.name}` with r{self.register} = {_words(self.value)}, "
             f"but it must be {self.kind.value}",
             hint,
@@ -143,13 +146,16 @@ def _map(argument: Argument) -> None:
     if spec.type not in (fitting := MAPS_OF_HELPER.get(helper, KEYED_MAPS)):
         known = spec.type in KEYED_MAPS.union(*MAPS_OF_HELPER.values())
         raise Violation(
+            Rejection.MAP_TYPE,
             f"calls `{helper}` on map `{spec.name}` of type {spec.type.value}, "
             + ("which it does not work on" if known else "which is not supported yet"),
             f"it works on {', '.join(sorted(kind.value for kind in fitting))}",
             unsupported=not known,
         )
     if argument.prototype.name in _CHANGING and argument.environment.is_read_only(spec.name):
-        raise Violation(f"calls `{argument.prototype.name}` on map `{spec.name}`, which is read-only")
+        raise Violation(
+            Rejection.READ_ONLY_MEMORY, f"calls `{argument.prototype.name}` on map `{spec.name}`, which is read-only"
+        )
 
 
 def _memory(size: Callable[[Argument], int], purpose: Purpose) -> _Rule:
@@ -214,7 +220,7 @@ def _callback(argument: Argument) -> None:
         raise argument.refuse("pass the name of a static function")
     frames.demand_another()
     if function.id in frames.active:
-        raise Violation(TOO_DEEP, "turn the recursion into a loop")
+        raise Violation(Rejection.CALL_DEPTH, TOO_DEEP, "turn the recursion into a loop")
 
 
 def _stack_or_null(argument: Argument) -> None:
@@ -344,9 +350,10 @@ def _lock(argument: Argument) -> None:
     held = argument.state.lock
     if argument.prototype.name == "spin_unlock" and (held is None or (held.map, held.id) != (value.map, value.id)):
         raise Violation(
+            Rejection.LOCK_BALANCE,
             "calls `spin_unlock` without a lock being held"
             if held is None
-            else f"calls `spin_unlock` for another value than the one of map `{held.map}` whose lock it holds"
+            else f"calls `spin_unlock` for another value than the one of map `{held.map}` whose lock it holds",
         )
 
 

@@ -23,6 +23,7 @@ from appliance.verifier.environment import Environment, access_of
 from appliance.verifier.holdings import Lock, Reference, demand_no_lock, demand_no_record
 from appliance.verifier.printed import Call, is_printed, text_of
 from appliance.verifier.program import Access, CallFacts
+from appliance.verifier.rejections import Rejection
 from appliance.verifier.report import Violation
 from appliance.verifier.scalar import Scalar
 from appliance.verifier.state import State
@@ -45,11 +46,16 @@ def prototype_of(environment: Environment, instruction: CallHelper) -> HelperPro
     hook = environment.spec.hook
     refusal = refusal_at(hook, instruction.helper) if hook.runs_here else None
     if refusal is not None:
-        raise Violation(f"calls helper {refusal.name}, which has no meaning here: {refusal.reason}", unsupported=True)
+        raise Violation(
+            Rejection.HELPER_UNKNOWN,
+            f"calls helper {refusal.name}, which has no meaning here: {refusal.reason}",
+            unsupported=True,
+        )
     name = environment.platform.helpers.get(instruction.helper)
     prototype = EVERY_PROTOTYPE.get(name) if name is not None else None
     if prototype is None:
         raise Violation(
+            Rejection.HELPER_UNKNOWN,
             f"calls helper {name or LATER[hook.platform].get(instruction.helper, instruction.helper)}, "
             "which is not supported yet",
             f"hook `{hook.name}` of platform `{hook.platform}` has: {', '.join(_callable(environment))}",
@@ -57,7 +63,9 @@ def prototype_of(environment: Environment, instruction: CallHelper) -> HelperPro
         )
     if not _may_call(hook, prototype):
         raise Violation(
-            f"calls `{name}`, which programs of hook `{hook.name}` may not call", FAMILY_HINTS.get(prototype.family)
+            Rejection.HELPER_OF_OTHER_HOOK,
+            f"calls `{name}`, which programs of hook `{hook.name}` may not call",
+            FAMILY_HINTS.get(prototype.family),
         )
     return prototype
 
@@ -85,6 +93,7 @@ def demand_call(environment: Environment, state: State, instruction: CallHelper)
             continue
         if value is None:
             raise Violation(
+                Rejection.UNINITIALISED_REGISTER,
                 f"calls `{prototype.name}` with nothing in r{register}, which must be {kind.value}",
                 "a helper call destroys r1 to r5: load the argument again",
             )

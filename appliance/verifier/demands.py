@@ -40,6 +40,7 @@ from appliance.verifier.calls import demand_call
 from appliance.verifier.environment import Environment
 from appliance.verifier.holdings import demand_no_lock, demand_no_record
 from appliance.verifier.memory import Purpose, demand_access, demand_alignment, demand_order
+from appliance.verifier.rejections import Rejection
 from appliance.verifier.report import Violation
 from appliance.verifier.scalar import Scalar
 from appliance.verifier.state import State
@@ -82,13 +83,17 @@ def initialised(state: State, register: int) -> Value:
     """What the register holds. Violates if nothing was written to it on this path."""
     value = state.registers[register]
     if value is None:
-        raise Violation(f"reads r{register}, which holds nothing that may be read on this path", _UNSET)
+        raise Violation(
+            Rejection.UNINITIALISED_REGISTER,
+            f"reads r{register}, which holds nothing that may be read on this path",
+            _UNSET,
+        )
     return value
 
 
 def _written(register: int) -> None:
     if register == FRAME_POINTER:
-        raise Violation("writes r10, the frame pointer, which may only be read")
+        raise Violation(Rejection.FRAME_POINTER, "writes r10, the frame pointer, which may only be read")
 
 
 def _operand(state: State, source: Operand) -> Value:
@@ -100,6 +105,7 @@ def _number(state: State, register: int, action: str) -> None:
     value = initialised(state, register)
     if type(value) is Pointer:
         raise Violation(
+            Rejection.POINTER_ARITHMETIC,
             f"{action} r{register}, which is {value}: only numbers may be used so",
             "of pointers, only `pointer + number`, `pointer - number` and `pointer - pointer` keep their meaning",
         )
@@ -114,7 +120,11 @@ def _move(environment: Environment, state: State, instruction: Move) -> None:
     _written(instruction.dst)
     value = _operand(state, instruction.source)
     if type(value) is Pointer and (instruction.width == 32 or instruction.sign_bits) and _is_secret(value):
-        raise Violation(f"copies a part of {value}, which would lose what it points to", "copy pointers whole")
+        raise Violation(
+            Rejection.PARTIAL_POINTER,
+            f"copies a part of {value}, which would lose what it points to",
+            "copy pointers whole",
+        )
 
 
 def _alu(environment: Environment, state: State, instruction: Alu) -> None:
@@ -129,6 +139,7 @@ def _alu(environment: Environment, state: State, instruction: Alu) -> None:
     if instruction.width == 32 or instruction.op not in (AluOp.ADD, AluOp.SUB):
         pointer = dst if type(dst) is Pointer else source
         raise Violation(
+            Rejection.POINTER_ARITHMETIC,
             f"computes `{instruction.op.value}`"
             + (" in 32 bits" if instruction.width == 32 else "")
             + f" with {pointer}: only 64-bit `+` and `-` keep a pointer",
@@ -138,7 +149,11 @@ def _alu(environment: Environment, state: State, instruction: Alu) -> None:
         assert type(source) is Scalar
         _moved(dst, source)
     elif instruction.op is AluOp.SUB:
-        raise Violation(f"subtracts {source} from a number", "subtract the number from the pointer instead")
+        raise Violation(
+            Rejection.POINTER_ARITHMETIC,
+            f"subtracts {source} from a number",
+            "subtract the number from the pointer instead",
+        )
     else:
         assert type(source) is Pointer and type(dst) is Scalar
         _moved(source, dst)
@@ -147,6 +162,7 @@ def _alu(environment: Environment, state: State, instruction: Alu) -> None:
 def _pointer_difference(instruction: Alu, dst: Pointer, source: Pointer) -> None:
     if instruction.op is AluOp.ADD or not _same_memory(dst, source) or dst.kind in _PLACELESS:
         raise Violation(
+            Rejection.POINTER_ARITHMETIC,
             f"computes `{instruction.op.value}` of {dst} and {source}",
             "only pointers into the same memory may be subtracted from each other, and none may be added",
         )
@@ -155,12 +171,15 @@ def _pointer_difference(instruction: Alu, dst: Pointer, source: Pointer) -> None
 def _moved(pointer: Pointer, by: Scalar) -> None:
     if pointer.kind in NULLABLE:
         raise Violation(
-            f"moves a pointer that may be null: {pointer.why_null}", "check it first: `if (!pointer) return …`"
+            Rejection.NULL_POINTER,
+            f"moves a pointer that may be null: {pointer.why_null}",
+            "check it first: `if (!pointer) return …`",
         )
     if pointer.kind in _UNMOVED or (pointer.kind is Kind.CONTEXT and by.constant is None):
-        raise Violation(f"moves {pointer}, which must stay as it is")
+        raise Violation(Rejection.POINTER_ARITHMETIC, f"moves {pointer}, which must stay as it is")
     if max(abs(by.whole.smin), abs(by.whole.smax), abs(pointer.least), abs(pointer.most)) >= FARTHEST:
         raise Violation(
+            Rejection.UNBOUNDED_OFFSET,
             f"moves {pointer} by {by}, which may be too far",
             "bound the number first: compare it with a constant, or mask it, in the type that is added",
         )
@@ -180,7 +199,7 @@ def _load(environment: Environment, state: State, instruction: Load) -> None:
     _written(instruction.dst)
     pointer = demand_access(environment, state, instruction.base, instruction.offset, instruction.size, Purpose.READ)
     if pointer.kind is Kind.CONTEXT and instruction.signed:
-        raise Violation("reads the context with sign extension, which its fields do not have")
+        raise Violation(Rejection.CONTEXT_ACCESS, "reads the context with sign extension, which its fields do not have")
     if instruction.ordered:
         demand_order(pointer, instruction, "reads")
 
@@ -194,11 +213,16 @@ def _store(environment: Environment, state: State, instruction: Store) -> None:
         return
     if pointer.kind is not Kind.STACK:
         raise Violation(
+            Rejection.POINTER_LEAK,
             f"stores {value} where it can be seen outside of the program",
             "pointers may be kept in registers and on the stack only; store what they point to",
         )
     if instruction.size != 8 or pointer.variable.constant is None:
-        raise Violation(f"saves {value} in part, or at a variable place of the stack", "save pointers whole")
+        raise Violation(
+            Rejection.PARTIAL_POINTER,
+            f"saves {value} in part, or at a variable place of the stack",
+            "save pointers whole",
+        )
 
 
 def _atomic(environment: Environment, state: State, instruction: Atomic) -> None:
@@ -215,7 +239,11 @@ def _branch(environment: Environment, state: State, instruction: Branch) -> None
     dst = initialised(state, instruction.dst)
     source = _operand(state, instruction.source)
     if instruction.width == 32 and (type(dst) is Pointer or type(source) is Pointer):
-        raise Violation("compares the low half of a pointer, which means nothing", "compare pointers whole")
+        raise Violation(
+            Rejection.POINTER_COMPARISON,
+            "compares the low half of a pointer, which means nothing",
+            "compare pointers whole",
+        )
     if type(dst) is not Scalar or type(source) is not Scalar:
         _comparable(instruction.condition, dst, source)
 
@@ -227,9 +255,13 @@ def _comparable(condition: Condition, a: Value, b: Value) -> None:
         return
     if condition in (Condition.EQ, Condition.NE):
         if not both and ZERO not in (a, b):
-            raise Violation(f"compares {a} with {b}: of all numbers, pointers may be compared with 0 only")
+            raise Violation(
+                Rejection.POINTER_COMPARISON,
+                f"compares {a} with {b}: of all numbers, pointers may be compared with 0 only",
+            )
     elif not both or condition not in _ORDERS or not _same_memory(a, b):
         raise Violation(
+            Rejection.POINTER_COMPARISON,
             f"asks whether {a} `{condition.value}` {b}, which have no order",
             "only pointers into the same memory are before or behind each other, and unsigned",
         )
@@ -253,6 +285,7 @@ def _call_register(environment: Environment, state: State, instruction: CallRegi
     callee = initialised(state, instruction.register)
     if type(callee) is not Pointer or callee.kind is not Kind.FUNCTION:
         raise Violation(
+            Rejection.CALL_TARGET,
             f"calls r{instruction.register}, which is {callee}: it must be a function of the program",
             "assign the function's name, and nothing else, on every path to the call",
         )
@@ -265,22 +298,35 @@ def _exit(environment: Environment, state: State, instruction: Exit) -> None:
     if state.depth:
         result = state.registers[0]
         if type(result) is Pointer and result.kind is Kind.STACK and result.id == state.depth:
-            raise Violation("returns a pointer to its own stack, which is gone then", "let the caller pass the memory")
+            raise Violation(
+                Rejection.STACK_OF_CALLEE,
+                "returns a pointer to its own stack, which is gone then",
+                "let the caller pass the memory",
+            )
         return
     demand_no_record(environment, state, "ends the program")
     if environment.spec.hook.answers_nothing:
         return
     if state.registers[0] is None:
-        raise Violation("returns without a verdict: nothing was written to r0 on this path", "end every path with one")
+        raise Violation(
+            Rejection.VERDICT,
+            "returns without a verdict: nothing was written to r0 on this path",
+            "end every path with one",
+        )
     value = initialised(state, 0)
     if isinstance(value, Pointer):
-        raise Violation(f"returns {value}, which would tell its address", "return one of the hook's verdicts")
+        raise Violation(
+            Rejection.POINTER_LEAK,
+            f"returns {value}, which would tell its address",
+            "return one of the hook's verdicts",
+        )
     hook = environment.spec.hook
     low, high = min(hook.verdicts), max(hook.verdicts)
     least, most = (value.low.smin, value.low.smax) if low < 0 else (value.whole.umin, value.whole.umax)
     if not hook.any_number and not low <= least <= most <= high:
         verdicts = f"{low} to {high}" if low < high else f"always {low}"
         raise Violation(
+            Rejection.VERDICT,
             f"returns {value}, but a verdict of hook `{hook.name}` is {verdicts}",
             f"return constants, or bound the number on every path: `if (verdict > {high}) verdict = …`",
         )
@@ -304,11 +350,12 @@ def _map_value(environment: Environment, state: State, instruction: LoadMapValue
     spec = environment.declared(instruction.map)
     if spec.type is not MapType.ARRAY:
         what = f"takes the address of a value of map `{instruction.map}`, whose values have no fixed places"
-        raise Violation(f"{what}: its type is {spec.type.value}", "look the value up")
+        raise Violation(Rejection.MAP_TYPE, f"{what}: its type is {spec.type.value}", "look the value up")
     if not 0 <= instruction.offset < max(spec.value_size, 1):
         raise Violation(
+            Rejection.MAP_VALUE_BOUNDS,
             f"takes the address of byte {instruction.offset} of map `{instruction.map}`, "
-            f"whose value has {spec.value_size} bytes"
+            f"whose value has {spec.value_size} bytes",
         )
 
 
@@ -316,19 +363,23 @@ def _legacy(environment: Environment, state: State, instruction: LegacyPacketLoa
     """A load from the packet that ends the program, with the answer 0, where there are no such bytes."""
     if LEGACY_LOADS not in environment.spec.hook.families:
         raise Violation(
+            Rejection.INSTRUCTION_UNSUPPORTED,
             "uses a legacy packet load, which is not supported yet",
             "read the packet through `ctx->data` instead",
             unsupported=True,
         )
     if state.depth:
         raise Violation(
+            Rejection.INSTRUCTION_UNSUPPORTED,
             "uses a legacy packet load in a function, which is not supported yet",
             "use it in the program itself, or skb_load_bytes",
             unsupported=True,
         )
     context = initialised(state, 6)
     if context != Pointer(Kind.CONTEXT):
-        raise Violation(f"uses a legacy packet load with {context} in r6, which must be the context")
+        raise Violation(
+            Rejection.HELPER_ARGUMENT, f"uses a legacy packet load with {context} in r6, which must be the context"
+        )
     if instruction.index is not None:
         _number(state, instruction.index, "loads from the packet at")
     demand_no_lock(environment, state, "uses a legacy packet load")
@@ -341,7 +392,9 @@ def _nothing(environment: Environment, state: State, instruction: Instruction) -
 
 def _later(what: str, hint: str) -> Demand:
     def demand(environment: Environment, state: State, instruction: Any) -> None:
-        raise Violation(f"{what}, which is not supported yet", hint, unsupported=True)
+        raise Violation(
+            Rejection.INSTRUCTION_UNSUPPORTED, f"{what}, which is not supported yet", hint, unsupported=True
+        )
 
     return demand
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from appliance.verifier.places import Partitions
+from appliance.verifier.rejections import Rejection
 from appliance.verifier.report import Violation
 from appliance.verifier.state import State
 
@@ -81,10 +82,15 @@ class Effort:
             index, turns = max(self.turns.items(), key=lambda item: item[1])
             hint = "bound the loop by a smaller constant, or split the program"
             words += f"; this loop went through {turns + 1} turns"
-            return Refused(Violation(words, hint), index, None, exhausted=True)
+            return Refused(Violation(Rejection.BUDGET, words, hint), index, None, exhausted=True)
         index, states = max(self.states.items(), key=lambda item: item[1])
         hint = (
             "decide what is the same for all of them once, in a function of its own (`__noinline`) or before they "
             "part; or split the program by tail calls"
         )
-        return Refused(Violation(f"{words}; {states} different states came here", hint), index, None, exhausted=True)
+        return Refused(
+            Violation(Rejection.BUDGET, f"{words}; {states} different states came here", hint),
+            index,
+            None,
+            exhausted=True,
+        )

@@ -9,6 +9,7 @@ from appliance.ebpf.platform import Platform
 from appliance.ebpf.spec import MapSpec, ProgramSpec
 from appliance.verifier.frames import Frames
 from appliance.verifier.program import Access, CallFacts, Facts, Region
+from appliance.verifier.rejections import Rejection
 from appliance.verifier.report import Violation
 from appliance.verifier.stack_use import StackRecorder
 from appliance.verifier.values import REGIONS, Pointer
@@ -48,13 +49,13 @@ class Environment:
         """The map of that name, or what the maps of that name in a map of maps are like. Violates if there is none."""
         spec = self.maps.get(name) or self.inner.get(name)
         if spec is None:
-            raise Violation(f"uses the map `{name}`, which the collection does not have")
+            raise Violation(Rejection.MAP_MISSING, f"uses the map `{name}`, which the collection does not have")
         return spec
 
     def declared(self, name: str) -> MapSpec:
         """The map of that name, whose address a program may load. Violates if the collection has none."""
         if name not in self.maps:
-            raise Violation(f"uses the map `{name}`, which the collection does not have")
+            raise Violation(Rejection.MAP_MISSING, f"uses the map `{name}`, which the collection does not have")
         return self.maps[name]
 
     def is_read_only(self, name: str) -> bool:
@@ -80,6 +81,7 @@ class FactsRecorder:
         regions = {found.region if found is not None else None for found in (known, access)}
         if Region.CONTEXT in regions and (merged is None or merged.offset is None):
             raise Violation(
+                Rejection.DIFFERENT_PATHS,
                 "accesses a field of the context on one path, and another field or other memory on another path",
                 "read the context's fields at the start of the program, into local variables",
             )
@@ -92,11 +94,13 @@ class FactsRecorder:
             return
         if known.map != facts.map and (known.inner or facts.inner):
             raise Violation(
+                Rejection.DIFFERENT_PATHS,
                 f"calls `{facts.helper}` on a map out of a map of maps, and on another map on another path",
                 "call it on each path by itself",
             )
         if known.text != facts.text:
             raise Violation(
+                Rejection.DIFFERENT_PATHS,
                 f"calls `{facts.helper}` with one text on one path, and with another on another path",
                 "call it once for each of the texts",
             )

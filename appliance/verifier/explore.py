@@ -27,6 +27,7 @@ from appliance.verifier.history import Arrival, Visit
 from appliance.verifier.order import Order, Time
 from appliance.verifier.passing import Passing, pass_control, passes_control
 from appliance.verifier.places import END, Place, Point
+from appliance.verifier.rejections import Rejection
 from appliance.verifier.report import Violation
 from appliance.verifier.state import State
 from appliance.verifier.transfer import TRANSFERS
@@ -146,7 +147,7 @@ class _Exploration:
             if self._callback:
                 demand_answer(state)
         elif len(block.successors) < (2 if type(last) is Branch else 1):
-            raise Violation("runs off the end of the program", "end every path with a return")
+            raise Violation(Rejection.NO_RETURN, "runs off the end of the program", "end every path with a return")
 
     def _explore(self, function: int, state: State, call: int, *, callback: bool = False) -> list[State]:
         """Explore a function that this one calls."""
@@ -217,6 +218,7 @@ class _Exploration:
         last = self._last_turns.get(around)
         if turn and last is not None and all(any(_alike(old, new) for old in last) for new in states):
             violation = Violation(
+                Rejection.ENDLESS_LOOP,
                 f"begins turn {turn + 1} of a loop with nothing changed since the turn before: it is not seen to end",
                 "count the turns with a variable that the loop's condition compares with a constant",
             )

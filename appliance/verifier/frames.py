@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from appliance.ebpf.instructions import STACK_SIZE
+from appliance.verifier.rejections import Rejection
 from appliance.verifier.report import Violation
 
 DEEPEST = 8  # frames (MAX_CALL_FRAMES)
@@ -39,7 +40,7 @@ class Frames:
     def demand_another(self) -> None:
         """There is room for one frame more."""
         if len(self.active) >= DEEPEST:
-            raise Violation(TOO_DEEP, "turn the recursion into a loop")
+            raise Violation(Rejection.CALL_DEPTH, TOO_DEEP, "turn the recursion into a loop")
 
     @contextmanager
     def entered(self, function: int, call: int, *, callback: bool = False) -> Iterator[None]:
@@ -80,12 +81,14 @@ class Frames:
         together = below + self._rounded(function)
         if together > STACK_SIZE:
             return Violation(
+                Rejection.CALL_DEPTH,
                 f"calls function `{name}`, whose stack and that of its callers have {together} bytes together: "
                 f"{STACK_SIZE} are the limit",
                 "keep large variables in a map, or inline the function",
             )
         if function in self._tail_callers and below >= BELOW_TAIL_CALLS:
             return Violation(
+                Rejection.TAIL_CALL,
                 f"calls function `{name}`, which makes tail calls, above {below} bytes of stack: "
                 f"less than {BELOW_TAIL_CALLS} are allowed",
                 "make the tail call in the main program, or use less stack there",

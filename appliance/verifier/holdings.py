@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from appliance.ebpf.instructions import slot_numbers
+from appliance.verifier.rejections import Rejection
 from appliance.verifier.report import Violation
 
 if TYPE_CHECKING:
@@ -39,10 +40,12 @@ def demand_no_record(environment: Environment, state: State, action: str) -> Non
     for reference in state.references.values():
         if reference.map is None:
             raise Violation(
+                Rejection.UNRELEASED_REFERENCE,
                 f"{action} with a socket that is not released; it was looked up {_place(environment, reference.at)}",
                 "call sk_release on every path on which there is a socket, those of errors included",
             )
         raise Violation(
+            Rejection.UNRELEASED_REFERENCE,
             f"{action} with a {'dynptr' if reference.dynptr else 'record'} of map `{reference.map}` that is neither "
             f"submitted nor discarded; it was reserved {_place(environment, reference.at)}",
             "call ringbuf_submit_dynptr or ringbuf_discard_dynptr on every path, those without room for it included"
@@ -56,6 +59,7 @@ def demand_no_lock(environment: Environment, state: State, action: str) -> None:
     """Violates if a lock is held."""
     if state.lock is not None:
         raise Violation(
+            Rejection.LOCK_BALANCE,
             f"{action} while it holds the lock of a value of map `{state.lock.map}`, "
             f"taken {_place(environment, state.lock.at)}",
             "call spin_unlock first: nothing but loads, stores and arithmetic may stand between the two",

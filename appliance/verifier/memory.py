@@ -27,6 +27,7 @@ from appliance.ebpf.instructions import STACK_SIZE, Atomic, Load, Store
 from appliance.ebpf.spec import LOCK_SIZE
 from appliance.verifier import stack as stack_cells
 from appliance.verifier.environment import Environment
+from appliance.verifier.rejections import Rejection
 from appliance.verifier.report import Violation
 from appliance.verifier.state import State
 from appliance.verifier.structures import demand_member, is_writable
@@ -83,7 +84,7 @@ def demand_access(
     """The pointer in `register`, through which `size` bytes at `offset` may be accessed for that purpose."""
     value = state.registers[register]
     if type(value) is not Pointer:
-        raise Violation(f"{purpose.value} memory through r{register}, which {_what(value)}", _hint(value))
+        raise Violation(_kind(value), f"{purpose.value} memory through r{register}, which {_what(value)}", _hint(value))
     demand_memory(environment, state, Request(register, value, offset, size, purpose))
     return value
 
@@ -95,6 +96,10 @@ def demand_memory(environment: Environment, state: State, request: Request) -> N
 
 def _what(value: Value | None) -> str:
     return "holds nothing that may be read on this path" if value is None else f"is no pointer but a number ({value})"
+
+
+def _kind(value: Value | None) -> Rejection:
+    return Rejection.UNINITIALISED_REGISTER if value is None else Rejection.NO_POINTER
 
 
 def _hint(value: Value | None) -> str | None:
@@ -115,6 +120,7 @@ def _stack(environment: Environment, state: State, request: Request) -> None:
     low, high, base = request.low, request.high, request.pointer.base
     if low < -STACK_SIZE or high > 0:
         raise Violation(
+            Rejection.STACK_BOUNDS,
             f"{request.purpose.value} {request.span('stack ')} from r10, but the stack is bytes -{STACK_SIZE} to -1",
             f"a program's local variables together may have {STACK_SIZE} bytes; keep array indexes inside their array",
         )
@@ -136,11 +142,13 @@ def _stack(environment: Environment, state: State, request: Request) -> None:
     held = stack_cells.holder(state.stack, bad)
     if state.dynptrs_in(bad, bad + 1):
         raise Violation(
+            Rejection.DYNPTR_ACCESS,
             f"{request.purpose.value} {request.span('stack ')} from r10, but byte {bad - base} is a part of a dynptr",
             "dynptr_read and dynptr_data get at what it is about",
         )
     reason = "was not written on this path" if held is None else "is a part of a pointer that was saved there"
     raise Violation(
+        Rejection.UNINITIALISED_STACK,
         f"{request.purpose.value} {request.span('stack ')} from r10, but byte {bad - base} {reason}",
         "initialise the whole variable on every path, the padding of structures included (memset)"
         if held is None
@@ -157,11 +165,13 @@ def _demand_no_dynptr(state: State, request: Request) -> None:
     for dynptr in state.dynptrs_in(request.low + base, request.high + base):
         if dynptr.kind is Kind.RING_DYNPTR:
             raise Violation(
+                Rejection.DYNPTR_ACCESS,
                 f"{request.purpose.value} {request.span('stack ')} from r10, where {dynptr} is",
                 "submit or discard it first",
             )
         if not ends:
             raise Violation(
+                Rejection.DYNPTR_ACCESS,
                 f"{request.purpose.value} {request.span('stack ')} from r10, where {dynptr} is",
                 "use another variable: only plain stores at a known place may end a dynptr",
             )
@@ -170,23 +180,33 @@ def _demand_no_dynptr(state: State, request: Request) -> None:
 def _context(environment: Environment, state: State, request: Request) -> None:
     layout = environment.spec.hook.context
     if request.pointer.variable.constant is None:
-        raise Violation("accesses the context at an offset that is not a constant", "name the field in the source")
+        raise Violation(
+            Rejection.CONTEXT_ACCESS,
+            "accesses the context at an offset that is not a constant",
+            "name the field in the source",
+        )
     if request.purpose in (Purpose.PASS, Purpose.FILL, Purpose.UPDATE):
-        raise Violation(f"{request.purpose.value} the context, which only plain loads may access", None)
+        raise Violation(
+            Rejection.CONTEXT_ACCESS, f"{request.purpose.value} the context, which only plain loads may access", None
+        )
     field = layout.field_at(request.low, request.size)
     if field is None:
         largest = {(f.name, f.offset): f.size for f in layout.fields}
         fields = ", ".join(f"{name} at {offset} ({_bytes(size)})" for (name, offset), size in largest.items())
         raise Violation(
+            Rejection.CONTEXT_ACCESS,
             f"{request.purpose.value} {request.span()} of the context `{layout.name}`, which is no field of it",
             f"its fields are {fields}",
         )
     if request.purpose is Purpose.WRITE and not field.writes:
-        raise Violation(f"writes `{field.name}` of the context `{layout.name}`, which may only be read")
+        raise Violation(
+            Rejection.READ_ONLY_MEMORY, f"writes `{field.name}` of the context `{layout.name}`, which may only be read"
+        )
     writes = request.purpose is Purpose.WRITE
     if not (field.may_write if writes else field.may_read)(request.low, request.size):
         sizes = " or ".join(str(size) for size in (field.writes if writes else field.reads))
         raise Violation(
+            Rejection.CONTEXT_ACCESS,
             f"{request.purpose.value} {request.span()} of the context `{layout.name}`: `{field.name}` is "
             f"{'written' if writes else 'read'} in {sizes} bytes, at a multiple of that",
             "access the field as it is declared, and then take the part that is needed",
@@ -198,13 +218,20 @@ def _ranged(base: str, limit: str, *, writable: bool = True) -> Rule:
 
     def rule(environment: Environment, state: State, request: Request) -> None:
         if not (writable and environment.spec.hook.writes_packet) and request.purpose in _WRITING:
-            raise Violation(f"{request.purpose.value} {request.span()} past `{base}`, which may only be read")
+            raise Violation(
+                Rejection.READ_ONLY_MEMORY,
+                f"{request.purpose.value} {request.span()} past `{base}`, which may only be read",
+            )
         if request.purpose is Purpose.UPDATE:
-            raise Violation("atomically updates packet memory, which only plain loads and stores may access")
+            raise Violation(
+                Rejection.ATOMIC_ACCESS,
+                "atomically updates packet memory, which only plain loads and stores may access",
+            )
         known = state.proved(request.pointer.id)
         first = request.pointer.offset + request.offset
         if request.low < 0:
             raise Violation(
+                Rejection.PACKET_BOUNDS,
                 f"{request.purpose.value} {request.span()} from `{base}`, before it",
                 f"show that what is added to `{base}` is not negative: use unsigned types",
             )
@@ -218,6 +245,7 @@ def _ranged(base: str, limit: str, *, writable: bool = True) -> Rule:
         inside = f"only {_bytes(known)}" if known > 0 else "none"
         are = "is" if known == 1 else "are"
         raise Violation(
+            Rejection.PACKET_BOUNDS,
             f"{request.purpose.value} {span}{ending}, but {inside} {are} known to be inside on this path",
             f"compare first: `if (pointer + {first + request.size} > {limit}) return …`, with the same pointer",
         )
@@ -231,20 +259,27 @@ def _map_value(environment: Environment, state: State, request: Request) -> None
     size = environment.map(name).value_size
     if request.low < 0 or request.high > size:
         raise Violation(
+            Rejection.MAP_VALUE_BOUNDS,
             f"{request.purpose.value} {request.span()} of a value of map `{name}`, which has {_bytes(size)}",
             "bound the index before it is used: `if (index >= N) return …`, or `index &= N - 1`",
         )
     lock = environment.map(name).lock
     if lock is not None and request.low < lock + LOCK_SIZE and lock < request.high:
         raise Violation(
+            Rejection.LOCK_ACCESS,
             f"{request.purpose.value} {request.span()} of a value of map `{name}`, "
             f"whose {_span(lock, lock + LOCK_SIZE)} are its lock",
             "only spin_lock and spin_unlock may touch a lock; leave it out of copies of the value",
         )
     if request.purpose in _WRITING and environment.is_read_only(name):
-        raise Violation(f"writes a value of map `{name}`, which is read-only", "drop `const`, or use another map")
+        raise Violation(
+            Rejection.READ_ONLY_MEMORY,
+            f"writes a value of map `{name}`, which is read-only",
+            "drop `const`, or use another map",
+        )
     if request.purpose in _READING and environment.map(name).write_only_to_programs:
         raise Violation(
+            Rejection.WRITE_ONLY_MEMORY,
             f"{request.purpose.value} a value of map `{name}`, which is write-only to programs",
             "drop BPF_F_WRONLY_PROG from map_flags",
         )
@@ -253,6 +288,7 @@ def _map_value(environment: Environment, state: State, request: Request) -> None
 def _record(environment: Environment, state: State, request: Request) -> None:
     if request.low < 0 or request.high > request.pointer.size:
         raise Violation(
+            Rejection.RECORD_BOUNDS,
             f"{request.purpose.value} {request.span()} of a record of map `{request.pointer.map}`, "
             f"which was reserved with {_bytes(request.pointer.size)}",
             "reserve as much as is written, and bound an index before it is used",
@@ -261,9 +297,10 @@ def _record(environment: Environment, state: State, request: Request) -> None:
 
 def _slice(environment: Environment, state: State, request: Request) -> None:
     if request.purpose is Purpose.UPDATE:
-        raise Violation("atomically updates a slice of a dynptr, which may begin at any place")
+        raise Violation(Rejection.ATOMIC_ACCESS, "atomically updates a slice of a dynptr, which may begin at any place")
     if request.low < 0 or request.high > request.pointer.size:
         raise Violation(
+            Rejection.RECORD_BOUNDS,
             f"{request.purpose.value} {request.span()} of a slice of a dynptr, which was asked for with "
             f"{_bytes(request.pointer.size)}",
             "ask for as much as is used, and bound an index before it is used",
@@ -275,9 +312,14 @@ def _map_key(environment: Environment, state: State, request: Request) -> None:
     assert name is not None
     size = environment.map(name).key_size
     if request.purpose in _WRITING:
-        raise Violation(f"writes a key of map `{name}`, which may only be read", "copy the key, and change the copy")
+        raise Violation(
+            Rejection.READ_ONLY_MEMORY,
+            f"writes a key of map `{name}`, which may only be read",
+            "copy the key, and change the copy",
+        )
     if request.low < 0 or request.high > size:
         raise Violation(
+            Rejection.MAP_KEY_BOUNDS,
             f"{request.purpose.value} {request.span()} of a key of map `{name}`, which has {_bytes(size)}",
             "declare the callback's key as the map does",
         )
@@ -288,10 +330,13 @@ def _socket(layout: ContextLayout) -> Rule:
 
     def rule(environment: Environment, state: State, request: Request) -> None:
         if request.purpose is not Purpose.READ:
-            raise Violation(f"{request.purpose.value} a socket, which only plain loads may access")
+            raise Violation(
+                Rejection.SOCKET_ACCESS, f"{request.purpose.value} a socket, which only plain loads may access"
+            )
         field = layout.field_at(request.low, request.size) if request.pointer.variable.constant is not None else None
         if field is None or not field.may_read(request.low, request.size):
             raise Violation(
+                Rejection.SOCKET_ACCESS,
                 f"reads {request.span()} of a `{layout.name}`, which is no field of it, or not one of that size",
                 f"its fields are {', '.join(f'{f.name} at {f.offset} ({_bytes(f.size)})' for f in layout.fields)}",
             )
@@ -305,6 +350,7 @@ def _structure(environment: Environment, state: State, request: Request) -> None
         return
     if request.purpose is not Purpose.READ:
         raise Violation(
+            Rejection.KERNEL_ACCESS,
             f"{request.purpose.value} {what} of the kernel, which only plain loads may access",
             "probe_read_kernel copies it to memory of the program"
             if request.purpose in _READING
@@ -317,14 +363,20 @@ def _structure(environment: Environment, state: State, request: Request) -> None
 def _buffer(environment: Environment, state: State, request: Request) -> None:
     if request.pointer.variable.constant is None or request.low < 0:
         raise Violation(
-            f"{request.purpose.value} {request.span()} of {request.pointer}: only constant places have a use"
+            Rejection.KERNEL_ACCESS,
+            f"{request.purpose.value} {request.span()} of {request.pointer}: only constant places have a use",
         )
     if request.pointer.kind is Kind.READ_ONLY_BUFFER and request.purpose in _WRITING:
-        raise Violation(f"{request.purpose.value} {request.pointer}, which may only be read", "copy it first")
+        raise Violation(
+            Rejection.READ_ONLY_MEMORY,
+            f"{request.purpose.value} {request.pointer}, which may only be read",
+            "copy it first",
+        )
 
 
 def _maybe_null(environment: Environment, state: State, request: Request) -> None:
     raise Violation(
+        Rejection.NULL_POINTER,
         f"{request.purpose.value} memory through r{request.register}, which may be null: {request.pointer.why_null}",
         "check it first: `if (!pointer) return …`",
     )
@@ -332,8 +384,9 @@ def _maybe_null(environment: Environment, state: State, request: Request) -> Non
 
 def _no_memory(environment: Environment, state: State, request: Request) -> None:
     raise Violation(
+        Rejection.NO_POINTER,
         f"{request.purpose.value} memory through r{request.register}, which is {request.pointer}: "
-        "nothing may be accessed there"
+        "nothing may be accessed there",
     )
 
 
@@ -371,7 +424,10 @@ _RULES: dict[Kind, Rule] = {
 def demand_order(pointer: Pointer, instruction: Load | Store, verb: str) -> None:
     """A load-acquire or a store-release: what it orders is memory that others see, or the stack."""
     if pointer.kind not in (Kind.STACK, Kind.MAP_VALUE, Kind.RECORD):
-        raise Violation(f"{verb} {pointer.kind.value} in order, which only plain loads and stores may access")
+        raise Violation(
+            Rejection.ATOMIC_ACCESS,
+            f"{verb} {pointer.kind.value} in order, which only plain loads and stores may access",
+        )
     demand_alignment(pointer, instruction, f"{verb} in order")
 
 
@@ -380,6 +436,7 @@ def demand_alignment(pointer: Pointer, instruction: Load | Store | Atomic, verb:
     fixed = pointer.offset + instruction.offset
     if (fixed + pointer.variable.bits.value) % instruction.size or pointer.variable.bits.mask % instruction.size:
         raise Violation(
+            Rejection.ALIGNMENT,
             f"{verb} {instruction.size} bytes at a place that may not be a multiple of {instruction.size}",
             "align the counter: put 8-byte members first, and do not pack the structure",
         )

@@ -21,6 +21,7 @@ from appliance.verifier.calls import any_verdict, apply_call
 from appliance.verifier.effort import Effort
 from appliance.verifier.environment import Environment
 from appliance.verifier.holdings import demand_no_record
+from appliance.verifier.rejections import Rejection
 from appliance.verifier.report import Violation
 from appliance.verifier.scalar import Scalar
 from appliance.verifier.state import State
@@ -97,6 +98,7 @@ def _tail_call(passing: Passing, instruction: CallHelper) -> Passed:
     environment, state = passing.environment, passing.state
     if environment.frames.in_callback:
         raise Violation(
+            Rejection.TAIL_CALL,
             "makes a tail call in a function that a helper calls back",
             "return 1 from the callback, and make the tail call behind the helper",
         )

@@ -17,6 +17,7 @@ from appliance.helpers.prototypes import ArgumentKind, HelperPrototype
 from appliance.verifier import stack as stack_cells
 from appliance.verifier.environment import Environment
 from appliance.verifier.memory import Purpose, Request, demand_access, demand_memory
+from appliance.verifier.rejections import Rejection
 from appliance.verifier.report import Violation
 from appliance.verifier.scalar import Scalar
 from appliance.verifier.state import State
@@ -38,7 +39,11 @@ class Call(NamedTuple):
     def refuse(self, register: int, kind: ArgumentKind | str, hint: str) -> Violation:
         wanted = kind.value if isinstance(kind, ArgumentKind) else kind
         held = describe(self.state.registers[register])
-        return Violation(f"calls `{self.prototype.name}` with r{register} = {held}, but it must be {wanted}", hint)
+        return Violation(
+            Rejection.HELPER_ARGUMENT,
+            f"calls `{self.prototype.name}` with r{register} = {held}, but it must be {wanted}",
+            hint,
+        )
 
 
 def text_of(call: Call) -> bytes | None:
@@ -79,10 +84,15 @@ def demand_text(call: Call, register: int) -> None:
     try:
         wanted = len(parse_format(text).conversions)
     except FormatRefused as refused:
-        raise Violation(f"calls `{call.prototype.name}` with a format that {refused}", None) from None
+        raise Violation(
+            Rejection.HELPER_FORMAT, f"calls `{call.prototype.name}` with a format that {refused}", None
+        ) from None
     given = _count(call, register + 2)
     if given is not None and given < wanted:
-        raise Violation(f"calls `{call.prototype.name}` with a format for {wanted} arguments, but gives {given}")
+        raise Violation(
+            Rejection.HELPER_FORMAT,
+            f"calls `{call.prototype.name}` with a format for {wanted} arguments, but gives {given}",
+        )
 
 
 def demand_format(call: Call, register: int) -> None:
@@ -133,6 +143,7 @@ def _demand_argument(call: Call, register: int, conversion: Conversion, held: Va
         fits = type(held) is Pointer and held.kind in _REACHABLE
     if not fits:
         raise Violation(
+            Rejection.HELPER_FORMAT,
             f"calls `{call.prototype.name}`, whose format has `%{conversion.letter}`, with {describe(held)}, "
             f"but it must be {printed.value}",
             _HINTS.get(printed),

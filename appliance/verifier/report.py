@@ -10,14 +10,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from appliance.errors import InputRefused, SourceLine
+from appliance.verifier.rejections import Rejection
 from appliance.verifier.way import Step
 
 
 class Violation(Exception):
     """A demand that the state at hand does not meet. Stays inside this room."""
 
-    def __init__(self, demand: str, hint: str | None = None, *, unsupported: bool = False) -> None:
+    def __init__(self, kind: Rejection, demand: str, hint: str | None = None, *, unsupported: bool = False) -> None:
         super().__init__(demand)
+        self.kind = kind
         self.demand = demand
         self.hint = hint
         self.unsupported = unsupported
@@ -25,13 +27,14 @@ class Violation(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """One rejection. `index` counts instructions, `slot` counts 8-byte slots: listings show slots.
+    """One rejection of that `kind`. `index` counts instructions, `slot` counts 8-byte slots: listings show slots.
 
     `known` says what is in the registers that the instruction reads, as (name, words). `path` is one way from the
     program's start to the instruction, as indices of instructions; empty if there was no exploration, or no end to it.
     `steps` are the last branches of that way.
     """
 
+    kind: Rejection
     program: str
     section: str
     index: int
@@ -45,7 +48,7 @@ class Report:
     steps: tuple[Step, ...] = ()
 
     def __str__(self) -> str:
-        """The message: place and demand, the instruction, what is known, the way there, the hint."""
+        """The message: place and demand, the instruction, what is known, the way there, the hint, the page."""
         place = str(self.source) if self.source is not None else f"program `{self.program}`"
         lines = [f"{place}: {self.demand}", f"  at slot {self.slot} of `{self.program}`: {self.text}"]
         if self.source is not None and self.source.text:
@@ -57,6 +60,7 @@ class Report:
             lines.extend(f"    {step}" for step in self.steps)
         if self.hint is not None:
             lines.append(f"  hint: {self.hint}")
+        lines.append(f"  see: {self.kind.page}")
         return "\n".join(lines)
 
 

@@ -16,6 +16,7 @@ from appliance.ebpf.kernel_types import KernelType, KernelTypes, Trust
 from appliance.ebpf.object_errors import ObjectError
 from appliance.ebpf.structure_walk import Found, NoSuchPlace
 from appliance.verifier import scalar
+from appliance.verifier.rejections import Rejection
 from appliance.verifier.report import Violation
 from appliance.verifier.values import Kind, Pointer, Value
 
@@ -28,7 +29,11 @@ _UNREADABLE = frozenset({"user", "percpu"})  # pointers to other memory than the
 def kernel_types(environment: Environment) -> KernelTypes:
     """The types of the kernel that the program is for. Violates if nobody knows them."""
     if environment.spec.kernel is None:
-        raise Violation("needs types of a kernel (BTF), of which there are none here", unsupported=True)
+        raise Violation(
+            Rejection.KERNEL_TYPES_MISSING,
+            "needs types of a kernel (BTF), of which there are none here",
+            unsupported=True,
+        )
     return environment.spec.kernel
 
 
@@ -37,9 +42,15 @@ def named_structure(environment: Environment, name: str) -> KernelType:
     try:
         found = kernel_types(environment).structure(name)
     except ObjectError as error:
-        raise Violation(f"needs the kernel's `{name}`, and {error.what}", unsupported=True) from None
+        raise Violation(
+            Rejection.KERNEL_TYPES_MISSING, f"needs the kernel's `{name}`, and {error.what}", unsupported=True
+        ) from None
     if found is None:
-        raise Violation(f"needs the kernel's `{name}`, which these types do not have", unsupported=True)
+        raise Violation(
+            Rejection.KERNEL_TYPES_MISSING,
+            f"needs the kernel's `{name}`, which these types do not have",
+            unsupported=True,
+        )
     return found
 
 
@@ -48,6 +59,7 @@ def demand_member(environment: Environment, pointer: Pointer, offset: int, size:
     assert pointer.type is not None
     if pointer.variable.constant is None:
         raise Violation(
+            Rejection.KERNEL_ACCESS,
             f"reads a `{pointer.type.name}` of the kernel at an offset that is not a constant",
             "copy the memory to the stack with probe_read_kernel, which takes any address",
         )
@@ -55,12 +67,15 @@ def demand_member(environment: Environment, pointer: Pointer, offset: int, size:
         return kernel_types(environment).load(pointer.type, pointer.least + offset, size)
     except NoSuchPlace as no:
         raise Violation(
+            Rejection.KERNEL_ACCESS,
             f"reads {size} bytes at byte {pointer.least + offset} of a `{pointer.type.name}` of the kernel, {no}",
             "let the object ask where the member is: declare the structure with "
             "`__attribute__((preserve_access_index))`",
         ) from None
     except ObjectError as error:
-        raise Violation(f"reads a `{pointer.type.name}`, whose type makes no sense: {error.what}") from None
+        raise Violation(
+            Rejection.KERNEL_ACCESS, f"reads a `{pointer.type.name}`, whose type makes no sense: {error.what}"
+        ) from None
 
 
 def is_writable(environment: Environment, pointer: Pointer, offset: int, size: int) -> bool:

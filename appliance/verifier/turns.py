@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from appliance.verifier import merge
+from appliance.verifier.rejections import Rejection
 from appliance.verifier.report import Violation
 from appliance.verifier.scalar import Scalar
 from appliance.verifier.state import State
@@ -29,9 +30,12 @@ def demand_answer(state: State) -> None:
     """A callback returns 0 or 1."""
     value = state.registers[0]
     if value is None:
-        raise Violation("returns nothing to the helper that called it back", "return 0 to go on, 1 to stop")
+        raise Violation(
+            Rejection.CALLBACK, "returns nothing to the helper that called it back", "return 0 to go on, 1 to stop"
+        )
     if type(value) is not Scalar or not value.whole.umax <= 1:
         raise Violation(
+            Rejection.CALLBACK,
             f"returns {value} to the helper that called it back, but must return 0 or 1",
             "return 0 to go on, 1 to stop",
         )
@@ -70,6 +74,7 @@ class Turns:
         for state in states:
             if state.holdings() != self._holdings:
                 raise Violation(
+                    Rejection.CALLBACK,
                     "calls a function back that begins with other records than it ends with",
                     "submit or discard in the callback what is reserved there, and nothing else",
                 )

@@ -23,6 +23,7 @@ from appliance.verifier.explore import Program, explore
 from appliance.verifier.history import path_to
 from appliance.verifier.program import _TOKEN, Facts, VerifiedProgram
 from appliance.verifier.refine import refined
+from appliance.verifier.rejections import Rejection
 from appliance.verifier.report import Rejected, Report, Unsupported, Violation
 from appliance.verifier.values import describe
 from appliance.verifier.way import steps_of
@@ -105,6 +106,7 @@ class Verifier:
             known = tuple((f"r{n}", describe(held[n])) for n in range(10) if reads >> n & 1)
         path = path_to(refused.state.past, index) if refused.state is not None else ()
         return Report(
+            kind=violation.kind,
             program=spec.name,
             section=spec.section,
             index=index,
@@ -142,9 +144,13 @@ def _check_shape(spec: ProgramSpec) -> None:
     """What must hold before there is a graph. Raises Refused."""
     slots = sum(instruction.slots for instruction in spec.instructions)
     if not spec.instructions:
-        raise Refused(Violation("has no instructions", "end every path with a return"), 0, None)
+        raise Refused(Violation(Rejection.NO_RETURN, "has no instructions", "end every path with a return"), 0, None)
     if slots > LARGEST_PROGRAM:
-        raise Refused(Violation(f"has {slots} slots, more than {LARGEST_PROGRAM}", "split the program"), 0, None)
+        raise Refused(
+            Violation(Rejection.TOO_LARGE, f"has {slots} slots, more than {LARGEST_PROGRAM}", "split the program"),
+            0,
+            None,
+        )
     outside = cfg.outside_target(spec.instructions)
     if outside is not None:
-        raise Refused(Violation("jumps out of the program"), outside, None)
+        raise Refused(Violation(Rejection.JUMP_OUTSIDE, "jumps out of the program"), outside, None)

@@ -38,7 +38,11 @@ def test_verdicts_and_their_reasons(tidegate: Tidegate, unsafe: Path) -> None:
     assert "hint: " in bad["reason"]
     assert (good["report"], foreign["report"]) == (None, None)
     said_in_fields = bad["report"]
-    assert list(said_in_fields) == ["demand", "instruction", "slot", "text", "source", "known", "path", "hint"]
+    assert list(said_in_fields) == [
+        *("demand", "instruction", "slot", "text", "source", "known", "path", "hint", "kind", "documentation")
+    ]
+    assert said_in_fields["kind"] == "packet-bounds"
+    assert said_in_fields["documentation"] == "docs/rejections/packet-bounds.md"
     assert said_in_fields["demand"] in bad["reason"]
     assert (said_in_fields["source"]["line"], said_in_fields["source"]["column"]) == (5, 12)
     assert (foreign["section"], foreign["verdict"]) == ("syscall", "unsupported")
