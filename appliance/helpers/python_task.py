@@ -44,7 +44,7 @@ def get_ns_current_pid_tgid(call: HelperCall) -> Value:
     size, both = call.number(3), get_current_pid_tgid(call)
     known = size == PIDNS_INFO_SIZE and (call.number(0), call.number(1)) == pid_namespace()
     assert isinstance(both, int)
-    call.write(2, (both << 32 & M64 | both >> 32).to_bytes(size, "little") if known else bytes(size))
+    call.write(2, both.to_bytes(size, "little") if known else bytes(size))
     return 0 if known else -errno.EINVAL & M64
 
 

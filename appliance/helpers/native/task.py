@@ -34,8 +34,7 @@ def get_ns_current_pid_tgid(call: HelperCall) -> Value:
     for given, number in zip(call.arguments, numbers, strict=False):
         known = code.and_(known, code.compare(given, "==", number))
     with code.if_(known):
-        both = get_current_pid_tgid(call)
-        code.store(code.or_(code.shl(both, 32), code.shr(both, 32)), target)
+        code.store(get_current_pid_tgid(call), target)
     return code.select(known, call.number(0), -errno.EINVAL)
 
 

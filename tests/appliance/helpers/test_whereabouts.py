@@ -6,7 +6,11 @@ import errno
 import os
 import struct
 import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+
+import pytest
 
 from tests.appliance.ebpf.compiling import compile_c
 from tests.appliance.helpers.test_text import interpreted, native
@@ -41,12 +45,13 @@ def expected() -> tuple[int, ...]:
     return 0, 0, threading.get_native_id(), os.getpid(), -errno.EINVAL, 0, 0, -errno.EINVAL, 0, 7
 
 
-def test_native_code_knows() -> None:
-    assert ANSWERS.unpack(native(asking(), FRAME)) == expected()
-
-
-def test_the_interpreter_knows() -> None:
-    assert ANSWERS.unpack(interpreted(asking(), FRAME)) == expected()
+@pytest.mark.parametrize("engine", [native, interpreted])
+def test_an_engine_knows(engine: Callable[[bytes, bytes], bytes]) -> None:
+    """In a thread of its own, whose number is not that of the process."""
+    with ThreadPoolExecutor(1) as threads:
+        answers, right = threads.submit(lambda: (engine(asking(), FRAME), expected())).result()
+    assert ANSWERS.unpack(answers) == right
+    assert right[2] != right[3]
 
 
 @needs_kernel
