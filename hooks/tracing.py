@@ -58,6 +58,7 @@ TRACING_LINUX = (
         _with_targets(("uprobe.s", "uretprobe.s")),
         PT_REGS,
         ("base", "tracing", "stack", "function", "sleepable"),
+        sleepable=True,
     ),
     judged_hook(
         "tracepoint", 5, _with_targets(("tracepoint", "tp")), TRACEPOINT_RECORD, ("base", "tracing", "stack", "cookie")

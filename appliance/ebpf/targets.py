@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Protocol
 
-from appliance.ebpf.btf import COMPOSITES, VOID, Btf, BtfType, Kind, Member, Parameter
+from appliance.ebpf.btf import COMPOSITES, ENUMS, VOID, Btf, BtfType, Kind, Member, Parameter
 from appliance.ebpf.operations import Operation
 from appliance.ebpf.structure_walk import pointed
 from hooks.contract import ContextField, ContextLayout, FieldKind, HookPoint, Writable
@@ -31,6 +31,9 @@ from hooks.typed import (
 
 _SLOT = 8
 MAX_ARGUMENTS = 12  # MAX_BPF_FUNC_ARGS
+LARGEST_ARGUMENT = 16  # bytes, in two registers
+_HANDED_ON = {Kind.INT, Kind.PTR, *ENUMS, *COMPOSITES}
+_ITERATOR = "bpf_iter__"  # before the name of what an iterator gives, as a structure
 _NULLABLE, _HELD = "__nullable", "__ref"  # at the end of a parameter's name
 
 
@@ -53,11 +56,11 @@ def _prototype(hook: TypedHook, target: str, types: Btf) -> tuple[BtfType, int]:
     """The arguments and the result, and how many of the arguments programs do not see."""
     name = hook.prefix + target
     number = types.find(Kind.TYPEDEF, name) if hook.traced else types.function(name)
-    if number is None:
+    if number is None or (hook.iterates and types.find(Kind.STRUCT, f"{_ITERATOR}{target}") is None):
         raise UnknownTarget(f"these types have no {'tracepoint' if hook.traced else 'function'} `{name}`")
     pointer = types.resolve(number) if hook.traced else types.type(number)
     prototype = types.resolve(pointer.target)
-    if prototype.kind is not Kind.FUNC_PROTO or len(prototype.entries) > MAX_ARGUMENTS:
+    if prototype.kind is not Kind.FUNC_PROTO or not _is_attachable(types, prototype):
         raise UnknownTarget(f"no program can be attached to `{name}`")
     return prototype, 1 if hook.traced else 0
 
@@ -114,6 +117,15 @@ class _PointerKinds(Protocol):
 
     def of(self, index: int, parameter: Parameter, pointer: BtfType) -> tuple[FieldKind, int]:
         """The kind of the field, and the structure that it points to."""
+
+
+def _is_attachable(types: Btf, prototype: BtfType) -> bool:
+    """Whether the kernel can hand the arguments on: there are not too many, each has a size, and none is large."""
+    parameters = [entry for entry in prototype.entries if isinstance(entry, Parameter)]
+    if len(parameters) > MAX_ARGUMENTS or types.resolve(prototype.target).kind in COMPOSITES:
+        return False
+    sized = all(types.resolve(parameter.type).kind in _HANDED_ON for parameter in parameters)
+    return sized and all(types.size_of(parameter.type) <= LARGEST_ARGUMENT for parameter in parameters)
 
 
 def _fields(types: Btf, kinds: _PointerKinds, parameters: list[Parameter], result: int) -> Iterator[ContextField]:

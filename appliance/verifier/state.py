@@ -29,6 +29,7 @@ from appliance.verifier.values import (
     METADATA_START,
     PACKET_KINDS,
     PACKET_START,
+    STRUCTURE_KINDS,
     Kind,
     Pointer,
     Value,
@@ -207,8 +208,8 @@ class State:
         )
 
     def forget_lent_sockets(self) -> None:
-        """A socket was released, and what was asked of it with it."""
-        self._forget_pointers(lambda pointer: pointer.kind in LENT_KINDS)
+        """A socket was released, and what was asked of it with it: what it was cast to is a structure of the kernel."""
+        self._forget_pointers(lambda pointer: pointer.kind in LENT_KINDS or pointer.kind in STRUCTURE_KINDS)
 
     def forget_packet(self) -> None:
         """The packet moved: every pointer into it is dead."""

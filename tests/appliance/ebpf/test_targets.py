@@ -58,6 +58,11 @@ def arguments(hook: HookPoint) -> list[tuple[str, int, FieldKind, str]]:
         ),
         ("fentry", "do_exit", [("code", 0, FieldKind.SCALAR, "")]),
         (
+            "fentry",
+            "by_value",
+            [("path", 0, FieldKind.SCALAR, ""), ("path", 8, FieldKind.SCALAR, ""), ("after", 16, FieldKind.SCALAR, "")],
+        ),
+        (
             "tp_btf",
             "kfree_skb",
             [
@@ -87,6 +92,19 @@ def test_arguments_of_a_place(kind: str, target: str, expected: list[tuple[str, 
     assert not hook.runs_here
     assert hook.name == f"{kind}/{target}"
     assert hook.sleepable is kind.endswith(".s")
+
+
+@pytest.mark.parametrize(
+    ("kind", "target", "words"),
+    [
+        ("fentry", "by_large_value", "no program can be attached to `by_large_value`"),
+        ("iter", "no_target", "these types have no function `bpf_iter_no_target`"),
+        ("tp_btf", "no_tracepoint", "these types have no tracepoint `btf_trace_no_tracepoint`"),
+    ],
+)
+def test_nothing_can_be_attached_there(kind: str, target: str, words: str) -> None:
+    with pytest.raises(UnknownTarget, match=words):
+        hook_at(HOOKS[kind], target, types())
 
 
 def test_who_answers_what() -> None:

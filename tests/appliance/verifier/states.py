@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from hypothesis import strategies as st
 
+from appliance.ebpf.kernel_types import KernelType
 from appliance.verifier import scalar
 from appliance.verifier.scalar import Scalar
 from appliance.verifier.state import State
-from appliance.verifier.values import Kind, Pointer, Value
+from appliance.verifier.values import STRUCTURES, Kind, Pointer, Value
 
 _EDGES = (0, 1, 7, 8, 255, 256, (1 << 31) - 1, 1 << 31, (1 << 32) - 1, 1 << 32, (1 << 63) - 1, -1, -8, -(1 << 31))
 _OFFSETS = (0, 4, 14, 20)
@@ -23,7 +24,7 @@ def numbers(draw: st.DrawFn) -> Scalar:
 
 @st.composite
 def pointers(draw: st.DrawFn) -> Pointer:
-    """Into the packet, the stack, or a map value, some of which may be null."""
+    """Into the packet, the stack, a map value or the kernel, some of which may be null."""
     offset, name = draw(st.sampled_from(_OFFSETS)), draw(st.sampled_from(_NAMES))
     variable = draw(st.sampled_from((scalar.constant(0), scalar.between(0, 60))))
     return draw(
@@ -37,6 +38,10 @@ def pointers(draw: st.DrawFn) -> Pointer:
                 Pointer(Kind.MAP_VALUE, offset, variable, name, map="m"),
                 Pointer(Kind.MAP_VALUE, offset, variable, 0, map="g"),  # without a lock: no name
                 Pointer(Kind.MAP_VALUE_OR_NULL, id=name, map="m"),
+                *(Pointer(kind, offset, type=KernelType(number, "s")) for kind in STRUCTURES for number in (5, 6)),
+                Pointer(Kind.TRUSTED_OR_NULL, id=name, type=KernelType(5, "s")),
+                Pointer(Kind.TYPED_OR_NULL, id=name + 10, type=KernelType(6, "s")),
+                Pointer(Kind.ADDRESS),
             )
         )
     )

@@ -62,6 +62,10 @@ struct bpf_dummy_ops bpf_dummy_ops; struct bpf_struct_ops_bpf_dummy_ops dummy_op
 int bpf_dummy_ops__test_1(struct bpf_dummy_ops_state *cb__nullable) { return 0; }
 struct task_struct__safe_rcu task_struct__safe_rcu; struct bpf_iter_meta__safe_trusted bpf_iter_meta__safe_trusted;
 
+struct bpf_iter__task { struct bpf_iter_meta *meta; } iter_task;
+struct bpf_iter__tcp { struct bpf_iter_meta *meta; } iter_tcp;
+struct bpf_iter__bpf_map_elem { struct bpf_iter_meta *meta; } iter_bpf_map_elem;
+int bpf_iter_no_target(struct bpf_iter_meta *meta) { return 0; }
 int bpf_iter_task(struct bpf_iter_meta *meta, struct task_struct *task) { return 0; }
 int bpf_iter_tcp(struct bpf_iter_meta *meta, struct sock_common *sk_common, u32 uid) { return 0; }
 int bpf_iter_bpf_map_elem(struct bpf_iter_meta *meta, struct bpf_map *map, void *key, void *value) { return 0; }
@@ -69,4 +73,7 @@ int bpf_lsm_file_open(struct file *file) { return 0; }
 void bpf_lsm_task_free(struct task_struct *task) {}
 int do_exit(long code) { return 0; }
 int vfs_read_one(struct file *file, char *buf, unsigned long count, u32 small) { return 0; }
+struct large { u64 numbers[3]; };
+int by_value(struct path path, u32 after) { return 0; }
+int by_large_value(struct large large) { return 0; }
 int dentry_open(struct path *path, int flags) { return 0; }
