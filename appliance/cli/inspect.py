@@ -53,6 +53,7 @@ VARIABLES = (
     Column("type", "type"),
     Column("value", "value"),
 )
+FAULTS = (Column("can't be put together", "name"), Column("because", "fault"))
 SKIPPED = (Column("skipped", "name"), Column("section, which no hook claims", "section"))
 
 
@@ -71,10 +72,17 @@ def command(path: Path, platform_name: str | None, as_json: bool) -> None:
     console.print(
         f"{escape(document['file'])}: {document['platform']}, license {escape(document['license'] or 'none')}"
     )
-    for name, columns in {"programs": PROGRAMS, "maps": MAPS, "variables": VARIABLES, "skipped": SKIPPED}.items():
-        if document[name]:
+    faults = [program for program in document["programs"] if program["fault"]]
+    for columns, rows in (
+        (PROGRAMS, document["programs"]),
+        (FAULTS, faults),
+        (MAPS, document["maps"]),
+        (VARIABLES, document["variables"]),
+        (SKIPPED, document["skipped"]),
+    ):
+        if rows:
             console.print()
-            console.print(_table(columns, document[name]))
+            console.print(_table(columns, rows))
     if document["types"]:
         print()
         print("\n".join(document["types"]))
@@ -94,6 +102,7 @@ def _document(opened: Object) -> dict[str, Any]:
                 "instructions": len(program.instructions),
                 "functions": list(program.functions.values()),
                 "autoload": program.autoload,
+                "fault": str(program.fault or ""),
             }
             for program in spec.programs.values()
         ],
@@ -166,4 +175,6 @@ def _cell(column: Column, value: Any) -> str:
     if column.field == "flags":
         return f"{value:#x}"
     text = value if isinstance(value, str) else line(value)
+    if column.field == "fault":
+        return text
     return text if len(text) <= LONGEST_VALUE else f"{text[: LONGEST_VALUE - 1]}…"

@@ -217,10 +217,12 @@ class CallRegister:
 
 @dataclass(frozen=True, slots=True)
 class CallKernel:
-    """A call by BTF id (kfunc): decoded so that it can be refused by name."""
+    """A call of a kernel's function (kfunc), by its number among the kernel's types, or by the name that a relocation
+    has for it: decoded so that it can be refused by name."""
 
     slots: ClassVar[int] = 1
     btf_id: int
+    name: str = ""
 
 
 @dataclass(frozen=True, slots=True)

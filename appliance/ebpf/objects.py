@@ -4,9 +4,9 @@
                       ├─> FunctionTable ──┼─> Resolver ─> functions put together ─> decode ─> ProgramSpec
                       └─> Btf, .BTF.ext ──┘                (CO-RE questions answered)
 
-The same bytes, and the same target types for those that ask for some, give the same spec on every machine. Nothing is
-loaded, and the kernel is asked for nothing but its types, if no others are given: by files with CO-RE questions, or
-with programs whose arguments have types of the kernel.
+The same bytes, and the same kernel for those that ask of one, give the same spec on every machine. Nothing is loaded,
+and the running kernel is asked for nothing but what files ask of it: its types, if no others are given, by those with
+CO-RE questions or programs whose arguments have types of the kernel, its configuration, and its symbols.
 """
 
 from __future__ import annotations
@@ -17,23 +17,26 @@ from pathlib import Path
 from appliance.ebpf.btf import Btf, Kind, read_btf
 from appliance.ebpf.btf_ext import NO_INFO, InstructionInfo, read_btf_ext
 from appliance.ebpf.btf_index import read_btf_file
-from appliance.ebpf.codec import DecodeError, FunctionReference, Reference, decode
+from appliance.ebpf.codec import ConstantReference, DecodeError, FunctionReference, Reference, decode
 from appliance.ebpf.codec.slots import SLOT_SIZE
 from appliance.ebpf.core_code import CodeRelocator
 from appliance.ebpf.elf import ElfFile, read_elf
+from appliance.ebpf.externs import Externs, KernelSymbol
 from appliance.ebpf.functions import Function, FunctionTable, first_slots
 from appliance.ebpf.instructions import Branch, Instruction, Jump, slot_numbers
 from appliance.ebpf.kernel_types import KernelTypes
 from appliance.ebpf.map_declarations import find_maps
-from appliance.ebpf.object_errors import ObjectError
+from appliance.ebpf.object_errors import CoreError, ObjectError, UnsupportedObject
 from appliance.ebpf.operations import operations_of
-from appliance.ebpf.platform import LINUX, PLATFORMS, Platform
+from appliance.ebpf.platform import Platform
+from appliance.ebpf.recognition import recognise_platform
 from appliance.ebpf.relocation import Resolver, Target
-from appliance.ebpf.spec import CollectionSpec, ProgramSpec, SkippedProgram
+from appliance.ebpf.spec import CollectionSpec, Fault, MapSpec, ProgramSpec, SkippedProgram
 from appliance.ebpf.targets import UnknownTarget, hook_at, operation_at
 from appliance.errors import SourceLine
 from hooks.contract import HookPoint
 from hooks.operations import SLEEPABLE_OPERATIONS
+from hooks.running_kernel import RunningKernel
 
 NO_AUTOLOAD = "?"  # in front of a section's name: its programs are loaded when somebody asks for them
 MAX_SLOTS = 1 << 20  # of all programs of a file together, called functions counted for each caller
@@ -59,42 +62,20 @@ def load_object(
     platform: Platform | None = None,
     target_btf: Btf | None = None,
     unclaimed: HookPoint | None = None,
+    kernel: RunningKernel | None = None,
 ) -> CollectionSpec:
     """What the object file in `data` says; `source` is its name in messages.
 
     The platform is recognised from sections and types if it isn't given. CO-RE questions are answered by `target_btf`,
-    or by the types of the running kernel. Programs in sections that no hook claims are skipped, or are those of the
-    hook `unclaimed`. Raises ObjectError if the file is damaged or no eBPF object,
-    UnsupportedObject if it needs what is missing here, and CoreError for a question without sense.
+    or by the types of the running kernel; what programs take from a kernel's configuration and symbols, by `kernel`.
+    Programs in sections that no hook claims are skipped, or are those of the hook `unclaimed`. A program that needs
+    what is missing here has a `fault`. Raises ObjectError if the file is damaged or no eBPF object, and
+    UnsupportedObject if all of it needs what is missing here.
     """
     try:
-        return _Loader(read_elf(data), source, platform, target_btf, unclaimed).load()
+        return _Loader(read_elf(data), source, platform, target_btf, unclaimed, kernel or RunningKernel()).load()
     except ObjectError as error:
         raise error.within(source) from None
-
-
-def recognise_platform(elf: ElfFile, btf: Btf | None) -> Platform:
-    """The platform whose contexts the file's types name and lay out, or else whose hooks its sections name; Linux if
-    undecided. (`struct bpf_sock_addr` is the context's name on Linux, and on Windows that of what its type stands for.)
-    """
-    known = {hook.context.name for platform in PLATFORMS.values() for hook in platform.hooks}
-    sizes = dict(_sizes(btf, known)) if btf is not None else {}
-    sections = [_hook_section(section.name) for section in elf.sections if section.is_code]
-
-    def evidence(platform: Platform) -> tuple[int, int, int, bool]:
-        hooks = [hook for hook in map(platform.hook_for_section, sections) if hook is not None]
-        named = [hook.context for hook in hooks if hook.context.name in sizes]
-        as_laid_out = sum(sizes[context.name] == context.size for context in named)
-        return len(named), as_laid_out, len(hooks), platform is LINUX
-
-    return max(PLATFORMS.values(), key=evidence)
-
-
-def _sizes(btf: Btf, names: set[str]) -> Iterator[tuple[str, int]]:
-    """Each of the names that a type has, with the type's size in bytes; 0 if it has none of its own."""
-    for number, found in enumerate(btf.types):
-        if found.name in names:
-            yield found.name, btf.resolve(number).size
 
 
 class _Loader:
@@ -107,15 +88,17 @@ class _Loader:
         platform: Platform | None,
         target_btf: Btf | None,
         unclaimed: HookPoint | None,
+        kernel: RunningKernel,
     ) -> None:
         self.elf = elf
         self.unclaimed = unclaimed
         self.source = source
         self.btf, self.info = _debug_information(elf)
-        self.platform = platform or recognise_platform(elf, self.btf)
+        self.platform = platform or recognise_platform(self._code_sections(), self.btf)
         self.functions = FunctionTable(elf)
         self.maps = find_maps(elf, self.functions, self.btf, self.platform)
-        self.resolver = Resolver(elf, self.functions, self.maps, self.btf)
+        self.externs = Externs(elf, self.btf, self.platform, kernel)
+        self.resolver = Resolver(elf, self.functions, self.maps, self.externs)
         self.kernel = KernelTypes(lambda: target_btf or read_btf_file())
         self.relocator = CodeRelocator(elf, self.info, self.btf, lambda: self.kernel.btf)
         self.operations = operations_of(elf, self.functions, self.btf)
@@ -133,10 +116,15 @@ class _Loader:
             elif function.name in programs:
                 raise ObjectError(f"two programs are called {function.name}")
             else:
-                programs[function.name] = self._program(function, section, hook)
+                programs[function.name] = self._linked(function, section, hook)
         if not programs and not skipped:
             raise ObjectError("the file holds no program", hint='put the program into a section: SEC("xdp")')
-        return CollectionSpec(self.source, self.platform.name, programs, self.maps.by_name(), tuple(skipped), self.btf)
+        return CollectionSpec(self.source, self.platform.name, programs, self._maps(), tuple(skipped), self.btf)
+
+    def _maps(self) -> dict[str, MapSpec]:
+        """The maps, and that of the kernel's configuration, which no section holds."""
+        configured = self.externs.variables.map
+        return self.maps.by_name() | ({configured.name: configured} if configured is not None else {})
 
     def _hook(self, function: Function, section: str) -> tuple[HookPoint | None, str]:
         """The hook of a section's programs, or the reason why they have none, if one is known; a section's full name
@@ -172,6 +160,10 @@ class _Loader:
                     if function.is_global:
                         yield function, section.name
 
+    def _code_sections(self) -> Iterator[str]:
+        """The names of the sections with instructions, as hooks know them."""
+        return (_hook_section(section.name) for section in self.elf.sections if section.is_code)
+
     def _license(self) -> str:
         section = self.elf.section("license")
         text = section.data.split(b"\0")[0] if section is not None else b""
@@ -181,19 +173,31 @@ class _Loader:
 
     # programs
 
+    def _linked(self, program: Function, section: str, hook: HookPoint) -> ProgramSpec:
+        """The program, or what is wrong with it alone: the others of its file need not mind."""
+        try:
+            return self._program(program, section, hook)
+        except (UnsupportedObject, CoreError, DecodeError) as error:
+            return ProgramSpec(
+                name=program.name,
+                section=_hook_section(section),
+                hook=hook,
+                instructions=(),
+                license=self.license,
+                autoload=_autoload(section, hook),
+                fault=Fault(error.what, str(error.where), error.hint),
+            )
+
     def _program(self, program: Function, section: str, hook: HookPoint) -> ProgramSpec:
         """A program with the functions that it reaches behind it."""
         reached = self._reached(program)
         starts = first_slots(reached)
         references = {
-            starts[function] + slot: _reference(target, starts)
+            starts[function] + slot: self._reference(target, starts, hook)
             for function, targets in reached.items()
             for slot, target in targets.items()
         }
-        try:
-            instructions = decode(b"".join(map(self.relocator.code, reached)), references)
-        except DecodeError as error:
-            raise ObjectError(error.what, where=f"program {program.name}: {error.where}", hint=error.hint) from None
+        instructions = decode(b"".join(map(self.relocator.code, reached)), references)
         index_of = {slot: index for index, slot in enumerate(slot_numbers(instructions))}
         functions = {self._index(index_of, start, function): function for function, start in starts.items()}
         _check_jumps(instructions, functions)
@@ -206,7 +210,7 @@ class _Loader:
             license=self.license,
             functions={index: function.name for index, function in functions.items()},
             function_types=self._function_types(functions),
-            autoload=hook.runs_here and not section.startswith(NO_AUTOLOAD),
+            autoload=_autoload(section, hook),
             kernel=None if hook.runs_here else self.kernel,
         )
 
@@ -227,6 +231,11 @@ class _Loader:
             called = [target for target in reached[function].values() if isinstance(target, Function)]
             waiting.extend(reversed(called))
         return reached
+
+    def _reference(self, target: Target, starts: Mapping[Function, int], hook: HookPoint) -> Reference:
+        if isinstance(target, KernelSymbol):
+            return ConstantReference(self.externs.address_at(target, hook))
+        return FunctionReference(starts[target]) if isinstance(target, Function) else target
 
     @staticmethod
     def _index(index_of: Mapping[int, int], start: int, function: Function) -> int:
@@ -265,8 +274,9 @@ def _hook_section(section: str) -> str:
     return section.removeprefix(NO_AUTOLOAD)
 
 
-def _reference(target: Target, starts: Mapping[Function, int]) -> Reference:
-    return FunctionReference(starts[target]) if isinstance(target, Function) else target
+def _autoload(section: str, hook: HookPoint) -> bool:
+    """Whether the program is loaded if nobody asks for it."""
+    return hook.runs_here and not section.startswith(NO_AUTOLOAD)
 
 
 def _check_jumps(instructions: Iterable[Instruction], functions: Mapping[int, Function]) -> None:

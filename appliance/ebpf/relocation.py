@@ -13,13 +13,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TypeAlias
 
-from appliance.ebpf.btf import Btf, SectionVariable
-from appliance.ebpf.codec import MapReference, MapValueReference, Slot
+from appliance.ebpf.codec import KernelFunctionReference, MapReference, MapValueReference, Slot
 from appliance.ebpf.codec.slots import SLOT_SIZE, unpack_slots
 from appliance.ebpf.elf import ElfFile, Relocation, Symbol
+from appliance.ebpf.externs import Externs, KernelSymbol
 from appliance.ebpf.functions import Function, FunctionTable
 from appliance.ebpf.map_declarations import MapPlaces
-from appliance.ebpf.object_errors import ObjectError, UnsupportedObject
+from appliance.ebpf.object_errors import ObjectError
 from appliance.ebpf.opcodes import CallKind, InstructionClass, JumpCode, Mode, PseudoSource, Size
 
 R_BPF_64_64 = 1
@@ -28,26 +28,18 @@ R_BPF_64_32 = 10
 _LOAD = InstructionClass.LD | Size.DW | Mode.IMM
 _CALL = InstructionClass.JMP | JumpCode.CALL
 
-Target: TypeAlias = MapReference | MapValueReference | Function
-
-# What a symbol that the file does not define is, by the BTF section that lists it.
-_EXTERNAL = {
-    ".kconfig": ("kconfig variables", "pass the value in a map or a constant"),
-    ".ksyms": ("kernel symbols and functions", "use a helper instead"),
-}
-_LINKED = ("linking of several objects", "link them first: `bpftool gen object`")
+Target: TypeAlias = MapReference | MapValueReference | KernelSymbol | KernelFunctionReference | Function
 
 
 class Resolver:
     """Finds what the instructions of a file refer to."""
 
-    def __init__(self, elf: ElfFile, functions: FunctionTable, maps: MapPlaces, btf: Btf | None) -> None:
+    def __init__(self, elf: ElfFile, functions: FunctionTable, maps: MapPlaces, externs: Externs) -> None:
         self._elf = elf
         self._functions = functions
         self._maps = maps
-        self._btf = btf
+        self._externs = externs
         self._by_offset: dict[int, Mapping[int, Relocation]] = {}
-        self._listed: dict[str, set[str]] = {}
 
     def targets(self, function: Function) -> dict[int, Target]:
         """By the slot in the function, what the loads and calls in it refer to. Raises ObjectError."""
@@ -88,10 +80,10 @@ class Resolver:
 
     def _relocated(self, relocation: Relocation, slot: Slot) -> Target | None:
         symbol = relocation.symbol
-        if not symbol.defined:
-            if symbol.binding == "STB_WEAK" and slot.opcode == _LOAD and self._is_listed(symbol, ".ksyms"):
-                return None  # no kernel here: its address stays 0, for which the program asks
-            raise self._undefined(symbol)
+        if not symbol.defined and relocation.type == R_BPF_64_64 and slot.opcode == _LOAD:
+            return self._externs.address(symbol, slot.immediate)
+        if not symbol.defined and relocation.type == R_BPF_64_32 and slot.opcode == _CALL:
+            return self._externs.callee(symbol)
         if symbol.section is None:
             raise ObjectError(f"the symbol {symbol.name} lies in no section", hint="build with -fno-common")
         if relocation.type == R_BPF_64_64 and slot.opcode == _LOAD:
@@ -114,23 +106,3 @@ class Resolver:
             return self._functions.at(section, offset)
         place = f"byte {offset} of section {self._elf.sections[section].name}"
         raise ObjectError(f"{symbol.name} ({place}) is neither a map nor a variable nor a function")
-
-    def _is_listed(self, symbol: Symbol, section: str) -> bool:
-        if section not in self._listed:
-            self._listed[section] = _names(self._btf, section) if self._btf is not None else set()
-        return symbol.name in self._listed[section]
-
-    def _undefined(self, symbol: Symbol) -> UnsupportedObject:
-        feature, hint = _LINKED
-        for section, meaning in _EXTERNAL.items():
-            if self._is_listed(symbol, section):
-                feature, hint = meaning
-        return UnsupportedObject(
-            feature, f"{symbol.name} is not defined in this file; missing here: {feature}", hint=hint
-        )
-
-
-def _names(btf: Btf, section: str) -> set[str]:
-    listed = btf.data_section(section)
-    entries = listed.entries if listed is not None else ()
-    return {btf.type(entry.type).name for entry in entries if isinstance(entry, SectionVariable)}

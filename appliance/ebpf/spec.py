@@ -138,6 +138,18 @@ class MapSpec:
 
 
 @dataclass(frozen=True, slots=True)
+class Fault:
+    """Why a program could not be put together: what is wrong, where in the file, and what to do."""
+
+    what: str
+    where: str
+    hint: str | None = None
+
+    def __str__(self) -> str:
+        return f"{self.where}: {self.what}"
+
+
+@dataclass(frozen=True, slots=True)
 class ProgramSpec:
     """A program as a file gives it: relocated, with its subprograms appended behind it.
 
@@ -146,6 +158,7 @@ class ProgramSpec:
     `function_types` maps the same indices to numbers in the collection's `types`, where the file says them.
     `autoload` is False for a program that is only to be loaded if somebody asks for it, SEC("?xdp"), and for one that
     can't run here at all. `kernel` has the types of the kernel that a program is for which never runs here.
+    A program with a `fault` has no instructions, and is refused by the verifier with those words.
     """
 
     name: str
@@ -158,6 +171,7 @@ class ProgramSpec:
     function_types: Mapping[int, int] = field(default_factory=dict, compare=False)
     autoload: bool = True
     kernel: KernelTypes | None = field(default=None, compare=False, repr=False)
+    fault: Fault | None = None
 
     def line_of(self, index: int) -> SourceLine | None:
         """The source line of the instruction, or of the nearest one before it that has a line."""

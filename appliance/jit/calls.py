@@ -113,7 +113,7 @@ def _helpers_without_maps(sub: Subprogram) -> dict[int, str]:
 
 
 def refuse_kernel_call(sub: Subprogram, index: int, call: CallKernel) -> None:
-    raise sub.refusal(f"a call of kernel function {call.btf_id}", index)
+    raise sub.refusal(f"a call of kernel function {call.name or call.btf_id}", index)
 
 
 def _maps_in_hand(sub: Subprogram) -> tuple[MapSite, ...]:

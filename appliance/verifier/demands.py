@@ -390,13 +390,13 @@ def _nothing(environment: Environment, state: State, instruction: Instruction) -
     """Demands nothing."""
 
 
-def _later(what: str, hint: str) -> Demand:
-    def demand(environment: Environment, state: State, instruction: Any) -> None:
-        raise Violation(
-            Rejection.INSTRUCTION_UNSUPPORTED, f"{what}, which is not supported yet", hint, unsupported=True
-        )
-
-    return demand
+def _kernel_call(environment: Environment, state: State, instruction: CallKernel) -> None:
+    raise Violation(
+        Rejection.INSTRUCTION_UNSUPPORTED,
+        f"calls the kernel's function {instruction.name or instruction.btf_id}, which is not supported yet",
+        "call helpers instead",
+        unsupported=True,
+    )
 
 
 DEMANDS: dict[type, Demand] = {
@@ -418,5 +418,5 @@ DEMANDS: dict[type, Demand] = {
     LoadFunction: _function,
     CallFunction: _call_function,
     CallRegister: _call_register,
-    CallKernel: _later("calls a kernel function", "call helpers instead"),
+    CallKernel: _kernel_call,
 }

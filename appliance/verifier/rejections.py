@@ -66,6 +66,7 @@ class Rejection(StrEnum):
     BUDGET = "budget"
 
     # what is not there yet, or can't be
+    NOT_LINKED = "not-linked"
     INSTRUCTION_UNSUPPORTED = "instruction-unsupported"
     KERNEL_TYPES_MISSING = "kernel-types-missing"
 

@@ -143,6 +143,9 @@ def _inner_maps(maps: Mapping[str, MapSpec]) -> dict[str, MapSpec]:
 def _check_shape(spec: ProgramSpec) -> None:
     """What must hold before there is a graph. Raises Refused."""
     slots = sum(instruction.slots for instruction in spec.instructions)
+    if spec.fault is not None:
+        what = f"can't be put together: {spec.fault}"
+        raise Refused(Violation(Rejection.NOT_LINKED, what, spec.fault.hint, unsupported=True), 0, None)
     if not spec.instructions:
         raise Refused(Violation(Rejection.NO_RETURN, "has no instructions", "end every path with a return"), 0, None)
     if slots > LARGEST_PROGRAM:

@@ -3,8 +3,10 @@
 from appliance.ebpf.codec.decoder import decode
 from appliance.ebpf.codec.encoder import EncodeError, encode
 from appliance.ebpf.codec.slots import (
+    ConstantReference,
     DecodeError,
     FunctionReference,
+    KernelFunctionReference,
     MapReference,
     MapValueReference,
     Reference,
@@ -12,9 +14,11 @@ from appliance.ebpf.codec.slots import (
 )
 
 __all__ = [
+    "ConstantReference",
     "DecodeError",
     "EncodeError",
     "FunctionReference",
+    "KernelFunctionReference",
     "MapReference",
     "MapValueReference",
     "Reference",

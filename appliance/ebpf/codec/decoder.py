@@ -11,8 +11,10 @@ from typing import Literal, TypeAlias
 
 from appliance.ebpf.codec.slots import (
     SLOT_SIZE,
+    ConstantReference,
     DecodeError,
     FunctionReference,
+    KernelFunctionReference,
     MapReference,
     MapValueReference,
     Reference,
@@ -238,6 +240,8 @@ def _wide_load(program: _Program, number: int, slot: Slot) -> Instruction:
             return LoadMapValue(slot.dst, name, offset)
         case FunctionReference(target):
             return LoadFunction(slot.dst, program.index_of(target, number))
+        case ConstantReference(value):
+            return LoadConstant(slot.dst, value)
     if slot.src == PseudoSource.VALUE:
         return LoadConstant(slot.dst, (second.immediate & 0xFFFFFFFF) << 32 | slot.immediate & 0xFFFFFFFF)
     if slot.src == PseudoSource.CODE:
@@ -276,6 +280,8 @@ def _call(program: _Program, number: int, slot: Slot) -> Instruction:
     match program.references.get(number):
         case FunctionReference(target):
             return CallFunction(program.index_of(target, number))
+        case KernelFunctionReference(name):
+            return CallKernel(0, name)
     match slot.src:
         case CallKind.HELPER:
             return CallHelper(slot.immediate)

@@ -67,7 +67,23 @@ class FunctionReference:
     slot: int
 
 
-Reference: TypeAlias = MapReference | MapValueReference | FunctionReference
+@dataclass(frozen=True, slots=True)
+class KernelFunctionReference:
+    """A call that a relocation points at the kernel's function of this name."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class ConstantReference:
+    """A 64-bit immediate load whose number the kernel tells."""
+
+    value: int
+
+
+Reference: TypeAlias = (
+    MapReference | MapValueReference | FunctionReference | KernelFunctionReference | ConstantReference
+)
 
 
 class DecodeError(InputRefused):

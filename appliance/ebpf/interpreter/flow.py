@@ -64,7 +64,7 @@ def call_register(i: CallRegister, following: int) -> Step:
 
 def call_kernel(i: CallKernel, _: int) -> Step:
     def step(_: Machine) -> int:
-        raise Violation(f"there is no kernel function {i.btf_id} here")
+        raise Violation(f"there is no kernel function {i.name or i.btf_id} here")
 
     return step
 

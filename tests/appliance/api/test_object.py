@@ -303,3 +303,23 @@ def test_arrays_of_programs() -> None:
         assert loaded.settle() == 1
         with pytest.raises(WrongState):
             array[1] = other.programs["leaf"]
+
+
+def test_a_program_that_cannot_be_put_together_is_in_nobodys_way() -> None:
+    source = """
+    extern int elsewhere;
+    extern int CONFIG_ABSENT __kconfig __weak;
+    SEC("xdp") int odd(void *ctx) { return elsewhere; }
+    SEC("xdp") int fine(void *ctx) { return CONFIG_ABSENT + XDP_PASS; }
+    """
+    found = open_object(compile_c(source))
+    with pytest.raises(Rejected, match="can't be put together: function odd, slot 0: elsewhere is not defined"):
+        found.load()
+    found.programs["odd"].autoload = False
+    assert found.programs["odd"].listing() == []
+    with found.load() as loaded:
+        assert loaded.programs["fine"].test_run(FRAME).verdict is Verdict.PASS
+        assert loaded.variables.value("CONFIG_ABSENT") == 0
+    found.variables["CONFIG_ABSENT"] = 1
+    with found.load() as loaded:
+        assert loaded.programs["fine"].test_run(FRAME).verdict is Verdict.TX

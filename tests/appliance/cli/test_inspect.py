@@ -107,3 +107,24 @@ def test_a_file_that_is_no_object(tidegate: Tidegate, tmp_path: Path) -> None:
     path = tmp_path / "text.o"
     path.write_text("no object")
     assert str(path) in tidegate("inspect", path).refused()
+
+
+def test_a_program_that_cannot_be_put_together(tidegate: Tidegate, tmp_path: Path) -> None:
+    path = tmp_path / "odd.o"
+    path.write_bytes(
+        compile_c("""
+        extern int elsewhere;
+        SEC("xdp") int odd(void *c) { return elsewhere; }
+        SEC("xdp") int fine(void *c) { return 2; }
+        """)
+    )
+    fault = "function odd, slot 0: elsewhere is not defined in this file; missing here: linking of several objects"
+    document = tidegate("inspect", path, "--json").document
+    assert [(each["name"], each["fault"]) for each in document["programs"]] == [("odd", fault), ("fine", "")]
+    assert fault in " ".join(tidegate("inspect", path).out.split())
+
+    said = tidegate("verify", path, "--json")
+    odd, fine = said.document
+    assert (said.status, odd["verdict"], fine["verdict"]) == (1, "unsupported", "accepted")
+    assert odd["report"]["kind"] == "not-linked"
+    assert fault in odd["reason"]

@@ -46,9 +46,11 @@ def answers(data: bytes, types: Btf | None) -> list[int]:
     return found[:-1]
 
 
-def refused(data: bytes, types: Btf | None) -> ObjectError:
+def refused(data: bytes, types: Btf | None) -> str:
+    """What is wrong with the file, or with its program."""
     try:
-        load(data, types)
+        fault = load(data, types).programs["p"].fault
     except ObjectError as error:
-        return error
-    raise AssertionError("it loads")
+        return str(error).removeprefix("x.o: ")
+    assert fault is not None, "it loads"
+    return str(fault)

@@ -54,7 +54,13 @@ class Object:
 
 
 def refusal(data: bytes | bytearray | Object) -> str:
-    """The message, without the file's name."""
+    """The message, without the file's name and without what to do."""
     with pytest.raises(ObjectError) as caught:
         load_object(bytes(data.data if isinstance(data, Object) else data), "x.o")
     return str(caught.value).split("\n")[0].removeprefix("x.o: ")
+
+
+def fault(data: Object) -> str:
+    """What is wrong with the file's one program."""
+    (program,) = load_object(bytes(data.data), "x.o").programs.values()
+    return str(program.fault)

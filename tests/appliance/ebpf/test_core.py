@@ -13,7 +13,7 @@ from appliance.ebpf.btf_index import index_btf
 from appliance.ebpf.core_candidates import essential_name
 from appliance.ebpf.core_patch import POISON_HELPER
 from appliance.ebpf.instructions import CallHelper, Load
-from appliance.ebpf.object_errors import CoreError, ObjectError
+from appliance.ebpf.object_errors import ObjectError
 from tests.appliance.ebpf.compiling import compile_c
 from tests.appliance.ebpf.core_programs import CORE, answers, asking, load, refused, target
 from tests.appliance.ebpf.patching import Object
@@ -177,9 +177,8 @@ def test_flavours_that_agree_and_that_do_not() -> None:
     agreeing = "struct flow { long x; int b; }; struct flow___2 { int c, d, b; }; struct flow x0; struct flow___2 x1;"
     assert answers(asking(local, field("b", OFFSET)), target(agreeing)) == [8]
     error = refused(asking(local, field("b", OFFSET)), target(agreeing.replace("int c, d,", "int c,")))
-    assert isinstance(error, CoreError)
-    assert error.what.startswith("the target has several struct flow, which answer differently (8 by type ")
-    assert str(error).startswith("x.o: function p, slot 0: FIELD_BYTE_OFFSET: the target has several")
+    where = "function p, slot 0: FIELD_BYTE_OFFSET"
+    assert error.startswith(f"{where}: the target has several struct flow, which answer differently (8 by type ")
 
 
 @pytest.mark.parametrize(
@@ -213,7 +212,7 @@ def harmed(offset: int, value: int, data: bytes = ASKING_B) -> str:
     start = made.get(made.sections[".BTF.ext"], "offset")
     header, at = (struct.unpack_from("<I", made.data, start + place)[0] for place in (4, 24))
     made.inside(".BTF.ext", header + at + 12 + offset, "I", value)
-    return str(refused(bytes(made.data), FLOW)).removeprefix("x.o: ")
+    return refused(bytes(made.data), FLOW)
 
 
 @pytest.mark.parametrize(

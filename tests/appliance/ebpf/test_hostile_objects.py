@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from appliance.ebpf.objects import load_object
 from tests.appliance.ebpf.compiling import PROGRAMS, compile_c
-from tests.appliance.ebpf.patching import Object, refusal
+from tests.appliance.ebpf.patching import Object, fault, refusal
 from tests.fuzz.fuzz_objects import bases, survives
 from tests.fuzz.mutations import mutate
 
@@ -78,8 +78,6 @@ def test_every_truncation_is_refused() -> None:
         (Object(PASS).section(".symtab", "size", 25), "section .symtab: the table's size is no multiple of 24"),
         (Object(PASS).section("license", "type", 2), "there are 2 symbol tables"),
         (Object(PASS).inside("license", 0, "B", 0xE9), "section license: the license is not ASCII text"),
-        (Object(PASS).inside("xdp", 0, "B", 0xFF),
-            "program xdp_pass: slot 0, opcode 0xff: no instruction has this opcode"),
         (Object(PASS).inside(".BTF", 0, "H", 0x1234),
             "section .BTF: this is not BTF of version 1 (magic 0x1234, version 1)"),
         (Object(PASS).inside(".BTF", 12, "I", 2**31), "section .BTF: the header points outside of the section"),
@@ -90,6 +88,10 @@ def test_every_truncation_is_refused() -> None:
 )  # fmt: skip
 def test_damage_is_named(data: bytes | Object, message: str) -> None:
     assert refusal(data) == message
+
+
+def test_an_unknown_instruction_is_its_programs_fault() -> None:
+    assert fault(Object(PASS).inside("xdp", 0, "B", 0xFF)) == "slot 0, opcode 0xff: no instruction has this opcode"
 
 
 def symbol(made: Object, name: str) -> int:

@@ -285,11 +285,6 @@ MAPS = f'struct {{ MAP(BPF_MAP_TYPE_ARRAY); }} m SEC(".maps"); {PASS}'
 NOT_YET = {
     "map_extra": MAPS.replace("MAP(", "__uint(map_extra, 3); MAP("),
     "map type 99": MAPS.replace("BPF_MAP_TYPE_ARRAY", "99"),
-    "kconfig variables": 'extern int CONFIG_HZ __kconfig; SEC("xdp") int p(void *ctx) { return CONFIG_HZ; }',
-    "kernel symbols and functions": """
-        extern int bpf_xdp_something(void *ctx) __ksym; SEC("xdp") int p(void *ctx) { return bpf_xdp_something(ctx); }
-        """,
-    "linking of several objects": 'extern int elsewhere; SEC("xdp") int p(void *ctx) { return elsewhere; }',
     "pointers in global variables": 'int a = 1; int *p = &a; SEC("xdp") int q(void *ctx) { return *p; }',
 }
 
@@ -303,10 +298,6 @@ def test_what_is_not_supported_is_named(feature: str) -> None:
 
 
 def test_messages_say_what_where_and_what_to_do() -> None:
-    assert str(refusal(NOT_YET["linking of several objects"])) == (
-        "x.o: function p, slot 0: elsewhere is not defined in this file; missing here: linking of several objects\n"
-        "  hint: link them first: `bpftool gen object`"
-    )
     assert str(refusal(MAPS, "-g0")) == (
         "x.o: section .maps: nothing says what the maps are like: there is no BTF for them\n"
         "  hint: build the object with -g"
