@@ -31,6 +31,7 @@ def test_the_document(tidegate: Tidegate, typed: Path) -> None:
             "instructions": document["programs"][0]["instructions"],
             "functions": ["count"],
             "autoload": True,
+            "fault": "",
         }
     ]
     assert document["maps"][0] == {
