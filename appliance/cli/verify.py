@@ -2,48 +2,19 @@
 
 from __future__ import annotations
 
-import sys
-import time
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 
 import click
-from rich.markup import escape
-from rich.table import Table
 
-from appliance.cli.output import json_option, print_json, table_console
-from appliance.cli.program_types import candidates, names_of_types
-from appliance.ebpf.btf import Btf
+from appliance.cli.judging import ACCEPTED, UNSUPPORTED, Judged, ObjectFile, Wanted
+from appliance.cli.output import json_option, print_json, warn
+from appliance.cli.program_types import names_of_types
+from appliance.cli.verdict_table import Progress, VerdictTable, cells
 from appliance.ebpf.btf_index import read_btf_file
-from appliance.ebpf.objects import load_object_file
-from appliance.ebpf.platform import PLATFORMS, Platform
-from appliance.ebpf.spec import CollectionSpec, ProgramSpec
-from appliance.errors import InputRefused
-from appliance.verifier.report import Rejected, Report, Unsupported
-from appliance.verifier.verifier import Verifier
-from hooks.contract import HookPoint
-
-NO_HOOK = "no hook of this platform claims the section; say what kind of program it is with --type"
-ACCEPTED, REJECTED, UNSUPPORTED = "accepted", "rejected", "unsupported"
-COLOURS = {ACCEPTED: "green", REJECTED: "red", UNSUPPORTED: "yellow"}
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One program's verdict; the fields are those of `--json`. `line` is the source line, as text; `report` is what
-    `reason` says, in fields."""
-
-    file: str
-    section: str
-    program: str
-    type: str
-    instructions: int
-    verdict: str
-    reason: str
-    line: str
-    milliseconds: float
-    report: dict[str, object] | None = None
+from appliance.ebpf.platform import PLATFORMS
+from appliance.verifier.pictures import draw, lines
 
 
 @click.command()
@@ -60,6 +31,8 @@ class Row:
 @click.option(
     "--btf", "types", type=click.Path(path_type=Path), help="Types for CO-RE; the running kernel's if not given."
 )
+@click.option("-v", "--verbose", is_flag=True, help="List every program with what is known before each instruction.")
+@click.option("--dot", is_flag=True, help="Print the control-flow graphs, in Graphviz's language, and nothing else.")
 @json_option
 def command(
     objects: tuple[Path, ...],
@@ -68,107 +41,84 @@ def command(
     type_name: str | None,
     platform_name: str | None,
     types: Path | None,
+    verbose: bool,
+    dot: bool,
     as_json: bool,
 ) -> int:
-    """Verify the programs of eBPF objects. Exit status 1 if one of them is not accepted."""
-    platform = PLATFORMS[platform_name] if platform_name else None
-    target = read_btf_file(types) if types is not None else None
-    rows = [row for path in objects for row in _verify_file(path, platform, target, type_name, section, name)]
-    if as_json:
-        print_json([asdict(row) for row in rows])
-    else:
-        _print_table(rows)
-    return int(any(row.verdict != ACCEPTED for row in rows))
+    """Verify the programs of eBPF objects, and say of each that is not accepted why.
 
-
-def _verify_file(
-    path: Path,
-    platform: Platform | None,
-    target: Btf | None,
-    type_name: str | None,
-    section: str | None,
-    name: str | None,
-) -> Iterator[Row]:
-    spec = load_object_file(path, platform, target)
-    untold = {missing.name for missing in spec.skipped if not missing.reason}
-    tried = candidates(PLATFORMS[spec.platform], type_name)
-    if untold and tried:
-        spec = load_object_file(path, PLATFORMS[spec.platform], target, tried[0])
-    chosen = [
-        program
-        for program in spec.programs.values()
-        if section in (None, program.section) and name in (None, program.name)
-    ]
-    skipped = [s for s in spec.skipped if section in (None, s.section) and name in (None, s.name)]
-    if not chosen and not skipped:
-        known = ", ".join(f"{program.name} in {program.section}" for program in spec.programs.values())
-        raise InputRefused("no such program", where=str(path), hint=f"it holds: {known or 'no program'}")
-    for program in chosen:
-        if program.name in untold:
-            yield _verify_as_any(path, spec, program, tried)
-        else:
-            yield _verify_program(path, spec, program)
-    for missing in skipped:
-        reason = f"a program of this kind can't be judged: {missing.reason}" if missing.reason else NO_HOOK
-        yield Row(str(path), missing.section, missing.name, "", 0, UNSUPPORTED, reason, "", 0.0)
-
-
-def _verify_as_any(path: Path, spec: CollectionSpec, program: ProgramSpec, tried: Sequence[HookPoint]) -> Row:
-    """The first verdict that accepts the program, as one of those kinds; or else the first of all."""
-    rows = []
-    for hook in tried:
-        rows.append(_verify_program(path, spec, replace(program, hook=hook)))
-        if rows[-1].verdict == ACCEPTED:
-            break
-    chosen = rows[-1] if rows[-1].verdict == ACCEPTED else rows[0]
-    return replace(chosen, milliseconds=round(sum(row.milliseconds for row in rows), 3))
-
-
-def _verify_program(path: Path, spec: CollectionSpec, program: ProgramSpec) -> Row:
-    began = time.perf_counter()
-    verdict, reason, line, report = ACCEPTED, "", "", None
-    try:
-        Verifier(spec.maps, PLATFORMS[spec.platform]).verify(program)
-    except Rejected as rejected:
-        verdict = UNSUPPORTED if isinstance(rejected, Unsupported) else REJECTED
-        reason = str(rejected)
-        line = str(rejected.report.source or "")
-        report = _fields(rejected.report)
-    milliseconds = round((time.perf_counter() - began) * 1000, 3)
-    count = len(program.instructions)
-    return Row(
-        str(path), program.section, program.name, program.hook.name, count, verdict, reason, line, milliseconds, report
+    Exit status: 0 all are accepted; 1 one is not, or a file is refused; 2 wrong usage; 130 interrupted.
+    """
+    formats = [option for option, given in (("--verbose", verbose), ("--dot", dot), ("--json", as_json)) if given]
+    if len(formats) > 1:
+        raise click.UsageError(f"{' and '.join(formats)} can't be given together: say how you want the answer")
+    wanted = Wanted(
+        section,
+        name,
+        type_name,
+        PLATFORMS[platform_name] if platform_name else None,
+        read_btf_file(types) if types is not None else None,
+        explained=verbose or dot,
     )
+    files = [ObjectFile(path, wanted) for path in objects]
+    if as_json:
+        judged = list(_judged(files, Progress(0)))
+        print_json([asdict(one.row) for one in judged])
+    elif dot:
+        judged = _draw(files)
+    elif verbose:
+        judged = _list(files)
+    else:
+        judged = _tabulate(files)
+    return int(any(one.row.verdict != ACCEPTED for one in judged))
 
 
-def _fields(report: Report) -> dict[str, object]:
-    """The report for `--json`. The whole way is left out: it may be millions of instructions long."""
-    return {
-        "demand": report.demand,
-        "instruction": report.index,
-        "slot": report.slot,
-        "text": report.text,
-        "source": asdict(report.source) if report.source is not None else None,
-        "known": dict(report.known),
-        "path": [asdict(step) for step in report.steps],
-        "hint": report.hint,
-        "kind": report.kind.value,
-        "documentation": report.kind.page,
-    }
+def _judged(files: list[ObjectFile], progress: Progress) -> Iterator[Judged]:
+    with progress:
+        for file in files:
+            for program in file.programs:
+                progress.show(f"{program.section}: {program.name}")
+                judged = file.judge(program)
+                progress.clear()
+                yield judged
 
 
-def _print_table(rows: list[Row]) -> None:
-    console = table_console()
-    table = Table(box=None, pad_edge=False)
-    for heading in ("file", "section", "program", "instructions", "verdict", "ms"):
-        table.add_column(heading, justify="right" if heading in ("instructions", "ms") else "left")
-    for row in rows:
-        verdict = f"[{COLOURS[row.verdict]}]{row.verdict}[/]"
-        table.add_row(
-            escape(row.file), escape(row.section), escape(row.program), str(row.instructions), verdict,
-            f"{row.milliseconds:.1f}",
-        )  # fmt: skip
-    console.print(table)
-    for row in rows:
-        if row.reason:
-            print(f"\n{row.program}: {row.verdict}\n{row.reason}", file=sys.stdout)
+def _progress(files: list[ObjectFile]) -> Progress:
+    return Progress(sum(len(file.programs) for file in files))
+
+
+def _tabulate(files: list[ObjectFile]) -> list[Judged]:
+    """A row for each program as soon as there is one, and below them the rejections in full."""
+    table = VerdictTable([cells(row) for file in files for row in file.planned()])
+    judged: list[Judged] = []
+    for one in _judged(files, _progress(files)):
+        table.add(one.row)
+        judged.append(one)
+    for one in judged:
+        if one.row.reason:
+            print(f"\n{one.row.program}: {one.row.verdict}\n{one.row.reason}")
+    return judged
+
+
+def _list(files: list[ObjectFile]) -> list[Judged]:
+    """The listing of each program, and its verdict below."""
+    judged: list[Judged] = []
+    for one in _judged(files, _progress(files)):
+        print(("\n" if judged else "") + f"{one.row.section}: {one.row.program}")
+        for line in lines(one.explanation) if one.explanation is not None else ():
+            print(line)
+        print(f"\n{one.row.program}: {one.row.verdict}" + (f"\n{one.row.reason}" if one.row.reason else ""))
+        judged.append(one)
+    return judged
+
+
+def _draw(files: list[ObjectFile]) -> list[Judged]:
+    """A graph of each program that can be judged."""
+    judged: list[Judged] = []
+    for one in _judged(files, _progress(files)):
+        if one.explanation is not None:
+            print(draw(one.explanation))
+        else:
+            warn(f"{one.row.file}: no graph of {one.row.program}, which is {UNSUPPORTED}: {one.row.reason}")
+        judged.append(one)
+    return judged

@@ -13,6 +13,7 @@ from appliance.verifier.rejections import Rejection
 from appliance.verifier.report import Violation
 from appliance.verifier.stack_use import StackRecorder
 from appliance.verifier.values import REGIONS, Pointer
+from appliance.verifier.witness import Sight
 
 
 def access_of(pointer: Pointer, offset: int, depth: int) -> Access:
@@ -28,7 +29,7 @@ class Environment:
     """The program, its maps and its platform; facts grow as instructions are explored.
 
     `inner` are what the maps in maps of maps are like, by name: no program can name one, but lookups give them. `index`
-    is the instruction that is being explored.
+    is the instruction that is being explored. `sight` is where states are shown, if somebody looks on.
     """
 
     spec: ProgramSpec
@@ -39,6 +40,7 @@ class Environment:
     last_name: int = 0
     index: int = 0
     frames: Frames = field(default_factory=Frames)
+    sight: Sight | None = None
 
     def fresh(self) -> int:
         """A name that nothing has: for packet ids, null checks and links."""

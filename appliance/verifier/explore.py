@@ -12,7 +12,7 @@ Where a function of the program is called, it is explored from the state at hand
 from __future__ import annotations
 
 import heapq
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterable
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -114,7 +114,7 @@ class _Exploration:
         environment, instructions = self._environment, self._environment.spec.instructions
         index, passed = block.start, None
         try:
-            for index in range(block.start, block.end):
+            for index in self._indices(block, state):
                 instruction = instructions[index]
                 kind = type(instruction)
                 environment.index = index
@@ -140,6 +140,13 @@ class _Exploration:
             target = block.successors[0]
             for following in passed.behind if passed is not None else (state,):
                 self._arrive(self._order.advance(time, number, target), target, following)
+
+    def _indices(self, block: BasicBlock, state: State) -> Iterable[int]:
+        """The block's instructions. Who looks on sees the state before each of them."""
+        sight = self._environment.sight
+        if sight is None:
+            return range(block.start, block.end)
+        return sight.walk(state, block.start, block.end, self._environment.fresh)
 
     def _demand_end(self, block: BasicBlock, state: State, last: Instruction) -> None:
         """A block leads on, or returns what the caller waits for."""

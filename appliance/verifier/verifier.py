@@ -19,6 +19,7 @@ from appliance.helpers.kernel_groups import numbering
 from appliance.verifier import cfg, liveness
 from appliance.verifier.effort import Attempt, Effort, Refused
 from appliance.verifier.environment import Environment, FactsRecorder
+from appliance.verifier.explanation import Explanation
 from appliance.verifier.explore import Program, explore
 from appliance.verifier.history import path_to
 from appliance.verifier.program import _TOKEN, Facts, VerifiedProgram
@@ -27,6 +28,7 @@ from appliance.verifier.rejections import Rejection
 from appliance.verifier.report import Rejected, Report, Unsupported, Violation
 from appliance.verifier.values import describe
 from appliance.verifier.way import steps_of
+from appliance.verifier.witness import Witness
 
 LARGEST_PROGRAM = 1_000_000  # slots, as in the Linux kernel (BPF_COMPLEXITY_LIMIT_INSNS)
 
@@ -51,35 +53,53 @@ class Verifier:
 
     def verify(self, spec: ProgramSpec) -> VerifiedProgram:
         """The program with its facts. Raises Rejected (or Unsupported), with a report, if it is not proved safe."""
+        return self._judge(spec, None)
+
+    def explain(self, spec: ProgramSpec) -> Explanation:
+        """The verdict, and the states that were seen before every instruction. Takes longer than `verify`, and more
+        memory; what is proved is the same."""
+        witness = Witness()
+        verdict: VerifiedProgram | Rejected
+        try:
+            verdict = self._judge(spec, witness)
+        except Rejected as rejected:
+            verdict = rejected
+        return Explanation(spec, numbering(self._platform, spec.hook), verdict, witness.kept)
+
+    def _judge(self, spec: ProgramSpec, witness: Witness | None) -> VerifiedProgram:
         began = time.perf_counter()
         try:
-            facts = self._prove(spec)
+            facts = self._prove(spec, witness)
         except Refused as refused:
             report = self._report(spec, refused)
             raise (Unsupported if refused.violation.unsupported else Rejected)(report) from None
         return VerifiedProgram(_TOKEN, spec, self._maps, facts, time.perf_counter() - began)
 
-    def _prove(self, spec: ProgramSpec) -> Facts:
+    def _prove(self, spec: ProgramSpec, witness: Witness | None) -> Facts:
         _check_shape(spec)
         program = Program(self._environment(spec))
         failure: Refused | None = None
         for attempt in self._attempts:
             effort = Effort(attempt)
-            outcome = self._explore(spec, program, effort)
+            outcome = self._explore(spec, program, effort, witness)
+            decisive = isinstance(outcome, Facts) or failure is None or attempt.rounds or not outcome.exhausted
+            if decisive and witness is not None:
+                witness.keep()
             if isinstance(outcome, Facts):
                 return outcome
-            if failure is None or attempt.rounds or not outcome.exhausted:
+            if decisive:
                 failure = outcome  # a budget says less than what was found wrong with partitions
             if outcome.violation.unsupported or not effort.joined:
                 break
         assert failure is not None, "there is an attempt at least"
         raise failure
 
-    def _explore(self, spec: ProgramSpec, program: Program, effort: Effort) -> Facts | Refused:
+    def _explore(self, spec: ProgramSpec, program: Program, effort: Effort, witness: Witness | None) -> Facts | Refused:
         """One attempt, with as many rounds as it may have."""
         left = effort.attempt.rounds
         while True:
             environment = self._environment(spec)
+            environment.sight = witness.begin() if witness is not None else None
             try:
                 explore(environment, program, effort)
             except Refused as refused:

@@ -90,7 +90,9 @@ def test_choosing(tidegate: Tidegate, unsafe: Path, options: list[str], programs
     "options", [["--section", "tc"], ["--program", "nobody"], ["--program", "good", "--section", "xdp/second"]]
 )
 def test_no_such_program(tidegate: Tidegate, unsafe: Path, options: list[str]) -> None:
-    expected = f"tidegate: {unsafe}: no such program\n  hint: it holds: good in xdp, bad in xdp/second\n"
+    expected = (
+        f"tidegate: {unsafe}: no such program\n  hint: it holds: good in xdp, bad in xdp/second, foreign in syscall\n"
+    )
     assert tidegate("verify", unsafe, *options, "--json").refused() == expected
 
 

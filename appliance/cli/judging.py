@@ -1,0 +1,165 @@
+"""The programs of one file and the verdict of each, as `tidegate verify` reports it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+from appliance.cli.program_types import candidates
+from appliance.ebpf.btf import Btf
+from appliance.ebpf.objects import load_object_file
+from appliance.ebpf.platform import PLATFORMS, Platform
+from appliance.ebpf.spec import ProgramSpec, SkippedProgram
+from appliance.errors import InputRefused
+from appliance.verifier import Explanation, Verifier
+from appliance.verifier.report import Rejected, Report, Unsupported
+
+NO_HOOK = "no hook of this platform claims the section; say what kind of program it is with --type"
+ACCEPTED, REJECTED, UNSUPPORTED = "accepted", "rejected", "unsupported"
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One program's verdict; the fields are those of `--json`. `line` is the source line, as text; `report` is what
+    `reason` says, in fields."""
+
+    file: str
+    section: str
+    program: str
+    type: str
+    instructions: int
+    verdict: str
+    reason: str
+    line: str
+    milliseconds: float
+    report: dict[str, object] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """A program's row, and its explanation if one was asked for and there was a verdict."""
+
+    row: Row
+    explanation: Explanation | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What is looked at, and as what: options of the command, None where they are not given."""
+
+    section: str | None = None
+    name: str | None = None
+    type_name: str | None = None
+    platform: Platform | None = None
+    target: Btf | None = None
+    explained: bool = False
+
+    def chooses(self, program: ProgramSpec | SkippedProgram) -> bool:
+        return self.section in (None, program.section) and self.name in (None, program.name)
+
+
+class ObjectFile:
+    """One file whose programs are to be judged. Raises InputRefused if it has none that is wanted."""
+
+    def __init__(self, path: Path, wanted: Wanted) -> None:
+        self._path = path
+        self._wanted = wanted
+        spec = load_object_file(path, wanted.platform, wanted.target)
+        platform = PLATFORMS[spec.platform]
+        self._untold = {missing.name for missing in spec.skipped if not missing.reason}
+        self._tried = candidates(platform, wanted.type_name)
+        if wanted.type_name is not None and not self._tried:
+            what = f"no program of platform {platform.name} is of the type {wanted.type_name}"
+            raise InputRefused(what, where=str(path), hint="leave out --type, or say --platform linux")
+        if self._untold and self._tried:
+            spec = load_object_file(path, platform, wanted.target, self._tried[0])
+        self._spec = spec
+        there: tuple[ProgramSpec | SkippedProgram, ...] = (*spec.programs.values(), *spec.skipped)
+        self.programs = tuple(program for program in there if wanted.chooses(program))
+        if not self.programs:
+            raise self._nothing_wanted(there)
+
+    def _nothing_wanted(self, there: Sequence[ProgramSpec | SkippedProgram]) -> InputRefused:
+        if not there:
+            return InputRefused(
+                "the object holds no program",
+                where=str(self._path),
+                hint='put a function into a section, as SEC("xdp")',
+            )
+        known = ", ".join(f"{program.name} in {program.section}" for program in there)
+        return InputRefused("no such program", where=str(self._path), hint=f"it holds: {known}")
+
+    def judge(self, program: ProgramSpec | SkippedProgram) -> Judged:
+        """The verdict on one of its programs."""
+        if isinstance(program, SkippedProgram):
+            return Judged(self._skipped(program))
+        if program.name in self._untold:
+            return self._judge_as_any(program)
+        return self._judge(program)
+
+    def planned(self) -> Iterator[Row]:
+        """The rows to come, with what is known of them before: kinds and verdicts are the longest there may be."""
+        for program in self.programs:
+            if isinstance(program, SkippedProgram):
+                yield self._skipped(program)
+                continue
+            tried = self._tried if program.name in self._untold else [program.hook]
+            kind = max((hook.name for hook in tried), key=len)
+            count = len(program.instructions)
+            yield Row(str(self._path), program.section, program.name, kind, count, UNSUPPORTED, "", "", 0.0)
+
+    def _skipped(self, missing: SkippedProgram) -> Row:
+        reason = f"a program of this kind can't be judged: {missing.reason}" if missing.reason else NO_HOOK
+        return Row(str(self._path), missing.section, missing.name, "", 0, UNSUPPORTED, reason, "", 0.0)
+
+    def _judge_as_any(self, program: ProgramSpec) -> Judged:
+        """The first verdict that accepts the program, as one of those kinds; or else the first of all."""
+        tried: list[Judged] = []
+        for hook in self._tried:
+            tried.append(self._judge(replace(program, hook=hook)))
+            if tried[-1].row.verdict == ACCEPTED:
+                break
+        chosen = tried[-1] if tried[-1].row.verdict == ACCEPTED else tried[0]
+        together = round(sum(judged.row.milliseconds for judged in tried), 3)
+        return replace(chosen, row=replace(chosen.row, milliseconds=together))
+
+    def _judge(self, program: ProgramSpec) -> Judged:
+        began = time.perf_counter()
+        verifier = Verifier(self._spec.maps, PLATFORMS[self._spec.platform])
+        explanation, rejected = None, None
+        if self._wanted.explained:
+            explanation = verifier.explain(program)
+            rejected = explanation.rejected
+        else:
+            try:
+                verifier.verify(program)
+            except Rejected as refused:
+                rejected = refused
+        milliseconds = round((time.perf_counter() - began) * 1000, 3)
+        verdict, reason, line, report = ACCEPTED, "", "", None
+        if rejected is not None:
+            verdict = UNSUPPORTED if isinstance(rejected, Unsupported) else REJECTED
+            reason, line = str(rejected), str(rejected.report.source or "")
+            report = _fields(rejected.report)
+        count = len(program.instructions)
+        path, hook = str(self._path), program.hook.name
+        row = Row(path, program.section, program.name, hook, count, verdict, reason, line, milliseconds, report)
+        return Judged(row, explanation)
+
+
+def _fields(report: Report) -> dict[str, object]:
+    """The report for `--json`. The whole way is left out: it may be millions of instructions long."""
+    return {
+        "demand": report.demand,
+        "instruction": report.index,
+        "slot": report.slot,
+        "text": report.text,
+        "source": asdict(report.source) if report.source is not None else None,
+        "known": dict(report.known),
+        "path": [asdict(step) for step in report.steps],
+        "hint": report.hint,
+        "kind": report.kind.value,
+        "documentation": report.kind.page,
+    }
