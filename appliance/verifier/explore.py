@@ -26,7 +26,7 @@ from appliance.verifier.environment import Environment
 from appliance.verifier.history import Arrival, Visit
 from appliance.verifier.order import Order, Time
 from appliance.verifier.passing import Passing, pass_control, passes_control
-from appliance.verifier.places import END, Place, Point
+from appliance.verifier.places import ANYWHERE, END, Place, Point
 from appliance.verifier.rejections import Rejection
 from appliance.verifier.report import Violation
 from appliance.verifier.state import State
@@ -200,7 +200,9 @@ class _Exploration:
     def _apart(self, number: int) -> tuple[Place, ...]:
         """The places by which states are kept apart there."""
         partitions = self._effort.partitions
-        return partitions.get(Point(self._entry, number), ()) if partitions else ()
+        if not partitions:
+            return ()
+        return partitions.get(Point(self._entry, number), ()) + partitions.get(Point(self._entry, ANYWHERE), ())
 
     def _join_two(self, states: list[State], places: tuple[Place, ...]) -> None:
         """Make one of two of the same kind: of the newest and the last one before it, of the same shape if there is

@@ -4,7 +4,9 @@
     stack       some bytes: what they hold together
     range       how much is proved of a packet id
 
-States in which a place holds different things are kept apart at a point for which the partition names that place.
+States in which a place holds different things are kept apart at a point for which the partition names that place; or
+things of different kinds, if the place is an outline. An outline is cheap, for there are few kinds, and a place that
+nobody reads any more holds nothing: so it is asked of all points of a function (ANYWHERE).
 Whatever is kept apart, the proof is sound: only what is joined loses something.
 """
 
@@ -28,19 +30,33 @@ class Part(Enum):
 
 
 class Place(NamedTuple):
-    """An index of State.registers, `size` bytes at a stack offset, or a packet id."""
+    """An index of State.registers, `size` bytes at a stack offset, or a packet id. `outline`: only the kind of what it
+    holds counts."""
 
     part: Part
     at: int
     size: int = 8
+    outline: bool = False
 
     def held(self, state: State) -> Hashable:
         """What the place holds, without names: those mean nothing outside of their state."""
         if self.part is Part.RANGE:
             return state.proved(self.at)
+        value = self._value(state)
+        return _kind_of(value) if self.outline else _told(state, value)
+
+    def in_outline(self) -> Place | None:
+        """The same place, told by kinds alone; None for what has none."""
+        return None if self.part is Part.RANGE else self._replace(outline=True)
+
+    def _value(self, state: State) -> Value | None:
         if self.part is Part.STACK:
-            return _told(state, stack_cells.read(state.stack, self.at, self.size))
-        return _told(state, state.registers[self.at] if self.at < len(state.registers) else None)
+            return stack_cells.read(state.stack, self.at, self.size)
+        return state.registers[self.at] if self.at < len(state.registers) else None
+
+
+def _kind_of(value: Value | None) -> Hashable:
+    return (value.kind, value.map, value.type) if type(value) is Pointer else type(value)
 
 
 def _told(state: State, value: Value | None) -> Hashable:
@@ -50,12 +66,13 @@ def _told(state: State, value: Value | None) -> Hashable:
 
 
 class Point(NamedTuple):
-    """Where states meet: the block of a function (by its first instruction), or its end (END)."""
+    """Where states meet: the block of a function (by its first instruction), its end (END), or all of them (ANYWHERE)."""
 
     function: int
     block: int
 
 
 END = -1  # the block that stands for a function's end
+ANYWHERE = -2  # the block that stands for all blocks of a function, and its end
 
 Partitions: TypeAlias = dict[Point, tuple[Place, ...]]

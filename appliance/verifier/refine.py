@@ -29,7 +29,7 @@ from appliance.verifier import liveness
 from appliance.verifier import stack as stack_cells
 from appliance.verifier.effort import Refused
 from appliance.verifier.history import Visit
-from appliance.verifier.places import END, Part, Partitions, Place
+from appliance.verifier.places import ANYWHERE, END, Part, Partitions, Place, Point
 from appliance.verifier.state import REGISTERS, SAVED, State
 from appliance.verifier.values import FRAME_DISTANCE, PACKET_START, Kind, Pointer
 
@@ -57,9 +57,20 @@ def refined(
         return None
     more = dict(partitions)
     for visit, place in found:
-        if len(visit.arrivals) > 1 and place not in more.get(visit.point, ()):
-            more[visit.point] = (*more.get(visit.point, ()), place)
+        if len(visit.arrivals) > 1:
+            point, apart = _cure(visit, place)
+            if apart not in more.get(point, ()):
+                more[point] = (*more.get(point, ()), apart)
     return more if more != partitions else None
+
+
+def _cure(visit: Visit, place: Place) -> tuple[Point, Place]:
+    """Where to keep states apart from now on, and by what. What is something on one path and nothing (or something of
+    another kind) on the other is lost at every join on the way to where it is used, so it is kept apart all the way."""
+    outline = place.in_outline()
+    if outline is not None and len({outline.held(arrival.state) for arrival in visit.arrivals}) > 1:
+        return Point(visit.point.function, ANYWHERE), outline
+    return visit.point, place
 
 
 def _wanted(state: State, instruction: Instruction, platform: Platform) -> Iterator[Place]:

@@ -33,7 +33,7 @@ from appliance.verifier.witness import Witness
 LARGEST_PROGRAM = 1_000_000  # slots, as in the Linux kernel (BPF_COMPLEXITY_LIMIT_INSNS)
 
 # One after the other, until one of them proves the program.
-ATTEMPTS = (Attempt(1, 300_000), Attempt(8, 900_000, rounds=64), Attempt(64, 60_000))
+ATTEMPTS = (Attempt(1, 300_000), Attempt(4, 900_000, rounds=64), Attempt(64, 60_000))
 
 
 class Verifier:
