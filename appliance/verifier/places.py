@@ -66,7 +66,7 @@ def _told(state: State, value: Value | None) -> Hashable:
 
 
 class Point(NamedTuple):
-    """Where states meet: the block of a function (by its first instruction), its end (END), or everywhere (ANYWHERE)."""
+    """Where states meet: the block of a function (by its first instruction), its end (END), all of it (ANYWHERE)."""
 
     function: int
     block: int

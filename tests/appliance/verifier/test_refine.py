@@ -69,6 +69,19 @@ def test_what_was_lost_is_kept_apart(name: str) -> None:
     _verify(PROGRAMS[name], 8)
 
 
+def test_what_only_one_path_has_is_kept_apart_all_the_way_at_once() -> None:
+    """Each of the joins behind would take a round of its own."""
+    joins = " ".join(f"a{n}: if r9 == {n} goto a{n + 1}; r5 += {n};" for n in range(20))
+    code = f"""
+        r9 = *(u32 *)(r1 + 16); r5 = 0; if r8 == 0 goto a0; *(u64 *)(r10 - 8) = r10
+        {joins} a20: if r8 == 0 goto out; r2 = *(u64 *)(r10 - 8); *(u64 *)(r2 - 16) = r5
+        out: exit
+    """
+    with pytest.raises(Rejected):
+        _verify(code, 0)
+    _verify(code, 1)
+
+
 def test_what_no_join_lost_is_refused_at_once() -> None:
     with pytest.raises(Rejected, match="none are known to be inside"):
         _verify("if r8 == 0 goto join; r2 = 1; join: r3 = *(u8 *)(r6 + 39); exit", 8)
