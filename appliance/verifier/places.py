@@ -56,7 +56,9 @@ class Place(NamedTuple):
 
 
 def _kind_of(value: Value | None) -> Hashable:
-    return (value.kind, value.map, value.type) if type(value) is Pointer else type(value)
+    if type(value) is Pointer:
+        return value.kind, value.map, value.type
+    return value is None
 
 
 def _told(state: State, value: Value | None) -> Hashable:
