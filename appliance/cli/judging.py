@@ -14,10 +14,16 @@ from appliance.ebpf.platform import PLATFORMS, Platform
 from appliance.ebpf.spec import ProgramSpec, SkippedProgram
 from appliance.errors import InputRefused
 from appliance.verifier import Explanation, Verifier
+from appliance.verifier.rejections import Rejection
 from appliance.verifier.report import Rejected, Report, Unsupported
 
 NO_HOOK = "no hook of this platform claims the section; say what kind of program it is with --type"
 ACCEPTED, REJECTED, UNSUPPORTED = "accepted", "rejected", "unsupported"
+
+# Rejections that say nothing of the kind of program: as another one it would be refused for the same, as slowly.
+OF_EVERY_KIND = frozenset(
+    {Rejection.BUDGET, Rejection.JUMP_OUTSIDE, Rejection.NOT_LINKED, Rejection.NO_RETURN, Rejection.TOO_LARGE}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,9 +45,10 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """A program's row, and its explanation if one was asked for and there was a verdict."""
+    """A program's row; why it was rejected, if it was; its explanation, if one was asked for."""
 
     row: Row
+    rejected: Rejected | None = None
     explanation: Explanation | None = None
 
 
@@ -82,12 +89,6 @@ class ObjectFile:
             raise self._nothing_wanted(there)
 
     def _nothing_wanted(self, there: Sequence[ProgramSpec | SkippedProgram]) -> InputRefused:
-        if not there:
-            return InputRefused(
-                "the object holds no program",
-                where=str(self._path),
-                hint='put a function into a section, as SEC("xdp")',
-            )
         known = ", ".join(f"{program.name} in {program.section}" for program in there)
         return InputRefused("no such program", where=str(self._path), hint=f"it holds: {known}")
 
@@ -119,7 +120,7 @@ class ObjectFile:
         tried: list[Judged] = []
         for hook in self._tried:
             tried.append(self._judge(replace(program, hook=hook)))
-            if tried[-1].row.verdict == ACCEPTED:
+            if tried[-1].row.verdict == ACCEPTED or _refused_as_any(tried[-1]):
                 break
         chosen = tried[-1] if tried[-1].row.verdict == ACCEPTED else tried[0]
         together = round(sum(judged.row.milliseconds for judged in tried), 3)
@@ -146,7 +147,11 @@ class ObjectFile:
         count = len(program.instructions)
         path, hook = str(self._path), program.hook.name
         row = Row(path, program.section, program.name, hook, count, verdict, reason, line, milliseconds, report)
-        return Judged(row, explanation)
+        return Judged(row, rejected, explanation)
+
+
+def _refused_as_any(judged: Judged) -> bool:
+    return judged.rejected is not None and judged.rejected.report.kind in OF_EVERY_KIND
 
 
 def _fields(report: Report) -> dict[str, object]:

@@ -52,12 +52,20 @@ class LazyCommands(click.Group):
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run one command and exit: 0 done, 1 the input was refused, 2 wrong usage or this machine can't do it."""
+    _open_closed_streams()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # names of files may hold what the terminal can't write
     group = LazyCommands("tidegate", help="A network box that runs verified eBPF filters on every frame.")
     group = click.version_option(__version__, prog_name="tidegate")(group)
     sys.exit(_run(group, sys.argv[1:] if arguments is None else list(arguments)))
+
+
+def _open_closed_streams() -> None:
+    """Python has None where a stream was closed before it began (`>&-`): what is written there goes nowhere."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, io.TextIOWrapper(io.FileIO(os.devnull, "w"), encoding="utf-8"))
 
 
 def _run(group: click.Group, arguments: list[str]) -> int:

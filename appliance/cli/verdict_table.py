@@ -63,6 +63,7 @@ class Progress:
         self._total = total
         self._done = 0
         self._shown = sys.stderr.isatty()
+        self._there = False
 
     def __enter__(self) -> Progress:
         return self
@@ -76,12 +77,14 @@ class Progress:
         """The next program is begun."""
         self._done += 1
         if self._shown:
+            self._there = True
             columns = shutil.get_terminal_size().columns
             self._write(f"\r\x1b[K{f'{self._done} of {self._total}: {_clean(name)} …'[: columns - 1]}")
 
     def clear(self) -> None:
         """Nothing is left of the line."""
-        if self._shown:
+        if self._there:
+            self._there = False
             self._write("\r\x1b[K")
 
     def _write(self, text: str) -> None:
