@@ -24,8 +24,9 @@ from appliance.verifier.pictures import draw, lines
 @click.option(
     "--type",
     "type_name",
+    metavar="TYPE",
     type=click.Choice(names_of_types()),
-    help="What programs are whose section does not say it; found out by trying if not given.",
+    help="What programs are whose section does not say it (xdp, tc, …); found out by trying if not given.",
 )
 @click.option("--platform", "platform_name", type=click.Choice(sorted(PLATFORMS)), help="Recognised if not given.")
 @click.option(
