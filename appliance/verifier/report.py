@@ -50,7 +50,9 @@ class Report:
     def __str__(self) -> str:
         """The message: place and demand, the instruction, what is known, the way there, the hint, the page."""
         place = str(self.source) if self.source is not None else f"program `{self.program}`"
-        lines = [f"{place}: {self.demand}", f"  at slot {self.slot} of `{self.program}`: {self.text}"]
+        lines = [f"{place}: {self.demand}"]
+        if self.text:
+            lines.append(f"  at slot {self.slot} of `{self.program}`: {self.text}")
         if self.source is not None and self.source.text:
             lines.append(f"  source: {self.source.text.strip()}")
         if self.known:
