@@ -162,7 +162,8 @@ class HookPoint:
     of that name with `_size` behind it says). `defaults` are what fields hold if nobody says otherwise; the
     others hold 0. `attach_type` is the kernel's number of the place, for program types that have several. Programs of a
     `sleepable` hook may wait, and what the kernel keeps for its readers may be gone behind that. `writable` is what may
-    be written of the kernel's structures. Where a program `answers_nothing`, nobody looks at r0.
+    be written of the kernel's structures. Where a program `answers_nothing`, nobody looks at r0. `in_kernel` is the
+    same place with what only a kernel has there, for programs that can be judged and not run here.
     """
 
     name: str
@@ -184,6 +185,7 @@ class HookPoint:
     sleepable: bool = False
     writable: tuple[Writable, ...] = ()
     answers_nothing: bool = False
+    in_kernel: HookPoint | None = None
 
     @property
     def judges_frames(self) -> bool:

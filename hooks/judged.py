@@ -1,4 +1,5 @@
-"""Hooks that only a kernel has: their contracts are known, so their programs can be judged; none of them runs here.
+"""Hooks that only a kernel has, and what only a kernel has at others: their contracts are known, so programs can be
+judged; none of them runs here.
 
 The contexts have no place in this process's memory, so a field of theirs has guest facts only. `families` of such a
 hook name groups of the kernel's helpers (appliance/helpers/kernel_groups.py).
@@ -7,6 +8,7 @@ hook name groups of the kernel's helpers (appliance/helpers/kernel_groups.py).
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from hooks.contract import Answer, ContextField, ContextLayout, FieldKind, HookPoint, HostContext
@@ -65,3 +67,12 @@ def judged_hook(
         runs_here=False,
         **more,
     )
+
+
+def beside_kernel(hook: HookPoint, *families: str, fields: tuple[ContextField, ...] = (), **more: Any) -> HookPoint:
+    """A hook that runs here, and knows itself as a kernel has it (`in_kernel`): with those groups of helpers, and with
+    `fields` of the context that nothing in this process could fill in."""
+    every = sorted((*hook.context.fields, *fields), key=lambda field: field.offset)
+    context = replace(hook.context, fields=tuple(every))
+    kernels = replace(hook, context=context, families=frozenset(families), runs_here=False, **more)
+    return replace(hook, in_kernel=kernels)

@@ -84,7 +84,7 @@ def _socket_hooks() -> Iterable[HookPoint]:
             9,
             (f"cgroup/{name}", *aliases),
             context,
-            ("base", "cgroup", "cgroup_current", "locks", "cgroup_socket"),
+            ("base", "cgroup", "cgroup_current", "retval", "locks", "cgroup_socket"),
             answers=_SWITCH,
             attach_type=attach_type,
         )
@@ -114,7 +114,7 @@ def _option_hooks() -> Iterable[HookPoint]:
             25,
             (f"cgroup/{name}",),
             context,
-            ("base", "cgroup", "cgroup_current", "locks", "cgroup_option"),
+            ("base", "cgroup", "cgroup_current", "retval", "locks", "cgroup_option"),
             answers=_SWITCH,
             attach_type=attach_type,
         )
@@ -175,7 +175,7 @@ KERNEL_SOCKETS_LINUX: tuple[HookPoint, ...] = (
         15,
         ("cgroup/dev",),
         _DEVICE,
-        ("base", "cgroup", "cgroup_current", "locks", "device"),
+        ("base", "cgroup", "cgroup_current", "retval", "locks", "device"),
         answers=_SWITCH,
     ),
     judged_hook(
@@ -183,7 +183,7 @@ KERNEL_SOCKETS_LINUX: tuple[HookPoint, ...] = (
         23,
         ("cgroup/sysctl",),
         _SYSCTL,
-        ("base", "cgroup", "cgroup_current", "locks", "sysctl"),
+        ("base", "cgroup", "cgroup_current", "retval", "locks", "sysctl"),
         answers=_SWITCH,
     ),
     judged_hook("sk_msg", 16, ("sk_msg", "sk_msg/"), _MESSAGE, ("base", "sk_base", "message", "locks")),

@@ -14,7 +14,8 @@ import ctypes
 from collections.abc import Iterable, Mapping
 from functools import partial
 
-from hooks.contract import Answer, ContextField, ContextLayout, HookPoint
+from hooks.contract import Answer, ContextField, ContextLayout, FieldKind, HookPoint
+from hooks.judged import beside_kernel, judged_field
 from hooks.task import TASK_FACTS, TaskContext
 
 REDIRECT_CONTEXT_SIZE = 256  # bytes that a program may leave with a connection it redirects
@@ -88,13 +89,31 @@ _LINUX_HOOKS: tuple[tuple[str, Mapping[int, Answer], tuple[int, int]], ...] = (
     ("getsockname", _PROCEED, (31, 32)),
 )
 
+# What only a kernel has there, as sock_addr_func_proto gives it.
+_SOCKET = judged_field("sk", 64, 8, reads=(8,), kind=FieldKind.SOCKET)
+_KERNEL_FAMILIES = (
+    "base",
+    "sk_base",
+    "cgroup",
+    "cgroup_current",
+    "locks",
+    "socket_options",
+    "sock_addr",
+    "socket_lookup",
+)
+_FAMILIES_OF_CALL: Mapping[str, tuple[str, ...]] = {
+    "bind": ("retval",),
+    "connect": ("retval", "binding"),
+    "sendmsg": ("retval",),
+}
+
 
 def _linux_hooks() -> Iterable[HookPoint]:
     for call, verdicts, attach_types in _LINUX_HOOKS:
         for version, attach_type in zip((4, 6), attach_types, strict=True):
             sends = (_LINUX_SOURCE[version],) if call == "sendmsg" else ()
             fields = (*_LINUX_FIELDS, _LINUX_ADDRESS[version], *sends)
-            yield HookPoint(
+            hook = HookPoint(
                 name=f"cgroup/{call}{version}",
                 platform="linux",
                 program_type=18,  # BPF_PROG_TYPE_CGROUP_SOCK_ADDR
@@ -108,6 +127,7 @@ def _linux_hooks() -> Iterable[HookPoint]:
                 defaults={"user_family": _LINUX_FAMILY[version], "family": _LINUX_FAMILY[version]},
                 attach_type=attach_type,
             )
+            yield beside_kernel(hook, *_KERNEL_FAMILIES, *_FAMILIES_OF_CALL.get(call, ()), fields=(_SOCKET,))
 
 
 # Windows: one layout, in which an address of either family has the same place.

@@ -12,7 +12,8 @@ from __future__ import annotations
 import ctypes
 from functools import partial
 
-from hooks.contract import Answer, ContextField, ContextLayout, HookPoint
+from hooks.contract import Answer, ContextField, ContextLayout, FieldKind, HookPoint
+from hooks.judged import beside_kernel, judged_field
 from hooks.task import SOCKET_FACTS, SocketContext
 
 
@@ -65,7 +66,7 @@ _word = partial(_field, size=4, reads=(4,))
 _long = partial(_field, size=8, reads=(8,))
 
 # `remote_port` is in network byte order and `local_port` in this machine's, as the kernel has it.
-SOCK_OPS_LINUX = HookPoint(
+_SOCK_OPS_LINUX = HookPoint(
     name="sockops",
     platform="linux",
     program_type=13,  # BPF_PROG_TYPE_SOCK_OPS
@@ -100,6 +101,16 @@ SOCK_OPS_LINUX = HookPoint(
     facts=SOCKET_FACTS,
     defaults={"is_fullsock": 1},
     attach_type=3,  # BPF_CGROUP_SOCK_OPS
+)
+SOCK_OPS_LINUX = beside_kernel(
+    _SOCK_OPS_LINUX,
+    *("base", "sk_base", "cgroup", "locks", "socket_options", "sock_ops"),
+    fields=(
+        judged_field("sk", 184, 8, reads=(8,), kind=FieldKind.SOCKET_OR_NULL),
+        judged_field("skb_data", 192, 8, reads=(8,), kind=FieldKind.PACKET_START),
+        judged_field("skb_data_end", 200, 8, reads=(8,), kind=FieldKind.PACKET_END),
+    ),
+    writes_packet=False,
 )
 
 SOCK_OPS_WINDOWS = HookPoint(

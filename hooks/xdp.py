@@ -10,6 +10,7 @@ from enum import IntEnum
 from functools import partial
 
 from hooks.contract import ContextField, ContextLayout, FieldKind, HookPoint, HostContext, Verdict
+from hooks.judged import beside_kernel
 
 
 class RedirectKind(IntEnum):
@@ -54,7 +55,7 @@ class FrameContext(HostContext):
 
 _field = partial(ContextField.of, FrameContext)
 
-XDP_LINUX = HookPoint(
+_XDP_LINUX = HookPoint(
     name="xdp",
     platform="linux",
     program_type=6,  # BPF_PROG_TYPE_XDP
@@ -77,6 +78,7 @@ XDP_LINUX = HookPoint(
     families=frozenset({"general", "xdp"}),
     any_number=True,
 )
+XDP_LINUX = beside_kernel(_XDP_LINUX, "base", "sk_base", "frame", "locks")
 
 XDP_WINDOWS = HookPoint(
     name="xdp",

@@ -14,6 +14,7 @@ from appliance.ebpf.platform import PLATFORMS, Platform
 from appliance.ebpf.spec import ProgramSpec, SkippedProgram
 from appliance.errors import InputRefused
 from appliance.verifier import Explanation, Verifier
+from appliance.verifier.judging import in_kernel
 from appliance.verifier.rejections import Rejection
 from appliance.verifier.report import Rejected, Report, Unsupported
 
@@ -128,18 +129,13 @@ class ObjectFile:
 
     def _judge(self, program: ProgramSpec) -> Judged:
         began = time.perf_counter()
-        verifier = Verifier(self._spec.maps, PLATFORMS[self._spec.platform])
-        explanation, rejected = None, None
-        if self._wanted.explained:
-            explanation = verifier.explain(program)
-            rejected = explanation.rejected
-        else:
-            try:
-                verifier.verify(program)
-            except Rejected as refused:
-                rejected = refused
-        milliseconds = round((time.perf_counter() - began) * 1000, 3)
+        rejected, explanation = self._proved(program)
         verdict, reason, line, report = ACCEPTED, "", "", None
+        kernels = in_kernel(program, rejected) if rejected is not None else None
+        if rejected is not None and kernels is not None:
+            reason = f"only a kernel can run it: it {rejected.report.demand}"
+            rejected, explanation = self._proved(kernels)
+        milliseconds = round((time.perf_counter() - began) * 1000, 3)
         if rejected is not None:
             verdict = UNSUPPORTED if isinstance(rejected, Unsupported) else REJECTED
             reason, line = str(rejected), str(rejected.report.source or "")
@@ -148,6 +144,18 @@ class ObjectFile:
         path, hook = str(self._path), program.hook.name
         row = Row(path, program.section, program.name, hook, count, verdict, reason, line, milliseconds, report)
         return Judged(row, rejected, explanation)
+
+    def _proved(self, program: ProgramSpec) -> tuple[Rejected | None, Explanation | None]:
+        """Why there is no proof, None if there is one; and what was seen on the way, if that is wanted."""
+        verifier = Verifier(self._spec.maps, PLATFORMS[self._spec.platform])
+        if self._wanted.explained:
+            explanation = verifier.explain(program)
+            return explanation.rejected, explanation
+        try:
+            verifier.verify(program)
+        except Rejected as refused:
+            return refused, None
+        return None, None
 
 
 def _refused_as_any(judged: Judged) -> bool:

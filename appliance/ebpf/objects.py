@@ -211,7 +211,7 @@ class _Loader:
             functions={index: function.name for index, function in functions.items()},
             function_types=self._function_types(functions),
             autoload=_autoload(section, hook),
-            kernel=None if hook.runs_here else self.kernel,
+            kernel=self.kernel if hook.in_kernel is not None or not hook.runs_here else None,
         )
 
     def _reached(self, program: Function) -> dict[Function, dict[int, Target]]:

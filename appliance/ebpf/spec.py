@@ -157,7 +157,7 @@ class ProgramSpec:
     `functions` maps the index at which each function starts, the program itself at 0, to its name in the file;
     `function_types` maps the same indices to numbers in the collection's `types`, where the file says them.
     `autoload` is False for a program that is only to be loaded if somebody asks for it, SEC("?xdp"), and for one that
-    can't run here at all. `kernel` has the types of the kernel that a program is for which never runs here.
+    can't run here at all. `kernel` has the types of the kernel that a program is for which may not run here.
     A program with a `fault` has no instructions, and is refused by the verifier with those words.
     """
 

@@ -1,4 +1,5 @@
-"""Which programs of Linux may call which helpers, for hooks that are judged and never run here.
+"""Which programs of Linux may call which helpers, for hooks that are judged and never run here, and for others as a
+kernel has them.
 
 A hook names its groups (`HookPoint.families`), which are the *_func_proto of Linux, taken apart where several share
 something. Sources: kernel/bpf/helpers.c, kernel/bpf/cgroup.c, kernel/trace/bpf_trace.c, net/core/filter.c.
@@ -32,7 +33,8 @@ GROUPS: Mapping[str, frozenset[str]] = {
         "ringbuf_query strncmp strtol strtoul jiffies64 for_each_map_elem loop trace_printk "
         "trace_vprintk snprintf snprintf_btf get_current_task probe_read_user probe_read_kernel probe_read_user_str "
         "probe_read_kernel_str get_current_pid_tgid get_ns_current_pid_tgid get_current_cgroup_id "
-        "get_current_ancestor_cgroup_id current_task_under_cgroup"
+        "get_current_ancestor_cgroup_id current_task_under_cgroup dynptr_from_mem dynptr_read dynptr_write dynptr_data "
+        "ringbuf_reserve_dynptr ringbuf_submit_dynptr ringbuf_discard_dynptr"
     ),
     "tracing": _group(
         "get_current_uid_gid get_current_comm perf_event_read perf_event_read_value perf_event_output probe_read "
@@ -70,7 +72,21 @@ GROUPS: Mapping[str, frozenset[str]] = {
         "tcp_raw_gen_syncookie_ipv6 tcp_raw_check_syncookie_ipv4 tcp_raw_check_syncookie_ipv6"
     ),
     "cgroup": _group("get_local_storage perf_event_output"),
-    "cgroup_current": _group("get_retval set_retval get_current_uid_gid get_current_comm"),
+    "cgroup_current": _group("get_current_uid_gid get_current_comm"),
+    "retval": _group("get_retval set_retval"),
+    "frame": _group(
+        f"{_LOOKUP} csum_diff xdp_adjust_head xdp_adjust_tail xdp_adjust_meta redirect redirect_map xdp_get_buff_len "
+        "xdp_load_bytes xdp_store_bytes fib_lookup check_mtu tcp_check_syncookie tcp_gen_syncookie "
+        "tcp_raw_gen_syncookie_ipv4 tcp_raw_gen_syncookie_ipv6 tcp_raw_check_syncookie_ipv4 "
+        "tcp_raw_check_syncookie_ipv6"
+    ),
+    "socket_options": _group("setsockopt getsockopt"),
+    "binding": _group("bind"),
+    "sock_addr": _group("get_socket_cookie get_netns_cookie sk_storage_get sk_storage_delete"),
+    "sock_ops": _group(
+        "get_socket_cookie get_netns_cookie sk_storage_get sk_storage_delete tcp_sock sock_ops_cb_flags_set "
+        "sock_map_update sock_hash_update load_hdr_opt store_hdr_opt reserve_hdr_opt"
+    ),
     "cgroup_packet": _group(
         f"{_LOOKUP} sk_fullsock sk_storage_get sk_storage_delete skb_cgroup_id skb_ancestor_cgroup_id sk_cgroup_id "
         "sk_ancestor_cgroup_id tcp_sock get_listener_sock skb_ecn_set_ce"

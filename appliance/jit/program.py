@@ -18,7 +18,7 @@ from appliance.helpers.native.call import Clock, MapSite
 from appliance.ir import I64, PTR, Code
 from appliance.jit.flow import Flow, walk
 from appliance.jit.stack import stack_layout
-from appliance.jit.subprogram import ProgramPlan, Subprogram
+from appliance.jit.subprogram import NotCompilable, ProgramPlan, Subprogram
 from appliance.jit.table import EMITTERS
 from appliance.verifier.program import VerifiedProgram
 from hooks.contract import HostContext
@@ -57,7 +57,10 @@ def tail_call_maps(program: VerifiedProgram) -> set[str]:
 def emit_program(
     module: ir.Module, program: VerifiedProgram, maps: Mapping[str, MapSite], clock: Clock = Clock.MONOTONIC
 ) -> ir.Function:
-    """Write the program and its subprograms; `maps` are those that it names. Raises NotCompilable."""
+    """Write the program and its subprograms; `maps` are those that it names. Raises NotCompilable, above all for a
+    proof of what only a kernel can run."""
+    if not program.spec.hook.runs_here:
+        raise NotCompilable(f"programs of hook `{program.spec.hook.name}` run in a kernel", where=program.spec.name)
     entry = _declare(module, body_name(program), PTR)
     if len(program.spec.instructions) > LARGEST_INLINED:
         entry.attributes.add("noinline")

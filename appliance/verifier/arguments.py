@@ -76,8 +76,8 @@ MAPS_OF_HELPER: dict[str, frozenset[MapType]] = {
     **dict.fromkeys(("inode_storage_get", "inode_storage_delete"), frozenset({MapType.INODE_STORAGE})),
     **dict.fromkeys(("cgrp_storage_get", "cgrp_storage_delete"), frozenset({MapType.CGRP_STORAGE})),
     **dict.fromkeys(("skb_output", "xdp_output"), frozenset({MapType.PERF_EVENT_ARRAY})),
-    **dict.fromkeys(("sk_redirect_map", "msg_redirect_map"), frozenset({MapType.SOCKMAP})),
-    **dict.fromkeys(("sk_redirect_hash", "msg_redirect_hash"), frozenset({MapType.SOCKHASH})),
+    **dict.fromkeys(("sk_redirect_map", "msg_redirect_map", "sock_map_update"), frozenset({MapType.SOCKMAP})),
+    **dict.fromkeys(("sk_redirect_hash", "msg_redirect_hash", "sock_hash_update"), frozenset({MapType.SOCKHASH})),
     "sk_select_reuseport": frozenset({MapType.REUSEPORT_SOCKARRAY, MapType.SOCKMAP, MapType.SOCKHASH}),
 }
 _CHANGING = frozenset(

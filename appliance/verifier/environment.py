@@ -65,9 +65,11 @@ class Environment:
 
 
 class FactsRecorder:
-    """Collects what holds at an instruction on every path that reached it so far."""
+    """Collects what holds at an instruction on every path that reached it so far. Where programs are `judged`, and
+    never compiled, the paths of a call need not agree on what native code would want to know of it."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, judged: bool = False) -> None:
+        self._judged = judged
         self._accesses: dict[int, Access | None] = {}
         self._calls: dict[int, CallFacts] = {}
         self.reachable: set[int] = set()
@@ -94,24 +96,14 @@ class FactsRecorder:
         known = self._calls.setdefault(index, facts)
         if known == facts:
             return
-        if known.map != facts.map and (known.inner or facts.inner):
-            raise Violation(
-                Rejection.DIFFERENT_PATHS,
-                f"calls `{facts.helper}` on a map out of a map of maps, and on another map on another path",
-                "call it on each path by itself",
-            )
-        if known.text != facts.text:
-            raise Violation(
-                Rejection.DIFFERENT_PATHS,
-                f"calls `{facts.helper}` with one text on one path, and with another on another path",
-                "call it once for each of the texts",
-            )
+        if not self._judged:
+            _demand_one_implementation(known, facts)
         self._calls[index] = CallFacts(
             facts.helper,
             facts.map if facts.map == known.map else None,
             tuple(_merge(a, b) for a, b in zip(known.arguments, facts.arguments, strict=True)),
             facts.inner,
-            facts.text,
+            facts.text if facts.text == known.text else None,
         )
 
     def facts(self) -> Facts:
@@ -124,6 +116,22 @@ class FactsRecorder:
         call = self._calls.get(index)
         access = call.arguments[register - 1] if call is not None else self._accesses.get(index)
         return access is not None and access.region is Region.STACK
+
+
+def _demand_one_implementation(known: CallFacts, facts: CallFacts) -> None:
+    """Violates if the paths to a call want different native code for it."""
+    if known.map != facts.map and (known.inner or facts.inner):
+        raise Violation(
+            Rejection.DIFFERENT_PATHS,
+            f"calls `{facts.helper}` on a map out of a map of maps, and on another map on another path",
+            "call it on each path by itself",
+        )
+    if known.text != facts.text:
+        raise Violation(
+            Rejection.DIFFERENT_PATHS,
+            f"calls `{facts.helper}` with one text on one path, and with another on another path",
+            "call it once for each of the texts",
+        )
 
 
 def _merge(a: Access | None, b: Access | None) -> Access | None:

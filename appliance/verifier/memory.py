@@ -191,6 +191,7 @@ def _context(environment: Environment, state: State, request: Request) -> None:
         )
     field = layout.field_at(request.low, request.size)
     if field is None:
+        _demand_here(environment, request)
         largest = {(f.name, f.offset): f.size for f in layout.fields}
         fields = ", ".join(f"{name} at {offset} ({_bytes(size)})" for (name, offset), size in largest.items())
         raise Violation(
@@ -210,6 +211,20 @@ def _context(environment: Environment, state: State, request: Request) -> None:
             f"{request.purpose.value} {request.span()} of the context `{layout.name}`: `{field.name}` is "
             f"{'written' if writes else 'read'} in {sizes} bytes, at a multiple of that",
             "access the field as it is declared, and then take the part that is needed",
+        )
+
+
+def _demand_here(environment: Environment, request: Request) -> None:
+    """Violates if what is accessed is a field that only a kernel has."""
+    kernels = environment.spec.hook.in_kernel
+    field = kernels.context.field_at(request.low, request.size) if kernels is not None else None
+    if field is not None:
+        layout = environment.spec.hook.context.name
+        raise Violation(
+            Rejection.CONTEXT_ACCESS,
+            f"{request.purpose.value} `{field.name}` of the context `{layout}`, which only a kernel has",
+            "it can be verified, and not be run here",
+            unsupported=True,
         )
 
 

@@ -113,7 +113,8 @@ class Verifier:
             left -= 1
 
     def _environment(self, spec: ProgramSpec) -> Environment:
-        return Environment(spec, self._maps, self._inner, numbering(self._platform, spec.hook), FactsRecorder())
+        facts = FactsRecorder(judged=not spec.hook.runs_here)
+        return Environment(spec, self._maps, self._inner, numbering(self._platform, spec.hook), facts)
 
     def _report(self, spec: ProgramSpec, refused: Refused) -> Report:
         violation, index = refused.violation, refused.index

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from appliance.ebpf.platform import LINUX, PLATFORMS
-from appliance.helpers.kernel_groups import GROUPS, OWN_NUMBERS, numbering
+from appliance.helpers.kernel_groups import GROUPS, OWN_NUMBERS, callable_names, numbering
 from appliance.helpers.kernel_prototypes import EVERY_PROTOTYPE, KERNEL_FAMILY, KERNEL_PROTOTYPES
 from appliance.helpers.prototypes import PROTOTYPES
 from appliance.helpers.refusals import REFUSALS
@@ -13,13 +13,17 @@ from hooks.contract import ContextLayout, HookPoint
 from hooks.kernel_sockets import SOCKET, TCP_SOCKET
 from tests.appliance.ebpf.compiling import compile_alone
 
-every_hook = pytest.mark.parametrize("hook", LINUX.judged, ids=lambda hook: hook.name)
+# Hooks that run here, as a kernel has them.
+IN_KERNEL = tuple(hook.in_kernel for hook in LINUX.hooks if hook.in_kernel is not None)
+JUDGED = (*LINUX.judged, *IN_KERNEL)
+
+every_hook = pytest.mark.parametrize("hook", JUDGED, ids=lambda hook: hook.name)
 IN_THE_HEADER = sorted(
-    {hook.context.name: hook.context for hook in LINUX.judged if hook.context.name.startswith(("bpf_s", "__sk", "sk_"))}
+    {hook.context.name: hook.context for hook in JUDGED if hook.context.name.startswith(("bpf_s", "__sk", "sk_"))}
     | {"bpf_sock": SOCKET, "bpf_tcp_sock": TCP_SOCKET}
 )
-YOUNG = {"hwtstamp", "tstamp_type"}  # younger than some machines' headers
-LAYOUTS = [SOCKET, TCP_SOCKET, *{id(hook.context): hook.context for hook in LINUX.judged}.values()]
+YOUNG = {"hwtstamp", "tstamp_type", "skb_hwtstamp"}  # younger than some machines' headers
+LAYOUTS = [SOCKET, TCP_SOCKET, *{id(hook.context): hook.context for hook in JUDGED}.values()]
 
 
 @pytest.mark.parametrize("layout", LAYOUTS, ids=lambda layout: layout.name)
@@ -41,8 +45,18 @@ def test_fields_lie_where_the_header_has_them(layout: ContextLayout) -> None:
 def test_a_judged_hook_never_runs(hook: HookPoint) -> None:
     assert not hook.runs_here
     assert hook.families <= GROUPS.keys()
-    assert not hook.judges_frames
-    assert hook.any_number or min(hook.verdicts) == 0
+    assert hook.any_number or min(hook.verdicts) == 0 or hook in IN_KERNEL
+
+
+def test_what_runs_here_is_known_as_a_kernel_has_it() -> None:
+    for hook in LINUX.hooks:
+        kernels = hook.in_kernel
+        assert kernels is not None
+        assert {*hook.context.fields} <= {*kernels.context.fields}
+        assert (kernels.name, kernels.verdicts, kernels.attach_type) == (hook.name, hook.verdicts, hook.attach_type)
+        mine = {name for name in PROTOTYPES if PROTOTYPES[name].family in hook.families}
+        assert mine & {*LINUX.helpers.values()} <= callable_names(kernels) | {"csum_diff"}  # of frames only there
+    assert all(hook.in_kernel is None for hook in (*PLATFORMS["windows"].hooks, *LINUX.judged))
 
 
 def test_sections_lead_to_one_hook() -> None:
@@ -93,5 +107,5 @@ def test_every_helper_of_a_group_has_a_prototype_and_a_number() -> None:
     assert own <= KERNEL_PROTOTYPES.keys()
     assert GROUPS.keys() >= OWN_NUMBERS.keys()
     assert {prototype.family for prototype in KERNEL_PROTOTYPES.values()} == {KERNEL_FAMILY}
-    for hook in LINUX.judged:
+    for hook in JUDGED:
         assert named - own <= set(numbering(LINUX, hook).helpers.values())

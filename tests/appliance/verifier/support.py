@@ -1,8 +1,8 @@
 """Cases for the verifier: short programs in assembly, each with what is to be said of it.
 
 A case is a YAML mapping: `name`, `code`, and for a bad program `rejects` (the exact demand) and `slot`. `kernel` gives
-the reason if the Linux kernel decides otherwise. `hook` and `platform` are `xdp` and `linux` if not given. All cases
-share MAPS and JUDGED_MAPS.
+the reason if the Linux kernel decides otherwise. `hook` and `platform` are `xdp` and `linux` if not given; `in_kernel`
+is for programs of a hook that runs here which only a kernel can run. All cases share MAPS and JUDGED_MAPS.
 """
 
 from __future__ import annotations
@@ -48,7 +48,14 @@ MAPS: dict[str, MapSpec] = {
     )
 }
 # Of kinds that only a kernel has: they are judged, and can't be opened here.
-JUDGED_MAPS: dict[str, MapSpec] = {"stacks": MapSpec("stacks", MapType.STACK_TRACE, 4, 80, 4)}
+JUDGED_MAPS: dict[str, MapSpec] = {
+    spec.name: spec
+    for spec in (
+        MapSpec("stacks", MapType.STACK_TRACE, 4, 80, 4),
+        MapSpec("sockets", MapType.SOCKMAP, 4, 4, 4),
+        MapSpec("sockets_by_name", MapType.SOCKHASH, 8, 4, 4),
+    )
+}
 
 
 @dataclass(frozen=True)
@@ -60,10 +67,12 @@ class Case:
     kernel: str | None = None
     hook: str = "xdp"
     platform: str = "linux"
+    in_kernel: bool = False
 
     def spec(self) -> ProgramSpec:
         platform = PLATFORMS[self.platform]
         hook = platform.hook_for_section(self.hook)
+        hook = hook.in_kernel if hook is not None and self.in_kernel else hook
         assert hook is not None
         return program(self.code, self.name, hook)
 
