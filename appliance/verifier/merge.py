@@ -51,12 +51,16 @@ class _Inclusion:
         self._names: dict[Hashable, Hashable] = {}
 
     def holds(self) -> bool:
-        if self._big.holdings() != self._small.holdings():
+        if self._big.holdings() != self._small.holdings() or not self._bases():
             return False
         for big, small in zip(self._big.registers, self._small.registers, strict=True):
             if big is not None and not self._value(big, small):
                 return False
         return self._stack() and self._links() and self._lock()
+
+    def _bases(self) -> bool:
+        """What is proved from bases on that the context gives at any time, whether a pointer is at hand now or not."""
+        return all(self._big.proved(base) <= self._small.proved(base) for base in NO_RANGES)
 
     def _same(self, name: Hashable, other: Hashable) -> bool:
         """A name of the big state stands for one thing of the small one, wherever it occurs."""

@@ -100,6 +100,14 @@ def test_a_longer_proof_does_not_include_a_shorter_one() -> None:
     assert not merge.includes(long, short)
 
 
+def test_what_is_proved_counts_where_no_pointer_holds_it() -> None:
+    """The packet's start can be loaded from the context at any time."""
+    long, short = state(), state()
+    long.learn_range(0, 34)
+    assert merge.includes(short, long)
+    assert not merge.includes(long, short)
+
+
 def test_frames_are_not_mixed() -> None:
     near, far = Pointer(Kind.STACK, -1032), Pointer(Kind.STACK, -1032, id=1)
     assert join(state(r2=near), state(r2=far)).registers[2] is None
