@@ -7,9 +7,6 @@ import sys
 from typing import Any
 
 import click
-from rich.console import Console
-
-UNLIMITED = 100_000  # columns
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON document and nothing else.")
 
@@ -17,11 +14,6 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print one JS
 def print_json(document: Any) -> None:
     """The one document that `--json` promises."""
     print(json.dumps(document, indent=2))
-
-
-def table_console() -> Console:
-    """Where tables go. What is no terminal has no width: there, a row is a line and no name is cut."""
-    return Console(highlight=False, width=None if sys.stdout.isatty() else UNLIMITED)
 
 
 def counted(number: int, noun: str) -> str:

@@ -13,7 +13,8 @@ from rich.table import Table
 from appliance.box.generation import Judgement
 from appliance.box.judgement_of_file import judgement_of_file
 from appliance.box.rehearsal import ENGINES
-from appliance.cli.output import json_option, print_json, table_console, warn
+from appliance.cli.output import json_option, print_json, warn
+from appliance.cli.tables import table_console
 from appliance.datapath.capture import Capture
 from appliance.datapath.replay import ReplayResult
 from appliance.datapath.statistics import Count
