@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from appliance.ebpf.platform import Platform
 from appliance.ebpf.spec import ProgramSpec
 from appliance.verifier.program import VerifiedProgram
-from appliance.verifier.report import Rejected
+from appliance.verifier.report import Rejected, Unsupported
 from appliance.verifier.witness import Sight
 
 
@@ -24,3 +24,10 @@ class Explanation:
     @property
     def rejected(self) -> Rejected | None:
         return self.verdict if isinstance(self.verdict, Rejected) else None
+
+    @property
+    def complaint(self) -> str:
+        """What is wrong, in one line; empty if nothing is."""
+        if not isinstance(self.verdict, Rejected):
+            return ""
+        return f"{'unsupported' if isinstance(self.verdict, Unsupported) else 'rejected'}: {self.verdict.report.demand}"

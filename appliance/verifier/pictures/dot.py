@@ -74,8 +74,8 @@ class _Drawing:
             failing = index == self._failing
             text = text_of(self._explanation, index, self._slots)
             lines.append(f"{MARK if failing else '':3}{self._slots[index]:6}: {text}")
-            if failing and self._explanation.rejected is not None:
-                lines.append(f"rejected: {self._explanation.rejected.report.demand}")
+            if failing:
+                lines.append(self._explanation.complaint)
         return '"' + "".join(f"{_escaped(line)}\\l" for line in lines) + '"'
 
     def _edges(self, function: DrawnFunction) -> Iterator[str]:

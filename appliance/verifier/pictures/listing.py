@@ -50,7 +50,7 @@ class _Listing:
                 yield from self._block(block, came_from.get(block.start, []))
         rejected = self._explanation.rejected
         if rejected is not None and rejected.report.index >= len(self._spec.instructions):
-            yield f"rejected: {rejected.report.demand}"
+            yield self._explanation.complaint
 
     def _block(self, block: DrawnBlock, came_from: list[int]) -> Iterator[str]:
         traces = self._sight.traces.get(block.start, [])
@@ -99,8 +99,8 @@ class _Listing:
         failing = rejected is not None and rejected.report.index == index
         text = text_of(self._explanation, index, self._slots)
         yield f"{MARK if failing else '':3}{self._slots[index]:6}: {text}"
-        if failing and rejected is not None:
-            yield f"rejected: {rejected.report.demand}"
+        if failing:
+            yield self._explanation.complaint
 
 
 def _predecessors(function: DrawnFunction) -> dict[int, list[int]]:
