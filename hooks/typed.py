@@ -88,7 +88,7 @@ _ALWAYS_0 = range(1)
 _ERRORS = range(-MAX_ERRNO, 1)
 
 TYPED_LINUX: tuple[TypedHook, ...] = (
-    _hook("tp_btf", 23, _TRACING, prefix="btf_trace_", traced=True, trusted=True),
+    _hook("tp_btf", 23, (*_TRACING, "cookie"), prefix="btf_trace_", traced=True, trusted=True),
     *_both("fentry", 24, (*_TRACING, "trampoline"), answers=_ALWAYS_0, void_answers=_ALWAYS_0),
     *_both("fexit", 25, (*_TRACING, "trampoline"), result=True, answers=_ALWAYS_0, void_answers=_ALWAYS_0),
     *_both("fmod_ret", 26, (*_TRACING, "trampoline"), result=True),
@@ -116,7 +116,7 @@ PLACES: dict[tuple[str, str], tuple[str, ...]] = {
             "vfs_truncate", "vfs_fallocate", "dentry_open", "vfs_getattr", "filp_close",
         )
     },
-    **{("iter", target): ("sockets_by_pointer",) for target in ("tcp", "udp", "unix")},
+    **{("iter", target): ("sockets_by_pointer",) for target in ("tcp", "unix")},
 }  # fmt: skip
 
 # Arguments of tracepoints that may be null (raw_tp_null_args of kernel/bpf/btf.c).
