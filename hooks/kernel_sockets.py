@@ -192,7 +192,7 @@ KERNEL_SOCKETS_LINUX: tuple[HookPoint, ...] = (
         21,
         ("sk_reuseport", "sk_reuseport/"),
         _REUSEPORT,
-        ("base", "reuseport", "locks"),
+        ("base", "reuseport", "locks", "socket_maps"),
         writes_packet=False,
     ),
     judged_hook(
@@ -200,7 +200,7 @@ KERNEL_SOCKETS_LINUX: tuple[HookPoint, ...] = (
         30,
         ("sk_lookup", "sk_lookup/"),
         _LOOKUP,
-        ("base", "sk_base", "lookup", "locks"),
+        ("base", "sk_base", "lookup", "locks", "socket_maps"),
         answers=_SWITCH,
         attach_type=36,
     ),

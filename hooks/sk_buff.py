@@ -75,14 +75,14 @@ _CONTROL = _layout(
 _STREAM = _layout(_EVERYWHERE, _PACKET, _SOCKET, writes=("tc_index", "priority"), without=("mark",))
 _DISSECTOR = _layout(_PACKET, writes=())
 
-_CONTROLS = ("base", "sk_base", "packet", "control", "locks", "legacy_loads")
+_CONTROLS = ("base", "sk_base", "packet", "control", "locks", "legacy_loads", "socket_maps")
 
 SOCKET_FILTER = judged_hook(
     "socket",
     1,
     ("socket", "socket/"),
     _FILTER,
-    ("base", "sk_base", "packet", "filter", "legacy_loads"),
+    ("base", "sk_base", "packet", "filter", "legacy_loads", "socket_maps"),
     writes_packet=False,
 )
 TRAFFIC_CLASS = judged_hook("tc", 3, ("tc", "classifier", "classifier/", "tc/", "tcx/", "netkit/"), _CONTROL, _CONTROLS)
@@ -152,7 +152,7 @@ SK_BUFF_LINUX = (
         22,
         ("flow_dissector",),
         _DISSECTOR,
-        ("base", "sk_base", "packet", "locks"),
+        ("base", "sk_base", "packet", "locks", "socket_maps"),
         writes_packet=False,
     ),
 )

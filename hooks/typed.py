@@ -93,7 +93,8 @@ TYPED_LINUX: tuple[TypedHook, ...] = (
     *_both("fexit", 25, (*_TRACING, "trampoline"), result=True, answers=_ALWAYS_0, void_answers=_ALWAYS_0),
     *_both("fmod_ret", 26, (*_TRACING, "trampoline"), result=True),
     *_both(
-        "iter", 28, (*_TRACING, "iterators", "paths"), prefix="bpf_iter_", trusted=True, iterates=True, answers=range(2)
+        "iter", 28, (*_TRACING, "iterators", "paths", "socket_maps"), prefix="bpf_iter_", trusted=True, iterates=True,
+        answers=range(2),
     ),
     *_both(
         "lsm", 27, (*_TRACING, "security"), ("integrity", "paths"), program_type=29, prefix="bpf_lsm_", result=True,

@@ -94,6 +94,7 @@ GROUPS: Mapping[str, frozenset[str]] = {
     "cgroup_socket": _group("get_socket_cookie get_netns_cookie sk_storage_get ktime_get_coarse_ns"),
     "cgroup_option": _group("get_netns_cookie sk_storage_get sk_storage_delete tcp_sock"),
     "device": frozenset(),
+    "socket_maps": frozenset(),
     "locks": _group("spin_lock spin_unlock"),
     "legacy_loads": frozenset(),
     "sysctl": _group(

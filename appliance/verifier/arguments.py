@@ -80,6 +80,9 @@ MAPS_OF_HELPER: dict[str, frozenset[MapType]] = {
     **dict.fromkeys(("sk_redirect_hash", "msg_redirect_hash", "sock_hash_update"), frozenset({MapType.SOCKHASH})),
     "sk_select_reuseport": frozenset({MapType.REUSEPORT_SOCKARRAY, MapType.SOCKMAP, MapType.SOCKHASH}),
 }
+# Maps of sockets, which some programs may change: those that never meet a socket that somebody holds the lock of.
+_SOCKET_MAPS = frozenset({MapType.SOCKMAP, MapType.SOCKHASH})
+SOCKET_MAPS = "socket_maps"  # the family of hooks whose programs may (may_update_sockmap of Linux)
 _CHANGING = frozenset(
     {"map_update_elem", "map_delete_elem", "map_lookup_and_delete_elem", "map_push_elem", "map_pop_elem"}
 )
@@ -143,6 +146,8 @@ def _context(argument: Argument) -> None:
 
 def _map(argument: Argument) -> None:
     spec, helper = argument.map(), argument.prototype.name
+    if _changes_sockets(argument, spec):
+        return
     if spec.type not in (fitting := MAPS_OF_HELPER.get(helper, KEYED_MAPS)):
         known = spec.type in KEYED_MAPS.union(*MAPS_OF_HELPER.values())
         raise Violation(
@@ -156,6 +161,11 @@ def _map(argument: Argument) -> None:
         raise Violation(
             Rejection.READ_ONLY_MEMORY, f"calls `{argument.prototype.name}` on map `{spec.name}`, which is read-only"
         )
+
+
+def _changes_sockets(argument: Argument, spec: MapSpec) -> bool:
+    changes = argument.prototype.name in ("map_update_elem", "map_delete_elem")
+    return changes and spec.type in _SOCKET_MAPS and SOCKET_MAPS in argument.environment.spec.hook.families
 
 
 def _memory(size: Callable[[Argument], int], purpose: Purpose) -> _Rule:
@@ -277,6 +287,15 @@ def _structure(argument: Argument) -> None:
         raise argument.refuse(hint or f"it takes a `struct {name}`, as the program was given it or as it was read")
 
 
+def _map_value(argument: Argument) -> None:
+    """Memory; for a map of sockets, the socket itself."""
+    spec = argument.map()
+    if spec.type in _SOCKET_MAPS:
+        _socket(argument)
+    else:
+        _memory(lambda _: spec.value_size, Purpose.PASS)(argument)
+
+
 def _held_socket(argument: Argument) -> None:
     value = argument.value
     if type(value) is not Pointer or value.kind not in HELD_SOCKETS:
@@ -374,7 +393,7 @@ ARGUMENT_RULES: dict[ArgumentKind, _Rule] = {
     ArgumentKind.CONTEXT: _context,
     ArgumentKind.MAP: _map,
     ArgumentKind.MAP_KEY: _memory(lambda argument: argument.map().key_size, Purpose.PASS),
-    ArgumentKind.MAP_VALUE: _memory(lambda argument: argument.map().value_size, Purpose.PASS),
+    ArgumentKind.MAP_VALUE: _map_value,
     ArgumentKind.MAP_VALUE_OUT: _map_value_out,
     ArgumentKind.READABLE: _memory(_size_behind, Purpose.PASS),
     ArgumentKind.READABLE_OR_NULL: _readable_or_null,

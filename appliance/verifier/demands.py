@@ -61,6 +61,8 @@ from appliance.verifier.values import (
 
 LEGACY_LOADS = "legacy_loads"  # the family of hooks whose programs may use them (may_access_skb of Linux)
 
+KNOWS_ADDRESSES = "tracing"  # the family of hooks whose programs may read all of the kernel's memory: none is a secret
+
 Demand: TypeAlias = Callable[[Environment, State, Any], None]
 
 # A pointer stays this close to its region: any 32-bit number may be added, and no address is near enough to zero or to
@@ -211,13 +213,13 @@ def _store(environment: Environment, state: State, instruction: Store) -> None:
         demand_order(pointer, instruction, "writes")
     if type(value) is not Pointer or not _is_secret(value):
         return
-    if pointer.kind is not Kind.STACK:
+    if pointer.kind is not Kind.STACK and KNOWS_ADDRESSES not in environment.spec.hook.families:
         raise Violation(
             Rejection.POINTER_LEAK,
             f"stores {value} where it can be seen outside of the program",
             "pointers may be kept in registers and on the stack only; store what they point to",
         )
-    if instruction.size != 8 or pointer.variable.constant is None:
+    if pointer.kind is Kind.STACK and (instruction.size != 8 or pointer.variable.constant is None):
         raise Violation(
             Rejection.PARTIAL_POINTER,
             f"saves {value} in part, or at a variable place of the stack",

@@ -50,7 +50,8 @@ class Pair:
 
     def object(self, *, bad: bool) -> bytes:
         ending = "" if self.returns == "void" else "return 0;\n"
-        body = f'SEC("{self.section}") {self.returns} program(u64 *ctx)\n{{\n{self.source}\n{ending}}}\n{self.behind}'
+        section = self.section if self.section.startswith("EITHER") else f'"{self.section}"'
+        body = f"SEC({section}) {self.returns} program(u64 *ctx)\n{{\n{self.source}\n{ending}}}\n{self.behind}"
         flags = ("-DBAD",) if bad else ()
         return compile_alone(f'#include "prefix.h"\n{body}', f"-I{CASES}", "-Wno-everything", *flags)
 

@@ -64,11 +64,13 @@ struct task_struct__safe_rcu task_struct__safe_rcu; struct bpf_iter_meta__safe_t
 
 struct bpf_iter__task { struct bpf_iter_meta *meta; } iter_task;
 struct bpf_iter__tcp { struct bpf_iter_meta *meta; } iter_tcp;
+struct bpf_iter__sockmap { struct bpf_iter_meta *meta; } iter_sockmap;
 struct bpf_iter__bpf_map_elem { struct bpf_iter_meta *meta; } iter_bpf_map_elem;
 int bpf_iter_no_target(struct bpf_iter_meta *meta) { return 0; }
 int bpf_iter_task(struct bpf_iter_meta *meta, struct task_struct *task) { return 0; }
 int bpf_iter_tcp(struct bpf_iter_meta *meta, struct sock_common *sk_common, u32 uid) { return 0; }
 int bpf_iter_bpf_map_elem(struct bpf_iter_meta *meta, struct bpf_map *map, void *key, void *value) { return 0; }
+int bpf_iter_sockmap(struct bpf_iter_meta *meta, struct bpf_map *map, void *key, struct sock *sk) { return 0; }
 int bpf_lsm_file_open(struct file *file) { return 0; }
 void bpf_lsm_task_free(struct task_struct *task) {}
 int do_exit(long code) { return 0; }

@@ -48,4 +48,10 @@ struct {
 	__type(key, int);
 	__type(value, u64);
 } kept SEC(".maps");
+struct {
+	__uint(type, BPF_MAP_TYPE_SOCKMAP);
+	__type(key, int);
+	__type(value, u64);
+	__uint(max_entries, 8);
+} sockets SEC(".maps");
 u64 found;
