@@ -32,6 +32,7 @@ class FieldKind(Enum):
     TYPED_OR_NULL = "a structure of the kernel, or null"
     TRUSTED = "a structure of the kernel, which is there while the program runs"
     TRUSTED_OR_NULL = "a structure of the kernel, which is there while the program runs, or null"
+    TRACE_BUFFER = "what a tracepoint lets programs change"
     BUFFER_OR_NULL = "memory of a map's value, or null"
     READ_ONLY_BUFFER_OR_NULL = "memory of a map's key, or null"
 

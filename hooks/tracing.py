@@ -6,7 +6,7 @@ include/uapi/linux/bpf_perf_event.h; the *_prog_is_valid_access of kernel/trace/
 
 from __future__ import annotations
 
-from hooks.contract import ContextField, ContextLayout
+from hooks.contract import ContextField, ContextLayout, FieldKind
 from hooks.judged import LONG_PARTS, judged_field, judged_hook
 
 _REGISTERS = (
@@ -28,6 +28,14 @@ TRACEPOINT_RECORD = ContextLayout(
 )
 RAW_TRACEPOINT_ARGUMENTS = ContextLayout(
     "bpf_raw_tracepoint_args", 8 * _ARGUMENTS, (judged_field("args", 0, 8 * _ARGUMENTS, reads=LONG_PARTS),)
+)
+WRITABLE_TRACEPOINT_ARGUMENTS = ContextLayout(
+    "bpf_raw_tracepoint_args",
+    8 * _ARGUMENTS,
+    (
+        judged_field("buffer", 0, 8, reads=(8,), kind=FieldKind.TRACE_BUFFER),
+        judged_field("args", 8, 8 * (_ARGUMENTS - 1), reads=LONG_PARTS),
+    ),
 )
 PERF_EVENT_DATA = ContextLayout(
     "bpf_perf_event_data",
@@ -74,7 +82,7 @@ TRACING_LINUX = (
         "raw_tracepoint.w",
         24,
         _with_targets(("raw_tracepoint.w", "raw_tp.w")),
-        RAW_TRACEPOINT_ARGUMENTS,
+        WRITABLE_TRACEPOINT_ARGUMENTS,
         ("base", "tracing", "stack"),
     ),
     judged_hook(

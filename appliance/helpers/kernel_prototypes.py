@@ -159,7 +159,7 @@ _STRUCTURE = (
     *(_takes(f"skc_to_{name}", _A.SOCKET, gives=_R.STRUCTURE_OR_NULL) for name in (
         "tcp6_sock", "tcp_sock", "tcp_timewait_sock", "tcp_request_sock", "udp6_sock", "unix_sock", "mptcp_sock",
     )),
-    _takes("get_socket_ptr_cookie", _A.SOCKET),
+    _takes("get_socket_ptr_cookie", _A.SOCKET_OR_NULL),
     _takes("tcp_send_ack", _A.STRUCTURE, _N),
     _takes("d_path", _A.STRUCTURE, _OUT, _SIZE_0),
     _takes("seq_printf", _A.STRUCTURE, _IN, _SIZE, _A.TOLD, _SIZE_0),

@@ -47,6 +47,7 @@ class ArgumentKind(Enum):
     TOLD = "memory whose size is the next argument, pointers in it included, or null with size 0"
     WRITABLE_OR_NULL = "writable memory whose size is the next argument, or null with size 0"
     SOCKET = "a socket"
+    SOCKET_OR_NULL = "a socket, or null"
     HELD_SOCKET = "a socket that was looked up, as sk_lookup_tcp gave it"
     STRUCTURE = "a structure of the kernel, of the type that the helper is about"
     STRUCTURE_OR_NULL = "a structure of the kernel, of the type that the helper is about, or null"

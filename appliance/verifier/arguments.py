@@ -21,7 +21,7 @@ from appliance.verifier.report import Violation
 from appliance.verifier.scalar import Scalar
 from appliance.verifier.stack import CELL, holder
 from appliance.verifier.state import State
-from appliance.verifier.structures import is_structure
+from appliance.verifier.structures import demand_member, is_structure
 from appliance.verifier.values import (
     HELD_SOCKETS,
     LENT_SOCKETS,
@@ -81,8 +81,8 @@ MAPS_OF_HELPER: dict[str, frozenset[MapType]] = {
     "sk_select_reuseport": frozenset({MapType.REUSEPORT_SOCKARRAY, MapType.SOCKMAP, MapType.SOCKHASH}),
 }
 # Maps of sockets, which some programs may change: those that never meet a socket that somebody holds the lock of.
-_SOCKET_MAPS = frozenset({MapType.SOCKMAP, MapType.SOCKHASH})
-SOCKET_MAPS = "socket_maps"  # the family of hooks whose programs may (may_update_sockmap of Linux)
+SOCKET_MAPS = frozenset({MapType.SOCKMAP, MapType.SOCKHASH})
+CHANGE_SOCKETS = "socket_maps"  # the family of hooks whose programs may (may_update_sockmap of Linux)
 _CHANGING = frozenset(
     {"map_update_elem", "map_delete_elem", "map_lookup_and_delete_elem", "map_push_elem", "map_pop_elem"}
 )
@@ -146,7 +146,7 @@ def _context(argument: Argument) -> None:
 
 def _map(argument: Argument) -> None:
     spec, helper = argument.map(), argument.prototype.name
-    if _changes_sockets(argument, spec):
+    if _is_of_sockets(argument, spec):
         return
     if spec.type not in (fitting := MAPS_OF_HELPER.get(helper, KEYED_MAPS)):
         known = spec.type in KEYED_MAPS.union(*MAPS_OF_HELPER.values())
@@ -163,9 +163,14 @@ def _map(argument: Argument) -> None:
         )
 
 
-def _changes_sockets(argument: Argument, spec: MapSpec) -> bool:
+def _is_of_sockets(argument: Argument, spec: MapSpec) -> bool:
+    """A kernel's program may look up a socket that it then holds, and some may change who is in there."""
+    if spec.type not in SOCKET_MAPS or argument.environment.spec.hook.runs_here:
+        return False
+    if argument.prototype.name == "map_lookup_elem":
+        return True
     changes = argument.prototype.name in ("map_update_elem", "map_delete_elem")
-    return changes and spec.type in _SOCKET_MAPS and SOCKET_MAPS in argument.environment.spec.hook.families
+    return changes and CHANGE_SOCKETS in argument.environment.spec.hook.families
 
 
 def _memory(size: Callable[[Argument], int], purpose: Purpose) -> _Rule:
@@ -192,12 +197,21 @@ def _map_value_out(argument: Argument) -> None:
     _memory(lambda argument: argument.map().value_size, purpose)(argument)
 
 
+def _readable(argument: Argument) -> None:
+    """Memory, or a member of a structure that the kernel vouches for."""
+    value = argument.value
+    if type(value) is Pointer and value.kind is Kind.TRUSTED:
+        demand_member(argument.environment, value, 0, _size_behind(argument))
+    else:
+        _memory(_size_behind, Purpose.PASS)(argument)
+
+
 def _readable_or_null(argument: Argument) -> None:
     if argument.value == ZERO:
         if argument.state.registers[argument.register + 1] != ZERO:
             raise argument.refuse("with null, the size must be the constant 0")
         return
-    _memory(_size_behind, Purpose.PASS)(argument)
+    _readable(argument)
 
 
 def _told(argument: Argument) -> None:
@@ -262,6 +276,19 @@ def _or_null(rule: _Rule) -> _Rule:
     return either
 
 
+def _or_unchecked(rule: _Rule) -> _Rule:
+    """Null, or what may be null: the helper checks it itself."""
+
+    def either(argument: Argument) -> None:
+        value = argument.value
+        if type(value) is Pointer and value.kind in NULLABLE:
+            argument.value = value._replace(kind=NULLABLE[value.kind])
+        if value != ZERO:
+            rule(argument)
+
+    return either
+
+
 def _socket(argument: Argument) -> None:
     value, hook = argument.value, argument.environment.spec.hook
     if type(value) is Pointer and value.kind in LENT_SOCKETS | HELD_SOCKETS:
@@ -290,7 +317,7 @@ def _structure(argument: Argument) -> None:
 def _map_value(argument: Argument) -> None:
     """Memory; for a map of sockets, the socket itself."""
     spec = argument.map()
-    if spec.type in _SOCKET_MAPS:
+    if spec.type in SOCKET_MAPS:
         _socket(argument)
     else:
         _memory(lambda _: spec.value_size, Purpose.PASS)(argument)
@@ -395,7 +422,7 @@ ARGUMENT_RULES: dict[ArgumentKind, _Rule] = {
     ArgumentKind.MAP_KEY: _memory(lambda argument: argument.map().key_size, Purpose.PASS),
     ArgumentKind.MAP_VALUE: _map_value,
     ArgumentKind.MAP_VALUE_OUT: _map_value_out,
-    ArgumentKind.READABLE: _memory(_size_behind, Purpose.PASS),
+    ArgumentKind.READABLE: _readable,
     ArgumentKind.READABLE_OR_NULL: _readable_or_null,
     ArgumentKind.WRITABLE: _memory(_size_behind, Purpose.FILL),
     ArgumentKind.PARTLY_WRITABLE: _memory(_size_behind, Purpose.FILL),
@@ -424,7 +451,8 @@ ARGUMENT_RULES: dict[ArgumentKind, _Rule] = {
     ArgumentKind.SOCKET: _socket,
     ArgumentKind.HELD_SOCKET: _held_socket,
     ArgumentKind.STRUCTURE: _structure,
-    ArgumentKind.STRUCTURE_OR_NULL: _or_null(_structure),
+    ArgumentKind.STRUCTURE_OR_NULL: _or_unchecked(_structure),
+    ArgumentKind.SOCKET_OR_NULL: _or_unchecked(_socket),
     ArgumentKind.SIZE: _size(1),
     ArgumentKind.SIZE_OR_ZERO: _size(0),
 }

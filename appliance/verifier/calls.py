@@ -18,7 +18,7 @@ from appliance.helpers.redirections import ACTION_MASK, known_flags
 from appliance.helpers.redirections import KINDS as REDIRECTION_KINDS
 from appliance.helpers.refusals import refusal_at
 from appliance.verifier import scalar
-from appliance.verifier.arguments import ARGUMENT_RULES, LARGEST, Argument
+from appliance.verifier.arguments import ARGUMENT_RULES, LARGEST, SOCKET_MAPS, Argument
 from appliance.verifier.environment import Environment, access_of
 from appliance.verifier.holdings import Lock, Reference, demand_no_lock, demand_no_record
 from appliance.verifier.printed import Call, is_printed, text_of
@@ -184,6 +184,8 @@ def any_verdict(environment: Environment) -> Scalar:
 
 
 def _map_value_or_null(environment: Environment, prototype: HelperPrototype, map_: str | None, given: _Given) -> Value:
+    if map_ is not None and environment.map(map_).type in SOCKET_MAPS:
+        return Pointer(Kind.HELD_SOCKET_OR_NULL, id=environment.fresh())
     inner = environment.map(map_).inner if map_ is not None else None
     if inner is not None:
         return Pointer(Kind.MAP_OR_NULL, id=environment.fresh(), map=inner.name)

@@ -43,6 +43,7 @@ _NEVER_NULL = frozenset(
         Kind.FUNCTION,
         Kind.TRUSTED,
         Kind.BUFFER,
+        Kind.TRACE_BUFFER,
         Kind.READ_ONLY_BUFFER,
     }
 )

@@ -11,7 +11,8 @@ record      0 <= place, place + size <= the size that was reserved
 socket      exactly a declared field; never written
 structure   of the kernel: what is a member by its type (`structures`); never written
 address     of the kernel: any; never written
-buffer      of an iterator: 0 <= place; its end is known where the iterator is attached; keys are never written
+buffer      of an iterator or a tracepoint: 0 <= place; its end is known where the program is attached; keys are never
+            written
 slice       the same with the size that was asked for; no atomics, as it may begin anywhere
 
 A dynptr on the stack may be written over, and is gone then, unless it must be submitted or discarded; never read.
@@ -381,6 +382,12 @@ def _buffer(environment: Environment, state: State, request: Request) -> None:
             Rejection.KERNEL_ACCESS,
             f"{request.purpose.value} {request.span()} of {request.pointer}: only constant places have a use",
         )
+    if request.pointer.kind is Kind.TRACE_BUFFER and request.purpose not in (Purpose.READ, Purpose.WRITE):
+        raise Violation(
+            Rejection.KERNEL_ACCESS,
+            f"{request.purpose.value} {request.pointer}, which only plain loads and stores may access",
+            "copy it to the stack first",
+        )
     if request.pointer.kind is Kind.READ_ONLY_BUFFER and request.purpose in _WRITING:
         raise Violation(
             Rejection.READ_ONLY_MEMORY,
@@ -430,6 +437,7 @@ _RULES: dict[Kind, Rule] = {
     Kind.HELD_SOCKET: _socket(SOCKET),
     Kind.HELD_SOCKET_COMMON: _socket(SOCKET_COMMON),
     **dict.fromkeys((*STRUCTURES, Kind.ADDRESS), _structure),
+    Kind.TRACE_BUFFER: _buffer,
     Kind.BUFFER: _buffer,
     Kind.READ_ONLY_BUFFER: _buffer,
     **dict.fromkeys((kind for kind in NULLABLE if kind is not Kind.MAP_OR_NULL), _maybe_null),

@@ -138,7 +138,7 @@ def _demand_argument(call: Call, register: int, conversion: Conversion, held: Va
     if printed in _NUMBERS:
         fits = type(held) is Scalar or (type(held) is Pointer and held.kind in STRUCTURE_KINDS)
     elif printed is Printed.STRING:
-        fits = _string(call.environment, held) is not None
+        fits = _string(call.environment, held) is not None or not call.environment.spec.hook.runs_here
     else:
         fits = type(held) is Pointer and held.kind in _REACHABLE
     if not fits:

@@ -63,6 +63,7 @@ _FIELD_POINTERS: dict[FieldKind, Pointer] = {
     FieldKind.TYPED_OR_NULL: Pointer(Kind.TYPED_OR_NULL),
     FieldKind.TRUSTED: Pointer(Kind.TRUSTED),
     FieldKind.TRUSTED_OR_NULL: Pointer(Kind.TRUSTED_OR_NULL),
+    FieldKind.TRACE_BUFFER: Pointer(Kind.TRACE_BUFFER),
     FieldKind.BUFFER_OR_NULL: Pointer(Kind.BUFFER_OR_NULL),
     FieldKind.READ_ONLY_BUFFER_OR_NULL: Pointer(Kind.READ_ONLY_BUFFER_OR_NULL),
 }

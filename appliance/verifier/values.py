@@ -65,10 +65,11 @@ class Kind(Enum):
     HELD_SOCKET_COMMON_OR_NULL = "null or a pointer to what every socket has, of one that was looked up"
     TRUSTED = "a pointer to a `{type}` of the kernel"
     TRUSTED_OR_NULL = "null or a pointer to a `{type}` of the kernel"
-    TYPED = "a pointer to a `{type}` of the kernel, if there is one,"
-    TYPED_OR_NULL = "null or a pointer to a `{type}` of the kernel, if there is one,"
+    TYPED = "what was read as a pointer to a `{type}` of the kernel"
+    TYPED_OR_NULL = "null or what was read as a pointer to a `{type}` of the kernel"
     ADDRESS = "an address of the kernel"
     UNTRUSTED = "what may have been a pointer to a `{type}` of the kernel"
+    TRACE_BUFFER = "a pointer to what the tracepoint lets programs change"
     BUFFER = "a pointer to what the iterator is at"
     BUFFER_OR_NULL = "null or a pointer to what the iterator is at"
     READ_ONLY_BUFFER = "a pointer to the key of what the iterator is at"
@@ -94,6 +95,7 @@ REGIONS: dict[Kind, Region] = {
     Kind.TYPED: Region.MEMORY,
     Kind.UNTRUSTED: Region.MEMORY,
     Kind.ADDRESS: Region.MEMORY,
+    Kind.TRACE_BUFFER: Region.MEMORY,
     Kind.BUFFER: Region.MEMORY,
     Kind.READ_ONLY_BUFFER: Region.MEMORY,
 }
@@ -165,7 +167,6 @@ LENT_KINDS = LENT_SOCKETS | {Kind.SOCKET_OR_NULL, Kind.SOCKET_COMMON_OR_NULL, Ki
 # programs may read all of the kernel's memory. So each is a number, too, where that is all that is known.
 STRUCTURES = (Kind.TRUSTED, Kind.TYPED, Kind.UNTRUSTED)
 STRUCTURE_KINDS = frozenset({*STRUCTURES, Kind.TRUSTED_OR_NULL, Kind.TYPED_OR_NULL, Kind.ADDRESS})
-BUFFERS = frozenset({Kind.BUFFER, Kind.READ_ONLY_BUFFER})
 
 # The halves of a dynptr, as cells of the stack, and the pointers into what it is about.
 DYNPTR_KINDS = frozenset({Kind.DYNPTR, Kind.RING_DYNPTR})
