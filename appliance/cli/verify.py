@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from appliance.cli.judging import ACCEPTED, UNSUPPORTED, Judged, ObjectFile, Wanted
+from appliance.cli.judging import ACCEPTED, UNSUPPORTED, Judged, ObjectFile, Row, Wanted
 from appliance.cli.output import json_option, print_json, warn
 from appliance.cli.program_types import names_of_types
 from appliance.cli.verdict_table import Progress, VerdictTable, cells
@@ -63,19 +63,19 @@ def command(
     )
     files = [ObjectFile(path, wanted) for path in objects]
     if as_json:
-        judged = list(_judged(files, Progress(0)))
-        print_json([asdict(one.row) for one in judged])
+        rows = [one.row for one in _judged(files)]
+        print_json([asdict(row) for row in rows])
     elif dot:
-        judged = _draw(files)
+        rows = _draw(files)
     elif verbose:
-        judged = _list(files)
+        rows = _list(files)
     else:
-        judged = _tabulate(files)
-    return int(any(one.row.verdict != ACCEPTED for one in judged))
+        rows = _tabulate(files)
+    return int(any(row.verdict != ACCEPTED for row in rows))
 
 
-def _judged(files: list[ObjectFile], progress: Progress) -> Iterator[Judged]:
-    with progress:
+def _judged(files: list[ObjectFile]) -> Iterator[Judged]:
+    with Progress(sum(len(file.programs) for file in files)) as progress:
         for file in files:
             for program in file.programs:
                 progress.show(f"{program.section}: {program.name}")
@@ -84,42 +84,38 @@ def _judged(files: list[ObjectFile], progress: Progress) -> Iterator[Judged]:
                 yield judged
 
 
-def _progress(files: list[ObjectFile]) -> Progress:
-    return Progress(sum(len(file.programs) for file in files))
-
-
-def _tabulate(files: list[ObjectFile]) -> list[Judged]:
+def _tabulate(files: list[ObjectFile]) -> list[Row]:
     """A row for each program as soon as there is one, and below them the rejections in full."""
     table = VerdictTable([cells(row) for file in files for row in file.planned()])
-    judged: list[Judged] = []
-    for one in _judged(files, _progress(files)):
+    rows: list[Row] = []
+    for one in _judged(files):
         table.add(one.row)
-        judged.append(one)
-    for one in judged:
-        if one.row.reason:
-            print(f"\n{one.row.program}: {one.row.verdict}\n{one.row.reason}")
-    return judged
+        rows.append(one.row)
+    for row in rows:
+        if row.reason:
+            print(f"\n{row.program}: {row.verdict}\n{row.reason}")
+    return rows
 
 
-def _list(files: list[ObjectFile]) -> list[Judged]:
+def _list(files: list[ObjectFile]) -> list[Row]:
     """The listing of each program, and its verdict below."""
-    judged: list[Judged] = []
-    for one in _judged(files, _progress(files)):
-        print(("\n" if judged else "") + f"{one.row.section}: {one.row.program}")
+    rows: list[Row] = []
+    for one in _judged(files):
+        print(("\n" if rows else "") + f"{one.row.section}: {one.row.program}")
         for line in lines(one.explanation) if one.explanation is not None else ():
             print(line)
         print(f"\n{one.row.program}: {one.row.verdict}" + (f"\n{one.row.reason}" if one.row.reason else ""))
-        judged.append(one)
-    return judged
+        rows.append(one.row)
+    return rows
 
 
-def _draw(files: list[ObjectFile]) -> list[Judged]:
+def _draw(files: list[ObjectFile]) -> list[Row]:
     """A graph of each program that can be judged."""
-    judged: list[Judged] = []
-    for one in _judged(files, _progress(files)):
+    rows: list[Row] = []
+    for one in _judged(files):
         if one.explanation is not None:
             print(draw(one.explanation))
         else:
             warn(f"{one.row.file}: no graph of {one.row.program}, which is {UNSUPPORTED}: {one.row.reason}")
-        judged.append(one)
-    return judged
+        rows.append(one.row)
+    return rows

@@ -115,6 +115,13 @@ def test_a_terminal_sees_progress_and_colours_and_no_line_too_long(unsafe: Path)
     assert max(len(line) for line in shown.splitlines()) == 100, "the reason is cut, and stands below in full"
 
 
+@pytest.mark.parametrize("option", ["--json", "-v", "--dot"])
+def test_a_terminal_sees_progress_whatever_is_printed(unsafe: Path, option: str) -> None:
+    written = on_a_terminal(unsafe.parent, "verify", option, "--program", "good", unsafe.name)
+    assert written.startswith("\r\x1b[K1 of 1: xdp: good …\r\x1b[K")
+    assert written.count("\x1b") == 2
+
+
 def test_names_break_no_line(tidegate: Tidegate, tmp_path: Path) -> None:
     path = tmp_path / "new\nline\x1b[31m.o"
     path.write_bytes(PASS.read_bytes())
