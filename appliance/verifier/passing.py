@@ -117,6 +117,9 @@ def _tail_call(passing: Passing, instruction: CallHelper) -> Passed:
 
 def _call_back(passing: Passing, instruction: CallHelper, prototype: HelperPrototype) -> Passed:
     environment, state = passing.environment, passing.state
+    if prototype.name not in CALLBACK_ARGUMENTS:
+        what = f"calls `{prototype.name}`, and what it calls its function with is not known here"
+        raise Violation(Rejection.CALLBACK, what, unsupported=True)
     arguments, most = CALLBACK_ARGUMENTS[prototype.name](environment, state)
     function = _function(state, prototype.callback_register)
 

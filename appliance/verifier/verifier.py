@@ -35,6 +35,9 @@ LARGEST_PROGRAM = 1_000_000  # slots, as in the Linux kernel (BPF_COMPLEXITY_LIM
 # One after the other, until one of them proves the program.
 ATTEMPTS = (Attempt(1, 300_000), Attempt(4, 900_000, rounds=64), Attempt(64, 60_000))
 
+# Keeping what is seen takes time, too: an exploration with a witness may take so many times as long.
+WATCHED = 4
+
 
 class Verifier:
     """Proves programs against the maps of their collection, on one platform."""
@@ -80,7 +83,7 @@ class Verifier:
         program = Program(self._environment(spec))
         failure: Refused | None = None
         for attempt in self._attempts:
-            effort = Effort(attempt)
+            effort = Effort(attempt if witness is None else attempt._replace(seconds=attempt.seconds * WATCHED))
             outcome = self._explore(spec, program, effort, witness)
             decisive = isinstance(outcome, Facts) or failure is None or attempt.rounds or not outcome.exhausted
             if decisive and witness is not None:

@@ -232,3 +232,22 @@ def test_a_kind_that_is_found_by_trying_is_tried_once(monkeypatch: pytest.Monkey
     [program] = file.programs
     assert json.dumps(file.judge(program).row.report).count('"kind": "budget"') == 1
     assert kinds == ["tc"]
+
+
+FIND_VMA = """
+struct task_struct;
+static long seen(struct task_struct *task, void *area, void *data) { return 0; }
+SEC("raw_tp/sys_enter") int looks(void *c) {
+    bpf_find_vma(bpf_get_current_task_btf(), 0, seen, 0, 0);
+    return 0;
+}
+char _license[] SEC("license") = "GPL";
+"""
+
+
+def test_a_helper_whose_callbacks_are_not_known_is_unsupported(tidegate: Tidegate, tmp_path: Path) -> None:
+    path = tmp_path / "vma.o"
+    path.write_bytes(compile_c(FIND_VMA))
+    [row] = tidegate("verify", path, "--json").document
+    assert row["verdict"] == "unsupported"
+    assert "calls `find_vma`, and what it calls its function with is not known here" in row["reason"]

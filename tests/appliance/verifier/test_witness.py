@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 from itertools import count
+from typing import Any
 
-from appliance.verifier import merge, scalar
+from appliance.ebpf.spec import ProgramSpec
+from appliance.verifier import Verifier, merge, scalar
+from appliance.verifier.effort import Attempt, Effort
+from appliance.verifier.explore import Program
 from appliance.verifier.state import State
+from appliance.verifier.verifier import WATCHED
 from appliance.verifier.witness import MOST_TRACES, Sight, Witness
+from tests.appliance.verifier.support import program
 
 FRESH = count(100)
 
@@ -74,6 +80,22 @@ def test_one_that_ends_early_leaves_the_rest_of_the_block_as_it_was() -> None:
     next(steps)
     steps.close()
     assert [sorted(trace.states) for trace in sight.traces[0]] == [[0, 1, 2], [0]]
+
+
+def test_being_watched_does_not_spend_the_time_of_the_proof() -> None:
+    """A budget of time that a plain proof keeps to is not spent by what is kept of it."""
+    spec = program("r0 = 2\nexit")
+    given: list[float] = []
+
+    class Watched(Verifier):
+        def _explore(self, spec: ProgramSpec, program: Program, effort: Effort, witness: Witness | None) -> Any:
+            given.append(effort.attempt.seconds)
+            return super()._explore(spec, program, effort, witness)
+
+    verifier = Watched({}, attempts=(Attempt(1, 100, seconds=3.0),))
+    verifier.verify(spec)
+    verifier.explain(spec)
+    assert given == [3.0, 3.0 * WATCHED]
 
 
 def test_the_exploration_that_decides_is_kept() -> None:
