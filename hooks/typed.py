@@ -15,6 +15,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from hooks import security
 from hooks.contract import ContextLayout, HookPoint
 from hooks.judged import judged_hook
 
@@ -30,7 +31,8 @@ class TypedHook:
     `result` says that what the function returned stands behind its arguments; `trusted` that pointers are good while
     the program runs. `answers` are the numbers that it may return, and `void_answers` where the function returns
     nothing; None for any, and `void_answers_nothing` if nobody looks at r0 there. What `iterates` is called for each
-    thing of a kind, and once more at the end.
+    thing of a kind, and once more at the end. Places that are `closed` take no programs, nor those that are not among
+    the `only` ones; what `changes_result` wants one that is a number.
     """
 
     name: str
@@ -47,6 +49,18 @@ class TypedHook:
     answers: range | None = None
     void_answers: range | None = None
     void_answers_nothing: bool = False
+    changes_result: bool = False
+    closed: frozenset[str] = frozenset()
+    only: frozenset[str] | None = None
+
+    @property
+    def kind(self) -> str:
+        """The name without what says that programs may sleep."""
+        return self.name.removesuffix(".s")
+
+    def takes(self, target: str) -> bool:
+        """Whether it takes programs at that place, of those that the kernel has."""
+        return target not in self.closed and (self.only is None or target in self.only)
 
     def target(self, section: str) -> str | None:
         """The name of the target in a section's; None if programs of the section are of another kind."""
@@ -62,8 +76,8 @@ class TypedHook:
             self.program_type,
             (),
             context,
-            (*self.families, *PLACES.get((self.name.removesuffix(".s"), target), ())),
-            answers=self.void_answers if void else self.answers,
+            (*self.families, *PLACES.get((self.kind, target), ())),
+            answers=ANSWERS.get((self.kind, target), self.void_answers if void else self.answers),
             attach_type=self.attach_type,
             sleepable=self.sleepable,
             answers_nothing=void and self.void_answers_nothing,
@@ -74,13 +88,11 @@ def _hook(name: str, attach_type: int, families: tuple[str, ...], program_type: 
     return TypedHook(name, (f"{name}/",), program_type, attach_type, families, **more)
 
 
-def _both(
-    name: str, attach_type: int, families: tuple[str, ...], sleeping: tuple[str, ...] = (), **more: Any
-) -> tuple[TypedHook, TypedHook]:
+def _both(name: str, attach_type: int, families: tuple[str, ...], **more: Any) -> tuple[TypedHook, TypedHook]:
     """The kind, and that of programs which may sleep."""
     return (
         _hook(name, attach_type, families, **more),
-        _hook(f"{name}.s", attach_type, (*families, "sleepable", *sleeping), sleepable=True, **more),
+        _hook(f"{name}.s", attach_type, (*families, "sleepable"), sleepable=True, **more),
     )
 
 
@@ -91,18 +103,21 @@ TYPED_LINUX: tuple[TypedHook, ...] = (
     _hook("tp_btf", 23, (*_TRACING, "cookie"), prefix="btf_trace_", traced=True, trusted=True),
     *_both("fentry", 24, (*_TRACING, "trampoline"), answers=_ALWAYS_0, void_answers=_ALWAYS_0),
     *_both("fexit", 25, (*_TRACING, "trampoline"), result=True, answers=_ALWAYS_0, void_answers=_ALWAYS_0),
-    *_both("fmod_ret", 26, (*_TRACING, "trampoline"), result=True),
+    *_both("fmod_ret", 26, (*_TRACING, "trampoline"), result=True, changes_result=True),
     *_both(
         "iter", 28, (*_TRACING, "iterators", "paths", "socket_maps"), prefix="bpf_iter_", trusted=True, iterates=True,
         answers=range(2),
     ),
-    *_both(
-        "lsm", 27, (*_TRACING, "security"), ("integrity", "paths"), program_type=29, prefix="bpf_lsm_", result=True,
-        trusted=True, answers=_ERRORS, void_answers_nothing=True,
+    *(
+        _hook(
+            name, 27, (*_TRACING, "security", *sleeping), program_type=29, prefix="bpf_lsm_", result=True, trusted=True,
+            answers=_ERRORS, void_answers_nothing=True, closed=security.CLOSED, only=only, sleepable=bool(sleeping),
+        )
+        for name, sleeping, only in (("lsm", (), None), ("lsm.s", ("sleepable", "integrity"), security.SLEEPABLE))
     ),
     _hook(
         "lsm_cgroup", 43, (*_TRACING, "security", "cgroup_current"), program_type=29, prefix="bpf_lsm_", result=True,
-        trusted=True, answers=range(2), void_answers=range(1, 2),
+        trusted=True, answers=range(2), void_answers=range(1, 2), closed=security.CLOSED,
     ),
 )  # fmt: skip
 
@@ -118,7 +133,12 @@ PLACES: dict[tuple[str, str], tuple[str, ...]] = {
         )
     },
     **{("iter", target): ("sockets_by_pointer",) for target in ("tcp", "unix")},
+    **{("lsm", target): ("paths",) for target in security.SLEEPABLE},
+    **{("lsm_cgroup", target): ("sockets_by_pointer",) for target in security.OPTIONS},
 }  # fmt: skip
+
+# Places whose programs answer something else than those of their kind.
+ANSWERS: dict[tuple[str, str], range] = {("lsm", target): range(2) for target in security.BOOLEAN}
 
 # Arguments of tracepoints that may be null (raw_tp_null_args of kernel/bpf/btf.c).
 NULLABLE_ARGUMENTS: dict[str, tuple[int, ...]] = {
@@ -174,13 +194,5 @@ ITERATED_TRUSTED = frozenset(
     {
         ("bpf_map", "map"), ("task", "task"), ("cgroup", "cgroup"), ("kmem_cache", "s"), ("tcp", "sk_common"),
         ("udp", "udp_sk"),
-    }
-)  # fmt: skip
-
-# Hooks of security modules whose objects are being made or unmade (untrusted_lsm_hooks of kernel/bpf/bpf_lsm.c).
-UNTRUSTED_SECURITY = frozenset(
-    {
-        "bpf_map_free", "bpf_prog_free", "file_alloc_security", "file_free_security", "sk_alloc_security",
-        "sk_free_security", "task_free",
     }
 )  # fmt: skip

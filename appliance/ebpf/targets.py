@@ -16,6 +16,7 @@ from typing import Protocol
 from appliance.ebpf.btf import COMPOSITES, ENUMS, VOID, Btf, BtfType, Kind, Member, Parameter
 from appliance.ebpf.operations import Operation
 from appliance.ebpf.structure_walk import pointed
+from hooks import security
 from hooks.contract import ContextField, ContextLayout, FieldKind, HookPoint, Writable
 from hooks.judged import LONG_PARTS
 from hooks.operations import OPERATIONS, Operations, Written
@@ -25,7 +26,6 @@ from hooks.typed import (
     ITERATED_WHOLE,
     MAP_ITERATORS,
     NULLABLE_ARGUMENTS,
-    UNTRUSTED_SECURITY,
     TypedHook,
 )
 
@@ -33,6 +33,7 @@ _SLOT = 8
 MAX_ARGUMENTS = 12  # MAX_BPF_FUNC_ARGS
 LARGEST_ARGUMENT = 16  # bytes, in two registers
 _HANDED_ON = {Kind.INT, Kind.PTR, *ENUMS, *COMPOSITES}
+_SECURITY = "bpf_lsm_"
 _ITERATOR = "bpf_iter__"  # before the name of what an iterator gives, as a structure
 _NULLABLE, _HELD = "__nullable", "__ref"  # at the end of a parameter's name
 
@@ -60,8 +61,8 @@ def _prototype(hook: TypedHook, target: str, types: Btf) -> tuple[BtfType, int]:
         raise UnknownTarget(f"these types have no {'tracepoint' if hook.traced else 'function'} `{name}`")
     pointer = types.resolve(number) if hook.traced else types.type(number)
     prototype = types.resolve(pointer.target)
-    if prototype.kind is not Kind.FUNC_PROTO or not _is_attachable(types, prototype):
-        raise UnknownTarget(f"no program can be attached to `{name}`")
+    if prototype.kind is not Kind.FUNC_PROTO or not hook.takes(target) or not _is_attachable(types, prototype, hook):
+        raise UnknownTarget(f"no program of section `{hook.name}/…` can be attached to `{name}`")
     return prototype, 1 if hook.traced else 0
 
 
@@ -119,10 +120,11 @@ class _PointerKinds(Protocol):
         """The kind of the field, and the structure that it points to."""
 
 
-def _is_attachable(types: Btf, prototype: BtfType) -> bool:
+def _is_attachable(types: Btf, prototype: BtfType, hook: TypedHook) -> bool:
     """Whether the kernel can hand the arguments on: there are not too many, each has a size, and none is large."""
     parameters = [entry for entry in prototype.entries if isinstance(entry, Parameter)]
-    if len(parameters) > MAX_ARGUMENTS or types.resolve(prototype.target).kind in COMPOSITES:
+    result = types.resolve(prototype.target).kind
+    if len(parameters) > MAX_ARGUMENTS or result in COMPOSITES or (hook.changes_result and result is not Kind.INT):
         return False
     sized = all(types.resolve(parameter.type).kind in _HANDED_ON for parameter in parameters)
     return sized and all(types.size_of(parameter.type) <= LARGEST_ARGUMENT for parameter in parameters)
@@ -175,7 +177,7 @@ class _Kinds:
     def _is_trusted(self, name: str) -> bool:
         if self._hook.iterates and self._may_be_null(0, name):
             return (self._target, name) in ITERATED_TRUSTED
-        return self._hook.trusted and not (self._hook.program_type == 29 and self._target in UNTRUSTED_SECURITY)
+        return self._hook.trusted and not (self._hook.prefix == _SECURITY and self._target in security.UNTRUSTED)
 
     def _may_be_null(self, index: int, name: str) -> bool:
         if self._hook.iterates:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from appliance.ebpf.btf import Btf, Kind
+from appliance.ebpf.btf import VOID, Btf, BtfType, Kind, Member
 from appliance.ebpf.btf_index import index_btf, read_btf_file
 from appliance.ebpf.object_errors import ObjectError
 from appliance.ebpf.objects import load_object
@@ -83,7 +83,7 @@ def arguments(hook: HookPoint) -> list[tuple[str, int, FieldKind, str]]:
             ],
         ),
         ("lsm", "file_open", [("file", 0, FieldKind.TRUSTED, "file"), ("result", 8, FieldKind.SCALAR, "")]),
-        ("lsm.s", "task_free", [("task", 0, FieldKind.TYPED, "task_struct")]),
+        ("lsm", "task_free", [("task", 0, FieldKind.TYPED, "task_struct")]),
     ],
 )
 def test_arguments_of_a_place(kind: str, target: str, expected: list[tuple[str, int, FieldKind, str]]) -> None:
@@ -97,7 +97,10 @@ def test_arguments_of_a_place(kind: str, target: str, expected: list[tuple[str, 
 @pytest.mark.parametrize(
     ("kind", "target", "words"),
     [
-        ("fentry", "by_large_value", "no program can be attached to `by_large_value`"),
+        ("fentry", "by_large_value", "no program of section `fentry/…` can be attached to `by_large_value`"),
+        ("fmod_ret", "bpf_lsm_task_free", "no program of section `fmod_ret/…` can be attached to `bpf_lsm_task_free`"),
+        ("lsm", "getprocattr", "no program of section `lsm/…` can be attached to `bpf_lsm_getprocattr`"),
+        ("lsm.s", "task_free", "no program of section `lsm.s/…` can be attached to `bpf_lsm_task_free`"),
         ("iter", "no_target", "these types have no function `bpf_iter_no_target`"),
         ("tp_btf", "no_tracepoint", "these types have no tracepoint `btf_trace_no_tracepoint`"),
     ],
@@ -111,6 +114,7 @@ def test_who_answers_what() -> None:
     assert hook_at(HOOKS["tp_btf"], "sched_switch", types()).any_number
     assert list(hook_at(HOOKS["iter"], "task", types()).verdicts) == [0, 1]
     assert min(hook_at(HOOKS["lsm"], "file_open", types()).verdicts) == -4095
+    assert list(hook_at(HOOKS["lsm"], "inode_xattr_skipcap", types()).verdicts) == [0, 1]
     assert hook_at(HOOKS["lsm"], "task_free", types()).answers_nothing
     assert list(hook_at(HOOKS["lsm_cgroup"], "task_free", types()).verdicts) == [1]
 
@@ -216,3 +220,18 @@ def test_structures_that_begin_inside_of_others() -> None:
     assert names == ["tcp_sock", "inet_connection_sock", "sock", "sock_common"]
     assert list(structures_at(types(), outer, 4)) == []
     assert [types().type(n).name for n in structures_at(types(), structure("task_struct"), 32)] == ["list_head"]
+
+
+def test_types_without_sense_end_the_walk() -> None:
+    itself = BtfType(Kind.STRUCT, "itself", 8, entries=(Member("again", 1, 0),))
+    empty = BtfType(Kind.ARRAY, target=3, count=4)
+    nothing = BtfType(Kind.STRUCT, "nothing", 0)
+    behind = BtfType(Kind.STRUCT, "behind", 8, entries=(Member("rest", 5, 0),))
+    made = Btf((VOID, itself, empty, nothing, behind, BtfType(Kind.ARRAY, target=3)))
+    for structure in range(1, 5):
+        for offset in (-8, 0, 4, 1 << 40):
+            with pytest.raises(NoSuchPlace):
+                walk(made, structure, offset, 4)
+            list(structures_at(made, structure, offset))
+    with pytest.raises(ObjectError):
+        walk(made, 77, 0, 4)

@@ -72,6 +72,8 @@ int bpf_iter_tcp(struct bpf_iter_meta *meta, struct sock_common *sk_common, u32 
 int bpf_iter_bpf_map_elem(struct bpf_iter_meta *meta, struct bpf_map *map, void *key, void *value) { return 0; }
 int bpf_iter_sockmap(struct bpf_iter_meta *meta, struct bpf_map *map, void *key, struct sock *sk) { return 0; }
 int bpf_lsm_file_open(struct file *file) { return 0; }
+int bpf_lsm_getprocattr(struct task_struct *task) { return 0; }
+int bpf_lsm_inode_xattr_skipcap(const char *name) { return 0; }
 void bpf_lsm_task_free(struct task_struct *task) {}
 int do_exit(long code) { return 0; }
 int vfs_read_one(struct file *file, char *buf, unsigned long count, u32 small) { return 0; }
