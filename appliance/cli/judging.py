@@ -22,9 +22,7 @@ NO_HOOK = "no hook of this platform claims the section; say what kind of program
 ACCEPTED, REJECTED, UNSUPPORTED = "accepted", "rejected", "unsupported"
 
 # Rejections that say nothing of the kind of program: as another one it would be refused for the same, as slowly.
-OF_EVERY_KIND = frozenset(
-    {Rejection.BUDGET, Rejection.JUMP_OUTSIDE, Rejection.NOT_LINKED, Rejection.NO_RETURN, Rejection.TOO_LARGE}
-)
+OF_EVERY_KIND = frozenset({Rejection.BUDGET, Rejection.NOT_LINKED, Rejection.NO_RETURN, Rejection.TOO_LARGE})
 
 
 @dataclass(frozen=True, slots=True)

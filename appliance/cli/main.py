@@ -24,6 +24,7 @@ COMMANDS = {
     "check": "Validate, compile and verify a configuration; change nothing.",
     "compile": "Compile a rule set to a portable eBPF object.",
     "verify": "Verify the programs of eBPF objects.",
+    "explain": "Print what a kind of rejection means, with a bad and a fixed program.",
     "inspect": "Show what an object holds: programs, maps and their types, variables.",
     "disasm": "List the instructions of an object with their source lines.",
     "exec": "Run raw bytecode once and print r0 (for testing engines).",

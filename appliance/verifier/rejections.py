@@ -61,7 +61,6 @@ class Rejection(StrEnum):
     VERDICT = "verdict"
     ENDLESS_LOOP = "endless-loop"
     NO_RETURN = "no-return"
-    JUMP_OUTSIDE = "jump-outside"
     TOO_LARGE = "too-large"
     BUDGET = "budget"
 
@@ -74,3 +73,8 @@ class Rejection(StrEnum):
     def page(self) -> str:
         """Where it is explained, from the project's root."""
         return f"{PAGES}/{self.value}.md"
+
+    @property
+    def command(self) -> str:
+        """What prints that page, also where only the package is installed."""
+        return f"tidegate explain {self.value}"

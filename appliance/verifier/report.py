@@ -62,7 +62,7 @@ class Report:
             lines.extend(f"    {step}" for step in self.steps)
         if self.hint is not None:
             lines.append(f"  hint: {self.hint}")
-        lines.append(f"  see: {self.kind.page}")
+        lines.append(f"  see: {self.kind.page}, or: {self.kind.command}")
         return "\n".join(lines)
 
 

@@ -180,4 +180,4 @@ def _check_shape(spec: ProgramSpec) -> None:
         )
     outside = cfg.outside_target(spec.instructions)
     if outside is not None:
-        raise Refused(Violation(Rejection.JUMP_OUTSIDE, "jumps out of the program"), outside, None)
+        raise Refused(Violation(Rejection.NOT_LINKED, "jumps out of the program"), outside, None)

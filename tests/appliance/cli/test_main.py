@@ -12,7 +12,7 @@ from appliance.cli.main import COMMANDS, main
 from tests.appliance.cli.conftest import ROOT, Tidegate, process
 
 FIREWALL = ROOT / "programs" / "xdp_firewall.bpf.o"
-DESIGNED = ("run", "check", "compile", "verify", "inspect", "disasm", "exec", "replay", "test-run", "lab")
+DESIGNED = ("run", "check", "compile", "verify", "explain", "inspect", "disasm", "exec", "replay", "test-run", "lab")
 
 
 def test_the_commands_are_those_of_the_design(tidegate: Tidegate) -> None:

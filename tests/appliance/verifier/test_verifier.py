@@ -131,7 +131,7 @@ def test_a_message_has_place_instruction_knowledge_and_hint() -> None:
         "  source: return eth->h_dest[0];\n"
         "  known: r2 is a pointer to the packet\n"
         "  hint: compare first: `if (pointer + 13 > data_end) return …`, with the same pointer\n"
-        "  see: docs/rejections/packet-bounds.md"
+        "  see: docs/rejections/packet-bounds.md, or: tidegate explain packet-bounds"
     )
     report = refused.value.report
     assert (report.program, report.section, report.index, report.slot) == ("first", "xdp", 2, 3)
