@@ -91,11 +91,10 @@ def _compare_numbers(state: State, branch: Branch, a: Scalar, b: Scalar) -> tupl
         if pair is None:
             continue
         result = state.copy() if way == 0 and refined[1] is not None else state
-        if pair[0] != a:
-            result.learn(branch.dst, pair[0])
-        if type(branch.source) is Register and pair[1] != b:
-            result.learn(branch.source.number, pair[1])
-        results[way] = result
+        possible = pair[0] == a or result.learn(branch.dst, pair[0])
+        if possible and type(branch.source) is Register and pair[1] != b:
+            possible = result.learn(branch.source.number, pair[1])
+        results[way] = result if possible else None
     return results[0], results[1]
 
 

@@ -11,6 +11,7 @@ from collections.abc import Callable, Hashable, Mapping
 from appliance.verifier import scalar
 from appliance.verifier import stack as stack_cells
 from appliance.verifier.holdings import Lock, Reference
+from appliance.verifier.links import Cut, Link, holds_as
 from appliance.verifier.scalar import Scalar
 from appliance.verifier.stack import Cell
 from appliance.verifier.state import NO_RANGES, UNPROVED, State
@@ -143,10 +144,16 @@ class _Inclusion:
         return True
 
     def _links(self) -> bool:
-        names: dict[int, int | None] = {}
-        for place, name in self._big.links.items():
+        """A link of the big state holds in the small one, where the common number may be another one."""
+        names: dict[int, tuple[int, int]] = {}
+        for place, link in self._big.links.items():
             other = self._small.links.get(place)
-            if other is None or names.setdefault(name, other) != other or not self._same_size(place):
+            if other is None or not self._same_size(place):
+                return False
+            if other.cut != link.cut and not holds_as(other, self._small.number(place), link.cut):
+                return False
+            common = (other.name, other.distance - link.distance)
+            if names.setdefault(link.name, common) != common:
                 return False
         return True
 
@@ -349,17 +356,25 @@ class _Join:
         if type(a) is Scalar and type(b) is Scalar:
             joined[at] = Cell(1, scalar.join(a, b))
 
-    def _links(self, registers: list[Value | None], stack: Mapping[int, Cell]) -> dict[int, int]:
-        links: dict[int, int] = {}
-        for place, name in self._a.links.items():
-            other = self._b.links.get(place)
-            if other is None:
+    def _links(self, registers: list[Value | None], stack: Mapping[int, Cell]) -> dict[int, Link]:
+        """Two places are tied in the same way in both states: to a number of each, which are now one number."""
+        links: dict[int, Link] = {}
+        for place, a in self._a.links.items():
+            b = self._b.links.get(place)
+            if b is None:
                 continue
             if place >= 0:
                 value = registers[place]
             else:
                 same = self._a.stack[place].size == self._b.stack[place].size
                 value = stack[place].value if same and place in stack else None
-            if type(value) is Scalar:
-                links[place] = self._name("link", name, other)
+            cut = self._cut(place, a, b) if type(value) is Scalar else None
+            if cut is not None:
+                links[place] = Link(self._name("link", a.name, b.name, b.distance - a.distance), a.distance, cut)
         return links
+
+    def _cut(self, place: int, a: Link, b: Link) -> Cut | None:
+        """The cut by which both links hold."""
+        if holds_as(a, self._a.number(place), b.cut):
+            return b.cut
+        return a.cut if holds_as(b, self._b.number(place), a.cut) else None

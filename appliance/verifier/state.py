@@ -3,8 +3,8 @@
 registers    11 values, None may not be read; behind them, r6 to r9 of each caller, the outermost first
 stack        cells (`stack`), shared between states, never changed in place
 ranges       packet id -> bytes known to be inside the packet, counted from base + variable part
-links        place -> name; places with the same name hold the same number. A place is an index of `registers`, or the
-             offset of a stack cell of 4 or 8 bytes (negative)
+links        place -> how its number is tied to those at other places (`links`). A place is an index of `registers`, or
+             the offset of a stack cell (negative)
 depth        the number of callers
 references   name -> what the program must give back (`holdings`); lock: the one that it holds
 past         the visit that it is in, if history is kept (`history`)
@@ -16,8 +16,11 @@ from collections.abc import Callable, Hashable, Mapping
 from typing import TYPE_CHECKING
 
 from appliance.ebpf.instructions import FRAME_POINTER, STACK_SIZE
+from appliance.verifier import links as numbers
+from appliance.verifier import scalar
 from appliance.verifier import stack as stack_cells
 from appliance.verifier.holdings import Lock, Reference
+from appliance.verifier.links import Link
 from appliance.verifier.scalar import Scalar
 from appliance.verifier.stack import Cell, Stack
 from appliance.verifier.values import (
@@ -39,7 +42,6 @@ if TYPE_CHECKING:
     from appliance.verifier.history import Visit
 
 REGISTERS = 11
-LEAST_LINKED = 4  # bytes of a stack cell that a link may speak of
 SAVED = slice(6, 10)
 # Not even that the base itself is inside: what is known of a packet id that was compared with nothing.
 UNPROVED = -(1 << 62)
@@ -57,7 +59,7 @@ class State:
         registers: list[Value | None],
         stack: Stack,
         ranges: Mapping[int, int],
-        links: Mapping[int, int],
+        links: Mapping[int, Link],
         depth: int = 0,
         references: Mapping[int, Reference] = NO_REFERENCES,
         lock: Lock | None = None,
@@ -105,10 +107,29 @@ class State:
         if register in self.links:
             self._unlink((register,))
 
-    def link(self, one: int, other: int, name: int) -> None:
-        """From now on `one` and `other` hold the same number; `name` is a fresh one, used if neither has any."""
-        name = self.links.get(one, name)
-        self.links = {**self.links, one: name, other: name}
+    def link(self, place: int, link: Link) -> None:
+        """The number there, which is known, is tied to others. Where one is tied in the same way, both are the same
+        number, and what is known of that one holds here."""
+        for other, known in self.links.items():
+            if known == link and other != place:
+                both = scalar.meet(self.number(place), self.number(other))
+                if both is not None:
+                    self._put(place, both)
+                break
+        self.links = {**self.links, place: link}
+
+    def number(self, place: int) -> Scalar:
+        """The number at a place that is linked."""
+        value = self.registers[place] if place >= 0 else self.stack[place].value
+        assert type(value) is Scalar
+        return value
+
+    def _put(self, place: int, number: Scalar) -> None:
+        """What is there is known better."""
+        if place >= 0:
+            self.registers[place] = number
+        else:
+            self.stack = {**self.stack, place: Cell(self.stack[place].size, number)}
 
     def _unlink(self, places: tuple[int, ...] | list[int]) -> None:
         links = dict(self.links)
@@ -163,19 +184,26 @@ class State:
         if lost:
             self._unlink(lost)
 
-    def learn(self, register: int, number: Scalar) -> None:
-        """The number in `register`, and in every place linked to it, is now known better."""
-        self.registers[register] = number
-        name = self.links.get(register)
-        if name is None:
-            return
+    def learn(self, register: int, number: Scalar) -> bool:
+        """The number in `register` is now known better, and so is every one that is tied to it. False if that can't
+        be: then this is never reached."""
+        known = scalar.meet(self.number(register), number)
+        if known is None:
+            return False
+        self.registers[register] = known
+        link = self.links.get(register)
+        if link is None:
+            return True
         for place, other in self.links.items():
-            if other != name or place == register:
+            if other.name != link.name or place == register:
                 continue
-            if place >= 0:
-                self.registers[place] = number
-            else:
-                self.stack = {**self.stack, place: Cell(self.stack[place].size, number)}
+            old = self.number(place)
+            new = numbers.implied(link, known, other, old)
+            if new is None:
+                return False
+            if new != old:
+                self._put(place, new)
+        return True
 
     def proved(self, packet: int) -> int:
         """How many bytes from the base of that packet id on are inside; negative if the base may be past the end."""
@@ -278,18 +306,18 @@ class State:
     def _rename(self, places: Mapping[int, int]) -> None:
         """Links of registers that moved to other places; the new places had none."""
         if self.links:
-            self.links = {places.get(place, place): name for place, name in self.links.items()}
+            self.links = {places.get(place, place): link for place, link in self.links.items()}
 
     def _keep_links(self) -> None:
         names: dict[int, int] = {}
         held = {
-            place: name
-            for place, name in self.links.items()
+            place: link
+            for place, link in self.links.items()
             if (self.registers[place] is not None if place >= 0 else place in self.stack)
         }
-        for name in held.values():
-            names[name] = names.get(name, 0) + 1
-        self.links = {place: name for place, name in held.items() if names[name] > 1}
+        for link in held.values():
+            names[link.name] = names.get(link.name, 0) + 1
+        self.links = {place: link for place, link in held.items() if names[link.name] > 1}
 
     def _keep_ranges(self) -> None:
         used = {value.id for value in self.registers if type(value) is Pointer}

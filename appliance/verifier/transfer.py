@@ -27,13 +27,14 @@ from appliance.ebpf.instructions import (
 )
 from appliance.ebpf.opcodes import AluOp, AtomicOp
 from appliance.ebpf.spec import MapType
-from appliance.verifier import scalar
+from appliance.verifier import links, scalar
 from appliance.verifier import stack as stack_cells
 from appliance.verifier.calls import apply_call
 from appliance.verifier.environment import Environment, access_of
+from appliance.verifier.links import WHOLE, WORD, Cut, Form, Link
 from appliance.verifier.scalar import Scalar
 from appliance.verifier.stack import CELL
-from appliance.verifier.state import LEAST_LINKED, State
+from appliance.verifier.state import State
 from appliance.verifier.structures import kernel_types, loaded
 from appliance.verifier.values import (
     APP_ID_START,
@@ -85,19 +86,39 @@ def _move(environment: Environment, state: State, index: int, i: Move) -> None:
         state.set(i.dst, scalar.unknown(part) if part and not i.sign_bits else scalar.UNKNOWN if part else value)
         return
     assert type(value) is Scalar
+    link = _link(environment, state, i.source.number, i.dst) if type(i.source) is Register else None
     if i.sign_bits:
-        state.set(i.dst, scalar.sign_extend(value, i.sign_bits, i.width))
-        return
-    moved = value if i.width == 64 else scalar.truncate(value, 4)
-    state.set(i.dst, moved)
-    if type(i.source) is Register and i.source.number != i.dst and moved == value and value.bits.mask:
-        state.link(i.source.number, i.dst, environment.fresh())
+        link = links.recut(link, value, Cut(i.sign_bits, Form.SIGN))
+        value = scalar.sign_extend(value, i.sign_bits, 64)
+    if i.width == 32:
+        link = links.recut(link, value, WORD)
+        value = scalar.truncate(value, 4)
+    _put(state, i.dst, value, link)
+
+
+def _link(environment: Environment, state: State, register: int, target: int) -> Link | None:
+    """The link of the number in a register, from which another is made there or elsewhere: a new one if it has none.
+    None if nothing would have it, as its number is gone, or needs none, as it is a constant."""
+    link = state.links.get(register)
+    number = state.registers[register]
+    if link is None and register != target and type(number) is Scalar and number.bits.mask:
+        link = Link(environment.fresh(), 0, WHOLE)
+        state.link(register, link)
+    return link
+
+
+def _put(state: State, register: int, number: Scalar, link: Link | None) -> None:
+    """A number that is made from another one, to which it is tied."""
+    state.set(register, number)
+    if link is not None and number.bits.mask:
+        state.link(register, link)
 
 
 def _alu(environment: Environment, state: State, index: int, i: Alu) -> None:
     dst, source = state.registers[i.dst], operand(state, i.source)
     if type(dst) is Scalar and type(source) is Scalar:
-        state.set(i.dst, scalar.operate(i.op, i.width, dst, source))
+        link = links.computed(i.op, i.width, state.links.get(i.dst), dst, source)
+        _put(state, i.dst, scalar.operate(i.op, i.width, dst, source), link)
     elif type(dst) is Pointer and type(source) is Pointer:
         difference = _difference(dst, source)
         state.set(i.dst, difference if i.width == 64 else scalar.truncate(difference, 4))
@@ -147,19 +168,27 @@ def _load(environment: Environment, state: State, index: int, i: Load) -> None:
     assert type(pointer) is Pointer
     environment.facts.access(index, access_of(pointer, i.offset, state.depth))
     value = _LOADS.get(pointer.kind, _load_unknown)(environment, state, pointer, i)
-    if i.signed and type(value) is Scalar:
+    if type(value) is not Scalar:
+        state.set(i.dst, value)
+        return
+    link = _link_of_cell(state, pointer, i)
+    if i.signed:
+        link = links.recut(link, value, Cut(8 * i.size, Form.SIGN))
         value = scalar.sign_extend(value, 8 * i.size, 64)
-    state.set(i.dst, value)
+    _put(state, i.dst, value, link)
+
+
+def _link_of_cell(state: State, pointer: Pointer, i: Load) -> Link | None:
+    """The link of the low bytes of a number on the stack."""
+    if pointer.kind is not Kind.STACK or pointer.variable.constant is None:
+        return None
     place = pointer.least + i.offset
-    fixed = pointer.kind is Kind.STACK and pointer.variable.constant is not None
-    if fixed and place in state.links and _is_linkable(state, place, i):
-        state.link(place, i.dst, state.links[place])
-
-
-def _is_linkable(state: State, place: int, i: Load) -> bool:
-    """The number loaded is the one that the whole cell holds."""
-    cell = state.stack.get(place)
-    return cell is not None and cell.size == i.size and i.size >= LEAST_LINKED and (not i.signed or i.size == CELL)
+    link = state.links.get(place)
+    if link is None or state.stack[place].size < i.size:
+        return None
+    cell = state.stack[place].value
+    assert type(cell) is Scalar
+    return links.recut(link, cell, Cut(8 * i.size, Form.ZERO))
 
 
 def _load_unknown(environment: Environment, state: State, pointer: Pointer, i: Load) -> Value:
@@ -221,10 +250,13 @@ def _store(environment: Environment, state: State, index: int, i: Store) -> None
         return
     value = operand(state, i.source)
     if type(value) is Scalar:
-        cut = scalar.truncate(value, i.size)
-        state.store(pointer.least + i.offset, i.size, cut)
-        if type(i.source) is Register and value.bits.mask and cut == value and i.size >= LEAST_LINKED:
-            state.link(i.source.number, pointer.least + i.offset, environment.fresh())
+        place = pointer.least + i.offset
+        link = _link(environment, state, i.source.number, place) if type(i.source) is Register else None
+        link = links.recut(link, value, Cut(8 * i.size, Form.ZERO))
+        stored = scalar.truncate(value, i.size)
+        state.store(place, i.size, stored)
+        if link is not None and stored.bits.mask:
+            state.link(place, link)
     else:
         whole = i.size == CELL
         state.store(pointer.least + i.offset, i.size, value if whole else scalar.unknown(i.size))

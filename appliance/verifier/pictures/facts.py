@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 
 from appliance.ebpf.instructions import FRAME_POINTER, STACK_SIZE
 from appliance.verifier import scalar
+from appliance.verifier.links import Link
 from appliance.verifier.state import State
 from appliance.verifier.values import (
     APP_ID_START,
@@ -77,12 +78,12 @@ def _cell_name(state: State, at: int, size: int) -> str:
 
 
 def _same_numbers(state: State) -> Iterator[tuple[str, str]]:
-    groups: dict[int, list[str]] = {}
-    for place, name in sorted(state.links.items(), key=lambda link: (link[0] < 0, link[0])):
+    groups: dict[Link, list[str]] = {}
+    for place, link in sorted(state.links.items(), key=lambda item: (item[0] < 0, item[0])):
         if place < 0:
-            groups.setdefault(name, []).append(_cell_name(state, place, state.stack[place].size))
+            groups.setdefault(link, []).append(_cell_name(state, place, state.stack[place].size))
         elif place < FRAME_POINTER:
-            groups.setdefault(name, []).append(f"r{place}")
+            groups.setdefault(link, []).append(f"r{place}")
     for places in sorted(group for group in groups.values() if len(group) > 1):
         yield f"the number in {places[0]}", f"also in {' and in '.join(places[1:])}"
 

@@ -175,7 +175,24 @@ def loop_by_helper(writer: Writer) -> str:
     return f"{turns}; r2 = func {name} ll; r3 = r10; r3 += -16; r4 = 0; call loop; {AGAIN}"
 
 
+def bounded_sum(writer: Writer) -> str:
+    """A copy of a number, moved, or half of it from the stack, is compared; the number is an index."""
+    behind, distance, most = writer.label(), writer.pick.choice((-2, 1, 4)), writer.pick.choice((15, 15, 15, 16))
+    copy = writer.pick.choice((
+        f"r0 = r4; r0 += {distance}; {_mostly(writer, f'if r4 > {most} goto {behind}')};"
+        f" if r0 > {most + distance} goto {behind}",
+        f"*(u64 *)(r10 - 8) = r4; r0 = *(u32 *)(r10 - 8); if r0 > {most} goto {behind}; r4 = *(u64 *)(r10 - 8)",
+        f"*(u32 *)(r10 - 8) = r4; *(u32 *)(r10 - 4) = r4; r0 = *(u32 *)(r10 - 8); if r0 > {most} goto {behind};"
+        " r4 = *(u32 *)(r10 - 4)",
+    ))  # fmt: skip
+    return (
+        f"w4 = w{writer.pick.choice((2, 3))}; {copy}; r1 = r9; r1 += r4; r0 = *(u8 *)(r1 + 0); {behind}:"
+        f" *(u64 *)(r10 - 8) = 1; {_NO_ANSWER}"
+    )
+
+
 IDIOMS: tuple[Idiom, ...] = (
+    bounded_sum,
     counted_loop,
     loop_by_data,
     loop_over_packet,

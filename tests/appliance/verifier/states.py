@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from appliance.ebpf.kernel_types import KernelType
 from appliance.verifier import scalar
+from appliance.verifier.links import WHOLE, Link
 from appliance.verifier.scalar import Scalar
 from appliance.verifier.state import State
 from appliance.verifier.values import STRUCTURES, Kind, Pointer, Value
@@ -65,5 +66,6 @@ def states(draw: st.DrawFn) -> State:
     for one, other, name in draw(st.lists(st.tuples(st.integers(0, 9), st.integers(0, 9), st.sampled_from(_NAMES)))):
         if one != other and isinstance(made.registers[one], Scalar):
             made.set(other, made.registers[one])
-            made.link(one, other, name)
+            for place in (one, other):
+                made.link(place, Link(name, 0, WHOLE))
     return made

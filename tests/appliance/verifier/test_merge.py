@@ -6,6 +6,7 @@ import itertools
 
 from appliance.verifier import merge, scalar
 from appliance.verifier.holdings import Reference
+from appliance.verifier.links import WHOLE, Link
 from appliance.verifier.state import State
 from appliance.verifier.values import ZERO, Kind, Pointer, Value
 
@@ -17,6 +18,12 @@ def state(**registers: Value) -> State:
     for name, value in registers.items():
         made.set(int(name[1:]), value)
     return made
+
+
+def tie(made: State, name: int, *places: int) -> None:
+    """The same number is at each of those places."""
+    for place in places:
+        made.link(place, Link(name, 0, WHOLE))
 
 
 def join(a: State, b: State) -> State:
@@ -132,7 +139,7 @@ def test_links_of_cells_of_different_sizes_do_not_hold() -> None:
     a.store(-4, 4, word)
     b.store(-8, 8, word)
     for one in (a, b):
-        one.link(2, -8, 1)
+        tie(one, 1, 2, -8)
     joined = join(a, b)
     joined.learn(2, NINE)
     assert NINE not in [cell.value for cell in joined.stack.values()]
@@ -143,9 +150,8 @@ def test_links_of_cells_of_different_sizes_do_not_hold() -> None:
 def test_links_hold_if_they_hold_in_both() -> None:
     word = scalar.unknown(4)
     a, b = state(r2=word, r3=word, r4=word), state(r2=word, r3=word, r4=word)
-    a.link(2, 3, 1)
-    a.link(3, 4, 1)
-    b.link(2, 3, 2)
+    tie(a, 1, 2, 3, 4)
+    tie(b, 2, 2, 3)
     joined = join(a, b)
     joined.learn(2, NINE)
     assert joined.registers[2:5] == [NINE, NINE, word]
