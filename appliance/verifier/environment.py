@@ -77,7 +77,7 @@ class FactsRecorder:
         self.stack = StackRecorder()
 
     def access(self, index: int, access: Access) -> None:
-        """One memory operand on one path. Violates if paths disagree on whether it is the context."""
+        """One memory operand on one path. Violates if paths disagree on whether it is the context, or the kernel's."""
         known = self._accesses.setdefault(index, access)
         if known is access or known == access:
             return
@@ -88,6 +88,12 @@ class FactsRecorder:
                 Rejection.DIFFERENT_PATHS,
                 "accesses a field of the context on one path, and another field or other memory on another path",
                 "read the context's fields at the start of the program, into local variables",
+            )
+        if Region.KERNEL in regions and merged is None:
+            raise Violation(
+                Rejection.DIFFERENT_PATHS,
+                "reads a structure of the kernel on one path, and other memory on another path",
+                "read it on each path by itself: the kernel catches a load that fails, and only where it may",
             )
         self._accesses[index] = merged
 

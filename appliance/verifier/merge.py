@@ -19,9 +19,9 @@ from appliance.verifier.values import (
     DYNPTR_KINDS,
     HELD_KINDS,
     NULLABLE,
+    NUMBERS_TOO,
     RANGED_KINDS,
     SLICE_KINDS,
-    STRUCTURE_KINDS,
     STRUCTURES,
     ZERO,
     Kind,
@@ -170,7 +170,7 @@ def _less_known(a: Pointer, b: Pointer) -> Kind | None:
 
 
 def _is_number_too(value: Value | None) -> bool:
-    return type(value) is Pointer and value.kind in STRUCTURE_KINDS
+    return type(value) is Pointer and value.kind in NUMBERS_TOO
 
 
 def join(a: State, b: State, fresh: Callable[[], int]) -> State:

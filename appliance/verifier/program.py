@@ -27,6 +27,7 @@ class Region(Enum):
     MAP_VALUE = "a map value"
     MAP_KEY = "a map key"
     MEMORY = "memory of a helper"
+    KERNEL = "a structure of the kernel"
 
 
 @dataclass(frozen=True, slots=True)

@@ -91,10 +91,10 @@ REGIONS: dict[Kind, Region] = {
     Kind.TCP_SOCKET: Region.MEMORY,
     Kind.HELD_SOCKET: Region.MEMORY,
     Kind.HELD_SOCKET_COMMON: Region.MEMORY,
-    Kind.TRUSTED: Region.MEMORY,
-    Kind.TYPED: Region.MEMORY,
-    Kind.UNTRUSTED: Region.MEMORY,
-    Kind.ADDRESS: Region.MEMORY,
+    Kind.TRUSTED: Region.KERNEL,
+    Kind.TYPED: Region.KERNEL,
+    Kind.UNTRUSTED: Region.KERNEL,
+    Kind.ADDRESS: Region.KERNEL,
     Kind.TRACE_BUFFER: Region.MEMORY,
     Kind.BUFFER: Region.MEMORY,
     Kind.READ_ONLY_BUFFER: Region.MEMORY,
@@ -164,9 +164,11 @@ LENT_KINDS = LENT_SOCKETS | {Kind.SOCKET_OR_NULL, Kind.SOCKET_COMMON_OR_NULL, Ki
 # Pointers to structures of the kernel, the best known first. What one is loaded through that is not TRUSTED may be no
 # address at all: the kernel catches that, and 0 is loaded. So TYPED and UNTRUSTED may well be null. An ADDRESS is what
 # stood in a structure as a pointer to anything else; it has no distance from anywhere. None of them is a secret: their
-# programs may read all of the kernel's memory. So each is a number, too, where that is all that is known.
+# programs may read all of the kernel's memory. So each is a number, too, where that is all that is known, and it was
+# checked for null.
 STRUCTURES = (Kind.TRUSTED, Kind.TYPED, Kind.UNTRUSTED)
-STRUCTURE_KINDS = frozenset({*STRUCTURES, Kind.TRUSTED_OR_NULL, Kind.TYPED_OR_NULL, Kind.ADDRESS})
+NUMBERS_TOO = frozenset({*STRUCTURES, Kind.ADDRESS})
+STRUCTURE_KINDS = NUMBERS_TOO | {Kind.TRUSTED_OR_NULL, Kind.TYPED_OR_NULL}
 
 # The halves of a dynptr, as cells of the stack, and the pointers into what it is about.
 DYNPTR_KINDS = frozenset({Kind.DYNPTR, Kind.RING_DYNPTR})
