@@ -96,8 +96,19 @@ def demand_call(environment: Environment, state: State, instruction: CallHelper)
                 Rejection.UNINITIALISED_REGISTER,
                 f"calls `{prototype.name}` with nothing in r{register}, which must be {kind.value}",
                 "a helper call destroys r1 to r5: load the argument again",
+                registers=(register,),
             )
-        ARGUMENT_RULES[kind](Argument(environment, state, prototype, register, kind, value))
+        try:
+            ARGUMENT_RULES[kind](Argument(environment, state, prototype, register, kind, value))
+        except Violation as violation:
+            violation.registers = violation.registers or _of_argument(prototype, register)
+            raise
+
+
+def _of_argument(prototype: HelperPrototype, register: int) -> tuple[int, ...]:
+    """The register of an argument and, behind memory, that of its size."""
+    sized = prototype.arguments[register : register + 1]
+    return (register, register + 1) if sized and sized[0] in _SIZES else (register,)
 
 
 def apply_call(environment: Environment, state: State, index: int, instruction: CallHelper) -> None:

@@ -102,12 +102,13 @@ def _packet_proof(condition: Condition, a: Value, b: Value) -> tuple[Pointer, Co
     """The pointer that is compared with the end of its memory, and the condition with the pointer first."""
     if type(a) is not Pointer or type(b) is not Pointer or condition not in OPPOSITE:
         return None
-    if _is_end_of(a, b):
+    if is_end_of(a, b):
         return a, condition
-    return (b, MIRRORED[condition]) if _is_end_of(b, a) else None
+    return (b, MIRRORED[condition]) if is_end_of(b, a) else None
 
 
-def _is_end_of(pointer: Pointer, end: Pointer) -> bool:
+def is_end_of(pointer: Pointer, end: Pointer) -> bool:
+    """Whether that is where the memory ends that the pointer points into."""
     if pointer.kind in _ENDS:
         return end.kind is _ENDS[pointer.kind]
     return pointer.kind is Kind.METADATA and end == Pointer(Kind.PACKET, id=PACKET_START)

@@ -89,6 +89,7 @@ def initialised(state: State, register: int) -> Value:
             Rejection.UNINITIALISED_REGISTER,
             f"reads r{register}, which holds nothing that may be read on this path",
             _UNSET,
+            registers=(register,),
         )
     return value
 
@@ -110,6 +111,7 @@ def _number(state: State, register: int, action: str) -> None:
             Rejection.POINTER_ARITHMETIC,
             f"{action} r{register}, which is {value}: only numbers may be used so",
             "of pointers, only `pointer + number`, `pointer - number` and `pointer - pointer` keep their meaning",
+            registers=(register,),
         )
 
 

@@ -3,25 +3,39 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from appliance.verifier.places import Partitions
 from appliance.verifier.rejections import Rejection
 from appliance.verifier.report import Violation
 from appliance.verifier.state import State
 
+if TYPE_CHECKING:
+    from appliance.verifier.history import Visit
+
 
 class Refused(Exception):
-    """A violation with its place: the instruction and the state before it. `exhausted`: a budget is spent."""
+    """A violation with its place: the instruction and the state before it. `exhausted`: a budget is spent; then
+    `counts` says how many states came to each block, by its first instruction, and `visit` where the last one was."""
 
-    def __init__(self, violation: Violation, index: int, state: State | None, *, exhausted: bool = False) -> None:
+    def __init__(
+        self,
+        violation: Violation,
+        index: int,
+        state: State | None,
+        *,
+        exhausted: bool = False,
+        counts: Mapping[int, int] | None = None,
+    ) -> None:
         super().__init__(violation.demand)
         self.violation = violation
         self.index = index
         self.state = state
         self.exhausted = exhausted
+        self.counts = counts or {}
+        self.visit: Visit | None = None
 
 
 class Attempt(NamedTuple):
@@ -82,7 +96,7 @@ class Effort:
             index, turns = max(self.turns.items(), key=lambda item: item[1])
             hint = "bound the loop by a smaller constant, or split the program"
             words += f"; this loop went through {turns + 1} turns"
-            return Refused(Violation(Rejection.BUDGET, words, hint), index, None, exhausted=True)
+            return Refused(Violation(Rejection.BUDGET, words, hint), index, None, exhausted=True, counts=self.states)
         index, states = max(self.states.items(), key=lambda item: item[1])
         hint = (
             "decide what is the same for all of them once, in a function of its own (`__noinline`) or before they "
@@ -93,4 +107,5 @@ class Effort:
             index,
             None,
             exhausted=True,
+            counts=self.states,
         )

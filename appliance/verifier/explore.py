@@ -103,7 +103,11 @@ class _Exploration:
             block = self._blocks[number]
             if len(time) > 1 and self._order.loops[number][-1] == number:
                 self._turn(time, block, states)
-            self._effort.spend(len(states), max(block.end - block.start, LEAST_STEPS), block.start)
+            try:
+                self._effort.spend(len(states), max(block.end - block.start, LEAST_STEPS), block.start)
+            except Refused as refused:
+                refused.visit = states[0].past
+                raise
             self._environment.facts.reachable.update(range(block.start, block.end))
             for state in states:
                 self._block(time, number, block, state)

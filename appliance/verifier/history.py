@@ -39,14 +39,12 @@ class Visit:
         return self.state.depth
 
 
-def path_to(visit: Visit | None, index: int) -> tuple[int, ...]:
-    """One way from the program's start to the instruction `index` in that visit: the instructions, in their order, with
-    those of called functions. Where states were joined it is the way of the first that came."""
+def path_to(visit: Visit | None, index: int | None) -> tuple[int, ...]:
+    """The way of the first that came, to the instruction `index` in that visit, or to the visit's end."""
     pieces: list[range] = []
-    end = index + 1
+    end = index + 1 if index is not None else visit.end if visit is not None else 0
     while visit is not None:
         pieces.append(range(visit.start, end))
-        before = visit.arrivals[0].before
-        end = before.end if before is not None else 0
-        visit = before
+        visit = visit.arrivals[0].before
+        end = visit.end if visit is not None else 0
     return tuple(index for piece in reversed(pieces) for index in piece)

@@ -157,6 +157,12 @@ def _of_map_elements(environment: Environment, state: State) -> _Turns:
     return (held, key, value, state.registers[3]), MAX_LOOPS
 
 
+# Which argument of the helper an argument of its function comes from; the others are made for it.
+PASSED_ALONG: dict[str, dict[int, int]] = {
+    "loop": {1: 1, 2: 3},
+    "for_each_map_elem": {1: 1, 4: 3},
+}
+
 # What a helper calls its function with, r1 first, and how often at most, from the registers of the call. They hold
 # nothing that a callback could end: numbers, maps, functions and places of the stack.
 CALLBACK_ARGUMENTS: dict[str, Callable[[Environment, State], _Turns]] = {

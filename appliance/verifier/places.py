@@ -3,6 +3,7 @@
     register    what it holds; of a pointer into memory of unknown length, also how much of that is proved
     stack       some bytes: what they hold together
     range       how much is proved of a packet id
+    held        what was taken by an instruction and must be given back: a reference, or the lock
 
 States in which a place holds different things are kept apart at a point for which the partition names that place; or
 things of different kinds, if the place is an outline. An outline is cheap, for there are few kinds, and a place that
@@ -13,25 +14,27 @@ Whatever is kept apart, the proof is sound: only what is joined loses something.
 from __future__ import annotations
 
 from collections.abc import Hashable
-from enum import Enum
+from enum import StrEnum
 from typing import NamedTuple, TypeAlias
 
 from appliance.verifier import stack as stack_cells
+from appliance.verifier.holdings import Lock, Reference
 from appliance.verifier.state import State
 from appliance.verifier.values import RANGED_KINDS, Pointer, Value
 
 
-class Part(Enum):
+class Part(StrEnum):
     """Where a place is."""
 
     REGISTER = "register"
     STACK = "stack"
     RANGE = "range"
+    HELD = "held"
 
 
 class Place(NamedTuple):
-    """An index of State.registers, `size` bytes at a stack offset, or a packet id. `outline`: only the kind of what it
-    holds counts."""
+    """An index of State.registers, `size` bytes at a stack offset, a packet id, or the index of an instruction.
+    `outline`: only the kind of what it holds counts."""
 
     part: Part
     at: int
@@ -42,17 +45,27 @@ class Place(NamedTuple):
         """What the place holds, without names: those mean nothing outside of their state."""
         if self.part is Part.RANGE:
             return state.proved(self.at)
-        value = self._value(state)
+        if self.part is Part.HELD:
+            return self.taken(state)
+        value = self.value(state)
         return _kind_of(value) if self.outline else _told(state, value)
 
     def in_outline(self) -> Place | None:
         """The same place, told by kinds alone; None for what has none."""
-        return None if self.part is Part.RANGE else self._replace(outline=True)
+        return self._replace(outline=True) if self.part in (Part.REGISTER, Part.STACK) else None
 
-    def _value(self, state: State) -> Value | None:
+    def value(self, state: State) -> Value | None:
+        """What a register or some bytes of the stack hold; None for other places."""
         if self.part is Part.STACK:
             return stack_cells.read(state.stack, self.at, self.size)
-        return state.registers[self.at] if self.at < len(state.registers) else None
+        known = self.part is Part.REGISTER and self.at < len(state.registers)
+        return state.registers[self.at] if known else None
+
+    def taken(self, state: State) -> Reference | Lock | None:
+        """What is held since that instruction."""
+        if state.lock is not None and state.lock.at == self.at:
+            return state.lock
+        return next((held for held in state.references.values() if held.at == self.at), None)
 
 
 def _kind_of(value: Value | None) -> Hashable:

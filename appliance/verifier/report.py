@@ -11,18 +11,28 @@ from dataclasses import dataclass
 
 from appliance.errors import InputRefused, SourceLine
 from appliance.verifier.rejections import Rejection
-from appliance.verifier.way import Step
+from appliance.verifier.way import Step, told
 
 
 class Violation(Exception):
-    """A demand that the state at hand does not meet. Stays inside this room."""
+    """A demand that the state at hand does not meet. Stays inside this room. `registers` are those that it is about, if
+    the instruction reads others, too."""
 
-    def __init__(self, kind: Rejection, demand: str, hint: str | None = None, *, unsupported: bool = False) -> None:
+    def __init__(
+        self,
+        kind: Rejection,
+        demand: str,
+        hint: str | None = None,
+        *,
+        unsupported: bool = False,
+        registers: tuple[int, ...] = (),
+    ) -> None:
         super().__init__(demand)
         self.kind = kind
         self.demand = demand
         self.hint = hint
         self.unsupported = unsupported
+        self.registers = registers
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +40,9 @@ class Report:
     """One rejection of that `kind`. `index` counts instructions, `slot` counts 8-byte slots: listings show slots.
 
     `known` says what is in the registers that the instruction reads, as (name, words). `path` is one way from the
-    program's start to the instruction, as indices of instructions; empty if there was no exploration, or no end to it.
-    `steps` are the last branches of that way.
+    program's start to the instruction, as indices of instructions; empty if there was no exploration. `steps` are those
+    instructions on the way that have a part in what is wrong, in their order: where the value at fault was made,
+    changed, bounded or lost. If a budget was spent, they are the branches that the states came from, wherever they are.
     """
 
     kind: Rejection
@@ -58,8 +69,8 @@ class Report:
         if self.known:
             lines.append("  known: " + "; ".join(f"{name} is {words}" for name, words in self.known))
         if self.steps:
-            lines.append("  on the way where")
-            lines.extend(f"    {step}" for step in self.steps)
+            lines.append("  how it came to that:")
+            lines.extend(f"    {line}" for line in told(self.steps))
         if self.hint is not None:
             lines.append(f"  hint: {self.hint}")
         lines.append(f"  see: {self.kind.page}, or: {self.kind.command}")

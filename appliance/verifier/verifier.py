@@ -10,24 +10,20 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 
-from appliance.ebpf.disassembler import statement
-from appliance.ebpf.instructions import slot_numbers
 from appliance.ebpf.platform import LINUX, Platform
 from appliance.ebpf.spec import MapSpec, ProgramSpec
 from appliance.errors import InputRefused
 from appliance.helpers.kernel_groups import numbering
-from appliance.verifier import cfg, liveness
+from appliance.verifier import cfg
 from appliance.verifier.effort import Attempt, Effort, Refused
 from appliance.verifier.environment import Environment, FactsRecorder
 from appliance.verifier.explanation import Explanation
 from appliance.verifier.explore import Program, explore
-from appliance.verifier.history import path_to
 from appliance.verifier.program import _TOKEN, Facts, VerifiedProgram
 from appliance.verifier.refine import refined
 from appliance.verifier.rejections import Rejection
-from appliance.verifier.report import Rejected, Report, Unsupported, Violation
-from appliance.verifier.values import describe
-from appliance.verifier.way import steps_of
+from appliance.verifier.report import Rejected, Unsupported, Violation
+from appliance.verifier.reporting import report_of
 from appliance.verifier.witness import Witness
 
 LARGEST_PROGRAM = 1_000_000  # slots, as in the Linux kernel (BPF_COMPLEXITY_LIMIT_INSNS)
@@ -74,7 +70,7 @@ class Verifier:
         try:
             facts = self._prove(spec, witness)
         except Refused as refused:
-            report = self._report(spec, refused)
+            report = report_of(refused, lambda: self._environment(spec))
             raise (Unsupported if refused.violation.unsupported else Rejected)(report) from None
         return VerifiedProgram(_TOKEN, spec, self._maps, facts, time.perf_counter() - began)
 
@@ -118,37 +114,6 @@ class Verifier:
     def _environment(self, spec: ProgramSpec) -> Environment:
         facts = FactsRecorder(judged=not spec.hook.runs_here)
         return Environment(spec, self._maps, self._inner, numbering(self._platform, spec.hook), facts)
-
-    def _report(self, spec: ProgramSpec, refused: Refused) -> Report:
-        violation, index = refused.violation, refused.index
-        slots = slot_numbers(spec.instructions)
-        inside = index < len(spec.instructions)
-        known: tuple[tuple[str, str], ...] = ()
-        if refused.state is not None and inside and not violation.unsupported:
-            reads = liveness.register_effects(spec.instructions[index], numbering(self._platform, spec.hook).helpers)[0]
-            held = refused.state.registers
-            known = tuple((f"r{n}", describe(held[n])) for n in range(10) if reads >> n & 1)
-        path = path_to(refused.state.past, index) if refused.state is not None else ()
-        return Report(
-            kind=violation.kind,
-            program=spec.name,
-            section=spec.section,
-            index=index,
-            slot=slots[index] if inside else 0,
-            text=self._text(spec, index, slots) if inside else "",
-            source=spec.line_of(index),
-            demand=violation.demand,
-            known=known,
-            hint=violation.hint,
-            path=path,
-            steps=steps_of(spec, path, numbering(self._platform, spec.hook)) if inside else (),
-        )
-
-    def _text(self, spec: ProgramSpec, index: int, slots: tuple[int, ...]) -> str:
-        target = getattr(spec.instructions[index], "target", 0)
-        if not 0 <= target < len(slots):
-            return f"goto instruction {target} of {len(slots)}"
-        return statement(spec.instructions[index], slots, numbering(self._platform, spec.hook))
 
 
 def _inner_maps(maps: Mapping[str, MapSpec]) -> dict[str, MapSpec]:

@@ -1,53 +1,60 @@
-"""The way to a rejection, as a person reads it: which branches it takes, with their source lines.
+"""The way to a rejection, as a person reads it: not every instruction, but what made the value at fault what it is.
 
-A path may be millions of instructions long and most of it says nothing. A branch says what the states behind it have
-in common, and the last ones before the instruction say most; a branch that is taken again and again the same way, in a
-loop, is told once, where it was last.
+firewall.c:12:22: void *data = (void *)(long)ctx->data;
+  slot 2: `r7 = *(u32 *)(r6 + 0)`: r7 is a pointer to the packet; no byte from there on is known to be inside
+firewall.c:14:7: if (data + 14 > data_end)
+  slot 5: `if r1 > r8 goto L40`: not taken, so 14 bytes from `data` on are known to be inside
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from enum import StrEnum
 
-from appliance.ebpf.disassembler import statement
-from appliance.ebpf.instructions import Branch, slot_numbers
-from appliance.ebpf.platform import Platform
-from appliance.ebpf.spec import ProgramSpec
 from appliance.errors import SourceLine
 
-MOST_STEPS = 6
+
+class Role(StrEnum):
+    """What a step did to the value at fault; in this order, the most telling first."""
+
+    MADE = "made"
+    LOST = "lost"
+    UNSET = "unset"
+    JOINED = "joined"
+    LEARNED = "learned"
+    CALLED = "called"
+    CHANGED = "changed"
+    DECIDED = "decided"
+    RETURNED = "returned"
+    SPREAD = "spread"
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One branch on the way: the instruction at `slot`, and whether its condition holds there."""
+    """One instruction on the way, as an index and as a slot, with its text and source line; `effect` says what it did,
+    with the value behind it."""
 
+    index: int
     slot: int
     text: str
-    taken: bool
     source: SourceLine | None
+    role: Role
+    effect: str
 
     def __str__(self) -> str:
-        outcome = f"`{self.text}` at slot {self.slot} is {'taken' if self.taken else 'not taken'}"
-        if self.source is None:
-            return outcome
-        text = self.source.text.strip()
-        return f"{self.source}: {text}: {outcome}" if text else f"{self.source}: {outcome}"
+        return f"slot {self.slot}: `{self.text}`: {self.effect}"
 
 
-def steps_of(spec: ProgramSpec, path: tuple[int, ...], platform: Platform) -> tuple[Step, ...]:
-    """The last branches of the path, in the order of the way, MOST_STEPS at most."""
-    chosen: dict[tuple[int, bool], None] = {}
-    for index, following in zip(path[-2::-1], path[:0:-1], strict=True):
-        if len(chosen) == MOST_STEPS:
-            break
-        instruction = spec.instructions[index]
-        if isinstance(instruction, Branch) and instruction.target != index + 1:
-            chosen.setdefault((index, following == instruction.target), None)
-    if not chosen:
-        return ()
-    slots = slot_numbers(spec.instructions)
-    return tuple(
-        Step(slots[index], statement(spec.instructions[index], slots, platform), taken, spec.line_of(index))
-        for index, taken in reversed(chosen)
-    )
+def told(steps: Iterable[Step]) -> list[str]:
+    """The lines of a message; a source line of several steps that follow each other stands there once."""
+    lines: list[str] = []
+    place: tuple[str, int] | None = None
+    for step in steps:
+        source = step.source
+        if source is not None and (source.file, source.line) != place:
+            place = source.file, source.line
+            text = source.text.strip()
+            lines.append(f"{source}: {text}" if text else str(source))
+        lines.append(f"  {step}" if source is not None else str(step))
+    return lines

@@ -27,14 +27,16 @@ NAMES = sorted(path.name.removesuffix(".bpf.c") for path in (HOME / "programs").
 
 @dataclass(frozen=True)
 class Rejection:
-    """What is said of a bad program: the demand, and the line of the source that it is about."""
+    """What is said of a bad program: the demand, the line of the source that it is about, and how it came to that."""
 
     demand: str
     line: int
+    way: list[str]
 
     @classmethod
     def of(cls, report: Report) -> Rejection:
-        return cls(report.demand, report.source.line if report.source is not None else 0)
+        way = [f"{step.source.line if step.source is not None else 0}: {step.effect}" for step in report.steps]
+        return cls(report.demand, report.source.line if report.source is not None else 0, way)
 
 
 def rejections() -> dict[str, Rejection]:

@@ -1,8 +1,9 @@
 """Cases for the verifier: short programs in assembly, each with what is to be said of it.
 
-A case is a YAML mapping: `name`, `code`, and for a bad program `rejects` (the exact demand) and `slot`. `kernel` gives
-the reason if the Linux kernel decides otherwise. `hook` and `platform` are `xdp` and `linux` if not given; `in_kernel`
-is for programs of a hook that runs here which only a kernel can run. All cases share MAPS and JUDGED_MAPS.
+A case is a YAML mapping: `name`, `code`, and for a bad program `rejects` (the exact demand), `slot` and `way` (the
+steps that lead there; `ways` writes them). `kernel` gives the reason if the Linux kernel decides otherwise. `hook` and
+`platform` are `xdp` and `linux` if not given; `in_kernel` is for programs of a hook that runs here which only a kernel
+can run. All cases share EVERY_MAP.
 """
 
 from __future__ import annotations
@@ -56,6 +57,7 @@ JUDGED_MAPS: dict[str, MapSpec] = {
         MapSpec("sockets_by_name", MapType.SOCKHASH, 8, 4, 4),
     )
 }
+EVERY_MAP = {**MAPS, **JUDGED_MAPS}
 
 
 @dataclass(frozen=True)
@@ -64,6 +66,7 @@ class Case:
     code: str
     rejects: str | None = None
     slot: int | None = None
+    way: tuple[str, ...] | None = None
     kernel: str | None = None
     hook: str = "xdp"
     platform: str = "linux"
@@ -82,7 +85,12 @@ def program(code: str, name: str = "test", hook: HookPoint = XDP_LINUX) -> Progr
     return ProgramSpec(name, hook.name, hook, assemble(code, numbering(PLATFORMS[hook.platform], hook)))
 
 
+def load_file(path: Path) -> list[Case]:
+    """The cases of one file."""
+    entries = YAML(typ="safe").load(path)
+    return [Case(**{**entry, "way": tuple(entry["way"]) if "way" in entry else None}) for entry in entries]
+
+
 def load_cases() -> list[Case]:
     """Every case of every file."""
-    yaml = YAML(typ="safe")
-    return [Case(**entry) for path in sorted(CASES.glob("*.yaml")) for entry in yaml.load(path)]
+    return [case for path in sorted(CASES.glob("*.yaml")) for case in load_file(path)]

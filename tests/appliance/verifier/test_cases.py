@@ -6,13 +6,18 @@ from collections.abc import Iterator
 
 import pytest
 
+from appliance.ebpf.instructions import FRAME_POINTER
 from appliance.ebpf.platform import PLATFORMS
-from appliance.verifier import Rejected, Verifier
+from appliance.verifier import Rejected, Unsupported, Verifier, liveness
+from appliance.verifier.blame import ABOUT_NO_VALUE
+from appliance.verifier.rejections import Rejection
+from appliance.verifier.report import Report
+from appliance.verifier.reporting import MOST_STEPS
+from appliance.verifier.way import Role
 from tests.appliance.verifier import kernel
-from tests.appliance.verifier.support import JUDGED_MAPS, MAPS, Case, load_cases
+from tests.appliance.verifier.support import EVERY_MAP, Case, load_cases
 
 CASES = load_cases()
-EVERY_MAP = {**MAPS, **JUDGED_MAPS}
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
@@ -23,7 +28,27 @@ def test_verdict_and_exact_demand(case: Case) -> None:
         return
     with pytest.raises(Rejected) as refused:
         verifier.verify(case.spec())
-    assert (refused.value.report.demand, refused.value.report.slot) == (case.rejects, case.slot)
+    report = refused.value.report
+    assert (report.demand, report.slot) == (case.rejects, case.slot)
+    if case.way is not None:
+        words = tuple(str(step) for step in report.steps)
+        assert words == case.way, "if that is better, run `python -m tests.appliance.verifier.ways` and commit it"
+    _check_way(report, case, told=not isinstance(refused.value, Unsupported))
+
+
+def _check_way(report: Report, case: Case, *, told: bool) -> None:
+    """Steps lie on the way, which ends at the instruction, and there are some where a value is at fault, and that can
+    be `told`."""
+    assert len({(step.index, step.role) for step in report.steps}) == len(report.steps) <= MOST_STEPS
+    if report.kind is Rejection.BUDGET:
+        assert {step.role for step in report.steps} == {Role.SPREAD}
+        return
+    assert {step.index for step in report.steps} <= set(report.path)
+    assert not report.path or report.path[-1] == report.index
+    instruction = case.spec().instructions[report.index]
+    reads = liveness.register_effects(instruction, PLATFORMS[case.platform].helpers)[0]
+    if told and report.kind not in ABOUT_NO_VALUE and reads & ~(1 << FRAME_POINTER) and not reads >> FRAME_POINTER & 1:
+        assert report.steps
 
 
 def test_names_are_unique() -> None:

@@ -18,12 +18,11 @@ from appliance.errors import SourceLine
 from appliance.verifier import Explanation, Rejected, VerifiedProgram, Verifier
 from appliance.verifier.pictures import draw, lines
 from appliance.verifier.pictures.layout import functions
-from tests.appliance.verifier.support import JUDGED_MAPS, MAPS, Case, load_cases, program
+from tests.appliance.verifier.support import EVERY_MAP, Case, load_cases, program
 
 ROOT = Path(__file__).parents[3]
 PICTURES = Path(__file__).parent / "pictures"
 CASES = load_cases()
-EVERY_MAP = {**MAPS, **JUDGED_MAPS}
 INSTRUCTION = re.compile(r"(-->|   ) *\d+: ")
 
 SMALL = """

@@ -129,7 +129,10 @@ def test_a_message_has_place_instruction_knowledge_and_hint() -> None:
         "filter.bpf.c:7:12: reads byte 12 past `data`, but none are known to be inside on this path\n"
         "  at slot 3 of `first`: r0 = *(u8 *)(r2 + 12)\n"
         "  source: return eth->h_dest[0];\n"
-        "  known: r2 is a pointer to the packet\n"
+        "  known: r2 is a pointer to the packet, with no bytes from `data` on known to be inside\n"
+        "  how it came to that:\n"
+        "    slot 0: `r2 = *(u32 *)(r1 + 0)`: r2 is a pointer to the packet, with no bytes from `data` on known to be "
+        "inside\n"
         "  hint: compare first: `if (pointer + 13 > data_end) return …`, with the same pointer\n"
         "  see: docs/rejections/packet-bounds.md, or: tidegate explain packet-bounds"
     )

@@ -1,20 +1,173 @@
-"""The way to a rejection, in a person's words."""
+"""The way to a rejection: only what has a part in it, all of that, and in a person's words."""
 
 from __future__ import annotations
 
 import pytest
 
-from appliance.ebpf.instructions import Branch
 from appliance.ebpf.objects import load_object
-from appliance.ebpf.platform import LINUX
-from appliance.ebpf.spec import ProgramSpec
 from appliance.errors import SourceLine
-from appliance.verifier.report import Rejected, Report
-from appliance.verifier.verifier import Verifier
-from appliance.verifier.way import Step, steps_of
+from appliance.verifier import Rejected, Verifier, causes
+from appliance.verifier.effort import Attempt
+from appliance.verifier.rejections import Rejection
+from appliance.verifier.report import Report
+from appliance.verifier.way import Role, Step, told
 from tests.appliance.ebpf.compiling import compile_c
+from tests.appliance.verifier.support import EVERY_MAP, program
 
-SHORT_CHECK = """
+
+def report_of(code: str, **verifier: object) -> Report:
+    """What is said of a bad program."""
+    with pytest.raises(Rejected) as refused:
+        Verifier(EVERY_MAP, **verifier).verify(program(code))  # type: ignore[arg-type]
+    return refused.value.report
+
+
+def way_of(code: str) -> list[str]:
+    return [str(step) for step in report_of(code).steps]
+
+
+PACKET = "r6 = r1; r7 = *(u32 *)(r1 + 0); r8 = *(u32 *)(r1 + 4); r9 = *(u32 *)(r1 + 12);"
+
+
+def test_branches_that_have_no_part_are_left_out() -> None:
+    steps = report_of(f"""
+        {PACKET} r0 = 2; if r9 == 7 goto out; if r9 > 100 goto out; r2 = r7; r2 += 14; if r2 > r8 goto out
+        if r9 == 8 goto out; r3 = *(u8 *)(r7 + 20)
+        out: exit
+    """).steps
+    assert [(step.slot, step.role) for step in steps] == [(1, Role.MADE), (9, Role.LEARNED)]
+    assert steps[1].effect == "not taken, so 14 bytes from `data` on are known to be inside"
+
+
+def test_a_number_is_followed_through_the_stack_to_where_it_was_bounded() -> None:
+    assert way_of(f"""
+        {PACKET} r0 = 2; if r9 > 30 goto out; *(u64 *)(r10 - 8) = r9; call ktime_get_ns; r0 = 2
+        r2 = *(u64 *)(r10 - 8); r1 = map[globals][0] + 0 ll; r1 += r2; r3 = *(u8 *)(r1 + 0)
+        out: exit
+    """) == [
+        "slot 3: `r9 = *(u32 *)(r1 + 12)`: r9 is 0 to 4294967295",
+        "slot 5: `if r9 > 30 goto L14`: not taken, so r9 is 0 to 30",
+        "slot 10: `r1 = map[globals][0] + 0 ll`: r1 is a pointer to a value of map `globals` (16 bytes)",
+        "slot 12: `r1 += r2`: r1 is a pointer to a value of map `globals` (16 bytes), 0 to 30 bytes from its start",
+    ]
+
+
+def test_a_call_that_makes_a_pointer_dead_is_named_with_what_was_known_of_it() -> None:
+    assert way_of(f"""
+        {PACKET} r0 = 2; r2 = r7; r2 += 14; if r2 > r8 goto out
+        r1 = r6; r2 = 0; call xdp_adjust_head; r3 = *(u8 *)(r7 + 0)
+        out: exit
+    """) == [
+        "slot 1: `r7 = *(u32 *)(r1 + 0)`: r7 is a pointer to the packet, "
+        "with no bytes from `data` on known to be inside",
+        "slot 7: `if r2 > r8 goto L12`: not taken, so 14 bytes from `data` on are known to be inside",
+        "slot 10: `call xdp_adjust_head`: r7, which was a pointer to the packet, is dead after `xdp_adjust_head`",
+    ]
+
+
+def test_a_branch_that_passes_by_where_a_register_is_set() -> None:
+    assert way_of(f"{PACKET} if r9 == 7 goto skip; r0 = 2; skip: r9 = 5; exit") == [
+        "slot 0: `r6 = r1`: r0 is not set yet, and nothing sets it on this way",
+        "slot 4: `if r9 == 7 goto L6`: taken, past slot 5",
+    ]
+
+
+def test_a_branch_that_passes_by_a_check() -> None:
+    assert way_of(f"""
+        {PACKET} r0 = 2; if r9 == 7 goto skip; r2 = r7; r2 += 14; if r2 > r8 goto out
+        skip: r3 = *(u8 *)(r7 + 0)
+        out: exit
+    """)[1:] == ["slot 5: `if r9 == 7 goto L9`: taken, past slot 8"]
+
+
+def test_a_branch_that_leads_to_the_wrong_value() -> None:
+    assert way_of(f"{PACKET} r0 = 2; if r9 != 7 goto out; r0 = r10; out: exit") == [
+        "slot 5: `if r9 != 7 goto L7`: not taken, to slot 6",
+        "slot 6: `r0 = r10`: r0 is a pointer to the stack",
+    ]
+
+
+def test_a_comparison_that_shows_nothing_is_told_with_its_reason() -> None:
+    way = way_of(f"""
+        {PACKET} r0 = 2; r9 &= 15; r2 = r7; r2 += r9; r3 = r2; r3 += 8; if r3 > r8 goto out; r4 = *(u8 *)(r7 + 0)
+        out: exit
+    """)
+    assert way[-1] == (
+        "slot 10: `if r3 > r8 goto L12`: not taken: it shows what is inside behind r3 (a pointer to the packet, "
+        "8 to 23 bytes from its start), which is another pointer"
+    )
+
+
+def test_a_join_is_told_with_both_of_its_ways() -> None:
+    code = f"""
+        {PACKET} r2 = 5; if r9 == 7 goto join; r2 = 40
+        join: r3 = map[globals][0] + 0 ll; r3 += r2; r0 = *(u8 *)(r3 + 0); exit
+    """
+    steps = report_of(code, attempts=(Attempt(1, 10_000),)).steps
+    assert [step.effect for step in steps if step.role is Role.JOINED] == [
+        "ways meet: on this one r2 is 40, on another r2 is 5; so r2 is 5 to 40"
+    ]
+
+
+def test_the_calls_that_are_open_and_what_they_pass() -> None:
+    assert way_of("""
+        r1 = 40; call first; r0 = 2; exit
+        first: call second; exit
+        second: r2 = map[globals][0] + 0 ll; r2 += r1; r0 = *(u8 *)(r2 + 0); exit
+    """) == [
+        "slot 0: `r1 = 40`: r1 is 40",
+        "slot 1: `call L4`: calls `the function at slot 4`; r1 is 40",
+        "slot 4: `call L6`: calls `the function at slot 6`; r1 is 40",
+        "slot 6: `r2 = map[globals][0] + 0 ll`: r2 is a pointer to a value of map `globals` (16 bytes)",
+        "slot 8: `r2 += r1`: r2 is a pointer to a value of map `globals` (16 bytes), at +40",
+    ]
+
+
+def test_what_a_function_returns_is_followed_into_it() -> None:
+    way = way_of("call answer; exit; answer: r0 = r10; exit")
+    assert way[0].startswith("slot 0: `call L2`: calls")
+
+
+def test_a_loop_is_told_once() -> None:
+    report = report_of("""
+        r2 = 0; r3 = map[globals][0] + 0 ll
+        again: r4 = r3; r4 += r2; r0 = *(u8 *)(r4 + 0); r2 += 1; if r2 < 30 goto again
+        exit
+    """)
+    assert len(report.path) > 60
+    assert [(step.slot, step.effect) for step in report.steps] == [
+        (0, "r2 is 0"),
+        (1, "r3 is a pointer to a value of map `globals` (16 bytes)"),
+        (6, "r2 is 16"),
+        (4, "r4 is a pointer to a value of map `globals` (16 bytes), at +16"),
+    ]
+
+
+def test_what_is_looked_at_is_bounded_and_the_way_is_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    code = """
+        r2 = 0; r3 = map[globals][0] + 0 ll; r5 = 9
+        again: r2 += 1; if r2 < 3000 goto again
+        r3 += r5; r0 = *(u64 *)(r3 + 0); exit
+    """
+    whole = report_of(code)
+    assert [step.slot for step in whole.steps] == [1, 3, 6]
+    monkeypatch.setattr(causes, "MOST_VISITS", 10)
+    cut = report_of(code)
+    assert cut.path == whole.path
+    assert [step.slot for step in cut.steps] == [6]
+
+
+def test_a_budget_names_the_branches_that_the_states_come_from() -> None:
+    ways = "".join(f"r3 = r9; r3 &= {1 << bit}; if r3 == 0 goto l{bit}; r2 += {1 << bit}; l{bit}:" for bit in range(10))
+    report = report_of(f"{PACKET} r2 = 0; {ways} r0 = 2; exit", attempts=(Attempt(1 << 10, 5000),))
+    assert report.kind is Rejection.BUDGET
+    assert report.path
+    assert report.steps
+    assert all(step.role is Role.SPREAD for step in report.steps)
+    assert "states came to slot" in report.steps[0].effect
+
+
+CARELESS = """
 SEC("xdp") int careless(struct xdp_md *ctx) {
   unsigned char *data = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end;
   if (data + 14 > end)
@@ -26,55 +179,31 @@ SEC("xdp") int careless(struct xdp_md *ctx) {
 """
 
 
-@pytest.fixture(scope="module")
-def careless() -> tuple[ProgramSpec, Report]:
-    spec = load_object(compile_c(SHORT_CHECK), "careless.o")
+def test_source_lines_of_c() -> None:
+    spec = load_object(compile_c(CARELESS), "careless.o")
     with pytest.raises(Rejected) as refused:
         Verifier(spec.maps).verify(spec.programs["careless"])
-    return spec.programs["careless"], refused.value.report
-
-
-def test_branches_on_the_way_with_their_lines(careless: tuple[ProgramSpec, Report]) -> None:
-    _, report = careless
-    assert [(step.source.column, step.taken) for step in report.steps if step.source is not None] == [
-        (7, False),
-        (7, False),
-    ]
-    lines = [step.source.line for step in report.steps if step.source is not None]
+    report = refused.value.report
     assert report.source is not None
-    assert [report.source.line - line for line in lines] == [4, 2]
-    assert "\n".join(f"    {step}" for step in report.steps) in str(report)
+    assert [report.source.line - step.source.line for step in report.steps if step.source is not None] == [5, 4]
+    assert "\n".join(f"    {line}" for line in told(report.steps)) in str(report)
+
+
+def _step(line: SourceLine | None) -> Step:
+    return Step(3, 5, "if r3 > r2 goto L12", line, Role.LEARNED, "taken")
+
+
+LINE, SAME_LINE = SourceLine("a.c", 5, 7, "  if (p > end)"), SourceLine("a.c", 5, 9, "  if (p > end)")
+WORDS = "slot 5: `if r3 > r2 goto L12`: taken"
 
 
 @pytest.mark.parametrize(
-    ("source", "words"),
+    ("steps", "lines"),
     [
-        (None, "`if r3 > r2 goto L12` at slot 5 is not taken"),
-        (SourceLine("a.c", 5, 7), "a.c:5:7: `if r3 > r2 goto L12` at slot 5 is not taken"),
-        (
-            SourceLine("a.c", 5, 7, "  if (p > end)"),
-            "a.c:5:7: if (p > end): `if r3 > r2 goto L12` at slot 5 is not taken",
-        ),
+        ([_step(None)], [WORDS]),
+        ([_step(SourceLine("a.c", 5, 7))], ["a.c:5:7", f"  {WORDS}"]),
+        ([_step(LINE), _step(SAME_LINE)], ["a.c:5:7: if (p > end)", f"  {WORDS}", f"  {WORDS}"]),
     ],
 )
-def test_words(source: SourceLine | None, words: str) -> None:
-    assert str(Step(5, "if r3 > r2 goto L12", False, source)) == words
-
-
-def test_a_way_without_branches_says_nothing(careless: tuple[ProgramSpec, Report]) -> None:
-    program, _ = careless
-    assert steps_of(program, (), LINUX) == steps_of(program, (0,), LINUX) == steps_of(program, (0, 1), LINUX) == ()
-
-
-def test_what_a_loop_repeats_is_told_once(careless: tuple[ProgramSpec, Report]) -> None:
-    program, report = careless
-    assert steps_of(program, report.path * 3, LINUX) == report.steps
-
-
-def test_both_outcomes_of_a_branch_are_told(careless: tuple[ProgramSpec, Report]) -> None:
-    program, report = careless
-    branch = next(index for index in report.path if isinstance(program.instructions[index], Branch))
-    instruction = program.instructions[branch]
-    assert isinstance(instruction, Branch)
-    steps = steps_of(program, (branch, instruction.target, branch, branch + 1), LINUX)
-    assert [step.taken for step in steps] == [True, False]
+def test_words(steps: list[Step], lines: list[str]) -> None:
+    assert told(steps) == lines
