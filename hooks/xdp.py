@@ -78,7 +78,7 @@ _XDP_LINUX = HookPoint(
     families=frozenset({"general", "xdp"}),
     any_number=True,
 )
-XDP_LINUX = beside_kernel(_XDP_LINUX, "base", "sk_base", "frame", "locks")
+XDP_LINUX = beside_kernel(_XDP_LINUX, "base", "sk_base", "frame", "locks", "socket_maps")
 
 XDP_WINDOWS = HookPoint(
     name="xdp",

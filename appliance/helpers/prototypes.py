@@ -188,7 +188,7 @@ PROTOTYPES: dict[str, HelperPrototype] = {
         HelperPrototype(
             "snprintf",
             "general",
-            (_A.WRITABLE, _A.SIZE_OR_ZERO, _A.TEXT, _A.PRINTED_ARRAY, _A.SIZE_OR_ZERO),
+            (_A.WRITABLE_OR_NULL, _A.SIZE_OR_ZERO, _A.TEXT, _A.PRINTED_ARRAY, _A.SIZE_OR_ZERO),
             _R.SCALAR,
         ),
         HelperPrototype("trace_vprintk", "general", (_A.FORMAT, _A.SIZE, _A.PRINTED_ARRAY, _A.SIZE_OR_ZERO), _R.SCALAR),

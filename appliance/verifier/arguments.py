@@ -206,19 +206,23 @@ def _readable(argument: Argument) -> None:
         _memory(_size_behind, Purpose.PASS)(argument)
 
 
-def _readable_or_null(argument: Argument) -> None:
-    if argument.value == ZERO:
-        if argument.state.registers[argument.register + 1] != ZERO:
+def _nothing_or(rule: _Rule) -> _Rule:
+    """Memory, or null and the size 0."""
+
+    def either(argument: Argument) -> None:
+        if argument.value != ZERO:
+            rule(argument)
+        elif argument.state.registers[argument.register + 1] != ZERO:
             raise argument.refuse("with null, the size must be the constant 0")
-        return
-    _readable(argument)
+
+    return either
 
 
 def _told(argument: Argument) -> None:
     """Pointers on the stack are no secret to who may read the kernel's memory; what they point to is read with care."""
     value, size = argument.value, _size_behind(argument)
     if type(value) is not Pointer or value.kind is not Kind.STACK or value.variable.constant is None:
-        _readable_or_null(argument)
+        _nothing_or(_readable)(argument)
         return
     _memory(_size_behind, Purpose.USE)(argument)
     for at in range(value.least, value.least + size, CELL):
@@ -423,7 +427,7 @@ ARGUMENT_RULES: dict[ArgumentKind, _Rule] = {
     ArgumentKind.MAP_VALUE: _map_value,
     ArgumentKind.MAP_VALUE_OUT: _map_value_out,
     ArgumentKind.READABLE: _readable,
-    ArgumentKind.READABLE_OR_NULL: _readable_or_null,
+    ArgumentKind.READABLE_OR_NULL: _nothing_or(_readable),
     ArgumentKind.WRITABLE: _memory(_size_behind, Purpose.FILL),
     ArgumentKind.PARTLY_WRITABLE: _memory(_size_behind, Purpose.FILL),
     ArgumentKind.CHANGED: _changed(_size_behind),
@@ -447,7 +451,7 @@ ARGUMENT_RULES: dict[ArgumentKind, _Rule] = {
     ArgumentKind.PRINTED_ARRAY: _printed(demand_array),
     ArgumentKind.MAP_VALUE_OR_NULL: _or_null(_memory(lambda argument: argument.map().value_size, Purpose.PASS)),
     ArgumentKind.TOLD: _told,
-    ArgumentKind.WRITABLE_OR_NULL: _or_null(_memory(_size_behind, Purpose.FILL)),
+    ArgumentKind.WRITABLE_OR_NULL: _nothing_or(_memory(_size_behind, Purpose.FILL)),
     ArgumentKind.SOCKET: _socket,
     ArgumentKind.HELD_SOCKET: _held_socket,
     ArgumentKind.STRUCTURE: _structure,

@@ -151,7 +151,7 @@ def _alu(environment: Environment, state: State, instruction: Alu) -> None:
         )
     if type(dst) is Pointer:
         assert type(source) is Scalar
-        _moved(dst, source)
+        _moved(environment, dst, source)
     elif instruction.op is AluOp.SUB:
         raise Violation(
             Rejection.POINTER_ARITHMETIC,
@@ -160,7 +160,7 @@ def _alu(environment: Environment, state: State, instruction: Alu) -> None:
         )
     else:
         assert type(source) is Pointer and type(dst) is Scalar
-        _moved(source, dst)
+        _moved(environment, source, dst)
 
 
 def _pointer_difference(instruction: Alu, dst: Pointer, source: Pointer) -> None:
@@ -172,14 +172,15 @@ def _pointer_difference(instruction: Alu, dst: Pointer, source: Pointer) -> None
         )
 
 
-def _moved(pointer: Pointer, by: Scalar) -> None:
+def _moved(environment: Environment, pointer: Pointer, by: Scalar) -> None:
     if pointer.kind in NULLABLE:
         raise Violation(
             Rejection.NULL_POINTER,
             f"moves a pointer that may be null: {pointer.why_null}",
             "check it first: `if (!pointer) return …`",
         )
-    if pointer.kind in _UNMOVED or (pointer.kind is Kind.CONTEXT and by.constant is None):
+    whole = pointer.kind is Kind.CONTEXT and environment.spec.hook.runs_here  # else helpers read somewhere in it
+    if pointer.kind in _UNMOVED or (whole and by.constant is None):
         raise Violation(Rejection.POINTER_ARITHMETIC, f"moves {pointer}, which must stay as it is")
     if max(abs(by.whole.smin), abs(by.whole.smax), abs(pointer.least), abs(pointer.most)) >= FARTHEST:
         raise Violation(
@@ -364,19 +365,12 @@ def _map_value(environment: Environment, state: State, instruction: LoadMapValue
 
 
 def _legacy(environment: Environment, state: State, instruction: LegacyPacketLoad) -> None:
-    """A load from the packet that ends the program, with the answer 0, where there are no such bytes."""
+    """A load from the packet that ends the function (or the program) with 0 where there are no such bytes."""
     if LEGACY_LOADS not in environment.spec.hook.families:
         raise Violation(
             Rejection.INSTRUCTION_UNSUPPORTED,
             "uses a legacy packet load, which is not supported yet",
             "read the packet through `ctx->data` instead",
-            unsupported=True,
-        )
-    if state.depth:
-        raise Violation(
-            Rejection.INSTRUCTION_UNSUPPORTED,
-            "uses a legacy packet load in a function, which is not supported yet",
-            "use it in the program itself, or skb_load_bytes",
             unsupported=True,
         )
     context = initialised(state, 6)

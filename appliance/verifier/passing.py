@@ -4,6 +4,7 @@ call f          f, once
 callx r1        the function in the register, once
 bpf_loop …      the function in r2, any number of times (`turns`)
 tail_call       another program, in the place of the function that makes the call; or nothing, and then the next one
+r0 = skb[…]     nothing; but behind the packet's end, the function that loads is over, with the answer 0
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
-from appliance.ebpf.instructions import CallFunction, CallHelper, CallRegister, Instruction
+from appliance.ebpf.instructions import CallFunction, CallHelper, CallRegister, Instruction, LegacyPacketLoad
 from appliance.helpers.kernel_prototypes import EVERY_PROTOTYPE
 from appliance.helpers.limits import MAX_LOOPS
 from appliance.helpers.prototypes import HelperPrototype
@@ -25,6 +26,7 @@ from appliance.verifier.rejections import Rejection
 from appliance.verifier.report import Violation
 from appliance.verifier.scalar import Scalar
 from appliance.verifier.state import State
+from appliance.verifier.transfer import TRANSFERS
 from appliance.verifier.turns import Turns
 from appliance.verifier.values import Kind, Pointer, Value
 
@@ -59,7 +61,7 @@ class Passed:
 
 def passes_control(helpers: Mapping[int, str], instruction: Instruction) -> bool:
     """Whether other code runs before the next instruction does."""
-    if isinstance(instruction, CallFunction | CallRegister):
+    if isinstance(instruction, CallFunction | CallRegister | LegacyPacketLoad):
         return True
     prototype = _prototype(helpers, instruction)
     return prototype is not None and (prototype.callback_register != 0 or prototype.name == TAIL_CALL)
@@ -78,6 +80,8 @@ def pass_control(passing: Passing, instruction: Instruction) -> Passed:
     if isinstance(instruction, CallRegister):
         passing.environment.facts.functions.add(passing.index)
         return Passed(passing.explore(_function(passing.state, instruction.register), passing.state, passing.index))
+    if isinstance(instruction, LegacyPacketLoad):
+        return _legacy_load(passing, instruction)
     assert isinstance(instruction, CallHelper)
     prototype = _prototype(passing.environment.platform.helpers, instruction)
     assert prototype is not None
@@ -104,15 +108,28 @@ def _tail_call(passing: Passing, instruction: CallHelper) -> Passed:
         )
     demand_no_record(environment, state, "makes a tail call")
     environment.frames.tail_call()
-    returned = []
-    if state.depth:
-        replaced = state.copy()
-        replaced.forget_packet()
-        replaced.set(0, any_verdict(environment))
-        replaced.leave()
-        returned.append(replaced)
+    replaced = state.copy()
+    replaced.forget_packet()
+    returned = _returned(replaced, any_verdict(environment))
     apply_call(environment, state, passing.index, instruction)
     return Passed([state], returned)
+
+
+def _legacy_load(passing: Passing, instruction: LegacyPacketLoad) -> Passed:
+    """Where there are no such bytes the kernel leaves the function, as `exit` would (bpf_gen_ld_abs of
+    net/core/filter.c)."""
+    returned = _returned(passing.state.copy(), scalar.constant(0))
+    TRANSFERS[LegacyPacketLoad](passing.environment, passing.state, passing.index, instruction)
+    return Passed([passing.state], returned)
+
+
+def _returned(state: State, answer: Scalar) -> list[State]:
+    """What the caller of a function goes on with that ends here, with that answer; nothing in the program itself."""
+    if not state.depth:
+        return []
+    state.set(0, answer)
+    state.leave()
+    return [state]
 
 
 def _call_back(passing: Passing, instruction: CallHelper, prototype: HelperPrototype) -> Passed:

@@ -135,12 +135,15 @@ _NUMBERS = frozenset({Printed.SIGNED, Printed.UNSIGNED, Printed.ADDRESS, Printed
 
 def _demand_argument(call: Call, register: int, conversion: Conversion, held: Value | None) -> None:
     printed = conversion.printed
+    number = type(held) is Scalar or (type(held) is Pointer and held.kind in STRUCTURE_KINDS)
     if printed in _NUMBERS:
-        fits = type(held) is Scalar or (type(held) is Pointer and held.kind in STRUCTURE_KINDS)
+        fits = number
+    elif number and not call.environment.spec.hook.runs_here:
+        fits = True  # an address, from which the kernel reads with care (bpf_bprintf_prepare)
     elif printed is Printed.STRING:
         fits = _string(call.environment, held) is not None or not call.environment.spec.hook.runs_here
     else:
-        fits = type(held) is Pointer and held.kind in _REACHABLE
+        fits = type(held) is Pointer and held.kind in _reachable(call)
     if not fits:
         raise Violation(
             Rejection.HELPER_FORMAT,
@@ -148,9 +151,14 @@ def _demand_argument(call: Call, register: int, conversion: Conversion, held: Va
             f"but it must be {printed.value}",
             _HINTS.get(printed),
         )
-    if printed in ADDRESS_SIZES and type(held) is Pointer:
+    if printed in ADDRESS_SIZES and type(held) is Pointer and held.kind not in STRUCTURE_KINDS:
         request = Request(register, held, 0, ADDRESS_SIZES[printed], Purpose.PASS)
         demand_memory(call.environment, call.state, request)
+
+
+def _reachable(call: Call) -> frozenset[Kind]:
+    """What an address may be in: native code finds the stack only where it is an operand."""
+    return _REACHABLE if call.environment.spec.hook.runs_here else _REACHABLE | {Kind.STACK}
 
 
 _HINTS = {

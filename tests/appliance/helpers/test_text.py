@@ -151,6 +151,27 @@ def test_any_bytes_are_a_format_or_refused(text: bytes) -> None:
     assert all(isinstance(piece, bytes) or piece.width <= 1024 for piece in pieces)
 
 
+MEASURED = """
+SEC("xdp") int p(struct xdp_md *ctx) {
+    static const char text[] = "%d from %pI4";
+    long *frame = (void *)(long)ctx->data;
+    if (frame + 1 > (long *)(long)ctx->data_end) return 0;
+    __u64 given[] = {-5, (long)frame};
+    long length = bpf_snprintf(0, 0, text, given, sizeof(given));
+    frame[0] = length;
+    return 2;
+}
+char _license[] SEC("license") = "GPL";
+"""
+
+
+def test_a_text_is_measured_without_memory_for_it() -> None:
+    frame = bytes((10, 11, 12, 13)).ljust(64, b"\0")
+    expected = len("-5 from 10.11.12.13") + 1
+    data = compile_c(MEASURED)
+    assert [int.from_bytes(run(data, frame)[:8], "little") for run in (native, interpreted)] == [expected, expected]
+
+
 TRACING = """
 SEC("xdp") int p(struct xdp_md *ctx) {
     long *frame = (void *)(long)ctx->data;
