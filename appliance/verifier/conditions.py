@@ -1,7 +1,8 @@
 """Where a branch leads, and what each way teaches about the values that it compares.
 
     number    against number       both ranges sharpen (`branches`), or a way is impossible
-    packet    against `data_end`   on the way where the pointer is not past the end, its bytes are in the packet
+    packet    against `data_end`   on the way where the pointer is not past the end, its bytes are in the packet; on
+                                   the other they are not. Compared once more, only one way is possible
     metadata  against `data`       the same for the metadata
     app id    against its end      the same for the path of the program that asks
     what may be null against 0     the pointer, with all its copies, becomes one that is not, or the number 0
@@ -56,13 +57,10 @@ def ways(environment: Environment, state: State, branch: Branch) -> tuple[State 
     assert dst is not None
     if type(dst) is Scalar and type(source) is Scalar:
         return _compare_numbers(state, branch, dst, source)
-    falls, jumps = state, state.copy()
     proof = _packet_proof(branch.condition, dst, source)
     if proof is not None:
-        pointer, condition = proof
-        _learn_range(falls, pointer, OPPOSITE[condition])
-        _learn_range(jumps, pointer, condition)
-        return falls, jumps
+        return _compare_with_end(state, *proof)
+    falls, jumps = state, state.copy()
     if branch.condition in (Condition.EQ, Condition.NE) and ZERO in (dst, source):
         pointer = dst if type(dst) is Pointer else source  # type: ignore[assignment]
         null, value = (jumps, falls) if branch.condition is Condition.EQ else (falls, jumps)
@@ -100,7 +98,7 @@ def _compare_numbers(state: State, branch: Branch, a: Scalar, b: Scalar) -> tupl
 
 def _packet_proof(condition: Condition, a: Value, b: Value) -> tuple[Pointer, Condition] | None:
     """The pointer that is compared with the end of its memory, and the condition with the pointer first."""
-    if type(a) is not Pointer or type(b) is not Pointer or condition not in OPPOSITE:
+    if type(a) is not Pointer or type(b) is not Pointer or not {condition, OPPOSITE.get(condition)} & _PROVED.keys():
         return None
     if is_end_of(a, b):
         return a, condition
@@ -114,7 +112,18 @@ def is_end_of(pointer: Pointer, end: Pointer) -> bool:
     return pointer.kind is Kind.METADATA and end == Pointer(Kind.PACKET, id=PACKET_START)
 
 
-def _learn_range(state: State, pointer: Pointer, condition: Condition) -> None:
-    more = _PROVED.get(condition)
-    if more is not None and pointer.least >= 0 and pointer.most <= _FARTHEST_COMPARED:
-        state.learn_range(pointer.id, pointer.offset + more)
+def _compare_with_end(state: State, pointer: Pointer, condition: Condition) -> tuple[State | None, State | None]:
+    """`pointer condition end`: where it does not hold, and where it does. Far pointers teach nothing, for they may have
+    gone around the end of the address space."""
+    if pointer.least < 0 or pointer.most > _FARTHEST_COMPARED:
+        return state, state.copy()
+    inside = condition in _PROVED
+    length = pointer.offset + _PROVED[condition if inside else OPPOSITE[condition]]
+    proved, missing = state.proved(pointer.id) >= length, state.missing(pointer.id) <= length
+    within = None if missing else state
+    beyond = None if proved else state.copy()
+    if within is not None:
+        within.learn_range(pointer.id, length)
+    if beyond is not None:
+        beyond.learn_missing(pointer.id, length)
+    return (beyond, within) if inside else (within, beyond)

@@ -14,7 +14,7 @@ from appliance.verifier.holdings import Lock, Reference
 from appliance.verifier.links import Cut, Link, holds_as
 from appliance.verifier.scalar import Scalar
 from appliance.verifier.stack import Cell
-from appliance.verifier.state import NO_RANGES, UNPROVED, State
+from appliance.verifier.state import FARTHEST, NO_RANGES, UNPROVED, State
 from appliance.verifier.values import (
     DYNPTR_KINDS,
     HELD_KINDS,
@@ -61,7 +61,10 @@ class _Inclusion:
 
     def _bases(self) -> bool:
         """What is proved from bases on that the context gives at any time, whether a pointer is at hand now or not."""
-        return all(self._big.proved(base) <= self._small.proved(base) for base in NO_RANGES)
+        big, small = self._big, self._small
+        return all(
+            big.proved(base) <= small.proved(base) and big.missing(base) >= small.missing(base) for base in NO_RANGES
+        )
 
     def _same(self, name: Hashable, other: Hashable) -> bool:
         """A name of the big state stands for one thing of the small one, wherever it occurs."""
@@ -91,6 +94,8 @@ class _Inclusion:
         if big.kind not in RANGED_KINDS:
             return big.id == small.id
         if self._big.proved(big.id) > max(self._small.proved(small.id) - beyond, UNPROVED):
+            return False
+        if self._big.missing(big.id) < min(self._small.missing(small.id) - beyond, FARTHEST):
             return False
         return self._ranged(big, small, beyond)
 
@@ -188,6 +193,11 @@ class _Join:
         self._ranges: dict[int, int] = {
             packet: min(length, b.proved(packet)) for packet, length in a.ranges.items() if packet in NO_RANGES
         }
+        self._outside: dict[int, int] = {
+            packet: max(length, b.missing(packet))
+            for packet, length in a.outside.items()
+            if packet in NO_RANGES and packet in b.outside
+        }
 
     def result(self) -> State:
         registers = [
@@ -196,7 +206,8 @@ class _Join:
         ]
         stack = self._stack()
         links = self._links(registers, stack)
-        return State(registers, stack, self._ranges, links, self._a.depth, self._references(), self._lock())
+        references, lock = self._references(), self._lock()
+        return State(registers, stack, self._ranges, links, self._a.depth, references, lock, outside=self._outside)
 
     def _references(self) -> dict[int, Reference]:
         """What is held, by the names that the pointers have now. Where no pointer is left, any of a kind are a pair."""
@@ -325,14 +336,20 @@ class _Join:
         b:  base + variable_b + offset_b            new variable = variable_x + (offset_x - offset), either one's
         """
         if a.id == b.id and a.offset == b.offset and a.variable == b.variable:
-            self._ranges[a.id] = min(self._a.proved(a.id), self._b.proved(a.id))
+            self._bound(a.id, a.id, b.id, 0, 0)
             return a
         offset = min(a.offset, b.offset)
         above_a, above_b = a.offset - offset, b.offset - offset
         variable = scalar.join(shifted(a.variable, above_a), shifted(b.variable, above_b))
         name = self._name(a.kind, a.id, b.id, above_a, above_b)
-        self._ranges[name] = min(self._a.proved(a.id) - above_a, self._b.proved(b.id) - above_b)
+        self._bound(name, a.id, b.id, above_a, above_b)
         return Pointer(a.kind, offset, variable, name)
+
+    def _bound(self, name: int, a: int, b: int, above_a: int, above_b: int) -> None:
+        """What is known in both of where the packet ends, from the base of that name on."""
+        self._ranges[name] = min(self._a.proved(a) - above_a, self._b.proved(b) - above_b)
+        if a in self._a.outside and b in self._b.outside:
+            self._outside[name] = max(self._a.missing(a) - above_a, self._b.missing(b) - above_b)
 
     def _stack(self) -> dict[int, Cell]:
         joined: dict[int, Cell] = {}

@@ -3,6 +3,7 @@
 registers    11 values, None may not be read; behind them, r6 to r9 of each caller, the outermost first
 stack        cells (`stack`), shared between states, never changed in place
 ranges       packet id -> bytes known to be inside the packet, counted from base + variable part
+outside      packet id -> bytes of which not all are inside, counted the same way
 links        place -> how its number is tied to those at other places (`links`). A place is an index of `registers`, or
              the offset of a stack cell (negative)
 depth        the number of callers
@@ -47,12 +48,15 @@ SAVED = slice(6, 10)
 UNPROVED = -(1 << 62)
 NO_RANGES: Mapping[int, int] = {PACKET_START: 0, METADATA_START: 0, APP_ID_START: 0}
 NO_REFERENCES: Mapping[int, Reference] = {}
+NOTHING_OUTSIDE: Mapping[int, int] = {}
+# More than any packet has: what is known to be outside of an id that was not found too short.
+FARTHEST = 1 << 62
 
 
 class State:
     """One abstract state. Registers change in place; the mappings are replaced, never changed."""
 
-    __slots__ = ("depth", "links", "lock", "past", "ranges", "references", "registers", "stack")
+    __slots__ = ("depth", "links", "lock", "outside", "past", "ranges", "references", "registers", "stack")
 
     def __init__(
         self,
@@ -64,6 +68,7 @@ class State:
         references: Mapping[int, Reference] = NO_REFERENCES,
         lock: Lock | None = None,
         past: Visit | None = None,
+        outside: Mapping[int, int] = NOTHING_OUTSIDE,
     ) -> None:
         self.registers = registers
         self.stack = stack
@@ -73,6 +78,7 @@ class State:
         self.references = references
         self.lock = lock
         self.past = past
+        self.outside = outside
 
     @classmethod
     def entry(cls) -> State:
@@ -92,6 +98,7 @@ class State:
             self.references,
             self.lock,
             self.past,
+            self.outside,
         )
 
     def holdings(self) -> Hashable:
@@ -214,6 +221,15 @@ class State:
         if length > self.proved(packet):
             self.ranges = {**self.ranges, packet: length}
 
+    def missing(self, packet: int) -> int:
+        """Of so many bytes from the base of that packet id on, not all are inside."""
+        return self.outside.get(packet, FARTHEST)
+
+    def learn_missing(self, packet: int, length: int) -> None:
+        """The packet ends before `length` bytes from the base of that packet id on."""
+        if length < self.missing(packet):
+            self.outside = {**self.outside, packet: length}
+
     def replace_pointers(self, kind: Kind, name: int, value: Value) -> None:
         """Every pointer of that kind and id, wherever it is, becomes `value`."""
         for register, held in enumerate(self.registers):
@@ -243,6 +259,7 @@ class State:
         """The packet moved: every pointer into it is dead."""
         self._forget_pointers(lambda pointer: pointer.kind in PACKET_KINDS)
         self.ranges = NO_RANGES
+        self.outside = NOTHING_OUTSIDE
 
     def _forget_pointers(self, dead: Callable[[Pointer], bool]) -> None:
         for register, held in enumerate(self.registers):
@@ -264,7 +281,7 @@ class State:
             self._keep_stack(live >> REGISTERS)
         if self.links:
             self._keep_links()
-        if len(self.ranges) > len(NO_RANGES):
+        if len(self.ranges) > len(NO_RANGES) or self.outside:
             self._keep_ranges()
 
     def _keep_stack(self, live: int) -> None:
@@ -324,6 +341,7 @@ class State:
         used.update(cell.value.id for cell in self.stack.values() if type(cell.value) is Pointer)
         used.update(NO_RANGES)
         self.ranges = {packet: length for packet, length in self.ranges.items() if packet in used}
+        self.outside = {packet: length for packet, length in self.outside.items() if packet in used}
 
 
 def _points_into(value: Value | None, frame: int) -> bool:

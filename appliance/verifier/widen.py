@@ -30,6 +30,7 @@ def widen(old: State, new: State, fresh: Callable[[], int]) -> State:
         if value is not None:
             stack[offset] = Cell(cell.size, value)
     joined.stack = stack
+    joined.outside = {name: length for name, length in joined.outside.items() if old.outside.get(name) == length}
     return joined
 
 

@@ -63,6 +63,8 @@ def states(draw: st.DrawFn) -> State:
             made.store(8 * offset, size, value if size == 8 else scalar.truncate(value, size))
     for packet, length in draw(st.dictionaries(st.sampled_from((0, *_NAMES)), st.sampled_from(_OFFSETS))).items():
         made.learn_range(packet, length)
+    for packet, length in draw(st.dictionaries(st.sampled_from((0, *_NAMES)), st.sampled_from(_OFFSETS))).items():
+        made.learn_missing(packet, length + 40)
     for one, other, name in draw(st.lists(st.tuples(st.integers(0, 9), st.integers(0, 9), st.sampled_from(_NAMES)))):
         if one != other and isinstance(made.registers[one], Scalar):
             made.set(other, made.registers[one])
