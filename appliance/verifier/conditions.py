@@ -62,7 +62,7 @@ def ways(environment: Environment, state: State, branch: Branch) -> tuple[State 
         return _compare_with_end(state, *proof)
     falls, jumps = state, state.copy()
     if branch.condition in (Condition.EQ, Condition.NE) and ZERO in (dst, source):
-        pointer = dst if type(dst) is Pointer else source  # type: ignore[assignment]
+        pointer: Pointer = dst if type(dst) is Pointer else source  # type: ignore[assignment]
         null, value = (jumps, falls) if branch.condition is Condition.EQ else (falls, jumps)
         if pointer.kind in NULLABLE:
             null.replace_pointers(pointer.kind, pointer.id, ZERO)
