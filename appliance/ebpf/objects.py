@@ -27,12 +27,14 @@ from appliance.ebpf.instructions import Branch, Instruction, Jump, slot_numbers
 from appliance.ebpf.kernel_types import KernelTypes
 from appliance.ebpf.map_declarations import find_maps
 from appliance.ebpf.object_errors import CoreError, ObjectError, UnsupportedObject
+from appliance.ebpf.operation_targets import operation_at
 from appliance.ebpf.operations import operations_of
 from appliance.ebpf.platform import Platform
 from appliance.ebpf.recognition import recognise_platform
 from appliance.ebpf.relocation import Resolver, Target
 from appliance.ebpf.spec import CollectionSpec, Fault, MapSpec, ProgramSpec, SkippedProgram
-from appliance.ebpf.targets import UnknownTarget, hook_at, operation_at
+from appliance.ebpf.targets import hook_at
+from appliance.ebpf.typed_contexts import UnknownTarget
 from appliance.errors import SourceLine
 from hooks.contract import HookPoint
 from hooks.operations import SLEEPABLE_OPERATIONS

@@ -18,9 +18,11 @@ from appliance.helpers.redirections import ACTION_MASK, known_flags
 from appliance.helpers.redirections import KINDS as REDIRECTION_KINDS
 from appliance.helpers.refusals import refusal_at
 from appliance.verifier import scalar
-from appliance.verifier.arguments import ARGUMENT_RULES, LARGEST, SOCKET_MAPS, Argument
+from appliance.verifier.argument import LARGEST, Argument
+from appliance.verifier.arguments import ARGUMENT_RULES
 from appliance.verifier.environment import Environment, access_of
 from appliance.verifier.holdings import Lock, Reference, demand_no_lock, demand_no_record
+from appliance.verifier.map_arguments import SOCKET_MAPS
 from appliance.verifier.printed import Call, is_printed, text_of
 from appliance.verifier.program import Access, CallFacts
 from appliance.verifier.rejections import Rejection

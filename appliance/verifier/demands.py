@@ -39,9 +39,10 @@ from appliance.ebpf.spec import MapType
 from appliance.verifier.calls import demand_call
 from appliance.verifier.environment import Environment
 from appliance.verifier.holdings import demand_no_lock, demand_no_record
-from appliance.verifier.memory import Purpose, demand_access, demand_alignment, demand_order
+from appliance.verifier.memory import demand_access, demand_alignment, demand_order
 from appliance.verifier.rejections import Rejection
 from appliance.verifier.report import Violation
+from appliance.verifier.requests import Purpose
 from appliance.verifier.scalar import Scalar
 from appliance.verifier.state import State
 from appliance.verifier.transfer import operand

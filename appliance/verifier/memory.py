@@ -8,11 +8,7 @@ app id      the same, against `app_id_end`; only read
 map value   0 <= place, place + size <= value size; written only if the map may be; never its lock
 map key     the same with the key's size; never written
 record      0 <= place, place + size <= the size that was reserved
-socket      exactly a declared field; never written
-structure   of the kernel: what is a member by its type (`structures`); never written
-address     of the kernel: any; never written
-buffer      of an iterator or a tracepoint: 0 <= place; its end is known where the program is attached; keys are never
-            written
+kernel's    see `kernel_memory`
 slice       the same with the size that was asked for; no atomics, as it may begin anywhere
 
 A dynptr on the stack may be written over, and is gone then, unless it must be submitted or discarded; never read.
@@ -21,62 +17,19 @@ A dynptr on the stack may be written over, and is gone then, unless it must be s
 from __future__ import annotations
 
 from collections.abc import Callable
-from enum import Enum
-from typing import NamedTuple, TypeAlias
+from typing import TypeAlias
 
 from appliance.ebpf.instructions import STACK_SIZE, Atomic, Load, Store
 from appliance.ebpf.spec import LOCK_SIZE
 from appliance.verifier import stack as stack_cells
 from appliance.verifier.environment import Environment
+from appliance.verifier.kernel_memory import demand_buffer, demand_structure, socket_rule
 from appliance.verifier.rejections import Rejection
 from appliance.verifier.report import Violation
+from appliance.verifier.requests import READING, WRITING, Purpose, Request, byte_words, span_words
 from appliance.verifier.state import State
-from appliance.verifier.structures import demand_member, is_writable
 from appliance.verifier.values import DYNPTR_KINDS, NULLABLE, STRUCTURES, Kind, Pointer, Value
-from hooks.contract import ContextLayout
 from hooks.kernel_sockets import SOCKET, SOCKET_COMMON, TCP_SOCKET
-
-
-class Purpose(Enum):
-    """What an access does; the value is the verb of the message."""
-
-    READ = "reads"
-    WRITE = "writes"
-    UPDATE = "atomically updates"
-    PASS = "lets the helper read"
-    FILL = "lets the helper write"
-    KEEP = "makes a dynptr of"
-    USE = "lets the helper use"
-
-
-_WRITING = frozenset({Purpose.WRITE, Purpose.UPDATE, Purpose.FILL})
-_READING = frozenset({Purpose.READ, Purpose.UPDATE, Purpose.PASS})
-
-
-class Request(NamedTuple):
-    """`size` bytes at `offset` bytes from the pointer in `register`."""
-
-    register: int
-    pointer: Pointer
-    offset: int
-    size: int
-    purpose: Purpose
-
-    @property
-    def low(self) -> int:
-        """The lowest first byte, counted from the region's start, or from r10."""
-        return self.pointer.least + self.offset - self.pointer.base
-
-    @property
-    def high(self) -> int:
-        """One past the highest last byte."""
-        return self.pointer.most + self.offset + self.size - self.pointer.base
-
-    def span(self, what: str = "") -> str:
-        """The bytes in words, of `what`."""
-        if self.high - self.low == self.size:
-            return what + _span(self.low, self.high)
-        return f"{_bytes(self.size)} somewhere in {what}{_span(self.low, self.high)}"
 
 
 def demand_access(
@@ -107,14 +60,6 @@ def _hint(value: Value | None) -> str | None:
     if value is None:
         return "set it on every path; a helper call destroys r1 to r5, and moving the packet its pointers: load again"
     return "arithmetic other than adding and subtracting turns no number into a pointer; keep the pointer itself"
-
-
-def _bytes(size: int) -> str:
-    return "1 byte" if size == 1 else f"{size} bytes"
-
-
-def _span(low: int, high: int) -> str:
-    return f"byte {low}" if high - low == 1 else f"bytes {low} to {high - 1}"
 
 
 def _stack(environment: Environment, state: State, request: Request) -> None:
@@ -194,7 +139,7 @@ def _context(environment: Environment, state: State, request: Request) -> None:
     if field is None:
         _demand_here(environment, request)
         largest = {(f.name, f.offset): f.size for f in layout.fields}
-        fields = ", ".join(f"{name} at {offset} ({_bytes(size)})" for (name, offset), size in largest.items())
+        fields = ", ".join(f"{name} at {offset} ({byte_words(size)})" for (name, offset), size in largest.items())
         raise Violation(
             Rejection.CONTEXT_ACCESS,
             f"{request.purpose.value} {request.span()} of the context `{layout.name}`, which is no field of it",
@@ -233,7 +178,7 @@ def _ranged(base: str, limit: str, *, writable: bool = True) -> Rule:
     """The rule of a memory whose end the program finds by comparing."""
 
     def rule(environment: Environment, state: State, request: Request) -> None:
-        if not (writable and environment.spec.hook.writes_packet) and request.purpose in _WRITING:
+        if not (writable and environment.spec.hook.writes_packet) and request.purpose in WRITING:
             raise Violation(
                 Rejection.READ_ONLY_MEMORY,
                 f"{request.purpose.value} {request.span()} past `{base}`, which may only be read",
@@ -255,10 +200,10 @@ def _ranged(base: str, limit: str, *, writable: bool = True) -> Rule:
             return
         if request.pointer.variable.constant is None:
             where = f"a variable distance ({request.pointer.variable}) past `{base}`"
-            span, ending = _span(first, first + request.size), f" behind {where}"
+            span, ending = span_words(first, first + request.size), f" behind {where}"
         else:
             span, ending = request.span(), f" past `{base}`"
-        inside = f"only {_bytes(known)}" if known > 0 else "none"
+        inside = f"only {byte_words(known)}" if known > 0 else "none"
         are = "is" if known == 1 else "are"
         raise Violation(
             Rejection.PACKET_BOUNDS,
@@ -276,7 +221,7 @@ def _map_value(environment: Environment, state: State, request: Request) -> None
     if request.low < 0 or request.high > size:
         raise Violation(
             Rejection.MAP_VALUE_BOUNDS,
-            f"{request.purpose.value} {request.span()} of a value of map `{name}`, which has {_bytes(size)}",
+            f"{request.purpose.value} {request.span()} of a value of map `{name}`, which has {byte_words(size)}",
             "bound the index before it is used: `if (index >= N) return …`, or `index &= N - 1`",
         )
     lock = environment.map(name).lock
@@ -284,16 +229,16 @@ def _map_value(environment: Environment, state: State, request: Request) -> None
         raise Violation(
             Rejection.LOCK_ACCESS,
             f"{request.purpose.value} {request.span()} of a value of map `{name}`, "
-            f"whose {_span(lock, lock + LOCK_SIZE)} are its lock",
+            f"whose {span_words(lock, lock + LOCK_SIZE)} are its lock",
             "only spin_lock and spin_unlock may touch a lock; leave it out of copies of the value",
         )
-    if request.purpose in _WRITING and environment.is_read_only(name):
+    if request.purpose in WRITING and environment.is_read_only(name):
         raise Violation(
             Rejection.READ_ONLY_MEMORY,
             f"writes a value of map `{name}`, which is read-only",
             "drop `const`, or use another map",
         )
-    if request.purpose in _READING and environment.map(name).write_only_to_programs:
+    if request.purpose in READING and environment.map(name).write_only_to_programs:
         raise Violation(
             Rejection.WRITE_ONLY_MEMORY,
             f"{request.purpose.value} a value of map `{name}`, which is write-only to programs",
@@ -306,7 +251,7 @@ def _record(environment: Environment, state: State, request: Request) -> None:
         raise Violation(
             Rejection.RECORD_BOUNDS,
             f"{request.purpose.value} {request.span()} of a record of map `{request.pointer.map}`, "
-            f"which was reserved with {_bytes(request.pointer.size)}",
+            f"which was reserved with {byte_words(request.pointer.size)}",
             "reserve as much as is written, and bound an index before it is used",
         )
 
@@ -318,7 +263,7 @@ def _slice(environment: Environment, state: State, request: Request) -> None:
         raise Violation(
             Rejection.RECORD_BOUNDS,
             f"{request.purpose.value} {request.span()} of a slice of a dynptr, which was asked for with "
-            f"{_bytes(request.pointer.size)}",
+            f"{byte_words(request.pointer.size)}",
             "ask for as much as is used, and bound an index before it is used",
         )
 
@@ -327,7 +272,7 @@ def _map_key(environment: Environment, state: State, request: Request) -> None:
     name = request.pointer.map
     assert name is not None
     size = environment.map(name).key_size
-    if request.purpose in _WRITING:
+    if request.purpose in WRITING:
         raise Violation(
             Rejection.READ_ONLY_MEMORY,
             f"writes a key of map `{name}`, which may only be read",
@@ -336,63 +281,8 @@ def _map_key(environment: Environment, state: State, request: Request) -> None:
     if request.low < 0 or request.high > size:
         raise Violation(
             Rejection.MAP_KEY_BOUNDS,
-            f"{request.purpose.value} {request.span()} of a key of map `{name}`, which has {_bytes(size)}",
+            f"{request.purpose.value} {request.span()} of a key of map `{name}`, which has {byte_words(size)}",
             "declare the callback's key as the map does",
-        )
-
-
-def _socket(layout: ContextLayout) -> Rule:
-    """The rule of what the kernel shows of a socket."""
-
-    def rule(environment: Environment, state: State, request: Request) -> None:
-        if request.purpose is not Purpose.READ:
-            raise Violation(
-                Rejection.SOCKET_ACCESS, f"{request.purpose.value} a socket, which only plain loads may access"
-            )
-        field = layout.field_at(request.low, request.size) if request.pointer.variable.constant is not None else None
-        if field is None or not field.may_read(request.low, request.size):
-            raise Violation(
-                Rejection.SOCKET_ACCESS,
-                f"reads {request.span()} of a `{layout.name}`, which is no field of it, or not one of that size",
-                f"its fields are {', '.join(f'{f.name} at {f.offset} ({_bytes(f.size)})' for f in layout.fields)}",
-            )
-
-    return rule
-
-
-def _structure(environment: Environment, state: State, request: Request) -> None:
-    what = f"a `{request.pointer.type_name}`" if request.pointer.type is not None else "memory"
-    if request.purpose is Purpose.WRITE and is_writable(environment, request.pointer, request.offset, request.size):
-        return
-    if request.purpose is not Purpose.READ:
-        raise Violation(
-            Rejection.KERNEL_ACCESS,
-            f"{request.purpose.value} {what} of the kernel, which only plain loads may access",
-            "probe_read_kernel copies it to memory of the program"
-            if request.purpose in _READING
-            else "the kernel's own structures are changed by its helpers only",
-        )
-    if request.pointer.kind is not Kind.ADDRESS:
-        demand_member(environment, request.pointer, request.offset, request.size)
-
-
-def _buffer(environment: Environment, state: State, request: Request) -> None:
-    if request.pointer.variable.constant is None or request.low < 0:
-        raise Violation(
-            Rejection.KERNEL_ACCESS,
-            f"{request.purpose.value} {request.span()} of {request.pointer}: only constant places have a use",
-        )
-    if request.pointer.kind is Kind.TRACE_BUFFER and request.purpose not in (Purpose.READ, Purpose.WRITE):
-        raise Violation(
-            Rejection.KERNEL_ACCESS,
-            f"{request.purpose.value} {request.pointer}, which only plain loads and stores may access",
-            "copy it to the stack first",
-        )
-    if request.pointer.kind is Kind.READ_ONLY_BUFFER and request.purpose in _WRITING:
-        raise Violation(
-            Rejection.READ_ONLY_MEMORY,
-            f"{request.purpose.value} {request.pointer}, which may only be read",
-            "copy it first",
         )
 
 
@@ -431,15 +321,15 @@ _RULES: dict[Kind, Rule] = {
     Kind.MAP: _no_memory,
     Kind.MAP_OR_NULL: _no_memory,
     Kind.FUNCTION: _no_memory,
-    Kind.SOCKET: _socket(SOCKET),
-    Kind.SOCKET_COMMON: _socket(SOCKET_COMMON),
-    Kind.TCP_SOCKET: _socket(TCP_SOCKET),
-    Kind.HELD_SOCKET: _socket(SOCKET),
-    Kind.HELD_SOCKET_COMMON: _socket(SOCKET_COMMON),
-    **dict.fromkeys((*STRUCTURES, Kind.ADDRESS), _structure),
-    Kind.TRACE_BUFFER: _buffer,
-    Kind.BUFFER: _buffer,
-    Kind.READ_ONLY_BUFFER: _buffer,
+    Kind.SOCKET: socket_rule(SOCKET),
+    Kind.SOCKET_COMMON: socket_rule(SOCKET_COMMON),
+    Kind.TCP_SOCKET: socket_rule(TCP_SOCKET),
+    Kind.HELD_SOCKET: socket_rule(SOCKET),
+    Kind.HELD_SOCKET_COMMON: socket_rule(SOCKET_COMMON),
+    **dict.fromkeys((*STRUCTURES, Kind.ADDRESS), demand_structure),
+    Kind.TRACE_BUFFER: demand_buffer,
+    Kind.BUFFER: demand_buffer,
+    Kind.READ_ONLY_BUFFER: demand_buffer,
     **dict.fromkeys((kind for kind in NULLABLE if kind is not Kind.MAP_OR_NULL), _maybe_null),
 }
 

@@ -16,9 +16,10 @@ from appliance.helpers.formats import ADDRESS_SIZES, MOST_ARGUMENTS, Conversion,
 from appliance.helpers.prototypes import ArgumentKind, HelperPrototype
 from appliance.verifier import stack as stack_cells
 from appliance.verifier.environment import Environment
-from appliance.verifier.memory import Purpose, Request, demand_access, demand_memory
+from appliance.verifier.memory import demand_access, demand_memory
 from appliance.verifier.rejections import Rejection
 from appliance.verifier.report import Violation
+from appliance.verifier.requests import Purpose, Request
 from appliance.verifier.scalar import Scalar
 from appliance.verifier.state import State
 from appliance.verifier.values import STRUCTURE_KINDS, ZERO, Kind, Pointer, Value, describe

@@ -11,10 +11,12 @@ from appliance.ebpf.btf import VOID, Btf, BtfType, Kind, Member
 from appliance.ebpf.btf_index import index_btf, read_btf_file
 from appliance.ebpf.object_errors import ObjectError
 from appliance.ebpf.objects import load_object
+from appliance.ebpf.operation_targets import operation_at
 from appliance.ebpf.operations import Operation
 from appliance.ebpf.platform import LINUX
 from appliance.ebpf.structure_walk import Found, NoSuchPlace, structures_at, walk
-from appliance.ebpf.targets import UnknownTarget, hook_at, operation_at
+from appliance.ebpf.targets import hook_at
+from appliance.ebpf.typed_contexts import UnknownTarget
 from hooks.contract import FieldKind, HookPoint
 from tests.appliance.ebpf.compiling import compile_alone, compile_c
 

@@ -18,7 +18,8 @@ from appliance.ebpf.codec import encode
 from appliance.ebpf.instructions import Alu, Branch, Exit, Immediate, Instruction, Load, Move
 from appliance.ebpf.opcodes import AluOp, Condition
 from appliance.ebpf.structure_walk import NoSuchPlace, walk
-from appliance.ebpf.targets import UnknownTarget, hook_at
+from appliance.ebpf.targets import hook_at
+from appliance.ebpf.typed_contexts import UnknownTarget
 from hooks.contract import ContextField, HookPoint
 from hooks.typed import TypedHook
 
