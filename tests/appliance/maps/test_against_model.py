@@ -184,7 +184,7 @@ def test_native_and_model_agree(name: str) -> None:
 
 def test_every_kind_has_a_model_and_a_case_here() -> None:
     rings = {MapType.RINGBUF, MapType.PERF_EVENT_ARRAY}  # test_ringbuf, test_perf_event_array
-    others = {MapType.ARRAY_OF_MAPS, MapType.HASH_OF_MAPS, *rings}  # test_map_of_maps
+    others = {MapType.ARRAY_OF_MAPS, MapType.HASH_OF_MAPS, *rings}  # test_nested_model
     others |= {MapType.PROG_ARRAY}  # test_tail_calls
     here = {spec.type for spec in (*KEYED.values(), *QUEUES.values(), FILTER)}
     assert set(KINDS) == set(MODELS) == here | others

@@ -12,11 +12,20 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from appliance.ebpf.spec import CollectionSpec, MapSpec, MapType
+from appliance.ebpf.spec import MapSpec, MapType
 from appliance.jit.collection import Collection
 from hooks.xdp import FrameContext
 from tests.appliance.jit.support import run_loaded, run_loops
-from tests.appliance.maps.three_engines import ANSWER, FOLD, by_interpreter, by_jit, check, program, told, with_value
+from tests.appliance.maps.three_engines import (
+    FOLD,
+    by_interpreter,
+    by_jit,
+    check,
+    collection_of,
+    program,
+    told,
+    with_value,
+)
 from tests.appliance.verifier import kernel
 
 QUEUE, STACK = MapSpec("m", MapType.QUEUE, 0, 8, 3), MapSpec("m", MapType.STACK, 0, 8, 3)
@@ -108,20 +117,18 @@ def test_hashes(name: str) -> None:
 def test_what_windows_looks_up_and_deletes(name: str) -> None:
     """The value is the program's to read; the entry is gone."""
     take = [through_pointer(label, 5, "call map_lookup_and_delete_elem") for label in "abc"]
-    spec = program([take[0], update(5, 42, 0), take[1], take[2]], "windows")
+    spec = collection_of(program([take[0], update(5, 42, 0), take[1], take[2]], "windows"), KEYED[name])
     expected = (0 * 31 + 42) * 31 * 31
-    assert by_jit(spec, KEYED[name]) == by_interpreter(spec, KEYED[name]) == expected
+    assert by_jit(spec) == by_interpreter(spec) == expected
 
 
 def test_each_processor_has_its_own_value() -> None:
-    map = KEYED["percpu_hash"]
     spec = program([update(1, 40, 0), through_pointer("a", 1, "call map_lookup_elem")])
     other = program([through_pointer("a", 1, "call map_lookup_elem")])
     of_first = program([through_pointer("a", 1, "r3 = 0; call map_lookup_percpu_elem")])
     programs = {"test": spec, "other": replace(other, name="other"), "of_first": replace(of_first, name="of_first")}
-    with Collection.load(
-        CollectionSpec("t.o", "linux", programs, {"m": map, "answer": ANSWER}), processors=3, loops=run_loops
-    ) as loaded:
+    collection = replace(collection_of(spec, KEYED["percpu_hash"]), programs=programs)
+    with Collection.load(collection, processors=3, loops=run_loops) as loaded:
 
         def run(name: str, processor: int) -> int:
             run_loaded(loaded, name, FrameContext(processor_id=processor))

@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from appliance.ebpf.interpreter import Context, Fault, Interpreter, PacketMemory
-from appliance.ebpf.spec import CollectionSpec, MapSpec, MapType, ProgramSpec
+from appliance.ebpf.spec import MapSpec, MapType, ProgramSpec
 from appliance.helpers.python import python_helpers
 from appliance.jit.collection import Collection
 from appliance.maps import model
@@ -17,7 +17,7 @@ from appliance.maps.consumer import RingBuffer
 from appliance.maps.model_ringbuf import ModelRingBuffer
 from hooks.xdp import FrameContext
 from tests.appliance.jit.support import run_loaded, run_loops
-from tests.appliance.maps.three_engines import ANSWER, FOLD, by_interpreter, by_jit, check, program
+from tests.appliance.maps.three_engines import ANSWER, FOLD, by_interpreter, by_jit, check, collection_of, program
 from tests.appliance.verifier import kernel
 
 pytestmark = pytest.mark.skipif(not kernel.available(), reason="this process may not call bpf()")
@@ -63,7 +63,7 @@ STEP = (
 
 def told_by_jit(spec: ProgramSpec) -> list[bytes]:
     records: list[bytes] = []
-    collection = CollectionSpec("test.o", spec.hook.platform, {"test": spec}, {"m": RING, "answer": ANSWER})
+    collection = collection_of(spec, RING)
     with Collection.load(collection, loops=run_loops) as loaded, RingBuffer(loaded.maps["m"], records.append) as ring:
         run_loaded(loaded, "test", FrameContext())
         ring.consume()
@@ -89,7 +89,7 @@ def test_every_engine_answers_and_sends_the_same(chosen: list) -> None:  # type:
 
 def test_windows_sends_records_too() -> None:
     spec = program([clear(), output(5, 100, 0)], "windows")
-    assert by_jit(spec, RING) == by_interpreter(spec, RING) == 0
+    assert by_jit(collection_of(spec, RING)) == by_interpreter(collection_of(spec, RING)) == 0
     assert told_by_jit(spec) == [(5).to_bytes(8, "little") + bytes(92)]
 
 
@@ -99,7 +99,7 @@ def test_a_ring_that_is_full_says_so_in_every_engine() -> None:
     answer = 0
     for number in (*(0,) * 7, *(-errno.EAGAIN,) * 2, 7 * 512):
         answer = answer * 31 + number
-    assert by_jit(program(steps), RING) == answer % (1 << 64)
+    assert by_jit(collection_of(program(steps), RING)) == answer % (1 << 64)
     assert len(told_by_jit(program(steps))) == 7
 
 
@@ -120,5 +120,5 @@ def test_a_ring_that_is_full_says_so_in_every_engine() -> None:
 def test_the_interpreter_notices_what_a_verified_program_never_does(text: str, fault: str) -> None:
     spec = program([f"r1 = map[m] ll; r2 = 8; r3 = 0; call ringbuf_reserve; {text}"])
     with pytest.raises(Fault) as raised:
-        by_interpreter(spec, RING)
+        by_interpreter(collection_of(spec, RING))
     assert raised.value.what.startswith(fault)

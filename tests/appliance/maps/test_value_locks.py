@@ -8,12 +8,12 @@ import threading
 import pytest
 
 from appliance.ebpf.interpreter import Fault
-from appliance.ebpf.spec import CollectionSpec, MapSpec, MapType
+from appliance.ebpf.spec import MapSpec, MapType
 from appliance.jit.collection import Collection
 from appliance.maps import Flag, MapRefused, OperationRefused, open_map
 from hooks.xdp import FrameContext
 from tests.appliance.jit.support import run_loops
-from tests.appliance.maps.three_engines import ANSWER, by_interpreter, check, program
+from tests.appliance.maps.three_engines import by_interpreter, check, collection_of, program
 
 HASH = MapSpec("m", MapType.HASH, 8, 16, 4, lock=8)
 ARRAY = MapSpec("m", MapType.ARRAY, 4, 16, 4, lock=8)
@@ -32,8 +32,7 @@ COUNTING = f"{LOOKUP} r8 = {TURNS}; again: {LOCK} {COUNT} {UNLOCK} r8 += -1; if 
 def test_threads_count_under_the_lock(map: MapSpec) -> None:
     """No count is lost; and whoever copies the value under the lock sees both of its halves alike."""
     runs, key = 2000, bytes(map.key_size)
-    collection = CollectionSpec("test.o", "linux", {"test": program([COUNTING])}, {"m": map, "answer": ANSWER})
-    with Collection.load(collection, loops=run_loops) as loaded:
+    with Collection.load(collection_of(program([COUNTING]), map), loops=run_loops) as loaded:
         run = loaded.engine.function("run_test", ctypes.c_uint64, ctypes.c_void_p)
         counted = loaded.maps["m"]
         counted.update(key, bytes(16))
@@ -59,8 +58,7 @@ def test_threads_count_under_the_lock(map: MapSpec) -> None:
 
 def test_an_update_is_of_one_piece_too() -> None:
     """The program counts both halves up, the control plane writes equal halves: they never differ."""
-    collection = CollectionSpec("test.o", "linux", {"test": program([COUNTING])}, {"m": ARRAY, "answer": ANSWER})
-    with Collection.load(collection, loops=run_loops) as loaded:
+    with Collection.load(collection_of(program([COUNTING]), ARRAY), loops=run_loops) as loaded:
         run = loaded.engine.function("run_test", ctypes.c_uint64, ctypes.c_void_p)
 
         def count() -> None:
@@ -101,7 +99,7 @@ def test_every_engine_does_the_same() -> None:
 )
 def test_the_interpreter_notices_what_a_verified_program_never_does(text: str, fault: str) -> None:
     with pytest.raises(Fault) as raised:
-        by_interpreter(program([text]), ARRAY)
+        by_interpreter(collection_of(program([text]), ARRAY))
     assert raised.value.what == fault
 
 

@@ -13,7 +13,7 @@ from appliance.ebpf.platform import LINUX, WINDOWS
 from appliance.ebpf.spec import CollectionSpec, MapSpec, MapType, ProgramSpec
 from appliance.helpers.python import python_helpers
 from appliance.jit.collection import Collection
-from appliance.maps import model
+from appliance.maps import models
 from hooks.xdp import FrameContext
 from tests.appliance.jit.support import run_loaded, run_loops
 from tests.appliance.verifier import kernel
@@ -42,26 +42,35 @@ def told(value: bytes | bytearray | memoryview | None) -> int:
     return int.from_bytes(value, "little")
 
 
-def by_jit(spec: ProgramSpec, map: MapSpec) -> int:
-    collection = CollectionSpec("test.o", spec.hook.platform, {"test": spec}, {"m": map, "answer": ANSWER})
-    with Collection.load(collection, loops=run_loops) as loaded:
+def collection_of(test: ProgramSpec, map: MapSpec) -> CollectionSpec:
+    """The program as `test`, with the map as `m`."""
+    return CollectionSpec("test.o", test.hook.platform, {"test": test}, {"m": map, "answer": ANSWER})
+
+
+def by_jit(spec: CollectionSpec) -> int:
+    with Collection.load(spec, loops=run_loops) as loaded:
         run_loaded(loaded, "test", FrameContext())
         return told(loaded.maps["answer"].lookup(bytes(4)))
 
 
-def by_interpreter(spec: ProgramSpec, map: MapSpec) -> int:
-    maps = {"m": model(map), "answer": model(ANSWER)}
-    Interpreter(spec, maps, python_helpers()).run(Context(spec.hook, FrameContext(), PacketMemory(bytes(64))))
+def by_interpreter(spec: CollectionSpec) -> int:
+    maps, test = models(spec.maps), spec.programs["test"]
+    Interpreter(test, maps, python_helpers()).run(Context(test.hook, FrameContext(), PacketMemory(bytes(64))))
     return told(maps["answer"].lookup(bytes(4)))
 
 
-def by_linux(spec: ProgramSpec, map: MapSpec) -> int:
-    with kernel.kernel_maps({"m": map, "answer": ANSWER}) as numbers:
-        kernel.run(spec, numbers)
+def by_linux(spec: CollectionSpec) -> int:
+    with kernel.kernel_maps(spec.maps) as numbers:
+        kernel.run(spec.programs["test"], numbers)
         return told(kernel.lookup(numbers["answer"], bytes(4), 8))
 
 
-def check(steps: Sequence[str], map: MapSpec) -> None:
-    spec = program(steps)
-    answers = (by_jit(spec, map), by_interpreter(spec, map), by_linux(spec, map))
+def agreed(spec: CollectionSpec) -> int:
+    """The one answer of all three."""
+    answers = by_jit(spec), by_interpreter(spec), by_linux(spec)
     assert len(set(answers)) == 1, answers
+    return answers[0]
+
+
+def check(steps: Sequence[str], map: MapSpec) -> None:
+    agreed(collection_of(program(steps), map))
