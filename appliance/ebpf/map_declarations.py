@@ -33,7 +33,6 @@ _KEY_OF_ARRAY = b"\0\0\0\0"
 _NUMBERS = frozenset(
     {"type", "max_entries", "map_flags", "key_size", "value_size", "numa_node", "pinning", "map_extra"}
 )
-_NOT_YET = {"map_extra": "map_extra"}
 _MAPS_OF_MAPS = frozenset({MapType.ARRAY_OF_MAPS, MapType.HASH_OF_MAPS})
 
 
@@ -168,6 +167,8 @@ class _Declaration:
             assert isinstance(member, Member)
             self._attribute(member)
         flags, type_ = self.numbers.get("map_flags", 0), self._type()
+        if self.numbers.get("map_extra") and type_ is not MapType.BLOOM_FILTER:  # whose number of hashes is its own
+            raise UnsupportedObject("map_extra", "the attribute map_extra is not supported", where=self.where)
         return MapSpec(
             name=self.name,
             type=type_,
@@ -195,12 +196,7 @@ class _Declaration:
             if array.kind is not Kind.ARRAY:
                 raise ObjectError(f"the attribute {member.name} is no number", where=self.where)
             self.numbers[member.name] = array.count
-            if not array.count or member.name not in _NOT_YET:
-                return
-        if member.name in _NOT_YET:
-            raise UnsupportedObject(
-                _NOT_YET[member.name], f"the attribute {member.name} is not supported", where=self.where
-            )
+            return
         raise ObjectError(f"there is no map attribute {member.name!r}", where=self.where)
 
     def _values(self, member: Member) -> None:

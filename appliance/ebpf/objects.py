@@ -40,6 +40,7 @@ from hooks.contract import HookPoint
 from hooks.operations import SLEEPABLE_OPERATIONS
 from hooks.running_kernel import RunningKernel
 
+_CALLED = ".text"  # the section of functions that programs call
 NO_AUTOLOAD = "?"  # in front of a section's name: its programs are loaded when somebody asks for them
 MAX_SLOTS = 1 << 20  # of all programs of a file together, called functions counted for each caller
 
@@ -155,12 +156,12 @@ class _Loader:
             return None, f"{what}; give those of a kernel with --btf FILE"
 
     def _programs(self) -> Iterator[tuple[Function, str]]:
-        """The global functions outside of .text, where only called functions live."""
-        for section in self.elf.sections:
-            if section.is_code and section.name != ".text":
-                for function in self.functions.of_section(section.index):
-                    if function.is_global:
-                        yield function, section.name
+        """The global functions outside of .text, where only called functions live; or a file's one function."""
+        code = [section for section in self.elf.sections if section.is_code]
+        every = [(function, section.name) for section in code for function in self.functions.of_section(section.index)]
+        for function, section_name in every:
+            if function.is_global and (section_name != _CALLED or len(every) == 1):
+                yield function, section_name
 
     def _code_sections(self) -> Iterator[str]:
         """The names of the sections with instructions, as hooks know them."""

@@ -297,6 +297,21 @@ def test_what_is_not_supported_is_named(feature: str) -> None:
     assert str(error).startswith("x.o: ")
 
 
+def test_a_files_one_function_is_its_program() -> None:
+    spec = load_object(compile_c("int alone(void *ctx) { return 0; }"), "x.o", unclaimed=XDP_LINUX)
+    assert [(name, program.section) for name, program in spec.programs.items()] == [("alone", ".text")]
+    two = "int one(void *ctx) { return 0; } int two(void *ctx) { return 1; }"
+    assert str(refusal(two)).startswith("x.o: the file holds no program")
+
+
+def test_a_bloom_filter_has_its_own_number_of_hashes() -> None:
+    source = f"""
+    struct {{ __uint(type, BPF_MAP_TYPE_BLOOM_FILTER); __type(value, int); __uint(max_entries, 9);
+        __uint(map_extra, 3); }} m SEC(".maps"); {PASS}
+    """
+    assert load_object(compile_c(source), "x.o").maps["m"].type is MapType.BLOOM_FILTER
+
+
 def test_messages_say_what_where_and_what_to_do() -> None:
     assert str(refusal(MAPS, "-g0")) == (
         "x.o: section .maps: nothing says what the maps are like: there is no BTF for them\n"
