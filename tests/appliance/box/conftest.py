@@ -20,6 +20,7 @@ version: 1
 interfaces: [{outside: outside, inside: inside, mode: inline}]
 metrics: {listen: "127.0.0.1:9478"}
 """
+DROP_NINE = "rules:\n  - {id: nine, match: {udp.dport: 9}, action: drop}\n"
 
 
 class RunningBox:
@@ -70,6 +71,9 @@ class RunningBox:
         return self.process.wait(20)
 
 
+Start = Callable[..., RunningBox]
+
+
 @pytest.fixture
 def net() -> Iterator[Topology]:
     with Topology() as topology:
@@ -77,7 +81,15 @@ def net() -> Iterator[Topology]:
 
 
 @pytest.fixture
-def start(net: Topology, tmp_path: Path) -> Iterator[Callable[..., RunningBox]]:
+def config(tmp_path: Path) -> Path:
+    """The file of a box that drops what goes to port 9."""
+    path = tmp_path / "box.yaml"
+    path.write_text(HEAD + DROP_NINE)
+    return path
+
+
+@pytest.fixture
+def start(net: Topology, tmp_path: Path) -> Iterator[Start]:
     """Start a box with these rules (or a whole document) and wait until it serves."""
     boxes: list[RunningBox] = []
 
@@ -97,3 +109,9 @@ def start(net: Topology, tmp_path: Path) -> Iterator[Callable[..., RunningBox]]:
 def run_to_its_end(net: Topology, config: Path, *prefix: str) -> subprocess.CompletedProcess[str]:
     """`tidegate run` where it is expected to refuse."""
     return net.box.run([*prefix, *TIDEGATE, "run", str(config)], check=False, timeout=30)
+
+
+def wait_until(true: Callable[[], bool], seconds: float = 10) -> None:
+    end = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < end, "it never came true"

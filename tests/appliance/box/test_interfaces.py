@@ -1,0 +1,124 @@
+"""A box's interfaces: closed to the host, lost and found again, changed under it, and put back as they were."""
+
+from __future__ import annotations
+
+import socket
+import threading
+
+from scapy.layers.l2 import ARP, Ether
+
+from tests.appliance.box.conftest import DROP_NINE, HEAD, Start, wait_until
+from tests.appliance.box.wire import MACS, arrivals, interface_settings, udp
+from tests.netns import Topology
+
+
+def test_the_host_does_not_answer_on_an_inline_interface(net: Topology, start: Start) -> None:
+    net.box.add_address("lo", "10.0.0.99/32")
+    question = bytes(Ether(dst="ff:ff:ff:ff:ff:ff", src=MACS["src"]) / ARP(psrc="10.0.0.1", pdst="10.0.0.99"))
+    with net.outside.packet_socket() as wire:
+        wire.send(question)
+        assert wire.receive(1, 0.5), "without a box the kernel answers; else this test proves nothing"
+        wire.drain()
+    start(DROP_NINE)
+    with net.outside.packet_socket() as wire, net.inside.packet_socket() as far:
+        wire.send(question)
+        assert far.receive(1) == [question]
+        assert wire.drain(0.2) == []
+
+
+def test_everything_is_as_before_when_it_ends(net: Topology, start: Start) -> None:
+    net.box.set_up("inside", up=False)
+    before = interface_settings(net)
+    box = start(DROP_NINE)
+    assert interface_settings(net) != before
+    assert box.end() == 0
+    assert interface_settings(net) == before
+
+
+def test_super_frames_cross_a_closed_interface_that_cannot_segment(net: Topology, start: Start) -> None:
+    """64 kB frames of the sender leave through the queueing discipline, past the filter that closes it to the host."""
+    box = start(DROP_NINE)
+    net.box.run(["ethtool", "-K", "inside", "tso", "off"])
+    payload = bytes(range(256)) * 16384
+    with (
+        net.inside.open_socket(socket.AF_INET, socket.SOCK_STREAM) as listener,
+        net.outside.open_socket(socket.AF_INET, socket.SOCK_STREAM) as sender,
+    ):
+        listener.bind((net.inside.ipv4, 5001))
+        listener.listen()
+        sender.settimeout(10)
+        sender.connect((net.inside.ipv4, 5001))
+        receiver, _ = listener.accept()
+        writer = threading.Thread(target=lambda: (sender.sendall(payload), sender.shutdown(socket.SHUT_WR)))
+        writer.start()
+        with receiver:
+            receiver.settimeout(10)
+            received = b"".join(iter(lambda: receiver.recv(1 << 16), b""))
+        writer.join()
+    assert received == payload
+    metrics = box.metrics()
+    kind = '{direction="receive",interface="outside",verdict="pass"}'
+    assert metrics[f"tidegate_interface_bytes_total{kind}"] / metrics[f"tidegate_interface_packets_total{kind}"] > 2048
+    assert sum(v for k, v in metrics.items() if k.startswith("tidegate_transmit_errors_total")) == 0
+
+
+def test_an_interface_that_vanishes_and_comes_back(net: Topology, start: Start) -> None:
+    box = start(DROP_NINE)
+    assert arrivals(net, udp(10)) == [udp(10)]
+    net.box.delete_link("inside")
+    box.wait_for("an interface is gone; waiting for it")
+    assert box.metrics()['tidegate_interface_up{interface="inside"}'] == 0
+    net.box.add_veth("inside", net.inside, "eth0", peer_address="02:00:00:00:00:02")
+    box.wait_for("outside <-> inside: serving", times=2)
+    assert arrivals(net, udp(9), udp(10)) == [udp(10)]
+    assert box.rule("nine") == 1
+    assert box.end() == 0
+
+
+def test_an_interface_that_goes_down_and_up(net: Topology, start: Start) -> None:
+    box = start(DROP_NINE)
+    net.box.set_up("inside", up=False)
+    arrivals(net, udp(10))
+    net.box.set_up("inside")
+    assert arrivals(net, udp(11))[-1:] == [udp(11)]
+    assert box.end() == 0
+
+
+def test_another_mtu_is_followed(net: Topology, start: Start) -> None:
+    box = start(DROP_NINE)
+    for place, name in ((net.box, "outside"), (net.box, "inside"), (net.outside, "eth0"), (net.inside, "eth0")):
+        place.set_link(name, mtu=9000)
+    long = udp(10) + bytes(8000)
+    wait_until(lambda: arrivals(net, long) == [long])
+    assert box.end() == 0
+
+
+TWO_PASSAGES = HEAD.replace("mode: inline}]", "mode: inline}, {outside: left, inside: right}]")
+
+
+def add_second_passage(net: Topology) -> None:
+    for name in ("left", "right"):
+        net.box.add_veth(name, net.inside, f"far-{name}")
+
+
+def test_one_passages_trouble_is_not_anothers(net: Topology, start: Start) -> None:
+    """The second passage's interface vanishes, and comes back unfit; the first stays isolated, and in service."""
+    add_second_passage(net)
+    box = start(DROP_NINE, head=TWO_PASSAGES)
+    held = interface_settings(net)[0]["queues"]
+    net.box.delete_link("right")
+    box.wait_for("left <-> right: an interface is gone; waiting for it")
+    net.box.add_veth("right", net.inside, "far-right")
+    net.box.add_address("right", "192.0.2.9/24")
+    box.wait_for("right: it carries the address 192.0.2.9/24")
+    wait_until(lambda: arrivals(net, udp(11)) == [udp(11)])
+    assert arrivals(net, udp(9), udp(10)) == [udp(10)]
+    assert interface_settings(net)[0]["queues"] == held
+    net.box.run(["ip", "address", "flush", "dev", "right"])
+    box.wait_for("left <-> right: serving", times=2)
+    assert box.log.count("outside <-> inside: serving") == 1
+    assert box.log.count("192.0.2.9") == 1, "a complaint is made once"
+    wait_until(lambda: arrivals(net, udp(11)) == [udp(11)])
+    assert arrivals(net, udp(9), udp(10)) == [udp(10)]
+    assert box.rule("nine") == 2
+    assert box.end() == 0

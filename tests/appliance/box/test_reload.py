@@ -1,0 +1,88 @@
+"""A box that is given other rules while it serves."""
+
+from __future__ import annotations
+
+import resource
+import signal
+import threading
+from pathlib import Path
+
+from tests.appliance.box.conftest import DROP_NINE, HEAD, Start
+from tests.appliance.box.wire import arrivals, udp
+from tests.netns import Topology
+
+
+def test_reload_changes_rules_and_keeps_counts(net: Topology, start: Start) -> None:
+    box = start(DROP_NINE)
+    arrivals(net, udp(9), udp(9))
+    box.reload(
+        "rules:\n  - {id: ten, match: {udp.dport: 10}, action: drop}\n" + DROP_NINE.removeprefix("rules:\n"), "reloaded"
+    )
+    assert arrivals(net, udp(9), udp(10), udp(11)) == [udp(11)]
+    assert (box.rule("nine"), box.rule("ten")) == (3, 1)
+    assert box.metrics()['tidegate_reloads_total{result="success"}'] == 1
+
+
+def test_reload_keeps_the_state_of_a_rate(net: Topology, start: Start) -> None:
+    """The bucket is empty before the reload; were it forgotten, four more frames would pass."""
+    rate = "rules:\n  - {id: slow, match: {udp.dport: 9}, rate: {pps: 0.01, burst: 4, per: ip.src}, action: drop}\n"
+    box = start(rate)
+    assert len(arrivals(net, *[udp(9)] * 6)) == 4
+    box.reload(rate + "  - {id: ten, match: {udp.dport: 10}, action: drop}\n", "reloaded")
+    assert arrivals(net, *[udp(9)] * 6) == []
+    assert box.rule("slow") == 8
+
+
+def test_a_bad_reload_leaves_the_old_rules_and_says_why(net: Topology, start: Start) -> None:
+    box = start(DROP_NINE)
+    box.reload("rules:\n  - {id: nine, match: {udp.dprt: 9}, action: drop}\n", "reload refused")
+    assert f"{box.config}:5:" in box.log
+    assert "did you mean" in box.log
+    assert arrivals(net, udp(9), udp(10)) == [udp(10)]
+    assert box.metrics()['tidegate_reloads_total{result="failure"}'] == 1
+    box.reload(DROP_NINE, "reloaded")
+
+
+def test_a_reload_cannot_change_interfaces(net: Topology, start: Start) -> None:
+    box = start(DROP_NINE)
+    box.config.write_text((HEAD + DROP_NINE).replace("inline", "tap").replace("inside: inside, ", ""))
+    box.process.send_signal(signal.SIGHUP)
+    box.wait_for("reload refused")
+    assert "a reload can't change `interfaces`\n  hint: restart the box for that" in box.log
+    assert arrivals(net, udp(9), udp(10)) == [udp(10)]
+
+
+def test_a_reload_without_memory_leaves_the_old_rules_and_says_why(net: Topology, start: Start) -> None:
+    box = start(DROP_NINE)
+    limit = 400 << 20  # of address space; it has more by now, so that nothing further is granted
+    resource.prlimit(box.process.pid, resource.RLIMIT_AS, (limit, limit))
+    box.reload(DROP_NINE.replace("nine", "other"), "reload refused, the running rules stay")
+    assert arrivals(net, udp(9), udp(10)) == [udp(10)]
+    assert box.end() == 0
+
+
+def test_it_ends_while_somebody_reloads_without_pause(net: Topology, start: Start) -> None:
+    box = start(DROP_NINE)
+    over = threading.Event()
+
+    def storm() -> None:
+        while not over.wait(0.001) and box.process.poll() is None:
+            box.process.send_signal(signal.SIGHUP)
+
+    sender = threading.Thread(target=storm)
+    sender.start()
+    try:
+        box.wait_for("reloaded", times=2)
+        assert box.end() == 0
+    finally:
+        over.set()
+        sender.join()
+
+
+def test_reloads_leave_no_descriptors_behind(net: Topology, start: Start) -> None:
+    box = start(DROP_NINE)
+    descriptors = Path(f"/proc/{box.process.pid}/fd")
+    before = len(list(descriptors.iterdir()))
+    for number in range(1, 4):
+        box.reload(DROP_NINE.replace("9", str(number)), "reloaded", times=number)
+    assert len(list(descriptors.iterdir())) == before
