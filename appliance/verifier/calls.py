@@ -314,6 +314,15 @@ RESULTS: dict[str, tuple[int, int]] = {
 }
 
 
+def written_arguments(environment: Environment, instruction: CallHelper) -> list[int]:
+    """The registers that point to memory which the call writes."""
+    kinds = enumerate(prototype_of(environment, instruction).arguments, 1)
+    return [register for register, kind in kinds if kind in WRITTEN or kind in _FILLED]
+
+
+_FILLED = frozenset({ArgumentKind.MAP_VALUE_OUT, ArgumentKind.NEW_DYNPTR, ArgumentKind.RING_DYNPTR})
+
+
 def _map_name(state: State, prototype: HelperPrototype) -> str | None:
     """The map that the call is about: one that it is given, or the one that a record or a dynptr belongs to."""
     if ArgumentKind.RING_DYNPTR in prototype.arguments:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from appliance.ebpf.platform import Platform
 from appliance.ebpf.spec import MapSpec, ProgramSpec
@@ -47,6 +48,17 @@ class Environment:
         self.last_name += 1
         return self.last_name
 
+    def notes(self) -> Notes:
+        """What was noted so far."""
+        return Notes(self.facts.copy(), self.frames.copy(), self.sight.copy() if self.sight is not None else None)
+
+    def forget(self, notes: Notes) -> None:
+        """Whatever was noted since, on paths that are none."""
+        self.facts = notes.facts
+        self.frames.take_back(notes.frames)
+        if self.sight is not None and notes.sight is not None:
+            self.sight.take_back(notes.sight)
+
     def map(self, name: str) -> MapSpec:
         """The map of that name, or what the maps of that name in a map of maps are like. Violates if there is none."""
         spec = self.maps.get(name) or self.inner.get(name)
@@ -62,6 +74,14 @@ class Environment:
 
     def is_read_only(self, name: str) -> bool:
         return self.map(name).read_only_to_programs
+
+
+class Notes(NamedTuple):
+    """What an exploration notes besides its states."""
+
+    facts: FactsRecorder
+    frames: Frames
+    sight: Sight | None
 
 
 class FactsRecorder:
@@ -111,6 +131,17 @@ class FactsRecorder:
             facts.inner,
             facts.text if facts.text == known.text else None,
         )
+
+    def copy(self) -> FactsRecorder:
+        copy = FactsRecorder()
+        copy._accesses, copy._calls = self._accesses.copy(), self._calls.copy()
+        copy.reachable, copy.functions = self.reachable.copy(), self.functions.copy()
+        copy.stack = self.stack.copy()
+        return copy
+
+    def accessed(self, index: int) -> Access | None:
+        """What the instruction's memory operand is on every path so far; None if there is no such thing."""
+        return self._accesses.get(index)
 
     def facts(self) -> Facts:
         accesses = {index: access for index, access in self._accesses.items() if access is not None}

@@ -3,26 +3,28 @@
 At every time, up to `width` states that hold the same things (`holdings`) are kept apart; when more arrive, alike ones
 are joined, which keeps the work linear and loses some precision. With width 1 this is classic abstract interpretation,
 with a large one it walks every path. Where a join was found to lose what a demand needs, a partition (`refine`) keeps
-states apart by just that. Loops are not widened: each turn has a time of its own, so a loop that is accepted
-has been seen to end.
+states apart by just that. Loops are not widened: each turn has a time of its own, so a loop that is accepted has been
+seen to end, or its turns have been counted (`counting`).
 
 Where a function of the program is called, it is explored from the state at hand, and its ends go on (`passing`).
 """
 
 from __future__ import annotations
 
-import heapq
 from collections.abc import Hashable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 from appliance.ebpf.instructions import Branch, Exit, Instruction
 from appliance.verifier import cfg, liveness, merge, order
+from appliance.verifier.agenda import Agenda
 from appliance.verifier.cfg import BasicBlock, ControlFlowGraph
 from appliance.verifier.conditions import ways
+from appliance.verifier.counting import Counting
 from appliance.verifier.demands import DEMANDS
 from appliance.verifier.effort import MOST_APART, Effort, Refused
 from appliance.verifier.environment import Environment
+from appliance.verifier.growth import Loop, loop_of
 from appliance.verifier.history import Arrival, Visit
 from appliance.verifier.order import Order, Time
 from appliance.verifier.passing import Passing, pass_control, passes_control
@@ -37,6 +39,9 @@ from appliance.verifier.values import Pointer
 # Passing from block to block takes time, too: a block counts as at least so many instructions.
 LEAST_STEPS = 8
 
+# To count a loop's turns may take half the steps that the walked ones took, and so many more.
+LEAST_TRIED = 4_000
+
 
 @dataclass(frozen=True, slots=True)
 class Function:
@@ -46,6 +51,11 @@ class Function:
     graph: ControlFlowGraph
     order: Order
     live: list[int]
+    loops: dict[int, Loop] = field(default_factory=dict)
+
+    def loop(self, head: int) -> Loop:
+        """The loop of which that block is the head."""
+        return self.loops.setdefault(head, loop_of(self.graph, self.order, head))
 
 
 class Program:
@@ -85,33 +95,42 @@ class _Exploration:
         self._program = program
         self._effort = effort
         self._callback = callback
+        self._function = function
         self._entry = function.entry
         self._order = function.order
         self._live = function.live
         self._blocks = function.graph.blocks
-        self._pending: dict[Time, tuple[int, list[State]]] = {}
-        self._times: list[Time] = []
-        self._last_turns: dict[Time, list[State]] = {}
-        self._returned: list[State] = []
+        self._agenda = Agenda()
 
     def run(self, entry: State) -> list[State]:
         """The states in which the function ends."""
         self._arrive(self._order.start(0), 0, entry)
-        while self._times:
-            time = heapq.heappop(self._times)
-            number, states = self._pending.pop(time)
-            block = self._blocks[number]
+        self._go_on(())
+        self._effort.wait(-len(self._agenda.returned))
+        return self._agenda.returned
+
+    def _go_on(self, around: Time) -> None:
+        """Explore what waits for its time, as far as that is inside of the turn `around`."""
+        while (ahead := self._agenda.next(around)) is not None:
+            time, number, states = ahead
+            self._effort.wait(-len(states))
             if len(time) > 1 and self._order.loops[number][-1] == number:
-                self._turn(time, block, states)
-            try:
-                self._effort.spend(len(states), max(block.end - block.start, LEAST_STEPS), block.start)
-            except Refused as refused:
-                refused.visit = states[0].past
-                raise
-            self._environment.facts.reachable.update(range(block.start, block.end))
-            for state in states:
-                self._block(time, number, block, state)
-        return self._returned
+                self._turn(time, self._blocks[number], states)
+                if self._is_counted(time[-2]) and self._count(time, number, states):
+                    continue
+            self._explore_block(time, number, states)
+
+    def _explore_block(self, time: Time, number: int, states: list[State]) -> None:
+        """States through one block."""
+        block = self._blocks[number]
+        try:
+            self._effort.spend(len(states), max(block.end - block.start, LEAST_STEPS), block.start)
+        except Refused as refused:
+            refused.visit = states[0].past
+            raise
+        self._environment.facts.reachable.update(range(block.start, block.end))
+        for state in states:
+            self._block(time, number, block, state)
 
     def _block(self, time: Time, number: int, block: BasicBlock, state: State) -> None:
         """One state through one block, and on to the next ones."""
@@ -170,32 +189,36 @@ class _Exploration:
     def _arrive(self, time: Time, number: int, state: State) -> None:
         """A state waits for its time, together with those that are there already."""
         state.keep(self._live[number])
-        block = self._blocks[number]
-        self._visit(Point(self._entry, number), block.start, block.end, state)
-        waiting = self._pending.get(time)
-        if waiting is None:
-            self._pending[time] = (number, [state])
-            heapq.heappush(self._times, time)
-        else:
-            self._add(waiting[1], state, number)
+        self._visit(number, state)
+        self._add(self._agenda.at(time, number), state, number)
 
     def _return(self, state: State) -> None:
-        self._visit(Point(self._entry, END), 0, 0, state)
-        self._add(self._returned, state, END)
+        self._visit(END, state)
+        self._add(self._agenda.returned, state, END)
 
-    def _visit(self, point: Point, start: int, end: int, state: State) -> None:
-        """Keep the history."""
+    def _visit(self, number: int, state: State, arrivals: tuple[Arrival, ...] | None = None) -> None:
+        """Keep the history: the state comes to a block, from where it was before if no `arrivals` are given."""
         arrived, before = state.copy(), state.past
         arrived.past = None
-        state.past = Visit(point, start, end, arrived, (Arrival(arrived, before),))
+        changed = before is None or before.state.stack is not state.stack
+        if not self._effort.keep(len(state.registers) + (len(state.stack) if changed else 0)):
+            before = None
+        start, end = (self._blocks[number].start, self._blocks[number].end) if number != END else (0, 0)
+        state.past = Visit(Point(self._entry, number), start, end, arrived, arrivals or (Arrival(arrived, before),))
 
     def _add(self, states: list[State], state: State, number: int) -> None:
         """Keep the state, unless it is included in another; join two when there are more than `width` of its kind."""
-        if self._effort.width > 1:
+        if self._effort.width > 1 and states:
             if any(merge.includes(other, state) for other in states):
                 return
-            states[:] = [other for other in states if not merge.includes(state, other)]
+            more = [other for other in states if not merge.includes(state, other)]
+            if len(more) < len(states):
+                self._effort.wait(len(more) - len(states))
+                states[:] = more
         states.append(state)
+        self._effort.wait(1)
+        if len(states) == 1:
+            return
         places = self._apart(number) if len(states) <= MOST_APART else ()
         kind = _kind(state, places)
         if sum(_kind(other, places) == kind for other in states) > self._effort.width:
@@ -213,6 +236,7 @@ class _Exploration:
         any."""
         self._effort.joined = True
         newest = states.pop()
+        self._effort.wait(-1)
         kind, shape = _kind(newest, places), _shape(newest)
         alike = [n for n in range(len(states) - 1, -1, -1) if _kind(states[n], places) == kind]
         partner = next((n for n in alike if _shape(states[n]) == shape), alike[0])
@@ -228,7 +252,8 @@ class _Exploration:
         around, turn = time[:-2], time[-2]
         turns = self._effort.turns
         turns[head.start] = max(turns.get(head.start, 0), turn)
-        last = self._last_turns.get(around)
+        last = self._agenda.last_turns.get(around)
+        self._agenda.began.setdefault(around, self._effort.spent)
         if turn and last is not None and all(any(_alike(old, new) for old in last) for new in states):
             violation = Violation(
                 Rejection.ENDLESS_LOOP,
@@ -236,7 +261,53 @@ class _Exploration:
                 "count the turns with a variable that the loop's condition compares with a constant",
             )
             raise Refused(violation, head.start, states[0])
-        self._last_turns[around] = [state.copy() for state in states]
+        self._agenda.last_turns[around] = [state.copy() for state in states]
+
+    def _is_counted(self, turn: int) -> bool:
+        """Whether it is tried to prove the loop by counting when that turn begins."""
+        return turn >= self._effort.attempt.walked and turn.bit_count() == 1
+
+    def _count(self, time: Time, number: int, states: list[State]) -> bool:
+        """Prove the rest of a loop by counting its turns, of which the next one begins in these states; False if it is
+        to be walked on."""
+        ends = Counting(
+            self._environment,
+            self._effort,
+            self._entry,
+            self._function.loop(number),
+            states,
+            partial(_kind, places=self._apart(number)),
+            (self._effort.spent - self._agenda.began[time[:-2]]) // 2 + LEAST_TRIED,
+            partial(self._one_turn, time, number, _arrivals(states)),
+        ).outcome()
+        if ends is None:
+            return False
+        for later, (target, following) in ends.waiting.items():
+            for state in following:
+                self._add(self._agenda.at(later, target), state, target)
+        for state in ends.returned:
+            self._add(self._agenda.returned, state, END)
+        return True
+
+    def _one_turn(
+        self, time: Time, number: int, arrivals: tuple[Arrival, ...], states: list[State]
+    ) -> tuple[list[State], Agenda]:
+        """Where one turn of a loop leads that begins in these states: what begins the next one, and what leads out."""
+        around, self._agenda = self._agenda, Agenda()
+        try:
+            for state in states:
+                self._visit(number, state, arrivals)
+            self._explore_block(time, number, states)
+            self._go_on(time[:-1])
+            following = (*time[:-2], time[-2] + 1, time[-1])
+            return self._agenda.waiting.pop(following, (number, []))[1], self._agenda
+        finally:
+            self._agenda = around
+
+
+def _arrivals(states: list[State]) -> tuple[Arrival, ...]:
+    """Where any of the states came from."""
+    return tuple(arrival for state in states if state.past is not None for arrival in state.past.arrivals)
 
 
 def _kind(state: State, places: tuple[Place, ...]) -> Hashable:

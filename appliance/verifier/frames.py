@@ -48,9 +48,20 @@ class Frames:
         self._calls.setdefault((self.active[-1], function), call)
         self.active.append(function)
         around, self.in_callback = self.in_callback, self.in_callback or callback
-        yield
-        self.active.pop()
-        self.in_callback = around
+        try:
+            yield
+        finally:
+            self.active.pop()
+            self.in_callback = around
+
+    def copy(self) -> Frames:
+        return Frames(
+            self.active.copy(), self.in_callback, self._used.copy(), self._calls.copy(), self._tail_callers.copy()
+        )
+
+    def take_back(self, before: Frames) -> None:
+        """Whatever was met since that copy was made, in the same function."""
+        self._used, self._calls, self._tail_callers = before._used, before._calls, before._tail_callers
 
     def use_stack(self, depth: int, size: int) -> None:
         """The frame that is `depth` calls deep uses `size` bytes at least."""

@@ -13,7 +13,7 @@ from appliance.verifier import stack as stack_cells
 from appliance.verifier.holdings import Lock, Reference
 from appliance.verifier.links import Cut, Link, holds_as
 from appliance.verifier.scalar import Scalar
-from appliance.verifier.stack import Cell
+from appliance.verifier.stack import Cell, Stack
 from appliance.verifier.state import FARTHEST, NO_RANGES, UNPROVED, State
 from appliance.verifier.values import (
     DYNPTR_KINDS,
@@ -39,6 +39,9 @@ _MAYBE_NULL: Mapping[Kind, Kind] = {
 }
 _KNOWN: Mapping[Kind, Kind] = {maybe: kind for kind, maybe in _MAYBE_NULL.items()}
 
+# Pointers that are joined with themselves without a look at their names.
+_UNNAMED = frozenset(Kind) - RANGED_KINDS - DYNPTR_KINDS - SLICE_KINDS - HELD_KINDS - _KNOWN.keys()
+
 
 def includes(big: State, small: State) -> bool:
     """Every concrete state of `small` is one of `big`: what is safe from `big` is safe from `small`."""
@@ -55,7 +58,9 @@ class _Inclusion:
         if self._big.holdings() != self._small.holdings() or not self._bases():
             return False
         for big, small in zip(self._big.registers, self._small.registers, strict=True):
-            if big is not None and not self._value(big, small):
+            if big is None or (big is small and type(big) is Scalar):
+                continue
+            if not self._value(big, small):
                 return False
         return self._stack() and self._links() and self._lock()
 
@@ -141,6 +146,8 @@ class _Inclusion:
         small_stack = self._small.stack
         for offset, cell in self._big.stack.items():
             other = small_stack.get(offset)
+            if other is cell and type(cell.value) is Scalar:
+                continue
             value = other.value if other is not None and other.size == cell.size else None
             if value is None:
                 value = stack_cells.read(small_stack, offset, cell.size)
@@ -178,6 +185,11 @@ def _is_number_too(value: Value | None) -> bool:
     return type(value) is Pointer and value.kind in NUMBERS_TOO
 
 
+def _stays(value: Value | None) -> bool:
+    """Whether the value, joined with itself, is what it was."""
+    return value is None or type(value) is Scalar or value.kind in _UNNAMED  # type: ignore[union-attr]
+
+
 def join(a: State, b: State, fresh: Callable[[], int]) -> State:
     """What holds in both states, which hold the same things. `fresh` gives names that no state has."""
     return _Join(a, b, fresh).result()
@@ -201,7 +213,7 @@ class _Join:
 
     def result(self) -> State:
         registers = [
-            self._value(a, b) if a is not None and b is not None else None
+            a if a is b and _stays(a) else self._value(a, b) if a is not None and b is not None else None
             for a, b in zip(self._a.registers, self._b.registers, strict=True)
         ]
         stack = self._stack()
@@ -351,14 +363,16 @@ class _Join:
         if a in self._a.outside and b in self._b.outside:
             self._outside[name] = max(self._a.missing(a) - above_a, self._b.missing(b) - above_b)
 
-    def _stack(self) -> dict[int, Cell]:
+    def _stack(self) -> Stack:
         joined: dict[int, Cell] = {}
         a, b = self._a.stack, self._b.stack
-        if a is b and not any(type(cell.value) is Pointer for cell in a.values()):
-            return dict(a)
+        if a is b and all(_stays(cell.value) for cell in a.values()):
+            return a
         for offset, cell in a.items():
             other = b.get(offset)
-            if other is not None and other.size == cell.size:
+            if cell is other and _stays(cell.value):
+                joined[offset] = cell
+            elif other is not None and other.size == cell.size:
                 value = self._value(cell.value, other.value)
                 if value is not None:
                     joined[offset] = Cell(cell.size, value)

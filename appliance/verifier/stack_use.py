@@ -9,7 +9,7 @@ shared   touched by a callee or a callback too, or through a pointer that on ano
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from appliance.verifier.program import Extent, StackFacts
 
@@ -28,6 +28,23 @@ class StackRecorder:
         extents = self._touched.setdefault(place, {})
         known = extents.get(function, (low, high))
         extents[function] = min(known[0], low), max(known[1], high)
+
+    def copy(self) -> StackRecorder:
+        copy = StackRecorder()
+        copy._touched = {place: extents.copy() for place, extents in self._touched.items()}
+        copy._foreign = self._foreign.copy()
+        return copy
+
+    def touched(self, index: int, register: int, function: int) -> Iterator[Extent]:
+        """What the instruction touched of the frames of that function, through the pointer in that register."""
+        extents = self._touched.get((index, register), {})
+        if function in extents:
+            yield extents[function]
+
+    def foreign(self, function: int) -> Iterator[Extent]:
+        """What was touched of the frames of that function by what it called."""
+        for place in self._foreign:
+            yield from self.touched(*place, function)
 
     def facts(self, always_stack: Callable[[int, int], bool]) -> StackFacts:
         """What holds of all paths; `always_stack(instruction, register)`: no path has another pointer there."""

@@ -160,6 +160,12 @@ class State:
         self._unlink_stack(low, high)
         self.stack = stack_cells.fill(self.stack, low, high)
 
+    def drop(self, offset: int) -> None:
+        """What the cell at that offset holds is not known any more, not even that it may be read."""
+        if offset in self.links:
+            self._unlink((offset,))
+        self.stack = {at: cell for at, cell in self.stack.items() if at != offset}
+
     def put_dynptr(self, offset: int, dynptr: Pointer) -> None:
         """A new dynptr in 16 bytes of the stack."""
         for half in (0, stack_cells.CELL):

@@ -34,6 +34,8 @@ FRAME_DISTANCE = 1024
 class Kind(Enum):
     """What a pointer points to; the value is how messages call it."""
 
+    __hash__ = object.__hash__  # a kind is equal to itself alone; that of Enum is slow, and asked for all the time
+
     STACK = "a pointer to the stack"
     CONTEXT = "a pointer to the context"
     PACKET = "a pointer to the packet"

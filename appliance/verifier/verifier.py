@@ -8,14 +8,14 @@ demand wanted (`refine`). Each attempt begins anew; what is handed on are the fa
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from appliance.ebpf.platform import LINUX, Platform
 from appliance.ebpf.spec import MapSpec, ProgramSpec
 from appliance.errors import InputRefused
 from appliance.helpers.kernel_groups import numbering
 from appliance.verifier import cfg
-from appliance.verifier.effort import Attempt, Effort, Refused
+from appliance.verifier.effort import EVERY_TURN, Attempt, Budget, Effort, Refused
 from appliance.verifier.environment import Environment, FactsRecorder
 from appliance.verifier.explanation import Explanation
 from appliance.verifier.explore import Program, explore
@@ -29,7 +29,12 @@ from appliance.verifier.witness import Witness
 LARGEST_PROGRAM = 1_000_000  # slots, as in the Linux kernel (BPF_COMPLEXITY_LIMIT_INSNS)
 
 # One after the other, until one of them proves the program.
-ATTEMPTS = (Attempt(1, 300_000), Attempt(4, 900_000, rounds=64), Attempt(64, 60_000))
+ATTEMPTS = (
+    Attempt(1, 60_000, per_instruction=5),
+    Attempt(4, 150_000, rounds=64, per_instruction=2),
+    Attempt(64, 40_000),
+    Attempt(4, 150_000, rounds=64, walked=EVERY_TURN),
+)
 
 # Keeping what is seen takes time, too: an exploration with a witness may take so many times as long.
 WATCHED = 4
@@ -44,11 +49,13 @@ class Verifier:
         platform: Platform = LINUX,
         *,
         attempts: tuple[Attempt, ...] = ATTEMPTS,
+        budget: Callable[[int], Budget] = Budget.of,
     ) -> None:
         self._maps = maps
         self._inner = _inner_maps(maps)
         self._platform = platform
         self._attempts = attempts
+        self._budget = budget
 
     def verify(self, spec: ProgramSpec) -> VerifiedProgram:
         """The program with its facts. Raises Rejected (or Unsupported), with a report, if it is not proved safe."""
@@ -76,19 +83,25 @@ class Verifier:
 
     def _prove(self, spec: ProgramSpec, witness: Witness | None) -> Facts:
         _check_shape(spec)
-        program = Program(self._environment(spec))
+        program, budget = Program(self._environment(spec)), self._budget(len(spec.instructions))
+        if witness is not None:
+            budget.seconds *= WATCHED
         failure: Refused | None = None
+        counted = False
         for attempt in self._attempts:
-            effort = Effort(attempt if witness is None else attempt._replace(seconds=attempt.seconds * WATCHED))
+            if attempt.walked == EVERY_TURN and not counted:
+                continue
+            effort = Effort.of(attempt, budget, len(spec.instructions))
             outcome = self._explore(spec, program, effort, witness)
             decisive = isinstance(outcome, Facts) or failure is None or attempt.rounds or not outcome.exhausted
             if decisive and witness is not None:
                 witness.keep()
             if isinstance(outcome, Facts):
                 return outcome
+            counted |= effort.counted
             if decisive:
                 failure = outcome  # a budget says less than what was found wrong with partitions
-            if outcome.violation.unsupported or not effort.joined:
+            if outcome.violation.unsupported or not effort.joined or budget.is_spent:
                 break
         assert failure is not None, "there is an attempt at least"
         raise failure

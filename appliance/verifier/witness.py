@@ -53,6 +53,17 @@ class Sight:
                 trace.see(index, state, fresh)
             yield index
 
+    def copy(self) -> Sight:
+        traces = {
+            start: [Trace(trace.kind, trace.states.copy(), trace.joined) for trace in traces]
+            for start, traces in self.traces.items()
+        }
+        return Sight(traces, self.arrived.copy())
+
+    def take_back(self, before: Sight) -> None:
+        """Whatever was seen since that copy was made."""
+        self.traces, self.arrived = before.traces, before.arrived
+
     def _trace(self, state: State, start: int, fresh: Callable[[], int]) -> Trace | None:
         """The way that the state goes; None if all that can be seen there is seen already."""
         self.arrived[start] = self.arrived.get(start, 0) + 1

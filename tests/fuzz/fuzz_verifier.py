@@ -25,7 +25,7 @@ from appliance.verifier import Rejected, Verifier
 from tests.appliance.verifier import kernel
 from tests.appliance.verifier.generate import random_program
 from tests.appliance.verifier.support import MAPS, program
-from tests.appliance.verifier.test_soundness import USUAL
+from tests.appliance.verifier.test_soundness import COUNTED, FEW_STEPS, USUAL
 from tests.corpus.building import build
 from tests.corpus.corpus import NAMES, object_of, verify
 from tests.corpus.hostile import faults
@@ -43,7 +43,11 @@ RUNS_OF_MUTANTS = 20
 
 def generated(seed: int) -> Findings:
     """A wave of random programs, each of which uses few of the many maps."""
-    finds, count, verifier = [], Counter[str](), Verifier(MAPS, attempts=USUAL)
+    finds, count, verifier = (
+        [],
+        Counter[str](),
+        Verifier(MAPS, attempts=(USUAL, COUNTED)[seed // WAVE % 2], budget=FEW_STEPS),
+    )
     there = kernel.available()
     with kernel.kernel_maps(MAPS if there else {}) as maps:
         for number in range(seed, seed + WAVE):

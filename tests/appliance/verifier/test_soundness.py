@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
+from functools import partial
 
 import pytest
 
@@ -11,7 +12,7 @@ from appliance.ebpf.interpreter import Context, Interpreter, PacketMemory
 from appliance.helpers.python import python_helpers
 from appliance.maps.model import model
 from appliance.verifier import Rejected, VerifiedProgram, Verifier
-from appliance.verifier.effort import Attempt
+from appliance.verifier.effort import Attempt, Budget
 from appliance.verifier.verifier import ATTEMPTS
 from hooks.xdp import XDP_LINUX, FrameContext
 from tests.appliance.verifier.generate import random_program
@@ -23,13 +24,16 @@ EDGES = (0, 1, 7, 15, 16, 255, 256, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF)
 
 
 # Random loops without an end are not worth all the steps that an honest program may take.
-USUAL = tuple(attempt._replace(steps=attempt.steps // 10) for attempt in ATTEMPTS)
+FEW_STEPS = partial(Budget, 30_000)
+USUAL = tuple(attempt._replace(share=attempt.share // 10) for attempt in ATTEMPTS)
+# Every loop's turns are counted, if they can be.
+COUNTED = tuple(attempt._replace(walked=1) for attempt in USUAL[:-1])
 # Everything joined, and taken apart only by what demands want.
 REFINED = (Attempt(1, 30_000, rounds=32),)
 
 
 def accepted(seeds: range, attempts: tuple[Attempt, ...]) -> Iterator[tuple[int, VerifiedProgram]]:
-    verifier = Verifier(MAPS, attempts=attempts)
+    verifier = Verifier(MAPS, attempts=attempts, budget=FEW_STEPS)
     for seed in seeds:
         try:
             yield seed, verifier.verify(program(random_program(seed)))
@@ -49,7 +53,7 @@ def run(verified: VerifiedProgram, chance: random.Random) -> int:
     return Interpreter(verified.spec, maps, python_helpers()).run(Context(XDP_LINUX, frame, packet))
 
 
-@pytest.mark.parametrize("attempts", [USUAL, REFINED], ids=["usual", "refined"])
+@pytest.mark.parametrize("attempts", [USUAL, REFINED, COUNTED], ids=["usual", "refined", "counted"])
 @pytest.mark.parametrize("part", range(4))
 def test_accepted_random_programs_run_without_a_fault(part: int, attempts: tuple[Attempt, ...]) -> None:
     chance = random.Random(part)

@@ -14,7 +14,7 @@ from appliance.errors import InputRefused, SourceLine
 from appliance.helpers.prototypes import ArgumentKind
 from appliance.verifier import Access, CallFacts, Region, Rejected, Unsupported, VerifiedProgram, Verifier, calls
 from appliance.verifier.demands import DEMANDS
-from appliance.verifier.effort import Attempt, Effort, Refused
+from appliance.verifier.effort import Attempt, Budget, Effort, Refused
 from appliance.verifier.program import Facts
 from appliance.verifier.transfer import TRANSFERS
 from tests.appliance.verifier.support import MAPS, program
@@ -170,16 +170,17 @@ def test_a_map_that_is_not_there() -> None:
 
 
 def test_the_budget_is_named_with_the_loop() -> None:
-    verifier = Verifier(MAPS, attempts=(Attempt(1, 1000),))
+    verifier = Verifier(MAPS, budget=lambda instructions: Budget(1000))
     with pytest.raises(Rejected) as refused:
-        verifier.verify(program("r2 = 0; again: r2 += 1; if r2 < 9999 goto again; exit"))
-    assert refused.value.report.demand == "takes more than 1000 steps to explore; this loop went through 125 turns"
+        verifier.verify(program("r2 = 0; again: r2 += 3; if r2 != 9998 goto again; exit"))
+    assert refused.value.report.demand == "takes more than 1000 steps to explore; this loop went through 119 turns"
 
 
 def test_the_budget_is_named_with_the_place_of_the_states() -> None:
     halves = "".join(f"if r3 & {1 << n} goto a{n}; r2 += {1 << n}; a{n}: " for n in range(8))
     with pytest.raises(Rejected) as refused:
-        Verifier(MAPS, attempts=(Attempt(256, 1500),)).verify(program(f"r3 = *(u32 *)(r1 + 12); r2 = 0; {halves} exit"))
+        verifier = Verifier(MAPS, attempts=(Attempt(256, 9999),), budget=lambda instructions: Budget(1500))
+        verifier.verify(program(f"r3 = *(u32 *)(r1 + 12); r2 = 0; {halves} exit"))
     report = refused.value.report
     assert report.demand == "takes more than 1500 steps to explore; 64 different states came here"
     assert report.hint is not None
@@ -188,7 +189,7 @@ def test_the_budget_is_named_with_the_place_of_the_states() -> None:
 
 def test_time_is_a_budget_too() -> None:
     ticks = iter((0.0, 1.0, 2.0, 3.5))
-    effort = Effort(Attempt(1, 1000, seconds=3), clock=lambda: next(ticks))
+    effort = Effort.of(Attempt(1, 1000), Budget(seconds=3, clock=lambda: next(ticks)), 10)
     effort.spend(1, 8, 0)
     effort.spend(2, 8, 5)
     with pytest.raises(Refused, match=r"^takes more than 3 seconds to explore; 2 different states came here$"):
