@@ -8,6 +8,9 @@
    pI4 pi4     the 4 bytes of an address:  192.0.2.1, 192.000.002.001
    pI6 pi6     the 16 bytes of an address: 2001:0db8:…, 20010db8…
 %% is a percent sign
+
+In a kernel there is more to print: symbols at an address (ps pS pB), strings of the kernel and of processes (pks pus),
+and any width.
 """
 
 from __future__ import annotations
@@ -21,6 +24,7 @@ MOST_ARGUMENTS = 12  # MAX_BPRINTF_VARARGS
 MOST_WIDTH = 1024  # MAX_BPRINTF_BUF: no line is longer
 _PRINTABLE = re.compile(rb"[\t-\r -~]*")
 _CONVERSION = re.compile(rb"%([0+\- ]*)([1-9][0-9]*)?(pI4|pi4|pI6|pi6|px|pK|p|s|c|(?:ll?)?[diuxX])")
+_OF_A_KERNEL = re.compile(rb"%([0+\- ]*)([1-9][0-9]*)?(ps|pS|pB|pks|pus)")
 _ENDS_A_WORD = re.compile(rb"$|[\t-\r !-/:-@\[-`{-~]")  # what the kernel wants behind %s and a bare %p
 
 
@@ -71,8 +75,9 @@ class Format:
 
 
 @cache
-def parse_format(text: bytes) -> Format:
-    """The format in `text`, which ends at its first zero. Raises FormatRefused."""
+def parse_format(text: bytes, *, in_kernel: bool = False) -> Format:
+    """The format in `text`, which ends at its first zero; `in_kernel`, as one that only a kernel prints. Raises
+    FormatRefused."""
     text, zero, _ = text.partition(b"\0")
     if not zero:
         raise FormatRefused("no zero ends")
@@ -90,19 +95,19 @@ def parse_format(text: bytes) -> Format:
             pieces.append(b"%")
             position = percent + 2
         elif percent < len(text):
-            conversion, position = _conversion(text, percent)
+            conversion, position = _conversion(text, percent, in_kernel=in_kernel)
             pieces.append(conversion)
         else:
             position = percent
     return Format(tuple(pieces))
 
 
-def _conversion(text: bytes, at: int) -> tuple[Conversion, int]:
-    found = _CONVERSION.match(text, at)
+def _conversion(text: bytes, at: int, *, in_kernel: bool) -> tuple[Conversion, int]:
+    found = (_OF_A_KERNEL.match(text, at) if in_kernel else None) or _CONVERSION.match(text, at)
     if found is None or (found[3] in (b"p", b"s") and not _ENDS_A_WORD.match(text, found.end())):
         raise FormatRefused(f"has `{text[at : at + 8].decode()}`, which is not a conversion that programs have")
     width = int(found[2] or 0)
-    if width > MOST_WIDTH:
+    if width > MOST_WIDTH and not in_kernel:
         raise FormatRefused(f"asks for a width of {width}, which is more than {MOST_WIDTH}")
     name = found[3].decode()
     letter = name.lstrip("l")
@@ -117,6 +122,8 @@ _MEANINGS: dict[str, tuple[Printed, str]] = {
     **dict.fromkeys("di", (Printed.SIGNED, "-+ 0")),
     **dict.fromkeys("uxX", (Printed.UNSIGNED, "-0")),
     **dict.fromkeys(("p", "px", "pK"), (Printed.ADDRESS, "-0")),
+    **dict.fromkeys(("ps", "pS", "pB"), (Printed.ADDRESS, "")),
+    **dict.fromkeys(("pks", "pus"), (Printed.STRING, "")),
     "c": (Printed.CHARACTER, "-"),
     "s": (Printed.STRING, "-"),
     **dict.fromkeys(("pI4", "pi4"), (Printed.IPV4, "")),

@@ -19,6 +19,7 @@ _MISSING_HERE = frozenset(
         Rejection.HELPER_OF_OTHER_HOOK,
         Rejection.CONTEXT_ACCESS,
         Rejection.DIFFERENT_PATHS,
+        Rejection.HELPER_FORMAT,
     }
 )
 

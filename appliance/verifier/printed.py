@@ -12,7 +12,15 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from appliance.helpers.formats import ADDRESS_SIZES, MOST_ARGUMENTS, Conversion, FormatRefused, Printed, parse_format
+from appliance.helpers.formats import (
+    ADDRESS_SIZES,
+    MOST_ARGUMENTS,
+    Conversion,
+    Format,
+    FormatRefused,
+    Printed,
+    parse_format,
+)
 from appliance.helpers.prototypes import ArgumentKind, HelperPrototype
 from appliance.verifier import stack as stack_cells
 from appliance.verifier.environment import Environment
@@ -63,9 +71,13 @@ def text_of(call: Call) -> bytes | None:
 def conversions_of(call: Call) -> tuple[Conversion, ...] | None:
     """What the call prints; None if its text is no format."""
     try:
-        return parse_format(text_of(call) or b"").conversions
+        return _parsed(call, text_of(call) or b"").conversions
     except FormatRefused:
         return None
+
+
+def _parsed(call: Call, text: bytes) -> Format:
+    return parse_format(text, in_kernel=not call.environment.spec.hook.runs_here)
 
 
 def is_printed(call: Call, register: int) -> bool:
@@ -83,7 +95,7 @@ def demand_text(call: Call, register: int) -> None:
     if ArgumentKind.PRINTED_ARRAY not in call.prototype.arguments:
         return
     try:
-        wanted = len(parse_format(text).conversions)
+        wanted = len(_parsed(call, text).conversions)
     except FormatRefused as refused:
         raise Violation(
             Rejection.HELPER_FORMAT, f"calls `{call.prototype.name}` with a format that {refused}", None

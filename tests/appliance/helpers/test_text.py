@@ -16,7 +16,8 @@ from appliance.helpers.formats import FormatRefused, parse_format
 from appliance.helpers.python import python_helpers
 from appliance.helpers.trace import HEAD_SIZE, TraceHead, TraceLog, append_line
 from appliance.maps.model import models
-from appliance.verifier import Rejected
+from appliance.verifier import Rejected, Verifier
+from appliance.verifier.judging import in_kernel
 from hooks.xdp import FrameContext
 from tests.appliance.ebpf.compiling import compile_c
 from tests.programs.kernel import KernelProgram, needs_kernel
@@ -128,6 +129,23 @@ def test_what_is_no_format_is_refused(text: str) -> None:
         pytest.raises(Rejected, match="calls `snprintf` with a format that has `%"),
         open_object(compile_c(printing([(text, "1")]))).load(),
     ):
+        pass
+
+
+@needs_kernel
+@pytest.mark.parametrize("text", [*OF_A_KERNEL, "%2000d"])
+def test_what_a_kernel_prints_is_judged(tmp_path: Path, text: str) -> None:
+    data = compile_c(printing([(text, "1")]))
+    spec = load_object(data, "text.o").programs["p"]
+    verifier = Verifier(load_object(data, "text.o").maps)
+    with pytest.raises(Rejected) as refused:
+        verifier.verify(spec)
+    kernels = in_kernel(spec, refused.value)
+    assert kernels is not None
+    verifier.verify(kernels)
+    path = tmp_path / "text.o"
+    path.write_bytes(data)
+    with KernelProgram(path):
         pass
 
 
