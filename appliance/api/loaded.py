@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
-from types import TracebackType
 from typing import Any
 
 from appliance.api.errors import ValueUnfit, WrongState
@@ -14,6 +13,7 @@ from appliance.api.test_run import TestRun, run_test
 from appliance.api.typed_map import TypedMap, TypedQueue
 from appliance.api.types import Types
 from appliance.api.variables import LoadedVariables
+from appliance.closing import Closing
 from appliance.datapath.trial import export_programs
 from appliance.ebpf.spec import CollectionSpec, ProgramSpec
 from appliance.ebpf.values import Codec, Codecs, Shaped
@@ -69,7 +69,7 @@ class LoadedProgram:
         return self._owner.attach(self.spec.name, outside, inside, outward)
 
 
-class Loaded:
+class Loaded(Closing):
     """Programs and maps that live. Made by `Object.load`; a context manager; closing twice is harmless.
 
     It holds the maps that it borrows: they live on in here if their owners close them.
@@ -172,11 +172,3 @@ class Loaded:
             for map_ in self._borrowed:
                 map_.release()
             self._collection = None
-
-    def __enter__(self) -> Loaded:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()

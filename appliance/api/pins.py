@@ -12,15 +12,15 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator, Mapping
-from types import TracebackType
 
 from appliance.api.errors import NoSuchName, ValueUnfit
 from appliance.api.traits import difference
+from appliance.closing import Closing
 from appliance.ebpf.spec import MapSpec
 from appliance.maps.map import Map
 
 
-class Pins(Mapping[str, Map]):
+class Pins(Closing, Mapping[str, Map]):
     """Pinned maps by name. A context manager; closing twice is harmless. Any thread may use it."""
 
     def __init__(self) -> None:
@@ -77,11 +77,3 @@ class Pins(Mapping[str, Map]):
 
     def __len__(self) -> int:
         return len(self._pinned)
-
-    def __enter__(self) -> Pins:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()

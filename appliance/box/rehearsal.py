@@ -10,10 +10,10 @@ import struct
 import time
 from collections import Counter
 from collections.abc import Mapping
-from types import TracebackType
 from typing import Protocol
 
 from appliance.box.generation import COUNTER, Judgement
+from appliance.closing import Closing
 from appliance.datapath.capture import Capture
 from appliance.datapath.layout import SCRATCH_HEADROOM, SCRATCH_TAILROOM, VERDICTS
 from appliance.datapath.replay import RANDOM_SEED, ReplayLoop, ReplayResult, replay
@@ -41,7 +41,7 @@ class Rehearsal(Protocol):
     def close(self) -> None: ...
 
 
-class NativeRehearsal:
+class NativeRehearsal(Closing):
     """The program compiled as a box compiles it."""
 
     def __init__(self, judgement: Judgement) -> None:
@@ -72,16 +72,8 @@ class NativeRehearsal:
     def close(self) -> None:
         self._collection.close()
 
-    def __enter__(self) -> NativeRehearsal:
-        return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-
-class InterpretedRehearsal:
+class InterpretedRehearsal(Closing):
     """The program step by step, every access checked. Slow, and independent of LLVM."""
 
     def __init__(self, judgement: Judgement) -> None:
@@ -132,14 +124,6 @@ class InterpretedRehearsal:
 
     def close(self) -> None:
         """Nothing outlives it."""
-
-    def __enter__(self) -> InterpretedRehearsal:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
 
 ENGINES: Mapping[str, type[NativeRehearsal] | type[InterpretedRehearsal]] = {

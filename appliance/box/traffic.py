@@ -16,6 +16,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 
 from appliance.box.config import PassageConfig
+from appliance.closing import Closing
 from appliance.datapath.datapath import Datapath, Passage
 from appliance.datapath.statistics import InterfaceStatistics
 from appliance.datapath.worker import NOTHING_AROUND, Run
@@ -33,7 +34,7 @@ class _Held:
     undo: ExitStack
 
 
-class Traffic:
+class Traffic(Closing):
     """The datapath of a box, whatever becomes of its interfaces. A context manager; closing twice is harmless.
 
     `log` is told what the operator should know. All of it is called from one thread, but for `statistics` and `up`.
@@ -189,12 +190,6 @@ class Traffic:
             for held in self._held.values():
                 undoing.callback(held.undo.close)
             self._held = {}
-
-    def __enter__(self) -> Traffic:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
 
 def _is_there(interface: Interface) -> bool:

@@ -14,9 +14,9 @@ import stat
 import struct
 from collections.abc import Iterator
 from pathlib import Path
-from types import TracebackType
 from typing import NamedTuple, TypeAlias
 
+from appliance.closing import Closing
 from appliance.datapath.layout import LONGEST_FRAME, ReplayFrame
 from appliance.errors import InputRefused
 
@@ -52,7 +52,7 @@ class Record(NamedTuple):
     time_ns: int
 
 
-class Capture:
+class Capture(Closing):
     """The frames of one file in memory. A context manager; what came from it is invalid after `close`.
 
     `shortened` counts the frames of which the file holds only the beginning (a snap length when it was recorded).
@@ -187,14 +187,6 @@ class Capture:
 
     def close(self) -> None:
         self._map.close()
-
-    def __enter__(self) -> Capture:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
 
 def _map_file(path: Path) -> mmap.mmap:

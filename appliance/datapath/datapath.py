@@ -11,10 +11,10 @@ import ctypes
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from types import TracebackType
 
 from llvmlite import ir
 
+from appliance.closing import Closing
 from appliance.datapath import statistics
 from appliance.datapath.loop import emit_loop
 from appliance.datapath.statistics import InterfaceStatistics
@@ -59,7 +59,7 @@ def run_function(engine: Engine) -> Run:
     return engine.function("run", ctypes.c_int64, ctypes.c_uint64)
 
 
-class Datapath:
+class Datapath(Closing):
     """Sockets, rings and workers on a set of passages. A context manager; closing twice is harmless."""
 
     def __init__(
@@ -130,11 +130,3 @@ class Datapath:
         self.halt()
         for packet_socket in self._sockets:
             packet_socket.close()
-
-    def __enter__(self) -> Datapath:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()

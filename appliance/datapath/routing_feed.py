@@ -10,9 +10,8 @@ import threading
 import time
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack
-from types import TracebackType
-from typing import Self
 
+from appliance.closing import Closing
 from appliance.errors import TidegateError
 from appliance.helpers.routing_tables import RoutingTables
 from appliance.verifier.program import VerifiedProgram
@@ -28,7 +27,7 @@ def ask_for_routes(programs: Iterable[VerifiedProgram]) -> bool:
     return any(call.helper in ASKING for program in programs for call in program.facts.calls.values())
 
 
-class RoutingFeed:
+class RoutingFeed(Closing):
     """Feeds `tables` until it is closed; they stay as they are then. A context manager; closing twice is harmless."""
 
     def __init__(self, tables: RoutingTables, on_failure: Callable[[str], None] = lambda reason: None) -> None:
@@ -61,11 +60,3 @@ class RoutingFeed:
             self._thread.join()
             self._opened.close()
             self._closed = True
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()

@@ -15,9 +15,9 @@ import threading
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from ipaddress import IPv4Interface, IPv4Network, IPv6Interface, IPv6Network, ip_address, ip_interface, ip_network
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
+from appliance.closing import Closing
 from appliance.errors import CannotRun
 from appliance.helpers.routing_layout import (
     ARRAYS,
@@ -51,7 +51,7 @@ FAMILIES = {4: AF_INET, 6: AF_INET6}
 _COPY_SIZE = -(-ctypes.sizeof(Copy) // 64) * 64 + sum(ctypes.sizeof(kind) * room for kind, room in ARRAYS.values())
 
 
-class RoutingTables:
+class RoutingTables(Closing):
     """Memory that generated code finds at `address`. A context manager; closing twice is harmless.
 
     Pages that no entry needs take no memory. Nothing that reads the tables may run when they are closed.
@@ -96,14 +96,6 @@ class RoutingTables:
             if self._anchor is not None:
                 self._anchor = None
                 self._mapping.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
 
 def _lay_out(place: int) -> Copy:

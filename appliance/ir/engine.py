@@ -10,16 +10,16 @@ import ctypes
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
-from types import TracebackType
 from typing import Any
 
 from llvmlite import binding as llvm
 from llvmlite import ir
 
+from appliance.closing import Closing
 from appliance.ir.compiler import NativeCode, compile_module, target_machine
 
 
-class Engine:
+class Engine(Closing):
     """One module's code, linked. A context manager; closing twice is harmless.
 
     Others may hold it: then closing it gives it up, and it ends with the last one who lets it go.
@@ -105,11 +105,3 @@ class Engine:
             self._linked.close()
             self._linker.close()
             self._linked = self._linker = None
-
-    def __enter__(self) -> Engine:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()

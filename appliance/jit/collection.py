@@ -21,8 +21,8 @@ import time
 from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
 from dataclasses import replace
-from types import TracebackType
 
+from appliance.closing import Closing
 from appliance.ebpf.spec import CollectionSpec, MapType, ProgramSpec
 from appliance.errors import InputRefused
 from appliance.helpers.native.call import Clock
@@ -38,7 +38,7 @@ from appliance.maps.prog_array_map import ProgArray, Target
 from appliance.verifier.program import VerifiedProgram
 
 
-class Collection:
+class Collection(Closing):
     """Programs that run and maps that live. Made by `load`; a context manager; closing twice is harmless.
 
     `programs`, `maps` and `targets` (the programs as tail calls reach them) are by name. `engine` exports what loops
@@ -138,14 +138,6 @@ class Collection:
             if id(map_) not in kept:
                 map_.close()
         self.engine.close()
-
-    def __enter__(self) -> Collection:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
 
 class OnlyJudged(InputRefused):

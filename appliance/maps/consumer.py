@@ -17,9 +17,8 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from functools import partial
-from types import TracebackType
-from typing import Self
 
+from appliance.closing import Closing
 from appliance.maps.map import Map
 from appliance.maps.ringbuf_layout import HEADER_SIZE, LONGEST_RECORD, record_size
 
@@ -83,7 +82,7 @@ def records(memory: memoryview) -> Iterator[bytes]:
         at += record_size(length)
 
 
-class Consumer:
+class Consumer(Closing):
     """Waits for maps, and makes the calls that are due. A context manager; closing twice is harmless.
 
     The maps are held (`OpenMap.hold`) until it is closed.
@@ -124,14 +123,6 @@ class Consumer:
         self._epoll.close()
         while self._sources:
             self._sources.pop().close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
 
 class RingBuffer(Consumer):

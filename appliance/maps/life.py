@@ -14,9 +14,9 @@ from __future__ import annotations
 import ctypes
 import threading
 from collections.abc import Callable, Mapping
-from types import TracebackType
 from typing import Any, Self, TypeVar
 
+from appliance.closing import Closing
 from appliance.ebpf.spec import MapSpec
 from appliance.errors import CannotRun
 from appliance.maps.checks import check_memory
@@ -53,7 +53,7 @@ _SPOKEN = {"read": "lookup", "next": "items", "extract": "lookup_and_delete"}
 Result = TypeVar("Result")
 
 
-class OpenMap:
+class OpenMap(Closing):
     """Memory in the shape that a declaration gives it. A context manager; closing twice is harmless."""
 
     @classmethod
@@ -131,14 +131,6 @@ class OpenMap:
     def _end(self) -> None:
         self._closed = True
         self._memory.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     # for those who build on it
 

@@ -6,15 +6,15 @@ Beside the box's own families it tells the process's processor time, memory and 
 from __future__ import annotations
 
 import threading
-from types import TracebackType
 
 from prometheus_client import CollectorRegistry, ProcessCollector, start_http_server
 from prometheus_client.registry import Collector
 
+from appliance.closing import Closing
 from appliance.errors import CannotRun
 
 
-class MetricsServer:
+class MetricsServer(Closing):
     """Serves `/metrics` from a thread of its own. A context manager; closing twice is harmless."""
 
     def __init__(self, address: str, port: int, collector: Collector) -> None:
@@ -43,11 +43,3 @@ class MetricsServer:
             self._server.shutdown()
             self._server.server_close()
             self._thread.join()
-
-    def __enter__(self) -> MetricsServer:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
