@@ -2,25 +2,10 @@
 
 import re
 
-from appliance.ebpf.spec import MapSpec, MapType
+from appliance.ebpf.spec import MapSpec
 from appliance.jit.collection import Collection
+from tests.appliance.jit.counting import COUNT, HITS
 from tests.appliance.jit.support import collection_spec, run_loops
-
-HITS = MapSpec("hits", MapType.ARRAY, 4, 8, 4)
-
-COUNT = """
-    *(u32 *)(r10 - 4) = 3
-    r2 = r10
-    r2 += -4
-    r1 = map[hits] ll
-    call map_lookup_elem
-    if r0 == 0 goto out
-    r1 = 1
-    lock *(u64 *)(r0 + 0) += r1
-out:
-    r0 = 2
-    exit
-"""
 
 COUNT_BY_FIRST_BYTE = """
     r0 = 1

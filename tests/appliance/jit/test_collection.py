@@ -13,32 +13,13 @@ from appliance.maps.map import Map
 from appliance.verifier.report import Rejected
 from hooks.xdp import FrameContext
 from tests.appliance.ebpf.compiling import compile_c
+from tests.appliance.jit.counting import COUNT, HITS, KEY, number
 from tests.appliance.jit.support import collection_spec, run_loaded, run_loops
 
-HITS = MapSpec("hits", MapType.ARRAY, 4, 8, 4)
 SEEN = MapSpec("seen", MapType.HASH, 4, 8, 16)
 
-COUNT = """
-    *(u32 *)(r10 - 4) = 3
-    r2 = r10
-    r2 += -4
-    r1 = map[hits] ll
-    call map_lookup_elem
-    if r0 == 0 goto out
-    r1 = 1
-    lock *(u64 *)(r0 + 0) += r1
-out:
-    r0 = 2
-    exit
-"""
 PASS = "r0 = 2; exit"
 DROP = "r0 = 1; exit"
-KEY = (3).to_bytes(4, "little")
-
-
-def number(value: bytes | None) -> int:
-    assert value is not None
-    return int.from_bytes(value, "little")
 
 
 def test_programs_share_maps_with_the_control_plane() -> None:

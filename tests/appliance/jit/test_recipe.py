@@ -8,30 +8,15 @@ from dataclasses import dataclass, replace
 import pytest
 from llvmlite import ir
 
-from appliance.ebpf.spec import CollectionSpec, MapSpec, MapType
+from appliance.ebpf.spec import CollectionSpec, MapSpec
 from appliance.helpers.native.call import Clock
 from appliance.jit.collection import Collection
 from appliance.jit.recipe import compile_, prove
 from appliance.jit.run import emit_run
 from appliance.verifier.report import Rejected
 from hooks.xdp import FrameContext
+from tests.appliance.jit.counting import COUNT, HITS, KEY, number
 from tests.appliance.jit.support import collection_spec, run_loaded, run_loops
-
-HITS = MapSpec("hits", MapType.ARRAY, 4, 8, 4)
-KEY = (3).to_bytes(4, "little")
-COUNT = """
-    *(u32 *)(r10 - 4) = 3
-    r2 = r10
-    r2 += -4
-    r1 = map[hits] ll
-    call map_lookup_elem
-    if r0 == 0 goto out
-    r1 = 1
-    lock *(u64 *)(r0 + 0) += r1
-out:
-    r0 = 2
-    exit
-"""
 
 
 @pytest.fixture(autouse=True)
@@ -46,7 +31,7 @@ def misses() -> tuple[int, int]:
 
 def count(collection: Collection) -> int:
     run_loaded(collection, "count", FrameContext())
-    return int.from_bytes(collection.maps["hits"].lookup(KEY) or b"", "little")
+    return number(collection.maps["hits"].lookup(KEY))
 
 
 def spec(text: str = COUNT, map_: MapSpec = HITS) -> CollectionSpec:
