@@ -168,6 +168,7 @@ def _lock(argument: Argument) -> None:
             "calls `spin_unlock` without a lock being held"
             if held is None
             else f"calls `spin_unlock` for another value than the one of map `{held.map}` whose lock it holds",
+            "lock and unlock through the same pointer, on the same paths",
         )
 
 

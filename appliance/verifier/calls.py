@@ -51,6 +51,7 @@ def prototype_of(environment: Environment, instruction: CallHelper) -> HelperPro
         raise Violation(
             Rejection.HELPER_UNKNOWN,
             f"calls helper {refusal.name}, which has no meaning here: {refusal.reason}",
+            "docs/helpers.md says which helpers there are",
             unsupported=True,
         )
     name = environment.platform.helpers.get(instruction.helper)
@@ -60,7 +61,7 @@ def prototype_of(environment: Environment, instruction: CallHelper) -> HelperPro
             Rejection.HELPER_UNKNOWN,
             f"calls helper {name or LATER[hook.platform].get(instruction.helper, instruction.helper)}, "
             "which is not supported yet",
-            f"hook `{hook.name}` of platform `{hook.platform}` has: {', '.join(_callable(environment))}",
+            f"docs/helpers.md says which helpers hook `{hook.name}` of platform `{hook.platform}` has",
             unsupported=True,
         )
     if not _may_call(hook, prototype):
@@ -74,12 +75,6 @@ def prototype_of(environment: Environment, instruction: CallHelper) -> HelperPro
 
 def _may_call(hook: HookPoint, prototype: HelperPrototype) -> bool:
     return prototype.family in hook.families if hook.runs_here else prototype.name in callable_names(hook)
-
-
-def _callable(environment: Environment) -> list[str]:
-    """The helpers that programs of the hook may call."""
-    hook, named = environment.spec.hook, set(environment.platform.helpers.values())
-    return sorted(name for name in named & EVERY_PROTOTYPE.keys() if _may_call(hook, EVERY_PROTOTYPE[name]))
 
 
 def demand_call(environment: Environment, state: State, instruction: CallHelper) -> None:

@@ -97,7 +97,11 @@ def initialised(state: State, register: int) -> Value:
 
 def _written(register: int) -> None:
     if register == FRAME_POINTER:
-        raise Violation(Rejection.FRAME_POINTER, "writes r10, the frame pointer, which may only be read")
+        raise Violation(
+            Rejection.FRAME_POINTER,
+            "writes r10, the frame pointer, which may only be read",
+            "copy it first, and move the copy: `r2 = r10`, `r2 += -8`",
+        )
 
 
 def _operand(state: State, source: Operand) -> Value:
@@ -128,7 +132,7 @@ def _move(environment: Environment, state: State, instruction: Move) -> None:
         raise Violation(
             Rejection.PARTIAL_POINTER,
             f"copies a part of {value}, which would lose what it points to",
-            "copy pointers whole",
+            "copy pointers whole; those of the packet are cast at once: `(void *)(long)ctx->data`",
         )
 
 
@@ -182,7 +186,11 @@ def _moved(environment: Environment, pointer: Pointer, by: Scalar) -> None:
         )
     whole = pointer.kind is Kind.CONTEXT and environment.spec.hook.runs_here  # else helpers read somewhere in it
     if pointer.kind in _UNMOVED or (whole and by.constant is None):
-        raise Violation(Rejection.POINTER_ARITHMETIC, f"moves {pointer}, which must stay as it is")
+        raise Violation(
+            Rejection.POINTER_ARITHMETIC,
+            f"moves {pointer}, which must stay as it is",
+            "keep the pointer, and compute with a number beside it",
+        )
     if max(abs(by.whole.smin), abs(by.whole.smax), abs(pointer.least), abs(pointer.most)) >= FARTHEST:
         raise Violation(
             Rejection.UNBOUNDED_OFFSET,
@@ -205,7 +213,11 @@ def _load(environment: Environment, state: State, instruction: Load) -> None:
     _written(instruction.dst)
     pointer = demand_access(environment, state, instruction.base, instruction.offset, instruction.size, Purpose.READ)
     if pointer.kind is Kind.CONTEXT and instruction.signed:
-        raise Violation(Rejection.CONTEXT_ACCESS, "reads the context with sign extension, which its fields do not have")
+        raise Violation(
+            Rejection.CONTEXT_ACCESS,
+            "reads the context with sign extension, which its fields do not have",
+            "read the field into an unsigned variable, and convert that",
+        )
     if instruction.ordered:
         demand_order(pointer, instruction, "reads")
 
@@ -227,7 +239,7 @@ def _store(environment: Environment, state: State, instruction: Store) -> None:
         raise Violation(
             Rejection.PARTIAL_POINTER,
             f"saves {value} in part, or at a variable place of the stack",
-            "save pointers whole",
+            "save pointers whole, in variables that are declared as pointers, not as `__u32`",
         )
 
 
@@ -333,9 +345,15 @@ def _exit(environment: Environment, state: State, instruction: Exit) -> None:
         verdicts = f"{low} to {high}" if low < high else f"always {low}"
         raise Violation(
             Rejection.VERDICT,
-            f"returns {value}, but a verdict of hook `{hook.name}` is {verdicts}",
+            f"returns {_as_returned(value)}, but a verdict of hook `{hook.name}` is {verdicts}",
             f"return constants, or bound the number on every path: `if (verdict > {high}) verdict = …`",
         )
+
+
+def _as_returned(value: Scalar) -> str:
+    """The number in words; a constant as the `int` that a program in C returned."""
+    low = value.low
+    return str(low.smin) if value.constant is not None and low.smin == low.smax else str(value)
 
 
 def _constant(environment: Environment, state: State, instruction: LoadConstant) -> None:
@@ -362,6 +380,7 @@ def _map_value(environment: Environment, state: State, instruction: LoadMapValue
             Rejection.MAP_VALUE_BOUNDS,
             f"takes the address of byte {instruction.offset} of map `{instruction.map}`, "
             f"whose value has {spec.value_size} bytes",
+            "name a variable that is in this object, or look the value up",
         )
 
 
@@ -377,7 +396,9 @@ def _legacy(environment: Environment, state: State, instruction: LegacyPacketLoa
     context = initialised(state, 6)
     if context != Pointer(Kind.CONTEXT):
         raise Violation(
-            Rejection.HELPER_ARGUMENT, f"uses a legacy packet load with {context} in r6, which must be the context"
+            Rejection.HELPER_ARGUMENT,
+            f"uses a legacy packet load with {context} in r6, which must be the context",
+            "copy it there at the start of the program: `r6 = r1`",
         )
     if instruction.index is not None:
         _number(state, instruction.index, "loads from the packet at")

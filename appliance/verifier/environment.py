@@ -60,16 +60,17 @@ class Environment:
             self.sight.take_back(notes.sight)
 
     def map(self, name: str) -> MapSpec:
-        """The map of that name, or what the maps of that name in a map of maps are like. Violates if there is none."""
-        spec = self.maps.get(name) or self.inner.get(name)
-        if spec is None:
-            raise Violation(Rejection.MAP_MISSING, f"uses the map `{name}`, which the collection does not have")
-        return spec
+        """The map of that name, which was declared, or what the maps of that name in a map of maps are like."""
+        return self.maps.get(name) or self.inner[name]
 
     def declared(self, name: str) -> MapSpec:
         """The map of that name, whose address a program may load. Violates if the collection has none."""
         if name not in self.maps:
-            raise Violation(Rejection.MAP_MISSING, f"uses the map `{name}`, which the collection does not have")
+            raise Violation(
+                Rejection.MAP_MISSING,
+                f"uses the map `{name}`, which the collection does not have",
+                f"it has {', '.join(sorted(self.maps)) or 'none'}",
+            )
         return self.maps[name]
 
     def is_read_only(self, name: str) -> bool:

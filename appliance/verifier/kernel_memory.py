@@ -27,7 +27,9 @@ def socket_rule(layout: ContextLayout) -> Callable[[Environment, State, Request]
     def rule(environment: Environment, state: State, request: Request) -> None:
         if request.purpose is not Purpose.READ:
             raise Violation(
-                Rejection.SOCKET_ACCESS, f"{request.purpose.value} a socket, which only plain loads may access"
+                Rejection.SOCKET_ACCESS,
+                f"{request.purpose.value} a socket, which only plain loads may access",
+                "copy fields to local variables; sockets are changed by helpers, such as setsockopt",
             )
         field = layout.field_at(request.low, request.size) if request.pointer.variable.constant is not None else None
         if field is None or not field.may_read(request.low, request.size):

@@ -133,7 +133,9 @@ def _context(environment: Environment, state: State, request: Request) -> None:
         )
     if request.purpose in (Purpose.PASS, Purpose.FILL, Purpose.UPDATE):
         raise Violation(
-            Rejection.CONTEXT_ACCESS, f"{request.purpose.value} the context, which only plain loads may access", None
+            Rejection.CONTEXT_ACCESS,
+            f"{request.purpose.value} the context, which only plain loads may access",
+            "read the field into a local variable, and give its address",
         )
     field = layout.field_at(request.low, request.size)
     if field is None:
@@ -147,7 +149,9 @@ def _context(environment: Environment, state: State, request: Request) -> None:
         )
     if request.purpose is Purpose.WRITE and not field.writes:
         raise Violation(
-            Rejection.READ_ONLY_MEMORY, f"writes `{field.name}` of the context `{layout.name}`, which may only be read"
+            Rejection.READ_ONLY_MEMORY,
+            f"writes `{field.name}` of the context `{layout.name}`, which may only be read",
+            "work on a copy in a local variable",
         )
     writes = request.purpose is Purpose.WRITE
     if not (field.may_write if writes else field.may_read)(request.low, request.size):
@@ -182,11 +186,13 @@ def _ranged(base: str, limit: str, *, writable: bool = True) -> Rule:
             raise Violation(
                 Rejection.READ_ONLY_MEMORY,
                 f"{request.purpose.value} {request.span()} past `{base}`, which may only be read",
+                "change packets in a hook that may, such as xdp; in others helpers may, such as skb_store_bytes",
             )
         if request.purpose is Purpose.UPDATE:
             raise Violation(
                 Rejection.ATOMIC_ACCESS,
                 "atomically updates packet memory, which only plain loads and stores may access",
+                "use plain ones: one processor has the packet for itself",
             )
         known = state.proved(request.pointer.id)
         first = request.pointer.offset + request.offset
@@ -258,7 +264,11 @@ def _record(environment: Environment, state: State, request: Request) -> None:
 
 def _slice(environment: Environment, state: State, request: Request) -> None:
     if request.purpose is Purpose.UPDATE:
-        raise Violation(Rejection.ATOMIC_ACCESS, "atomically updates a slice of a dynptr, which may begin at any place")
+        raise Violation(
+            Rejection.ATOMIC_ACCESS,
+            "atomically updates a slice of a dynptr, which may begin at any place",
+            "load, compute and store; what several processors count belongs into a map's value",
+        )
     if request.low < 0 or request.high > request.pointer.size:
         raise Violation(
             Rejection.RECORD_BOUNDS,
@@ -299,6 +309,7 @@ def _no_memory(environment: Environment, state: State, request: Request) -> None
         Rejection.NO_POINTER,
         f"{request.purpose.value} memory through r{request.register}, which is {request.pointer}: "
         "nothing may be accessed there",
+        "packets are accessed from `data` on, in front of `data_end`; values of maps by a lookup",
     )
 
 
@@ -340,6 +351,7 @@ def demand_order(pointer: Pointer, instruction: Load | Store, verb: str) -> None
         raise Violation(
             Rejection.ATOMIC_ACCESS,
             f"{verb} {pointer.kind.value} in order, which only plain loads and stores may access",
+            "use plain ones: order is for memory that several processors have, such as a map's value",
         )
     demand_alignment(pointer, instruction, f"{verb} in order")
 

@@ -98,13 +98,16 @@ def demand_text(call: Call, register: int) -> None:
         wanted = len(_parsed(call, text).conversions)
     except FormatRefused as refused:
         raise Violation(
-            Rejection.HELPER_FORMAT, f"calls `{call.prototype.name}` with a format that {refused}", None
+            Rejection.HELPER_FORMAT,
+            f"calls `{call.prototype.name}` with a format that {refused}",
+            "there are %d %i %u %x, with l or ll for 64 bits, %c, %s, %p, and %pI4 and %pI6 for addresses",
         ) from None
     given = _count(call, register + 2)
     if given is not None and given < wanted:
         raise Violation(
             Rejection.HELPER_FORMAT,
             f"calls `{call.prototype.name}` with a format for {wanted} arguments, but gives {given}",
+            "give one for each conversion, and the size of all of them together",
         )
 
 

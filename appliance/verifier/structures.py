@@ -23,6 +23,7 @@ from appliance.verifier.values import Kind, Pointer, Value
 if TYPE_CHECKING:
     from appliance.verifier.environment import Environment
 
+_GIVE_TYPES = "say which kernel it is for: `--btf FILE`, such as its /sys/kernel/btf/vmlinux"
 _UNREADABLE = frozenset({"user", "percpu"})  # pointers to other memory than the kernel's own, of one processor
 
 
@@ -32,6 +33,7 @@ def kernel_types(environment: Environment) -> KernelTypes:
         raise Violation(
             Rejection.KERNEL_TYPES_MISSING,
             "needs types of a kernel (BTF), of which there are none here",
+            _GIVE_TYPES,
             unsupported=True,
         )
     return environment.spec.kernel
@@ -49,6 +51,7 @@ def named_structure(environment: Environment, name: str) -> KernelType:
         raise Violation(
             Rejection.KERNEL_TYPES_MISSING,
             f"needs the kernel's `{name}`, which these types do not have",
+            _GIVE_TYPES,
             unsupported=True,
         )
     return found

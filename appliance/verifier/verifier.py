@@ -26,6 +26,7 @@ from appliance.verifier.report import Rejected, Unsupported, Violation
 from appliance.verifier.reporting import report_of
 from appliance.verifier.witness import Witness
 
+_TOO_LARGE = "turn unrolled loops back into loops, or split the program by tail calls"
 LARGEST_PROGRAM = 1_000_000  # slots, as in the Linux kernel (BPF_COMPLEXITY_LIMIT_INSNS)
 
 # One after the other, until one of them proves the program.
@@ -152,10 +153,14 @@ def _check_shape(spec: ProgramSpec) -> None:
         raise Refused(Violation(Rejection.NO_RETURN, "has no instructions", "end every path with a return"), 0, None)
     if slots > LARGEST_PROGRAM:
         raise Refused(
-            Violation(Rejection.TOO_LARGE, f"has {slots} slots, more than {LARGEST_PROGRAM}", "split the program"),
+            Violation(
+                Rejection.TOO_LARGE, f"has {slots} slots of instructions, more than {LARGEST_PROGRAM}", _TOO_LARGE
+            ),
             0,
             None,
         )
     outside = cfg.outside_target(spec.instructions)
     if outside is not None:
-        raise Refused(Violation(Rejection.NOT_LINKED, "jumps out of the program"), outside, None)
+        raise Refused(
+            Violation(Rejection.NOT_LINKED, "jumps out of the program", "compile or assemble it again"), outside, None
+        )
