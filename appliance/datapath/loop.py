@@ -18,8 +18,7 @@ from appliance.datapath.layout import PORT_FAILED, STOPPED, VERDICTS, VNET_SIZE,
 from appliance.datapath.receive import emit_receive
 from appliance.datapath.redirect import emit_cross, emit_redirect
 from appliance.datapath.transmit import emit_flush, emit_transmit
-from appliance.ir import I32, I64, PTR, VOID, Code, external
-from appliance.ir.code import Value
+from appliance.ir import I32, I64, PTR, VOID, Code, Value, external
 from hooks.contract import HookPoint, Verdict
 from hooks.linux import if_packet as kernel
 from hooks.linux.if_packet import tpacket2_hdr

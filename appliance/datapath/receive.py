@@ -15,8 +15,7 @@ from __future__ import annotations
 from llvmlite import ir
 
 from appliance.datapath.layout import SCRATCH_HEADROOM, SCRATCH_SIZE, VNET_SIZE, Port, Worker
-from appliance.ir import I1, I32, I64, PTR, VOID, Code, external
-from appliance.ir.code import Value
+from appliance.ir import I1, I32, I64, PTR, VOID, Code, Value, external
 from hooks.linux import if_packet as kernel
 from hooks.linux.if_packet import tpacket2_hdr
 from hooks.linux.socket import MSG_DONTWAIT

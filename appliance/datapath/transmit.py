@@ -20,8 +20,7 @@ from __future__ import annotations
 from llvmlite import ir
 
 from appliance.datapath.layout import VNET_SIZE, Port, PortCounters, Worker
-from appliance.ir import I16, I32, I64, PTR, VOID, Code, external
-from appliance.ir.code import Value
+from appliance.ir import I16, I32, I64, PTR, VOID, Code, Value, external
 from hooks.linux import if_packet as kernel
 from hooks.linux.if_packet import tpacket2_hdr, virtio_net_hdr
 from hooks.linux.socket import EAGAIN, EINTR, ENOBUFS, MSG_DONTWAIT

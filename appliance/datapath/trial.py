@@ -21,8 +21,7 @@ from llvmlite import ir
 
 from appliance.datapath.trial_data import kind_of_data
 from appliance.helpers.native.general import NANOSECONDS, Timespec
-from appliance.ir import I32, I64, PTR, VOID, Code, Engine, external
-from appliance.ir.code import Value
+from appliance.ir import I32, I64, PTR, VOID, Code, Engine, Value, external
 from appliance.jit.program import entry_name
 from hooks.contract import HostContext
 

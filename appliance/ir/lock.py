@@ -9,7 +9,9 @@ import platform
 
 from llvmlite import ir
 
-from appliance.ir.code import I16, I32, I64, PTR, VOID, Code, Field, Value, external
+from appliance.ir.code import Code
+from appliance.ir.storage import Field
+from appliance.ir.symbols import I16, I32, I64, PTR, VOID, Value, external
 
 SPINS = 128  # reads of a held lock before the processor is given away; a critical section takes about 50 ns
 

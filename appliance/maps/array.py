@@ -17,8 +17,7 @@ from collections.abc import Callable
 from llvmlite import ir
 
 from appliance.ebpf.spec import MapSpec
-from appliance.ir import I32, I64, PTR, Code
-from appliance.ir.code import Value
+from appliance.ir import I32, I64, PTR, Code, Value
 from appliance.maps.checks import ARRAY_FLAGS, check_flags, check_key_size, check_sizes
 from appliance.maps.errors import NoSuchEntry
 from appliance.maps.kind import EVERY_PROCESSOR, Flag, Kind, Shape, Weight, define

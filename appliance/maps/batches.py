@@ -19,8 +19,7 @@ from typing import Any, TypeAlias
 
 from llvmlite import ir
 
-from appliance.ir import I64, PTR, Code, Engine
-from appliance.ir.code import Value
+from appliance.ir import I64, PTR, Code, Engine, Value
 from appliance.maps.kind import EVERY_PROCESSOR, SIGNATURES
 
 CHUNK = 1024  # entries: as many as are read ahead of who iterates, and as others may have to wait for

@@ -20,8 +20,7 @@ from collections.abc import Iterator
 from llvmlite import ir
 
 from appliance.ebpf.spec import MapSpec
-from appliance.ir import I32, I64, Code
-from appliance.ir.code import Value
+from appliance.ir import I32, I64, Code, Value
 from appliance.maps.checks import BLOOM_FLAGS, check_flags, check_key_size, check_sizes
 from appliance.maps.errors import MapRefused
 from appliance.maps.hashing import SEEDS, hash_words, key_words

@@ -10,8 +10,7 @@ import errno
 
 from llvmlite import ir
 
-from appliance.ir import I32, I64, PTR, Code, Field, Variable, lock
-from appliance.ir.code import Value
+from appliance.ir import I32, I64, PTR, Code, Field, Value, Variable, lock
 from appliance.maps.hash_layout import SLOTS, Bucket, HashHeader, HashLayout
 from appliance.maps.hash_table import FIRST_SLOT, LINE, HashTable
 from appliance.maps.kind import Flag, Shape, Weight, define

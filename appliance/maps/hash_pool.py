@@ -10,8 +10,7 @@ from functools import cached_property
 
 from llvmlite import ir
 
-from appliance.ir import I32, I64, PTR, VOID, Code
-from appliance.ir.code import Value
+from appliance.ir import I32, I64, PTR, VOID, Code, Value
 from appliance.maps.hash_layout import HashHeader, HashLayout
 from appliance.maps.kind import Shape, internal
 

@@ -16,8 +16,7 @@ from functools import cached_property
 
 from llvmlite import ir
 
-from appliance.ir import I8, I16, I32, I64, PTR, VOID, Code, Field, external
-from appliance.ir.code import Value
+from appliance.ir import I8, I16, I32, I64, PTR, VOID, Code, Field, Value, external
 from appliance.maps.hash_layout import SLOTS, Bucket, HashHeader, HashLayout
 from appliance.maps.hash_pool import Pool
 from appliance.maps.hashing import SEEDS, hash_words, key_words, same_key

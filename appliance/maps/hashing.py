@@ -11,8 +11,7 @@ from itertools import zip_longest
 
 from llvmlite import ir
 
-from appliance.ir import I8, I16, I32, I64, Code, external
-from appliance.ir.code import Value
+from appliance.ir import I8, I16, I32, I64, Code, Value, external
 
 SEEDS = 4  # 64-bit words
 UNROLLED = 64  # bytes of a key that are compared in line

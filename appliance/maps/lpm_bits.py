@@ -10,8 +10,7 @@ from collections.abc import Iterator
 
 from llvmlite import ir
 
-from appliance.ir import I1, I8, I16, I32, I64, Code, external
-from appliance.ir.code import Value
+from appliance.ir import I1, I8, I16, I32, I64, Code, Value, external
 
 _TYPES = {1: I8, 2: I16, 4: I32, 8: I64}
 

@@ -14,8 +14,7 @@ from dataclasses import dataclass
 
 from llvmlite import ir
 
-from appliance.ir import I32, I64, PTR, VOID, Code, Variable, lock
-from appliance.ir.code import Value
+from appliance.ir import I32, I64, PTR, VOID, Code, Value, Variable, lock
 from appliance.maps.kind import Flag, define, internal
 from appliance.maps.lpm_bits import bit_at, common_length, copy_prefix, store_bits
 from appliance.maps.lpm_layout import LENGTH_SIZE, Node, TrieHeader

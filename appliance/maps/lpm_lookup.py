@@ -10,8 +10,7 @@ from __future__ import annotations
 
 from llvmlite import ir
 
-from appliance.ir import I32, I64, PTR, Code, Field
-from appliance.ir.code import Value
+from appliance.ir import I32, I64, PTR, Code, Field, Value
 from appliance.maps.kind import Shape, Weight, define, internal
 from appliance.maps.lpm_bits import bit_at, common_length, first_bits, load_bits
 from appliance.maps.lpm_layout import LENGTH_SIZE, Node, TrieHeader, TrieLayout

@@ -18,8 +18,7 @@ from functools import cached_property
 from llvmlite import ir
 
 from appliance.ebpf.spec import MapSpec
-from appliance.ir import I8, I32, PTR, Code, Variable, lock
-from appliance.ir.code import Value
+from appliance.ir import I8, I32, PTR, Code, Value, Variable, lock
 from appliance.maps.checks import LRU_FLAGS
 from appliance.maps.hash import check_hash
 from appliance.maps.hash_layout import Bucket, HashHeader, HashLayout, count, initialise

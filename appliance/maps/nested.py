@@ -19,8 +19,7 @@ import errno
 from llvmlite import ir
 
 from appliance.ebpf.spec import MapSpec, MapType
-from appliance.ir import I32, I64, PTR, Code, Field
-from appliance.ir.code import Value
+from appliance.ir import I32, I64, PTR, Code, Field, Value
 from appliance.maps import array
 from appliance.maps.checks import HASH_FLAGS, NUMA_NODE, RDONLY, WRONLY, check_flags, check_key_size, check_sizes
 from appliance.maps.errors import MapRefused, NoSuchEntry

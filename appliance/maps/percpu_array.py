@@ -12,8 +12,7 @@ from __future__ import annotations
 
 from llvmlite import ir
 
-from appliance.ir import I64, Code
-from appliance.ir.code import Value
+from appliance.ir import I64, Code, Value
 from appliance.maps.array import FAILURES, check, count, emit_array, nothing_to_initialise
 from appliance.maps.kind import CACHE_LINE, Kind, Shape, round_up
 

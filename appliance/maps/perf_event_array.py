@@ -20,8 +20,7 @@ import errno
 from llvmlite import ir
 
 from appliance.ebpf.spec import MapSpec
-from appliance.ir import I32, I64, Code, Field
-from appliance.ir.code import Value
+from appliance.ir import I32, I64, Code, Field, Value
 from appliance.maps.checks import COMMON_FLAGS, ENTRIES_LIMIT, check_flags
 from appliance.maps.errors import MapRefused
 from appliance.maps.kind import CACHE_LINE, Kind, Shape, define

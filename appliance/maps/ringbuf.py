@@ -17,8 +17,7 @@ import errno
 from llvmlite import ir
 
 from appliance.ebpf.spec import MapSpec
-from appliance.ir import I32, I64, PTR, Code, Field, lock
-from appliance.ir.code import Value
+from appliance.ir import I32, I64, PTR, Code, Field, Value, lock
 from appliance.maps.checks import COMMON_FLAGS, check_flags, check_key_size
 from appliance.maps.errors import MapRefused
 from appliance.maps.kind import Kind, Shape, Weight, define

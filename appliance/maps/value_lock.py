@@ -13,8 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from appliance.ebpf.spec import LOCK_SIZE
-from appliance.ir import Code, lock
-from appliance.ir.code import Value
+from appliance.ir import Code, Value, lock
 from appliance.maps.kind import Flag, Shape
 
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from llvmlite import ir
 
-from appliance.ir import I32, I64, PTR, VOID, Code, external
-from appliance.ir.code import Value
+from appliance.ir import I32, I64, PTR, VOID, Code, Value, external
 from appliance.maps.kind import internal
 
 _WAKE = "map.wake"

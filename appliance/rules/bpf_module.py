@@ -18,7 +18,7 @@ from llvmlite import ir
 from appliance.ebpf.platform import LINUX
 from appliance.ebpf.spec import MapType
 from appliance.errors import SourceLine
-from appliance.ir.code import I8, I32, I64, PTR, Code, Value
+from appliance.ir import I8, I32, I64, PTR, Code, Value
 
 LICENSE = b"GPL\0"
 NAME_LIMIT = 15  # BPF_OBJ_NAME_LEN less its zero byte, include/uapi/linux/bpf.h

@@ -11,7 +11,7 @@ import struct
 from llvmlite import ir
 
 from appliance.ebpf.spec import MapType
-from appliance.ir.code import I32, I64, Code, Value
+from appliance.ir import I32, I64, Code, Value
 from appliance.rules.bpf_module import BpfModule, MapShape
 from appliance.rules.fields import Fields
 from appliance.rules.layout import NO_PREALLOC, set_name

@@ -29,7 +29,7 @@ import time
 from llvmlite import ir
 
 from appliance.errors import SourceLine
-from appliance.ir.code import I32, I64, PTR
+from appliance.ir import I32, I64, PTR
 from appliance.rules import layout
 from appliance.rules.bpf_module import BpfModule
 from appliance.rules.branching import Branching

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 
 from llvmlite import ir
 
-from appliance.ir.code import I32, I64, Code, Value, Variable
+from appliance.ir import I32, I64, Code, Value, Variable
 
 # every field that a matcher can read, and the few that only the compiler reads
 FIELDS: dict[str, ir.IntType] = {

@@ -19,7 +19,7 @@ from collections.abc import Callable
 
 from llvmlite import ir
 
-from appliance.ir.code import I32, I64, PTR, Code, Value
+from appliance.ir import I32, I64, PTR, Code, Value
 from appliance.rules.fields import Fields
 from appliance.rules.headers import (
     EthernetHeader,

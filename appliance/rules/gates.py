@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from llvmlite import ir
 
 from appliance.ebpf.spec import MapType
-from appliance.ir.code import I32, I64, Code, Value
+from appliance.ir import I32, I64, Code, Value
 from appliance.rules.bpf_module import BpfModule, MapShape
 from appliance.rules.branching import Branching
 from appliance.rules.fields import ADDRESS_SIZE, SIDES, Fields

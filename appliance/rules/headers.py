@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ctypes
 
-from appliance.ir.code import Code, Value
+from appliance.ir import Code, Value
 
 U8, U16, U32, U64 = ctypes.c_uint8, ctypes.c_uint16, ctypes.c_uint32, ctypes.c_uint64
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 
 from llvmlite import ir
 
-from appliance.ir.code import I32, I64, Code, Value
+from appliance.ir import I32, I64, Code, Value
 from appliance.rules import layout
 from appliance.rules.bpf_module import BpfModule, MapShape
 from appliance.rules.branching import Branching, Sets, cost

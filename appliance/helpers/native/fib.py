@@ -109,13 +109,7 @@ def _emit_attempt(module: ir.Module) -> ir.Function:
     found = code.variable(I64)
     with code.if_else(_has(code, bpf.BPF_FIB_LOOKUP_DIRECT)) as (one_table, by_policy):
         with one_table:
-            table = code.variable(I64, RT_TABLE_MAIN)
-            with code.if_(_has(code, bpf.BPF_FIB_LOOKUP_TBID)):
-                asked = code.field(question, bpf_fib_lookup, "tbid")
-                number = code.resize(asked.load(), I64)
-                table.set(code.select(code.compare(number, "==", 0), RT_TABLE_MAIN, number))
-                asked.store(0)
-            found.set(code.call(best, copy, table.get(), family, destination, out))
+            found.set(code.call(best, copy, _take_table(code, question), family, destination, out))
         with by_policy:
             mark = code.field(question, bpf_fib_lookup, "mark").load()
             mark = code.select(_has(code, bpf.BPF_FIB_LOOKUP_MARK), mark, 0)
@@ -133,6 +127,17 @@ def _emit_attempt(module: ir.Module) -> ir.Function:
         code.ret(bpf.BPF_FIB_LKUP_RET_NOT_FWDED)
     code.ret(code.call(finish, copy, question, code["flags"], route, hop))
     return code.function
+
+
+def _take_table(code: Code, question: Value) -> Value:
+    """The number of the table that the question names, which goes out of it; the main table's if it names none."""
+    table = code.variable(I64, RT_TABLE_MAIN)
+    with code.if_(_has(code, bpf.BPF_FIB_LOOKUP_TBID)):
+        asked = code.field(question, bpf_fib_lookup, "tbid")
+        number = code.resize(asked.load(), I64)
+        table.set(code.select(code.compare(number, "==", 0), RT_TABLE_MAIN, number))
+        asked.store(0)
+    return table.get()
 
 
 def _refuse_strict(code: Code, family: Value, source: Value, destination: Value) -> None:
