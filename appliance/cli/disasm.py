@@ -24,4 +24,7 @@ def command(path: Path, section: str | None) -> None:
         raise InputRefused("no program in that section", where=str(path), hint=f"sections: {known or 'none'}")
     for number, program in enumerate(programs):
         print(("\n" if number else "") + f"{program.section}: {program.name}")
+        if program.fault is not None:
+            print(f"can't be put together: {program.fault}")
+            continue
         print("\n".join(disassemble(program.instructions, program.lines, PLATFORMS[spec.platform].at(program.hook))))

@@ -130,7 +130,7 @@ def _value(variable: _Declared, btf: Btf, kernel: RunningKernel) -> bytes:
 
 _UNREADABLE = "has no value: this kernel shows no configuration in /boot or /proc/config.gz"
 
-# What is asked of the kernel itself.
+# What is asked of the kernel itself. libbpf finds the wrapper out by a probe, which fails where there are no probes.
 _VIRTUALS: dict[str, Callable[[RunningKernel], int]] = {
     "LINUX_KERNEL_VERSION": lambda kernel: kernel.version_code,
     "LINUX_HAS_BPF_COOKIE": lambda kernel: int(kernel.version >= _COOKIE_SINCE),

@@ -124,6 +124,9 @@ def test_a_program_that_cannot_be_put_together(tidegate: Tidegate, tmp_path: Pat
     assert [(each["name"], each["fault"]) for each in document["programs"]] == [("odd", fault), ("fine", "")]
     assert fault in " ".join(tidegate("inspect", path).out.split())
 
+    listing = tidegate("disasm", path).out
+    assert listing.startswith(f"xdp: odd\ncan't be put together: {fault}\n\nxdp: fine\n")
+
     said = tidegate("verify", path, "--json")
     odd, fine = said.document
     assert (said.status, odd["verdict"], fine["verdict"]) == (1, "unsupported", "accepted")

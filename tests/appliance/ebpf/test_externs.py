@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 import pytest
 
+from appliance.api import open_object
 from appliance.ebpf.instructions import CallKernel, LoadConstant, LoadMapValue
 from appliance.ebpf.objects import load_object
 from appliance.ebpf.platform import WINDOWS
 from appliance.ebpf.spec import CollectionSpec, Fault, ProgramSpec
 from hooks.running_kernel import RunningKernel
 from tests.appliance.ebpf.compiling import compile_c
+from tests.programs.kernel import KernelProgram, needs_kernel
 
 FINE = 'SEC("xdp") int fine(void *ctx) { return XDP_PASS; }'
 
@@ -130,6 +133,39 @@ def test_the_running_kernel() -> None:
     assert kernel.configuration["CONFIG_BPF_SYSCALL"] == "y"
     assert kernel.symbols["schedule"]
     assert "no such thing" not in kernel.symbols
+
+
+MEASURED = """
+extern int LINUX_KERNEL_VERSION __kconfig;
+extern _Bool LINUX_HAS_BPF_COOKIE __kconfig;
+extern unsigned int CONFIG_HZ __kconfig;
+extern _Bool CONFIG_BPF_SYSCALL __kconfig;
+extern enum libbpf_tristate CONFIG_BPF_JIT __kconfig, CONFIG_ABSENT __kconfig __weak;
+extern char CONFIG_NET __kconfig;
+extern unsigned long CONFIG_PHYSICAL_START __kconfig;
+extern char CONFIG_DEFAULT_HOSTNAME[4] __kconfig, CONFIG_CC_VERSION_TEXT[64] __kconfig;
+#define PUT(at, value) __builtin_memcpy(frame + at, (void *)&value, sizeof(value))
+SEC("xdp") int p(struct xdp_md *ctx) {
+    unsigned char *frame = (void *)(long)ctx->data;
+    if (frame + 128 > (unsigned char *)(long)ctx->data_end) return 0;
+    PUT(0, LINUX_KERNEL_VERSION); PUT(4, LINUX_HAS_BPF_COOKIE);
+    PUT(6, CONFIG_BPF_SYSCALL); PUT(7, CONFIG_NET); PUT(8, CONFIG_HZ); PUT(12, CONFIG_BPF_JIT);
+    PUT(16, CONFIG_PHYSICAL_START); PUT(24, CONFIG_ABSENT); PUT(28, CONFIG_DEFAULT_HOSTNAME);
+    PUT(32, CONFIG_CC_VERSION_TEXT);
+    return 2;
+}
+"""
+
+
+@needs_kernel
+def test_every_value_is_libbpfs(tmp_path: Path) -> None:
+    data, frame, path = compile_c(MEASURED), bytes(range(128)), tmp_path / "kconfig.o"
+    path.write_bytes(data)
+    with KernelProgram(path) as kernel:
+        expected = kernel.run(frame).frame
+    with open_object(data).load() as loaded:
+        assert loaded.programs["p"].test_run(frame).data_out == expected
+    assert expected != frame
 
 
 def test_another_platform_has_no_kernel_to_ask() -> None:
