@@ -59,7 +59,10 @@ def _kind(value: Value | None) -> Rejection:
 def _hint(value: Value | None) -> str | None:
     if value is None:
         return "set it on every path; a helper call destroys r1 to r5, and moving the packet its pointers: load again"
-    return "arithmetic other than adding and subtracting turns no number into a pointer; keep the pointer itself"
+    return (
+        "pointers come from the context, the stack and helpers, and stay pointers through + and - alone; probes read "
+        "other addresses with probe_read_kernel and probe_read_user"
+    )
 
 
 def _stack(environment: Environment, state: State, request: Request) -> None:

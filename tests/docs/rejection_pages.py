@@ -28,6 +28,7 @@ from appliance.ebpf.btf_index import read_btf_file
 from appliance.ebpf.objects import load_object
 from appliance.ebpf.platform import LINUX
 from appliance.verifier import Rejected, Verifier
+from appliance.verifier.effort import Budget
 from appliance.verifier.rejections import PAGES, Rejection
 from tests.appliance.verifier.support import MAPS, program
 from tests.corpus import kernel
@@ -109,10 +110,17 @@ def judge(page: Page, heading: str, folder: Path) -> Rejected | None:
         collection = load_object(compile_page(page, heading, folder).read_bytes(), page.kind.value, LINUX, types)
         (spec,), maps = collection.programs.values(), dict(collection.maps)
     try:
-        Verifier(maps, LINUX).verify(spec)
+        Verifier(maps, LINUX, budget=_patient).verify(spec)
     except Rejected as rejected:
         return rejected
     return None
+
+
+def _patient(instructions: int) -> Budget:
+    """A budget of steps alone, which says the same on every machine."""
+    budget = Budget.of(instructions)
+    budget.seconds = 60
+    return budget
 
 
 def ask_linux(page: Page, heading: str, folder: Path) -> str | None:
