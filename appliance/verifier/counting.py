@@ -33,13 +33,14 @@ class Counting(NamedTuple):
 
     def outcome(self) -> Agenda | None:
         """What leads out of the loop, in this turn or in any later one; None if that is not proved: then nothing has
-        happened but that steps were spent. Raises Refused if the budget is spent."""
+        happened but that steps were spent. If that was the last of the budget, the next step tells."""
         environment = self.environment
         start = reduce(partial(merge.join, fresh=environment.fresh), self.states)
         growth = self._growth()
-        for count in counts(growth, start):
+        for count in counts(growth, start, self.effort.around):
             notes, waiting, joined = environment.notes(), self.effort.waiting, self.effort.joined
-            ends = self._try(Induction.of(count, growth, start, environment.fresh))
+            with self.effort.trying(self.steps, count.turns):
+                ends = self._try(Induction.of(count, growth, start, environment.fresh))
             self.effort.waiting, self.effort.joined = waiting, joined
             if ends is not None:
                 self.effort.joined = self.effort.counted = True
@@ -59,10 +60,7 @@ class Counting(NamedTuple):
             return again
 
         try:
-            with self.effort.trying(self.steps):
-                proved = settled(induction, self.states, turn, self.kind, self.environment.fresh)
+            proved = settled(induction, self.states, turn, self.kind, self.environment.fresh)
         except Refused:
-            if self.effort.is_spent:
-                raise
             return None
         return ends if proved and induction.agrees(self._growth()) else None

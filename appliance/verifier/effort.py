@@ -105,7 +105,7 @@ class Effort:
     was not walked (`induction`).
 
     By `partitions` states are kept apart, whatever the width. `share` is the attempt's, in steps; `limit` is what may
-    be spent before something is given up that was only tried.
+    be spent before something is given up that was only tried: a turn of loops that have `around` turns together.
     """
 
     attempt: Attempt
@@ -118,6 +118,7 @@ class Effort:
     joined: bool = False
     counted: bool = False
     limit: int | None = None
+    around: int = 1
     turns: dict[int, int] = field(default_factory=dict)
     states: dict[int, int] = field(default_factory=dict)
 
@@ -143,36 +144,26 @@ class Effort:
         self.states[index] = self.states.get(index, 0) + states
         self.spent += states * steps
         self.budget.spent += states * steps
-        words = self._overspent()
-        if words is not None:
-            raise self._excess(f"takes more than {words} to explore")
-
-    def _overspent(self) -> str | None:
-        """The budget that is spent, in words."""
         if self.limit is not None and self.spent > self.limit:
-            return f"{self.limit} steps"
+            raise self._excess(f"takes more than {self.limit} steps to explore")
         if self.joined and self.spent > self.share:
-            return f"{self.share} steps"
+            raise self._excess(f"takes more than {self.share} steps to explore")
         if self.budget.spent > self.budget.steps:
-            return f"{self.budget.steps} steps"
+            raise self._excess(f"takes more than {self.budget.steps} steps to explore")
         if self.budget.clock() - self.budget.began > self.budget.seconds:
-            return f"{self.budget.seconds:g} seconds"
-        return None
-
-    @property
-    def is_spent(self) -> bool:
-        """Whether no step more may be taken."""
-        return self._overspent() is not None
+            raise self._excess(f"takes more than {self.budget.seconds:g} seconds to explore")
 
     @contextmanager
-    def trying(self, steps: int) -> Iterator[None]:
-        """What is tried here ends as if the budget were spent when it takes more steps than that."""
-        around = self.limit
-        self.limit = self.spent + steps if around is None else min(around, self.spent + steps)
+    def trying(self, steps: int, turns: int) -> Iterator[None]:
+        """What is tried here ends as if the budget were spent when it takes more steps than that. It is a turn of a
+        loop that has so many."""
+        limit, around = self.limit, self.around
+        self.limit = self.spent + steps if limit is None else min(limit, self.spent + steps)
+        self.around *= max(turns, 1)
         try:
             yield
         finally:
-            self.limit = around
+            self.limit, self.around = limit, around
 
     def wait(self, more: int) -> None:
         """So many states more wait to be explored. Raises Refused if they are too many."""

@@ -1,40 +1,41 @@
 """The exploration: states travel through the blocks in the order of their times (`order`), and merge where they meet.
 
-At every time, up to `width` states that hold the same things (`holdings`) are kept apart; when more arrive, alike ones
-are joined, which keeps the work linear and loses some precision. With width 1 this is classic abstract interpretation,
-with a large one it walks every path. Where a join was found to lose what a demand needs, a partition (`refine`) keeps
-states apart by just that. Loops are not widened: each turn has a time of its own, so a loop that is accepted has been
-seen to end, or its turns have been counted (`counting`).
+At every time, up to `width` states are kept apart (`meeting`); when more arrive, alike ones are joined, which keeps the
+work linear and loses some precision. With width 1 this is classic abstract interpretation, with a large one it walks
+every path. Where a join was found to lose what a demand needs, a partition (`refine`) keeps states apart by just that.
+Loops are not widened: each turn has a time of its own, so a loop that is accepted has been seen to end, or its turns
+have been counted (`counting`).
 
 Where a function of the program is called, it is explored from the state at hand, and its ends go on (`passing`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 from functools import partial
 
 from appliance.ebpf.instructions import Branch, Exit, Instruction
-from appliance.verifier import cfg, liveness, merge, order
+from appliance.verifier import cfg, liveness, order
 from appliance.verifier.agenda import Agenda
 from appliance.verifier.cfg import BasicBlock, ControlFlowGraph
 from appliance.verifier.conditions import ways
 from appliance.verifier.counting import Counting
 from appliance.verifier.demands import DEMANDS
-from appliance.verifier.effort import MOST_APART, Effort, Refused
+from appliance.verifier.effort import Effort, Refused
 from appliance.verifier.environment import Environment
 from appliance.verifier.growth import Loop, loop_of
 from appliance.verifier.history import Arrival, Visit
+from appliance.verifier.inclusion import includes
+from appliance.verifier.meeting import Meeting
 from appliance.verifier.order import Order, Time
 from appliance.verifier.passing import Passing, pass_control, passes_control
-from appliance.verifier.places import ANYWHERE, END, Place, Point
+from appliance.verifier.places import END, Point
 from appliance.verifier.rejections import Rejection
 from appliance.verifier.report import Violation
 from appliance.verifier.state import State
 from appliance.verifier.transfer import TRANSFERS
 from appliance.verifier.turns import demand_answer
-from appliance.verifier.values import Pointer
 
 # Passing from block to block takes time, too: a block counts as at least so many instructions.
 LEAST_STEPS = 8
@@ -101,6 +102,7 @@ class _Exploration:
         self._live = function.live
         self._blocks = function.graph.blocks
         self._agenda = Agenda()
+        self._meeting = Meeting(effort, function.entry, environment.fresh)
 
     def run(self, entry: State) -> list[State]:
         """The states in which the function ends."""
@@ -190,11 +192,11 @@ class _Exploration:
         """A state waits for its time, together with those that are there already."""
         state.keep(self._live[number])
         self._visit(number, state)
-        self._add(self._agenda.at(time, number), state, number)
+        self._meeting.add(self._agenda.at(time, number), state, number)
 
     def _return(self, state: State) -> None:
         self._visit(END, state)
-        self._add(self._agenda.returned, state, END)
+        self._meeting.add(self._agenda.returned, state, END)
 
     def _visit(self, number: int, state: State, arrivals: tuple[Arrival, ...] | None = None) -> None:
         """Keep the history: the state comes to a block, from where it was before if no `arrivals` are given."""
@@ -205,46 +207,6 @@ class _Exploration:
             before = None
         start, end = (self._blocks[number].start, self._blocks[number].end) if number != END else (0, 0)
         state.past = Visit(Point(self._entry, number), start, end, arrived, arrivals or (Arrival(arrived, before),))
-
-    def _add(self, states: list[State], state: State, number: int) -> None:
-        """Keep the state, unless it is included in another; join two when there are more than `width` of its kind."""
-        if self._effort.width > 1 and states:
-            if any(merge.includes(other, state) for other in states):
-                return
-            more = [other for other in states if not merge.includes(state, other)]
-            if len(more) < len(states):
-                self._effort.wait(len(more) - len(states))
-                states[:] = more
-        states.append(state)
-        self._effort.wait(1)
-        if len(states) == 1:
-            return
-        places = self._apart(number) if len(states) <= MOST_APART else ()
-        kind = _kind(state, places)
-        if sum(_kind(other, places) == kind for other in states) > self._effort.width:
-            self._join_two(states, places)
-
-    def _apart(self, number: int) -> tuple[Place, ...]:
-        """The places by which states are kept apart there."""
-        partitions = self._effort.partitions
-        if not partitions:
-            return ()
-        return partitions.get(Point(self._entry, number), ()) + partitions.get(Point(self._entry, ANYWHERE), ())
-
-    def _join_two(self, states: list[State], places: tuple[Place, ...]) -> None:
-        """Make one of two of the same kind: of the newest and the last one before it, of the same shape if there is
-        any."""
-        self._effort.joined = True
-        newest = states.pop()
-        self._effort.wait(-1)
-        kind, shape = _kind(newest, places), _shape(newest)
-        alike = [n for n in range(len(states) - 1, -1, -1) if _kind(states[n], places) == kind]
-        partner = next((n for n in alike if _shape(states[n]) == shape), alike[0])
-        other = states[partner]
-        states[partner] = joined = merge.join(other, newest, self._environment.fresh)
-        if other.past is not None and newest.past is not None:
-            arrivals = (*other.past.arrivals, *newest.past.arrivals)
-            joined.past = replace(other.past, state=joined.copy(), arrivals=arrivals)
 
     def _turn(self, time: Time, head: BasicBlock, states: list[State]) -> None:
         """A loop's turn begins. If it begins like the turn before, it goes on for ever; if it knows more, as where a
@@ -276,7 +238,7 @@ class _Exploration:
             self._entry,
             self._function.loop(number),
             states,
-            partial(_kind, places=self._apart(number)),
+            partial(self._meeting.kind, number=number),
             (self._effort.spent - self._agenda.began[time[:-2]]) // 2 + LEAST_TRIED,
             partial(self._one_turn, time, number, _arrivals(states)),
         ).outcome()
@@ -284,9 +246,9 @@ class _Exploration:
             return False
         for later, (target, following) in ends.waiting.items():
             for state in following:
-                self._add(self._agenda.at(later, target), state, target)
+                self._meeting.add(self._agenda.at(later, target), state, target)
         for state in ends.returned:
-            self._add(self._agenda.returned, state, END)
+            self._meeting.add(self._agenda.returned, state, END)
         return True
 
     def _one_turn(
@@ -310,18 +272,5 @@ def _arrivals(states: list[State]) -> tuple[Arrival, ...]:
     return tuple(arrival for state in states if state.past is not None for arrival in state.past.arrivals)
 
 
-def _kind(state: State, places: tuple[Place, ...]) -> Hashable:
-    """States that differ in it are not joined."""
-    holdings = state.holdings()
-    return (holdings, *[place.held(state) for place in places]) if places else holdings
-
-
 def _alike(a: State, b: State) -> bool:
-    return merge.includes(a, b) and merge.includes(b, a)
-
-
-def _shape(state: State) -> tuple[object, ...]:
-    """What joins well: the same kinds of value in the same registers."""
-    return tuple(
-        (value.kind, value.map, value.offset) if type(value) is Pointer else type(value) for value in state.registers
-    )
+    return includes(a, b) and includes(b, a)

@@ -28,6 +28,7 @@ from appliance.ebpf.opcodes import AluOp
 from appliance.helpers.limits import MAX_LOOPS
 from appliance.verifier import merge, scalar
 from appliance.verifier.growth import Comparison, Growth, Sum
+from appliance.verifier.inclusion import includes
 from appliance.verifier.places import Part, Place
 from appliance.verifier.scalar import Scalar
 from appliance.verifier.state import State
@@ -51,10 +52,12 @@ class Count(NamedTuple):
     turns: int
 
 
-def counts(growth: Growth, start: State) -> list[Count]:
-    """The guesses, if the first turn begins in that state; the fewest turns first."""
+def counts(growth: Growth, start: State, around: int) -> list[Count]:
+    """The guesses, if the first turn begins in that state; the fewest turns first. `around` are the turns of the loops
+    that it is in: there are no more of all of them together than of a `bpf_loop`."""
     found = {count for comparison in growth.comparisons for count in _counts(comparison, growth.grown, start)}
-    return sorted((count for count in found if count.turns <= MAX_LOOPS), key=lambda count: count.turns)[:GUESSES]
+    few = (count for count in found if count.turns * around <= MAX_LOOPS)
+    return sorted(few, key=lambda count: count.turns)[:GUESSES]
 
 
 def _counts(comparison: Comparison, grown: Mapping[Place, Sum], start: State) -> Iterator[Count]:
@@ -204,7 +207,7 @@ def settled(
         if not all(induction.holds(end) for end in ends):
             return False
         rests = [induction.rest(state) for state in begun]
-        new = [end for end in ends if not any(merge.includes(rest, end) for rest in rests)]
+        new = [end for end in ends if not any(includes(rest, end) for rest in rests)]
         if not new:
             return True
         combine = merge.join if turns < JOINS else widen

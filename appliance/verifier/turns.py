@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from appliance.verifier import merge
+from appliance.verifier.inclusion import includes
 from appliance.verifier.rejections import Rejection
 from appliance.verifier.report import Violation
 from appliance.verifier.scalar import Scalar
@@ -88,7 +89,7 @@ class Turns:
         return following
 
     def _is_known(self, state: State) -> bool:
-        return any(merge.includes(known, state) for known in self._begin)
+        return any(includes(known, state) for known in self._begin)
 
     def _add(self, state: State) -> int | None:
         """The place of the state among those that a turn begins in, if that turn must be explored."""
@@ -107,7 +108,7 @@ class Turns:
 
     def _with(self, states: list[State], state: State) -> list[State]:
         """The states and one more, joined if they are too many."""
-        if any(merge.includes(known, state) for known in states):
+        if any(includes(known, state) for known in states):
             return states
         if len(states) < self._width:
             return [*states, state]

@@ -13,6 +13,7 @@ from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass, field
 
 from appliance.verifier import merge
+from appliance.verifier.inclusion import includes
 from appliance.verifier.state import State
 
 # States of one kind that are kept by themselves at the start of a block; when more come, all are joined.
@@ -70,7 +71,7 @@ class Sight:
         kind = (state.depth, state.holdings())
         traces = self.traces.setdefault(start, [])
         alike = [trace for trace in traces if trace.kind == kind]
-        if any(merge.includes(trace.states[start], state) for trace in alike):
+        if any(includes(trace.states[start], state) for trace in alike):
             return None
         if len(alike) < MOST_TRACES and all(trace.joined == 1 for trace in alike):
             traces.append(Trace(kind))

@@ -139,7 +139,16 @@ def run(spec: ProgramSpec, maps: Mapping[str, int]) -> int:
     return int(struct.unpack_from("<II", attributes)[1])
 
 
-def _load(spec: ProgramSpec, maps: Mapping[str, int]) -> int | str:
+def accepts_quietly(spec: ProgramSpec, maps: Mapping[str, int]) -> bool:
+    """Whether the kernel accepts the program, without a word that would take time."""
+    loaded = _load(spec, maps, log_level=0)
+    if isinstance(loaded, str):
+        return False
+    os.close(loaded)
+    return True
+
+
+def _load(spec: ProgramSpec, maps: Mapping[str, int], log_level: int = 1) -> int | str:
     """The program's file descriptor, or what the kernel's verifier says."""
     slots = encode(spec.instructions, maps)
     code = ctypes.create_string_buffer(slots, len(slots))
@@ -148,7 +157,8 @@ def _load(spec: ProgramSpec, maps: Mapping[str, int]) -> int | str:
     addresses = [ctypes.addressof(buffer) for buffer in (code, license_, log)]
     attributes = struct.pack(
         "<IIQQIIQ28xI",
-        spec.hook.program_type, len(slots) // 8, addresses[0], addresses[1], 1, _LOG_SIZE, addresses[2],
+        spec.hook.program_type, len(slots) // 8, addresses[0], addresses[1],
+        log_level, _LOG_SIZE if log_level else 0, addresses[2] if log_level else 0,
         spec.hook.attach_type if spec.hook.program_type in _ATTACHED_SOMEWHERE else 0,
     )  # fmt: skip
     with with_functions(attributes, slots) as whole:

@@ -53,7 +53,7 @@ ENDING = {
     "w2 = *(u32 *)(r10 - 8); if w2 < 99999 goto top;",
     "up to a number from the context": "r3 = *(u32 *)(r1 + 12); r3 &= 65535; r2 = 0; "
     "top: if r2 >= r3 goto out; r2 += 1; goto top;",
-    "loops in a loop": "r2 = 0; top: r3 = 0; inner: r3 += 1; if r3 < r2 goto inner; r2 += 1; if r2 < 9999 goto top;",
+    "loops in a loop": "r2 = 0; top: r3 = 0; inner: r3 += 1; if r3 < r2 goto inner; r2 += 1; if r2 < 999 goto top;",
     "a pointer along with it": FOUND + "top: r4 = *(u8 *)(r8 + 0); r8 += 1; r7 += 1; if r7 != 16 goto top;",
     "a pointer into the packet": PACKET + "top: r4 = *(u8 *)(r7 + 0); r7 += 1; r9 += 1; if r9 < 99 goto top;",
 }
@@ -75,6 +75,10 @@ WRONG = {
     "it jumps over the end": ("r2 = 0; top: r2 += 3; if r2 != 1000000 goto top;", "takes more than"),
     "one way does not count": (
         "r3 = *(u32 *)(r1 + 12); r2 = 0; top: if r3 & 1 goto one; r2 += 1; one: if r2 < 99999 goto top;",
+        "takes more than",
+    ),
+    "too many turns together": (
+        "r2 = 0; top: r3 = 0; inner: r3 += 1; if r3 < r2 goto inner; r2 += 1; if r2 < 9999 goto top;",
         "takes more than",
     ),
     "it wraps around": ("w2 = 0; top: w2 += 1; if w2 <= 4294967295 goto top;", "takes more than"),

@@ -13,6 +13,7 @@ from appliance.ebpf.spec import ProgramSpec
 from appliance.verifier import merge, scalar
 from appliance.verifier.conditions import ways
 from appliance.verifier.environment import Environment, FactsRecorder
+from appliance.verifier.inclusion import includes
 from appliance.verifier.links import WHOLE, Cut, Form, Link, apply
 from appliance.verifier.scalar import LOW, Scalar
 from appliance.verifier.state import State
@@ -137,8 +138,8 @@ def test_what_is_known_of_two_holds_of_both(seed: int) -> None:
             machine.step()
     names = iter(range(10**6, 2 * 10**6))
     joined = merge.join(one.state, other.state, names.__next__)
-    assert merge.includes(joined, one.state)
-    assert merge.includes(joined, other.state)
+    assert includes(joined, one.state)
+    assert includes(joined, other.state)
     for machine in (one, other):
         machine.state = joined.copy()
         machine.environment.last_name = 3 * 10**6
@@ -169,7 +170,7 @@ def tied(distance: int, cut: Cut) -> State:
 
 def test_distances_and_cuts_are_told_apart() -> None:
     made = [tied(distance, cut) for distance in (0, 4) for cut in (WHOLE, Cut(32, Form.ZERO), Cut(32, Form.SIGN))]
-    included = {(n, m) for n, one in enumerate(made) for m, other in enumerate(made) if merge.includes(one, other)}
+    included = {(n, m) for n, one in enumerate(made) for m, other in enumerate(made) if includes(one, other)}
     # Of numbers of 4 bytes, all bits and the low four bytes are the same, so the weaker includes the stronger.
     assert included == {(n, n) for n in range(6)} | {(1, 0), (4, 3)}
 

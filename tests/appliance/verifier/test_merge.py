@@ -6,6 +6,7 @@ import itertools
 
 from appliance.verifier import merge, scalar
 from appliance.verifier.holdings import Reference
+from appliance.verifier.inclusion import includes
 from appliance.verifier.links import WHOLE, Link
 from appliance.verifier.state import State
 from appliance.verifier.values import ZERO, Kind, Pointer, Value
@@ -29,8 +30,8 @@ def tie(made: State, name: int, *places: int) -> None:
 def join(a: State, b: State) -> State:
     names = itertools.count(100)
     joined = merge.join(a, b, lambda: next(names))
-    assert merge.includes(joined, a)
-    assert merge.includes(joined, b)
+    assert includes(joined, a)
+    assert includes(joined, b)
     return joined
 
 
@@ -72,7 +73,7 @@ def test_checks_of_different_lookups_stay_apart() -> None:
     assert isinstance(two, Pointer)
     assert isinstance(three, Pointer)
     assert two.id != three.id
-    assert not merge.includes(state(r2=one, r3=one), state(r2=one, r3=other))
+    assert not includes(state(r2=one, r3=one), state(r2=one, r3=other))
 
 
 def test_packet_pointers_keep_what_is_proved_behind_both() -> None:
@@ -103,22 +104,22 @@ def test_a_longer_proof_does_not_include_a_shorter_one() -> None:
     long, short = state(r2=Pointer(Kind.PACKET)), state(r2=Pointer(Kind.PACKET))
     long.learn_range(0, 34)
     short.learn_range(0, 14)
-    assert merge.includes(short, long)
-    assert not merge.includes(long, short)
+    assert includes(short, long)
+    assert not includes(long, short)
 
 
 def test_what_is_proved_counts_where_no_pointer_holds_it() -> None:
     """The packet's start can be loaded from the context at any time."""
     long, short = state(), state()
     long.learn_range(0, 34)
-    assert merge.includes(short, long)
-    assert not merge.includes(long, short)
+    assert includes(short, long)
+    assert not includes(long, short)
 
 
 def test_frames_are_not_mixed() -> None:
     near, far = Pointer(Kind.STACK, -1032), Pointer(Kind.STACK, -1032, id=1)
     assert join(state(r2=near), state(r2=far)).registers[2] is None
-    assert not merge.includes(state(r2=far), state(r2=near))
+    assert not includes(state(r2=far), state(r2=near))
 
 
 def test_stack_cells_of_different_sizes_join_byte_by_byte() -> None:
@@ -144,7 +145,7 @@ def test_links_of_cells_of_different_sizes_do_not_hold() -> None:
     joined.learn(2, NINE)
     assert NINE not in [cell.value for cell in joined.stack.values()]
     assert -8 not in joined.links
-    assert not merge.includes(a, b)
+    assert not includes(a, b)
 
 
 def test_links_hold_if_they_hold_in_both() -> None:
@@ -155,7 +156,7 @@ def test_links_hold_if_they_hold_in_both() -> None:
     joined = join(a, b)
     joined.learn(2, NINE)
     assert joined.registers[2:5] == [NINE, NINE, word]
-    assert not merge.includes(a, b)
+    assert not includes(a, b)
 
 
 def with_dynptrs(kind: Kind, *places: tuple[int, int]) -> State:
@@ -190,7 +191,7 @@ def test_a_slice_of_either_dynptr_ends_with_neither() -> None:
     b.set(2, b.registers[3])
     joined = join(a, b)
     assert joined.registers[2] is None or joined.dynptr(-16) is None
-    assert not merge.includes(a, b)
+    assert not includes(a, b)
 
 
 def test_halves_of_different_dynptrs_are_none() -> None:
@@ -198,10 +199,10 @@ def test_halves_of_different_dynptrs_are_none() -> None:
     joined = join(a, b)
     assert joined.dynptr(-16) is None
     assert joined.dynptr(-24) is None
-    assert not merge.includes(a, b)
+    assert not includes(a, b)
 
 
 def test_what_must_be_given_back_is_no_other_dynptr() -> None:
     a, b = with_dynptrs(Kind.RING_DYNPTR, (-16, 5)), with_dynptrs(Kind.DYNPTR, (-16, 5))
-    assert not merge.includes(a, b)
-    assert not merge.includes(b, a)
+    assert not includes(a, b)
+    assert not includes(b, a)

@@ -6,9 +6,10 @@ from itertools import count
 from typing import Any
 
 from appliance.ebpf.spec import ProgramSpec
-from appliance.verifier import Verifier, merge, scalar
-from appliance.verifier.effort import Attempt, Effort
+from appliance.verifier import Verifier, scalar
+from appliance.verifier.effort import Attempt, Budget, Effort
 from appliance.verifier.explore import Program
+from appliance.verifier.inclusion import includes
 from appliance.verifier.state import State
 from appliance.verifier.verifier import WATCHED
 from appliance.verifier.witness import MOST_TRACES, Sight, Witness
@@ -58,7 +59,7 @@ def test_many_are_joined_at_every_instruction_and_none_is_lost() -> None:
     [trace] = sight.traces[0]
     assert trace.joined == len(numbers)
     for at in range(3):
-        assert all(merge.includes(trace.states[at], state(number + at)) for number in numbers)
+        assert all(includes(trace.states[at], state(number + at)) for number in numbers)
 
 
 def test_states_that_hold_different_things_or_are_of_different_depth_stay_apart() -> None:
@@ -89,10 +90,10 @@ def test_being_watched_does_not_spend_the_time_of_the_proof() -> None:
 
     class Watched(Verifier):
         def _explore(self, spec: ProgramSpec, program: Program, effort: Effort, witness: Witness | None) -> Any:
-            given.append(effort.attempt.seconds)
+            given.append(effort.budget.seconds)
             return super()._explore(spec, program, effort, witness)
 
-    verifier = Watched({}, attempts=(Attempt(1, 100, seconds=3.0),))
+    verifier = Watched({}, attempts=(Attempt(1, 100),), budget=lambda _: Budget(seconds=3.0))
     verifier.verify(spec)
     verifier.explain(spec)
     assert given == [3.0, 3.0 * WATCHED]
