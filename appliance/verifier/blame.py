@@ -68,6 +68,9 @@ def _registers(refused: Refused, state: State, environment: Environment) -> list
             return [base]
         case Exit():
             return [0]
+        case CallHelper(helper) if refused.violation.kind is Rejection.CALLBACK:
+            prototype = EVERY_PROTOTYPE.get(environment.platform.helpers.get(helper, ""))
+            return [prototype.callback_register] if prototype is not None and prototype.callback_register else []
         case CallHelper():
             reads = liveness.register_effects(instruction, environment.platform.helpers)[0]
             return [register for register in range(1, 6) if reads >> register & 1]

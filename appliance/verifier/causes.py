@@ -71,7 +71,7 @@ class _Walk:
         """The way to the instruction, in that state of that visit."""
         places = self._blamed = blamed(refused, state, self._notes.environment)
         if refused.violation.kind is Rejection.ENDLESS_LOOP:
-            places |= note_turn(self._notes, visit, state)
+            places = note_turn(self._notes, visit, state)
         pieces: list[range] = []
         end, upto, after, following, open_frames = refused.index, refused.index + 1, state, 0, state.depth
         while True:
@@ -122,7 +122,7 @@ class _Walk:
         final = self._instructions[end - 1] if end == visit.end and end > visit.start else None
         if not places:
             if isinstance(final, Branch):
-                self._branches.decide(visit, final, following)
+                self._branches.decide(visit, final, following, after)
             return places
         states = states_within(visit, end, self._make)
         self._replayed += end - visit.start
@@ -150,7 +150,7 @@ class _Walk:
 
     def _arrival(self, visit: Visit, places: Places) -> Arrival:
         """Of those that were joined, one that knows no more than the join."""
-        if len(visit.arrivals) == 1 or not places:
+        if not places:
             return visit.arrivals[0]
         chosen = max(visit.arrivals, key=lambda arrival: _likeness(arrival.state, visit.state, places))
         if visit.point.block == END:
@@ -160,11 +160,11 @@ class _Walk:
             if held == place.held(visit.state):
                 continue
             others = (arrival.state for arrival in visit.arrivals if place.held(arrival.state) != held)
-            here, there = self._notes.said(place, chosen.state), self._notes.said(place, next(others, chosen.state))
-            behind = self._notes.said(place, visit.state)
-            self._notes.note(
-                visit.start, Role.JOINED, f"ways meet: on this one {here}, on another {there}; so {behind}"
-            )
+            here, behind = self._notes.said(place, chosen.state), self._notes.said(place, visit.state)
+            other = next(others, None)
+            there = f", on another {self._notes.said(place, other)}" if other is not None else ""
+            words = f"ways meet: on this one {here}{there}; so {behind}" if there else f"in all turns together {behind}"
+            self._notes.note(visit.start, Role.JOINED, words)
         return chosen
 
     def _cross(self, visit: Visit, before: Visit, arrival: Arrival, places: Places, following: int) -> Places:
@@ -209,17 +209,21 @@ class _Walk:
         return frozenset(place for place in crossed if not _is_argument(place)) | along
 
     def _begin(self, visit: Visit, places: Places) -> None:
-        """The start of the way."""
+        """The start of the way, or where it was forgotten, as that of turns of a callback that are joined."""
         for place in sorted(places):
             if place.part not in (Part.REGISTER, Part.STACK) or place == Place(Part.REGISTER, FRAME_POINTER):
                 continue
-            if place.value(visit.state) is None:
+            if visit.point != _START:
+                words = f"of the way before, all that is known is that {self._notes.said(place, visit.state)}"
+                self._notes.note(visit.start, Role.JOINED, words)
+            elif place.value(visit.state) is None:
                 self._notes.note(visit.start, Role.UNSET, self._notes.unset(place, visit.state))
             elif place.part is Part.REGISTER:
                 self._notes.note(visit.start, Role.MADE, f"at the start {self._notes.said(place, visit.state)}")
 
 
 _NONE: Places = frozenset()
+_START = Point(0, 0)
 
 
 def _is_argument(place: Place) -> bool:

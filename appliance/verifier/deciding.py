@@ -22,7 +22,7 @@ from appliance.verifier.sides import Later, Sides
 from appliance.verifier.state import State
 from appliance.verifier.values import RANGED_KINDS, Pointer
 from appliance.verifier.way import Role
-from appliance.verifier.words import learned_of
+from appliance.verifier.words import learned_of, name_of
 
 MOST_SAID = 2  # places that one branch teaches something of
 
@@ -57,10 +57,16 @@ class Branches:
         if missed is not None:
             self.notes.note(index, Role.DECIDED, f"{outcome}: {missed}")
         else:
-            self.decide(visit, branch, following, places, ranged)
+            self.decide(visit, branch, following, after, places, ranged)
 
     def decide(
-        self, visit: Visit, branch: Branch, following: int, places: Places = frozenset(), ranged: Places = frozenset()
+        self,
+        visit: Visit,
+        branch: Branch,
+        following: int,
+        after: State,
+        places: Places = frozenset(),
+        ranged: Places = frozenset(),
     ) -> None:
         """Whether the place would have been set on the other side, or is set on this one only."""
         if branch.target == visit.end:
@@ -70,11 +76,13 @@ class Branches:
         side = self._sides.other(function, visit.point.block, taken=following == branch.target)
         setter = self._sides.setter(function, side, later, ranged) if places else None
         if setter is not None:
-            self.notes.note(index, Role.DECIDED, f"{outcome}, past {self.notes.at(setter)}")
+            self.notes.note(
+                index, Role.DECIDED, f"{outcome}, past {self.notes.at(setter[0])}, {_done(setter[1], after)}"
+            )
             return
         written = self._written_here(self._sides.meets(function, side, later), later)
         if written is not None:
-            self.notes.note(index, Role.DECIDED, f"{outcome}, to slot {self.notes.slots[written]}")
+            self.notes.note(index, Role.DECIDED, f"{outcome}, to {self.notes.at(written)}")
 
     def _written_here(self, meets: frozenset[int], later: Mapping[int, Later]) -> int | None:
         """An instruction on our way that writes what is wanted where the other side comes back to it."""
@@ -82,6 +90,15 @@ class Branches:
             if any(order > later[meet].order and place in later[meet].places for meet in meets):
                 return index
         return None
+
+
+def _done(place: Place, state: State) -> str:
+    """What the other side would have done to the place."""
+    if place.part is Part.HELD:
+        return "which gives it back"
+    if _is_ranged(place, state):
+        return "which would show how much is inside"
+    return f"which sets {name_of(place, state)}"
 
 
 def outcome_of(branch: Branch, following: int) -> str:

@@ -43,23 +43,28 @@ class Sides:
         """The block on the side that a branch, the last of a block, did not take."""
         return self._graph(function).blocks[block].successors[0 if taken else 1]
 
-    def setter(self, function: int, side: int, later: Mapping[int, Later], ranged: frozenset[Place]) -> int | None:
+    def setter(
+        self, function: int, side: int, later: Mapping[int, Later], ranged: frozenset[Place]
+    ) -> tuple[int, Place] | None:
         """The first instruction on the side that begins with block `side` which sets a place that is wanted where the
-        side comes back to our way, or gives back what is held. `ranged` are the places that are pointers into memory
-        of unknown length."""
+        side comes back to our way, or gives back what is held; and the place. `ranged` are the places that are
+        pointers into memory of unknown length."""
         blocks, meets = self._explored(function, side, later)
         graph = self._graph(function)
         wanted = frozenset[Place]().union(*(later[meet].places for meet in meets))
-        is_held = any(place.part is Part.HELD for at in later.values() for place in at.places)
+        held = next((place for at in later.values() for place in at.places if place.part is Part.HELD), None)
         back = self._leading_back(graph, blocks, meets)
         for number in sorted(blocks):
             block = graph.blocks[number]
             for index in range(block.start, block.end):
                 instruction = self.environment.spec.instructions[index]
-                if is_held and self._gives_back(instruction):
-                    return index
-                if number in back and any(_sets(instruction, place, ranged=place in ranged) for place in wanted):
-                    return index
+                if held is not None and self._gives_back(instruction):
+                    return index, held
+                if number not in back:
+                    continue
+                for place in sorted(wanted):
+                    if _sets(instruction, place, ranged=place in ranged):
+                        return index, place
         return None
 
     def meets(self, function: int, side: int, later: Mapping[int, Later]) -> frozenset[int]:

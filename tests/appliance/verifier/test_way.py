@@ -7,12 +7,12 @@ import pytest
 from appliance.ebpf.objects import load_object
 from appliance.errors import SourceLine
 from appliance.verifier import Rejected, Verifier, causes
-from appliance.verifier.effort import Attempt
+from appliance.verifier.effort import Attempt, Budget
 from appliance.verifier.rejections import Rejection
 from appliance.verifier.report import Report
 from appliance.verifier.way import Role, Step, told
 from tests.appliance.ebpf.compiling import compile_c
-from tests.appliance.verifier.support import EVERY_MAP, program
+from tests.appliance.verifier.support import EVERY_MAP, load_cases, program
 
 
 def report_of(code: str, **verifier: object) -> Report:
@@ -68,7 +68,7 @@ def test_a_call_that_makes_a_pointer_dead_is_named_with_what_was_known_of_it() -
 def test_a_branch_that_passes_by_where_a_register_is_set() -> None:
     assert way_of(f"{PACKET} if r9 == 7 goto skip; r0 = 2; skip: r9 = 5; exit") == [
         "slot 0: `r6 = r1`: r0 is not set yet, and nothing sets it on this way",
-        "slot 4: `if r9 == 7 goto L6`: taken, past slot 5",
+        "slot 4: `if r9 == 7 goto L6`: taken, past slot 5, which sets r0",
     ]
 
 
@@ -77,7 +77,7 @@ def test_a_branch_that_passes_by_a_check() -> None:
         {PACKET} r0 = 2; if r9 == 7 goto skip; r2 = r7; r2 += 14; if r2 > r8 goto out
         skip: r3 = *(u8 *)(r7 + 0)
         out: exit
-    """)[1:] == ["slot 5: `if r9 == 7 goto L9`: taken, past slot 8"]
+    """)[1:] == ["slot 5: `if r9 == 7 goto L9`: taken, past slot 8, which would show how much is inside"]
 
 
 def test_a_branch_that_leads_to_the_wrong_value() -> None:
@@ -123,6 +123,31 @@ def test_the_calls_that_are_open_and_what_they_pass() -> None:
     ]
 
 
+def test_a_record_and_the_branch_that_passes_by_where_it_is_given_back() -> None:
+    assert way_of(f"""
+        {PACKET} r1 = map[events] ll; r2 = 8; r3 = 0; call ringbuf_reserve; if r0 == 0 goto out; if r9 == 7 goto out
+        r1 = r0; r2 = 0; call ringbuf_discard
+        out: r0 = 2; exit
+    """) == [
+        "slot 8: `call ringbuf_reserve`: a record of map `events` may be held",
+        "slot 9: `if r0 == 0 goto L14`: not taken, so a record of map `events` is held",
+        "slot 10: `if r9 == 7 goto L14`: taken, past slot 13, which gives it back",
+    ]
+
+
+def test_what_a_loop_compares_that_is_not_seen_to_end() -> None:
+    assert way_of(f"{PACKET} again: r3 = 1; if r9 != 7 goto again; r0 = 2; exit") == [
+        "slot 3: `r9 = *(u32 *)(r1 + 12)`: r9 is 0 to 4294967295",
+        "slot 5: `if r9 != 7 goto L4`: taken in every turn; r9 is 0 to 4294967295",
+    ]
+
+
+def test_turns_of_a_callback_that_came_before_are_not_forgotten() -> None:
+    [case] = [case for case in load_cases() if case.name == "a saved pointer that a turn replaces by a number"]
+    assert case.way is not None
+    assert "of the way before, all that is known is that the caller's stack's byte -8 holds nothing" in case.way[0]
+
+
 def test_what_a_function_returns_is_followed_into_it() -> None:
     way = way_of("call answer; exit; answer: r0 = r10; exit")
     assert way[0].startswith("slot 0: `call L2`: calls")
@@ -157,9 +182,12 @@ def test_what_is_looked_at_is_bounded_and_the_way_is_whole(monkeypatch: pytest.M
     assert [step.slot for step in cut.steps] == [6]
 
 
+WIDE = (Attempt(1 << 10, 5000),)
+
+
 def test_a_budget_names_the_branches_that_the_states_come_from() -> None:
     ways = "".join(f"r3 = r9; r3 &= {1 << bit}; if r3 == 0 goto l{bit}; r2 += {1 << bit}; l{bit}:" for bit in range(10))
-    report = report_of(f"{PACKET} r2 = 0; {ways} r0 = 2; exit", attempts=(Attempt(1 << 10, 5000),))
+    report = report_of(f"{PACKET} r2 = 0; {ways} r0 = 2; exit", budget=lambda _: Budget(1000), attempts=WIDE)
     assert report.kind is Rejection.BUDGET
     assert report.path
     assert report.steps
