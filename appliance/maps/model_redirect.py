@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 
 from appliance.maps.kind import Flag
+from appliance.maps.model_hash import ModelHash
 from appliance.maps.model_map import ModelMap
 from appliance.maps.redirect_arrays import LONGEST_QUEUE
 
@@ -50,7 +51,7 @@ class ModelXskmap(ModelMap):
         return -errno.EOPNOTSUPP
 
 
-class ModelDevmapHash(ModelMap):
+class ModelDevmapHash(ModelHash):
     def update(self, key: bytes, value: bytes, flags: int = Flag.ANY) -> int:
         target, program = value[:4], value[4:]
         if flags > Flag.EXIST or not any(target):
@@ -58,14 +59,3 @@ class ModelDevmapHash(ModelMap):
         if int.from_bytes(program, "little", signed=True) > 0:
             return -errno.EOPNOTSUPP
         return super().update(key, target + bytes(len(program)), flags)
-
-    def extract(self, key: bytes) -> bytearray | None:
-        value = self._values.get(key)
-        self.delete(key)
-        return value
-
-    def _insert(self, key: bytes, value: bytes) -> int:
-        if self._is_full():
-            return -errno.E2BIG
-        self._values[key] = bytearray(value)
-        return 0
