@@ -1,5 +1,6 @@
 """An object with a bit of everything, for the tests of the API."""
 
+from appliance.api import Object, open_object
 from tests.appliance.ebpf.compiling import compile_c
 
 SOURCE = """
@@ -29,3 +30,14 @@ FRAME = bytes(range(60))
 def example() -> bytes:
     """The object; its program `unsafe` is rejected."""
     return compile_c(SOURCE)
+
+
+def opened() -> Object:
+    """The example without the program that is rejected."""
+    found = open_object(example())
+    found.programs["unsafe"].autoload = False
+    return found
+
+
+def key(number: int) -> bytes:
+    return number.to_bytes(4, "little")

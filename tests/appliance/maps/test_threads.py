@@ -80,16 +80,7 @@ def test_hash_readers_always_see_what_stays(type_: MapType) -> None:
     crew = opened(MapSpec("m", type_, 8, 16, 300))
     stable, churned = entries(100, 8, start=1000), entries(200, 8)
     with crew.map:
-        for key, value in stable:
-            crew.map.update(key, value)
-        crew.churn(churned, ROUNDS)
-        crew.churn(churned, ROUNDS)
-        crew.watch(stable, ROUNDS // len(stable))
-
-        crew.run(lambda: check_stable(crew, stable, [*stable, *churned]))
-        assert crew.total("wrong") == 0
-        assert crew.total("inserted") - crew.total("deleted") + len(stable) == len(crew.map)
-        check_at_rest(crew, [*stable, *churned])
+        run_around(crew, stable, churned, stable)
 
 
 @pytest.mark.parametrize(("max_entries", "keys"), [(40, 64), (500, 5000), (1, 3)])
@@ -103,6 +94,19 @@ def test_lru_hash_keeps_its_elements_under_eviction(max_entries: int, keys: int)
         assert len(crew.map) <= max_entries
         check_at_rest(crew, known)
         check_refill(crew, known)
+
+
+def run_around(crew: Crew, stable: Entries, churned: Entries, watched: Entries) -> None:
+    """Two threads put the churned entries in and out, around what stays; one reads what is watched, always there."""
+    for key, value in stable:
+        crew.map.update(key, value)
+    crew.churn(churned, ROUNDS)
+    crew.churn(churned, ROUNDS)
+    crew.watch(watched, ROUNDS // len(watched))
+    crew.run(lambda: check_stable(crew, stable, [*stable, *churned]))
+    assert crew.total("wrong") == 0
+    assert crew.total("inserted") - crew.total("deleted") + len(stable) == len(crew.map)
+    check_at_rest(crew, [*stable, *churned])
 
 
 def check_stable(crew: Crew, stable: Entries, known: Entries) -> None:
@@ -134,14 +138,6 @@ def test_lpm_readers_always_find_the_longest_prefix_that_stays() -> None:
     churned = [entry for entry in dict(churned).items() if entry not in stable]
     watched = [((32).to_bytes(4, "little") + key[4:7] + b"\x01", value) for key, value in stable]
     with crew.map:
-        for key, value in stable:
-            crew.map.update(key, value)
-        crew.churn(churned, ROUNDS)
-        crew.churn(churned, ROUNDS)
-        crew.watch(watched, ROUNDS // len(watched))
-        crew.run(lambda: check_stable(crew, stable, [*stable, *churned]))
-        assert crew.total("wrong") == 0
-        assert crew.total("inserted") - crew.total("deleted") + len(stable) == len(crew.map)
-        check_at_rest(crew, [*stable, *churned])
+        run_around(crew, stable, churned, watched)
         crew.map.clear()
         assert (len(crew.map), list(crew.map.items())) == (0, [])
