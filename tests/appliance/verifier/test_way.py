@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
+
 import pytest
 
+from appliance.ebpf.instructions import Branch, Jump, Register
 from appliance.ebpf.objects import load_object
 from appliance.errors import SourceLine
+from appliance.rules.compile import compile_rule_set
+from appliance.rules.load import load_rule_set
 from appliance.verifier import Rejected, Verifier, causes
 from appliance.verifier.effort import Attempt, Budget
 from appliance.verifier.rejections import Rejection
@@ -215,6 +221,25 @@ def test_source_lines_of_c() -> None:
     assert report.source is not None
     assert [report.source.line - step.source.line for step in report.steps if step.source is not None] == [5, 4]
     assert "\n".join(f"    {line}" for line in told(report.steps)) in str(report)
+
+
+def test_source_lines_of_rules(tmp_path: Path) -> None:
+    rules = tmp_path / "guard.yaml"
+    rules.write_text("version: 1\nrules:\n  - {id: web, match: {tcp.dport: 80}, action: drop}\n")
+    spec = load_object(compile_rule_set(load_rule_set(rules)).object, "guard.o")
+    whole = spec.programs["tidegate_in"]
+    first = next(
+        index
+        for index, instruction in enumerate(whole.instructions)
+        if isinstance(instruction, Branch) and isinstance(instruction.source, Register)
+    )
+    unchecked = (*whole.instructions[:first], Jump(first + 1), *whole.instructions[first + 1 :])
+    with pytest.raises(Rejected) as refused:
+        Verifier(spec.maps).verify(replace(whole, instructions=unchecked))
+    report = refused.value.report
+    assert report.source is not None
+    assert report.source.file == str(rules)
+    assert {step.source.file for step in report.steps if step.source is not None} == {str(rules)}
 
 
 def _step(line: SourceLine | None) -> Step:
