@@ -30,7 +30,7 @@ from appliance.verifier.report import Violation
 from appliance.verifier.scalar import Scalar
 from appliance.verifier.state import State
 from appliance.verifier.structures import named_structure
-from appliance.verifier.values import HELD_KINDS, NULLABLE, REGIONS, Kind, Pointer, Value
+from appliance.verifier.values import HELD_KINDS, NULLABLE, REGIONS, Kind, Pointer, Value, is_lost
 from hooks.contract import HookPoint
 
 # What a hook must have for the helpers of a family.
@@ -88,7 +88,7 @@ def demand_call(environment: Environment, state: State, instruction: CallHelper)
         value = state.registers[register]
         if kind is ArgumentKind.PRINTED and not is_printed(Call(environment, state, prototype), register):
             continue
-        if value is None:
+        if value is None or is_lost(value):
             raise Violation(
                 Rejection.UNINITIALISED_REGISTER,
                 f"calls `{prototype.name}` with nothing in r{register}, which must be {kind.value}",

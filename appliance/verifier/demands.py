@@ -53,11 +53,13 @@ from appliance.verifier.values import (
     LENT_KINDS,
     NULLABLE,
     PACKET_KINDS,
+    STALE,
     STRUCTURE_KINDS,
     ZERO,
     Kind,
     Pointer,
     Value,
+    is_lost,
 )
 
 LEGACY_LOADS = "legacy_loads"  # the family of hooks whose programs may use them (may_access_skb of Linux)
@@ -85,7 +87,7 @@ _UNSET = (
 def initialised(state: State, register: int) -> Value:
     """What the register holds. Violates if nothing was written to it on this path."""
     value = state.registers[register]
-    if value is None:
+    if value is None or is_lost(value):
         raise Violation(
             Rejection.UNINITIALISED_REGISTER,
             f"reads r{register}, which holds nothing that may be read on this path",
@@ -109,6 +111,11 @@ def _operand(state: State, source: Operand) -> Value:
     return initialised(state, source.number) if type(source) is Register else operand(state, source)
 
 
+def _is_stale(state: State, *operands: Operand) -> bool:
+    """Whether all of them are pointers into the packet as it was: they may be kept, and subtracted."""
+    return all(type(each) is Register and state.registers[each.number] == STALE for each in operands)
+
+
 def _number(state: State, register: int, action: str) -> None:
     value = initialised(state, register)
     if type(value) is Pointer:
@@ -127,6 +134,8 @@ def _is_secret(value: Value) -> bool:
 
 def _move(environment: Environment, state: State, instruction: Move) -> None:
     _written(instruction.dst)
+    if instruction.width == 64 and not instruction.sign_bits and _is_stale(state, instruction.source):
+        return
     value = _operand(state, instruction.source)
     if type(value) is Pointer and (instruction.width == 32 or instruction.sign_bits) and _is_secret(value):
         raise Violation(
@@ -138,6 +147,8 @@ def _move(environment: Environment, state: State, instruction: Move) -> None:
 
 def _alu(environment: Environment, state: State, instruction: Alu) -> None:
     _written(instruction.dst)
+    if instruction.op is AluOp.SUB and _is_stale(state, Register(instruction.dst), instruction.source):
+        return
     dst = initialised(state, instruction.dst)
     source = _operand(state, instruction.source)
     if type(dst) is Scalar and type(source) is Scalar:
@@ -223,8 +234,11 @@ def _load(environment: Environment, state: State, instruction: Load) -> None:
 
 
 def _store(environment: Environment, state: State, instruction: Store) -> None:
-    value = _operand(state, instruction.source)
+    stale = _is_stale(state, instruction.source)
+    value = STALE if stale else _operand(state, instruction.source)
     pointer = demand_access(environment, state, instruction.base, instruction.offset, instruction.size, Purpose.WRITE)
+    if stale and pointer.kind is not Kind.STACK:
+        _operand(state, instruction.source)
     if instruction.ordered:
         demand_order(pointer, instruction, "writes")
     if type(value) is not Pointer or not _is_secret(value):
@@ -325,7 +339,7 @@ def _exit(environment: Environment, state: State, instruction: Exit) -> None:
     demand_no_record(environment, state, "ends the program")
     if environment.spec.hook.answers_nothing:
         return
-    if state.registers[0] is None:
+    if is_lost(state.registers[0]):
         raise Violation(
             Rejection.VERDICT,
             "returns without a verdict: nothing was written to r0 on this path",

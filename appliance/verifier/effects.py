@@ -25,7 +25,7 @@ from appliance.verifier.notes import Notes
 from appliance.verifier.origins import sources
 from appliance.verifier.places import Part, Place
 from appliance.verifier.state import SAVED, State
-from appliance.verifier.values import RANGED_KINDS, Pointer
+from appliance.verifier.values import RANGED_KINDS, Pointer, is_lost
 from appliance.verifier.way import Role
 
 _FRAME = Place(Part.REGISTER, FRAME_POINTER)
@@ -63,7 +63,7 @@ def _changed(notes: Notes, index: int, place: Place, before: State, after: State
     if isinstance(notes.instructions[index], Atomic) and place.part is Part.REGISTER:
         notes.note(index, Role.MADE, notes.said(place, after))
         return set()
-    if place.value(after) is None and place.value(before) is not None:
+    if is_lost(place.value(after)) and not is_lost(place.value(before)):
         notes.note(index, Role.LOST, f"{notes.dead(place, before)} after this")
     else:
         notes.note(index, Role.CHANGED, notes.said(place, after))
@@ -89,7 +89,7 @@ def behind_call(notes: Notes, index: int, call: Instruction, place: Place, befor
     if place.held(before) == place.held(after):
         return {place}
     notes.write(index, place)
-    if place.part is Part.HELD or (place.part is Part.STACK and place.value(after) is not None):
+    if place.part is Part.HELD or (place.part is Part.STACK and not is_lost(place.value(after))):
         notes.note(index, Role.MADE, notes.said(place, after))
         return set()
     if place.part is Part.RANGE:

@@ -18,8 +18,10 @@ from appliance.verifier.values import (
     HELD_KINDS,
     NULLABLE,
     NUMBERS_TOO,
+    PACKET_KINDS,
     RANGED_KINDS,
     SLICE_KINDS,
+    STALE,
     STRUCTURES,
     ZERO,
     Kind,
@@ -73,6 +75,8 @@ class _Inclusion:
         assert type(big) is Pointer
         if big.kind in KNOWN:
             return self._maybe_null(big, small)
+        if big == STALE:
+            return type(small) is Pointer and (small == STALE or are_stale(big, small))
         if type(small) is not Pointer or (big.map, big.size, big.type) != (small.map, small.size, small.type):
             return False
         if big.kind is not small.kind and big.kind is not less_known(big, small):
@@ -164,6 +168,12 @@ class _Inclusion:
     def _same_size(self, place: int) -> bool:
         """A link of a stack cell speaks of all of its bytes."""
         return place >= 0 or self._big.stack[place].size == self._small.stack[place].size
+
+
+def are_stale(a: Pointer, b: Pointer) -> bool:
+    """One is of the packet as it was, and the other of the packet as it was or is: what is true of the one, that it may
+    be subtracted from another such pointer, is true of both."""
+    return (a.kind is Kind.STALE and b.kind in PACKET_KINDS) or (b.kind is Kind.STALE and a.kind in PACKET_KINDS)
 
 
 def less_known(a: Pointer, b: Pointer) -> Kind | None:

@@ -38,7 +38,7 @@ def demand_access(
     """The pointer in `register`, through which `size` bytes at `offset` may be accessed for that purpose."""
     value = state.registers[register]
     if type(value) is not Pointer:
-        raise Violation(_kind(value), f"{purpose.value} memory through r{register}, which {_what(value)}", _hint(value))
+        raise _no_pointer(register, value, purpose)
     demand_memory(environment, state, Request(register, value, offset, size, purpose))
     return value
 
@@ -48,20 +48,18 @@ def demand_memory(environment: Environment, state: State, request: Request) -> N
     _RULES[request.pointer.kind](environment, state, request)
 
 
-def _what(value: Value | None) -> str:
-    return "holds nothing that may be read on this path" if value is None else f"is no pointer but a number ({value})"
-
-
-def _kind(value: Value | None) -> Rejection:
-    return Rejection.UNINITIALISED_REGISTER if value is None else Rejection.NO_POINTER
-
-
-def _hint(value: Value | None) -> str | None:
+def _no_pointer(register: int, value: Value | None, purpose: Purpose) -> Violation:
     if value is None:
-        return "set it on every path; a helper call destroys r1 to r5, and moving the packet its pointers: load again"
-    return (
+        return Violation(
+            Rejection.UNINITIALISED_REGISTER,
+            f"{purpose.value} memory through r{register}, which holds nothing that may be read on this path",
+            "set it on every path; a helper call destroys r1 to r5, and moving the packet its pointers: load again",
+        )
+    return Violation(
+        Rejection.NO_POINTER,
+        f"{purpose.value} memory through r{register}, which is no pointer but a number ({value})",
         "pointers come from the context, the stack and helpers, and stay pointers through + and - alone; probes read "
-        "other addresses with probe_read_kernel and probe_read_user"
+        "other addresses with probe_read_kernel and probe_read_user",
     )
 
 
@@ -281,6 +279,10 @@ def _slice(environment: Environment, state: State, request: Request) -> None:
         )
 
 
+def _stale(environment: Environment, state: State, request: Request) -> None:
+    raise _no_pointer(request.register, None, request.purpose)
+
+
 def _map_key(environment: Environment, state: State, request: Request) -> None:
     name = request.pointer.map
     assert name is not None
@@ -324,6 +326,7 @@ _RULES: dict[Kind, Rule] = {
     Kind.PACKET: _ranged("data", "data_end"),
     Kind.METADATA: _ranged("data_meta", "data"),
     Kind.PACKET_END: _no_memory,
+    Kind.STALE: _stale,
     Kind.APP_ID: _ranged("app_id_start", "app_id_end", writable=False),
     Kind.APP_ID_END: _no_memory,
     Kind.MAP_VALUE: _map_value,

@@ -11,7 +11,7 @@ from collections.abc import Callable, Hashable, Mapping
 from appliance.verifier import scalar
 from appliance.verifier import stack as stack_cells
 from appliance.verifier.holdings import Lock, Reference
-from appliance.verifier.inclusion import KNOWN, MAYBE_NULL, is_number_too, less_known
+from appliance.verifier.inclusion import KNOWN, MAYBE_NULL, are_stale, is_number_too, less_known
 from appliance.verifier.links import Cut, Link, holds_as
 from appliance.verifier.scalar import Scalar
 from appliance.verifier.stack import Cell, Stack
@@ -21,6 +21,7 @@ from appliance.verifier.values import (
     HELD_KINDS,
     RANGED_KINDS,
     SLICE_KINDS,
+    STALE,
     ZERO,
     Kind,
     Pointer,
@@ -136,6 +137,8 @@ class _Join:
         if a.map != b.map or a.size != b.size or a.type != b.type:
             return None
         if a.kind is not b.kind:
+            if are_stale(a, b):
+                return STALE
             less = less_known(a, b)
             if less is not None:
                 return a._replace(kind=less) if a._replace(kind=less) == b._replace(kind=less) else None

@@ -33,6 +33,7 @@ from appliance.verifier.values import (
     METADATA_START,
     PACKET_KINDS,
     PACKET_START,
+    STALE,
     STRUCTURE_KINDS,
     Kind,
     Pointer,
@@ -262,8 +263,14 @@ class State:
         self._forget_pointers(lambda pointer: pointer.kind in LENT_KINDS or pointer.kind in STRUCTURE_KINDS)
 
     def forget_packet(self) -> None:
-        """The packet moved: every pointer into it is dead."""
-        self._forget_pointers(lambda pointer: pointer.kind in PACKET_KINDS)
+        """The packet moved: every pointer into it is stale."""
+        for register, held in enumerate(self.registers):
+            if type(held) is Pointer and held.kind in PACKET_KINDS:
+                self.registers[register] = STALE
+        self.stack = {
+            offset: Cell(cell.size, STALE) if type(cell.value) is Pointer and cell.value.kind in PACKET_KINDS else cell
+            for offset, cell in self.stack.items()
+        }
         self.ranges = NO_RANGES
         self.outside = NOTHING_OUTSIDE
 

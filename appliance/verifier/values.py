@@ -41,6 +41,7 @@ class Kind(Enum):
     PACKET = "a pointer to the packet"
     METADATA = "a pointer to the packet's metadata"
     PACKET_END = "the end of the packet"
+    STALE = "a pointer into the packet as it was before a helper moved it"
     APP_ID = "a pointer to the application's path"
     APP_ID_END = "the end of the application's path"
     MAP_VALUE = "a pointer to a value of map `{map}`"
@@ -224,6 +225,15 @@ class Pointer(NamedTuple):
 
 
 Value: TypeAlias = Scalar | Pointer
+
+# What a pointer into the packet is when the packet has moved: good for nothing but the distance to another one, which
+# clang may compute when it is wanted, long after the packet was where they point to.
+STALE = Pointer(Kind.STALE)
+
+
+def is_lost(value: Value | None) -> bool:
+    """Whether nothing was written there that may be read."""
+    return value is None or (type(value) is Pointer and value.kind is Kind.STALE)
 
 
 def shifted(variable: Scalar, distance: int) -> Scalar:

@@ -182,8 +182,8 @@ def bounded_sum(writer: Writer) -> str:
         f"r0 = r4; r0 += {distance}; {_mostly(writer, f'if r4 > {most} goto {behind}')};"
         f" if r0 > {most + distance} goto {behind}",
         f"*(u64 *)(r10 - 8) = r4; r0 = *(u32 *)(r10 - 8); if r0 > {most} goto {behind}; r4 = *(u64 *)(r10 - 8)",
-        f"*(u32 *)(r10 - 8) = r4; *(u32 *)(r10 - 4) = r4; r0 = *(u32 *)(r10 - 8); if r0 > {most} goto {behind};"
-        " r4 = *(u32 *)(r10 - 4)",
+        f"*(u64 *)(r10 - 8) = r4; *(u32 *)(r10 - 16) = r4; r0 = *(u32 *)(r10 - 16); if r0 > {most} goto {behind};"
+        " r4 = *(u64 *)(r10 - 8); *(u64 *)(r10 - 16) = 5",
     ))  # fmt: skip
     return (
         f"w4 = w{writer.pick.choice((2, 3))}; {copy}; r1 = r9; r1 += r4; r0 = *(u8 *)(r1 + 0); {behind}:"
