@@ -63,7 +63,7 @@ def _curve(shape: str) -> Figure:
         value=last["seconds"] / first["seconds"] / (work[1] / work[0]),
         unit="times",
         target=Target(Compared.VALUE, at_most=SLACK),
-        remark=f"{curve} ms; of the longest, {_beside_linux(last)}{accepted}",
+        remark=f"{curve} ms; the longest {_beside_linux(last)}{accepted}",
         samples={str(size): [one["seconds"]] for size, one in zip(SIZES, measured, strict=True)},
     )
 
@@ -76,7 +76,9 @@ def _large(name: str, source: str) -> Iterator[Figure]:
         value=measured["seconds"],
         unit="s",
         target=Target(Compared.VALUE, at_most=MOST_SECONDS),
-        remark=f"{measured['instructions']:.0f} instructions, {verdict}; {_beside_linux(measured)}",
+        peer="Linux",
+        peer_value=measured["linux_seconds"],
+        remark=f"{measured['instructions']:.0f} instructions, {verdict}",
     )
     yield Figure(
         name=f"verifier's memory, {name}",
@@ -92,7 +94,7 @@ def _beside_linux(measured: Measured) -> str:
     linux = measured["linux_seconds"]
     if linux is None:
         return "Linux was not asked, or rejects it"
-    return f"Linux takes {1000 * linux:.1f} ms, a {measured['seconds'] / linux:.0f}th of it"
+    return f"{measured['seconds'] / linux:.1f} times as long as Linux ({1000 * linux:.1f} ms)"
 
 
 def _measure(task: dict[str, object]) -> Measured:
