@@ -77,6 +77,15 @@ WRONG = {
         "r3 = *(u32 *)(r1 + 12); r2 = 0; top: if r3 & 1 goto one; r2 += 1; one: if r2 < 99999 goto top;",
         "takes more than",
     ),
+    "it is set back on the stack": (
+        "r3 = r10; r3 += -8; r2 = 0; *(u64 *)(r10 - 8) = r2; top: r2 = *(u64 *)(r10 - 8); r2 += 1; "
+        "*(u64 *)(r10 - 8) = r2; if r2 != 500 goto on; r4 = 0; *(u64 *)(r3 + 0) = r4; on: if r2 < 9999 goto top;",
+        "takes more than",
+    ),
+    "a pointer is lost in a late turn": (
+        FOUND + "top: r4 = *(u8 *)(r8 + 0); r7 += 1; if r7 != 20 goto on; r8 = 0; on: if r7 < 40 goto top;",
+        "reads memory through r8, which is no pointer but a number (0)",
+    ),
     "too many turns together": (
         "r2 = 0; top: r3 = 0; inner: r3 += 1; if r3 < r2 goto inner; r2 += 1; if r2 < 9999 goto top;",
         "takes more than",
@@ -106,9 +115,8 @@ def test_not_counted(code: str, demand: str) -> None:
 def test_a_pointer_that_died_in_the_turn_is_not_followed() -> None:
     """The packet moves behind the step: whatever was added to the pointer, it is none when the next turn begins."""
     code = (
-        "r6 = r1; r9 = 0; r7 = *(u32 *)(r1 + 0); r8 = *(u32 *)(r1 + 4); r2 = r7; r2 += 64; if r2 > r8 goto out; "
-        "top: r7 += 1; r1 = r6; r2 = 0; call xdp_adjust_tail; r9 += 1; if r9 >= 40 goto out; "
-        "if r9 < 20 goto top; r4 = *(u8 *)(r7 + 0);"
+        "r6 = r1; r9 = 0; r7 = *(u32 *)(r1 + 0); top: r7 += 1; r9 += 1; if r9 != 20 goto on; "
+        "r1 = r6; r2 = 0; call xdp_adjust_tail; on: if r9 < 40 goto top;"
     )
     with pytest.raises(Rejected, match="r7, which holds nothing that may be read on this path"):
         Verifier(MAPS, attempts=(Attempt(1, 4_000, walked=4),)).verify(program(code + END))

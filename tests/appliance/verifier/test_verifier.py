@@ -14,7 +14,7 @@ from appliance.errors import InputRefused, SourceLine
 from appliance.helpers.prototypes import ArgumentKind
 from appliance.verifier import Access, CallFacts, Region, Rejected, Unsupported, VerifiedProgram, Verifier, calls
 from appliance.verifier.demands import DEMANDS
-from appliance.verifier.effort import Attempt, Budget, Effort, Refused
+from appliance.verifier.effort import EVERY_TURN, MOST_PAST, Attempt, Budget, Effort, Refused
 from appliance.verifier.program import Facts
 from appliance.verifier.transfer import TRANSFERS
 from tests.appliance.verifier.support import MAPS, program
@@ -233,3 +233,27 @@ def test_our_programs_are_accepted(path: Path) -> None:
     assert collection.programs
     for spec in collection.programs.values():
         Verifier(collection.maps).verify(spec)
+
+
+def test_states_that_wait_are_a_budget_too() -> None:
+    effort = Effort.of(Attempt(1, 1000), Budget(states=2), 10)
+    effort.spend(1, 8, 5)
+    effort.wait(2)
+    effort.wait(-1)
+    with pytest.raises(
+        Refused, match=r"^takes more than 2 states at one time to explore; 1 different states came here$"
+    ):
+        effort.wait(2)
+
+
+def test_the_past_is_forgotten_where_it_is_too_much() -> None:
+    effort = Effort.of(Attempt(1, 1000), Budget(), 10)
+    assert effort.keep(MOST_PAST)
+    assert not effort.keep(1)
+    assert effort.keep(1)
+
+
+def test_an_attempt_that_knows_all_may_spend_more_than_its_share() -> None:
+    code = "r2 = 0; again: r2 += 3; if r2 != 3000 goto again; r0 = 2; exit"
+    verifier = Verifier(MAPS, attempts=(Attempt(1, 100, walked=EVERY_TURN - 1), Attempt(4, 100)))
+    verifier.verify(program(code))
