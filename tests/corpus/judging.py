@@ -13,7 +13,7 @@ from appliance.verifier.effort import Attempt, Budget
 from tests.appliance.verifier import kernel
 from tests.corpus.corpus import loaded, object_of
 from tests.corpus.hostile import faults
-from tests.corpus.linux_says import alike, explained
+from tests.corpus.linux_says import alike, ending, explained
 from tests.corpus.mutants import Mutant, mutants
 
 # A mutant that turns a loop into an endless one is not worth all the steps that an honest program may take.
@@ -55,4 +55,4 @@ def judge(name: str, chosen: Iterable[Mutant] | None, runs: int, count: Counter[
             elif own is not None and alike(own, refusal):
                 count["accepted, rejected by Linux as the program itself"] += 1
             else:
-                yield f"{words}: Linux rejects it: {refusal}"
+                yield f"{words}: Linux rejects it: {ending(refusal)}"

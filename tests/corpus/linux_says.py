@@ -1,6 +1,6 @@
 """What Linux says of programs that we accept, and why we do otherwise; each reason stands in the docs as well.
 
-Where Linux stops at an instruction that the proof has shown to be out of reach, it knows less of what comes before.
+Where Linux walks through an instruction that the proof has shown to be out of reach, it knows less of what led there.
 """
 
 from __future__ import annotations
@@ -10,6 +10,8 @@ from collections.abc import Iterator
 
 from appliance.ebpf.instructions import slot_numbers
 from appliance.verifier import VerifiedProgram
+
+LAST_LINES = 6
 
 # What Linux wants beyond safety, or doesn't follow: its words, as a regular expression, and the reason.
 EXPLAINED: dict[str, str] = {
@@ -33,14 +35,20 @@ EXPLAINED: dict[str, str] = {
 
 def explained(verified: VerifiedProgram, refusal: str) -> bool:
     """Whether it is known why Linux refuses the program."""
-    return not _reached(verified, refusal) or any(re.search(words, refusal) for words in EXPLAINED)
+    said = ending(refusal)
+    return not _reached(verified, refusal) or any(re.search(words, said) for words in EXPLAINED)
+
+
+def ending(refusal: str) -> str:
+    """What it comes to: the last lines of Linux's log."""
+    return "\n".join(refusal.splitlines()[-LAST_LINES:])
 
 
 def _reached(verified: VerifiedProgram, refusal: str) -> bool:
-    """Whether the last instruction in Linux's log can be reached, so far as we know."""
-    slots = list(_slots(refusal))
+    """Whether every instruction on the path in Linux's log can be reached, so far as we know."""
     numbers = slot_numbers(verified.spec.instructions)
-    return not slots or slots[-1] not in numbers or numbers.index(slots[-1]) in verified.facts.reachable
+    reachable = {numbers[index] for index in verified.facts.reachable}
+    return all(slot in reachable for slot in _slots(refusal))
 
 
 def _slots(refusal: str) -> Iterator[int]:

@@ -30,7 +30,7 @@ from tests.corpus.building import build
 from tests.corpus.corpus import NAMES, object_of, verify
 from tests.corpus.hostile import faults
 from tests.corpus.judging import judge
-from tests.corpus.linux_says import explained
+from tests.corpus.linux_says import ending, explained
 from tests.corpus.test_variants import check_variant
 
 Findings: TypeAlias = tuple[list[str], Counter[str]]
@@ -64,7 +64,7 @@ def generated(seed: int) -> Findings:
             if refusal is not None:
                 count["generated, accepted, but not by Linux"] += 1
                 if not explained(verified, refusal):
-                    finds.append(f"seed {number}: Linux rejects it: {refusal}")
+                    finds.append(f"seed {number}: Linux rejects it: {ending(refusal)}")
     return finds, count
 
 

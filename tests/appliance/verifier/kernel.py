@@ -108,7 +108,7 @@ def update(descriptor: int, key: bytes, value: bytes) -> None:
 
 
 def refusal(spec: ProgramSpec, maps: Mapping[str, int]) -> str | None:
-    """None if the kernel accepts the program, else what its verifier says."""
+    """None if the kernel accepts the program, else what its verifier says, with the path that it was on."""
     loaded = _load(spec, maps)
     if isinstance(loaded, str):
         return loaded
@@ -165,5 +165,4 @@ def _load(spec: ProgramSpec, maps: Mapping[str, int], log_level: int = 1) -> int
         descriptor = _bpf(_PROG_LOAD, whole)
     if descriptor >= 0:
         return descriptor
-    words = log.value.decode(errors="replace").strip().splitlines()
-    return "\n".join(words[-6:]) or os.strerror(-descriptor)
+    return log.value.decode(errors="replace").strip() or os.strerror(-descriptor)
