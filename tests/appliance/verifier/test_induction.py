@@ -79,7 +79,7 @@ WRONG = {
     ),
     "it is set back on the stack": (
         "r3 = r10; r3 += -8; r2 = 0; *(u64 *)(r10 - 8) = r2; top: r2 = *(u64 *)(r10 - 8); r2 += 1; "
-        "*(u64 *)(r10 - 8) = r2; if r2 != 500 goto on; r4 = 0; *(u64 *)(r3 + 0) = r4; on: if r2 < 9999 goto top;",
+        "*(u64 *)(r10 - 8) = r2; if r2 != 500 goto on; r4 = 100; *(u64 *)(r3 + 0) = r4; on: if r2 < 9999 goto top;",
         "takes more than",
     ),
     "a pointer is lost in a late turn": (
@@ -92,7 +92,7 @@ WRONG = {
     ),
     "it wraps around": ("w2 = 0; top: w2 += 1; if w2 <= 4294967295 goto top;", "takes more than"),
     "it is set back": (
-        "r6 = *(u32 *)(r1 + 12); r2 = 0; top: r2 += 1; if r2 != 500 goto on; r2 = 0; on: if r2 < 99999 goto top;",
+        "r6 = *(u32 *)(r1 + 12); r2 = 0; top: r2 += 1; if r2 != 500 goto on; r2 = 100; on: if r2 < 99999 goto top;",
         "takes more than",
     ),
 }
