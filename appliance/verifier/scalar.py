@@ -189,8 +189,19 @@ def operate(op: AluOp, width: int, a: Scalar, b: Scalar) -> Scalar:
         low = operation(32, a.low, b.low)
         return _sound(_operate_on_bits(op, 32, a, b), bounds.wrap(64, low.umin, low.umax), low)
     whole = operation(64, a.whole, b.whole)
+    if op is AluOp.LSH and b.constant is not None and b.constant % 64 >= 32:
+        whole = _low_half_up(a, b)
     half = operation(32, a.low, b.low) if op in _LOW_STAYS_LOW else _ALL32
     return _sound(_operate_on_bits(op, 64, a, b), whole, half)
+
+
+def _low_half_up(a: Scalar, by: Scalar) -> Bounds:
+    """A shift that leaves nothing of the upper half: whatever that is, so zeros will do, or copies of the sign."""
+    halves = (truncate(a, 4), sign_extend(a, 32, 64))
+    unsigned, signed = (bounds.shift_left(64, half.whole, by.whole) for half in halves)
+    both = bounds.meet(64, unsigned, signed)
+    assert both is not None, "two hulls of the same non-empty set have something in common"
+    return both
 
 
 def negate(width: int, a: Scalar) -> Scalar:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from appliance.ebpf.opcodes import AluOp, Condition
 from appliance.verifier import branches, scalar
 from appliance.verifier.scalar import Scalar
+from appliance.verifier.tnum import ALL
 from tests.appliance.verifier import concrete
 
 # Numbers near the edges of every width, near each other, and anywhere.
@@ -116,3 +117,14 @@ def test_a_shift_up_and_down_extends_the_sign() -> None:
     up = scalar.operate(AluOp.LSH, 64, word, scalar.constant(32))
     down = scalar.operate(AluOp.ARSH, 64, up, scalar.constant(32))
     assert (down.whole.smin, down.whole.smax) == (-(1 << 31), (1 << 31) - 1)
+
+
+@pytest.mark.parametrize(("op", "low", "high"), [(AluOp.RSH, 0, 5), (AluOp.ARSH, -3, 5)])
+def test_a_shift_up_and_down_keeps_the_bounds_of_the_low_half(op: AluOp, low: int, high: int) -> None:
+    half = scalar.truncate(scalar.between(low, high), 4)
+    number = scalar.meet(scalar.UNKNOWN, Scalar(half.bits._replace(mask=ALL), scalar.UNKNOWN.whole, half.low))
+    assert number is not None
+    for _ in range(2):
+        number = scalar.operate(AluOp.LSH, 64, number, scalar.constant(32))
+        number = scalar.operate(op, 64, number, scalar.constant(32))
+    assert (number.whole.smin, number.whole.smax) == (low, high)
