@@ -192,7 +192,7 @@ def loop_by_helper(writer: Writer) -> str:
 
 def bounded_sum(writer: Writer) -> str:
     """A copy of a number, moved, or half of it from the stack, is compared; the number is an index."""
-    behind, distance, most = writer.label(), writer.pick.choice((-2, 1, 4)), writer.pick.choice((15, 15, 15, 16))
+    behind, distance, most = writer.label(), writer.pick.choice((-2, 1, 4)), writer.pick.choice((7, 15))
     copy = writer.pick.choice((
         f"r0 = r4; r0 += {distance}; {_mostly(writer, f'if r4 > {most} goto {behind}')};"
         f" if r0 > {most + distance} goto {behind}",
