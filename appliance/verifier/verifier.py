@@ -89,19 +89,22 @@ class Verifier:
             budget.seconds *= WATCHED
         failure: Refused | None = None
         counted = False
+        found = False  # what no join is to blame for
         for attempt in self._attempts:
             if attempt.walked == EVERY_TURN and not counted:
                 continue
             effort = Effort.of(attempt, budget, len(spec.instructions))
             outcome = self._explore(spec, program, effort, witness)
-            decisive = isinstance(outcome, Facts) or failure is None or attempt.rounds or not outcome.exhausted
+            proved, exhausted = isinstance(outcome, Facts), isinstance(outcome, Refused) and outcome.exhausted
+            decisive = proved or failure is None or attempt.rounds > 0 or not (exhausted or found)
             if decisive and witness is not None:
                 witness.keep()
             if isinstance(outcome, Facts):
                 return outcome
             counted |= effort.counted
             if decisive:
-                failure = outcome  # a budget says less than what was found wrong with partitions
+                failure = outcome  # a budget, or what joins may have lost, says less than what partitions found wrong
+            found |= attempt.rounds > 0 and not exhausted
             if outcome.violation.unsupported or not effort.joined or budget.is_spent:
                 break
         assert failure is not None, "there is an attempt at least"

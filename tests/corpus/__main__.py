@@ -6,7 +6,10 @@ from dataclasses import asdict
 
 from ruamel.yaml import YAML
 
+from tests.corpus import large_programs as large
 from tests.corpus.corpus import NAMES, REJECTIONS, Rejection, object_of, verdict
+
+_WORDS = "# What is said of each bad program of the corpus; `python -m tests.corpus` writes it anew.\n"
 
 
 def main() -> None:
@@ -15,8 +18,14 @@ def main() -> None:
     reports = {name: verdict(object_of(name, "bad")) for name in NAMES}
     said = {name: asdict(Rejection.of(report)) for name, report in reports.items() if report is not None}
     with REJECTIONS.open("w") as file:
-        file.write("# What is said of each bad program of the corpus; `python -m tests.corpus` writes it anew.\n")
+        file.write(_WORDS)
         yaml.dump(said, file)
+    of_large = {
+        name: {program: large.verdict(name, "bad", program) for program in large.changed(name)} for name in large.NAMES
+    }
+    with large.REJECTIONS.open("w") as file:
+        file.write(_WORDS)
+        yaml.dump(of_large, file)
 
 
 if __name__ == "__main__":
