@@ -32,7 +32,7 @@ LARGEST_PROGRAM = 1_000_000  # slots, as in the Linux kernel (BPF_COMPLEXITY_LIM
 # One after the other, until one of them proves the program.
 ATTEMPTS = (
     Attempt(1, 60_000, per_instruction=5),
-    Attempt(4, 150_000, rounds=64, per_instruction=2),
+    Attempt(4, 150_000, rounds=64, per_instruction=8),
     Attempt(64, 40_000),
     Attempt(4, 150_000, rounds=64, walked=EVERY_TURN),
 )
