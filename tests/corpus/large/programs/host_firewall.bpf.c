@@ -9,7 +9,7 @@ struct verdict_state {
 	__be16 sport, dport;
 	__u8 protocol, hits[7];
 };
-OLD_MAP(scratch, PERCPU_ARRAY, 4, sizeof(struct verdict_state), 2);
+OLD_MAP(scratch, PERCPU_HASH, 4, sizeof(struct verdict_state), 2);
 
 INLINE int decide(struct context *packet, struct verdict_state *state);
 
