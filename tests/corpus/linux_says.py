@@ -30,6 +30,12 @@ EXPLAINED: dict[str, str] = {
     "pointer offset .* is not allowed": "the same",
     "subtraction from stack pointer prohibited": "the same",
     "offset is outside of the packet": "Linux counts from the pointer that was compared, and takes the last comparison",
+    "Unreleased reference": "Linux takes a comparison with `data_end` for possible that an earlier one rules out",
+    "max value is outside of the allowed memory range": (
+        "Linux knows less of numbers that were compared with others, or kept in parts"
+    ),
+    "unbounded memory access": "the same",
+    "At callback return the register": "the same",
 }
 
 
