@@ -23,7 +23,7 @@ from appliance.ebpf.map_values import VALUE_SIZE, Holder, initial_values
 from appliance.ebpf.object_errors import ObjectError, UnsupportedObject
 from appliance.ebpf.platform import Platform
 from appliance.ebpf.spec import MapSpec, MapType, Variable
-from appliance.ebpf.value_lock import find_lock
+from appliance.ebpf.value_lock import find_lock, refuse_kept
 
 MAPS_SECTION = ".maps"
 
@@ -169,6 +169,8 @@ class _Declaration:
         flags, type_ = self.numbers.get("map_flags", 0), self._type()
         if self.numbers.get("map_extra") and type_ is not MapType.BLOOM_FILTER:  # whose number of hashes is its own
             raise UnsupportedObject("map_extra", "the attribute map_extra is not supported", where=self.where)
+        if "value" in self.types:
+            refuse_kept(self.btf, self.types["value"], self.where)
         return MapSpec(
             name=self.name,
             type=type_,

@@ -262,6 +262,14 @@ def test_the_lock_of_a_value_is_found_by_its_type(value: str, lock: int | None) 
 @pytest.mark.parametrize(
     ("value", "message"),
     [
+        (
+            "struct { __u64 count; struct bpf_timer timer; }",
+            "map m: `timer` in the map's value is for a kernel alone: no timers, lists or kernel pointers here",
+        ),
+        (
+            'struct { int __attribute__((btf_type_tag("kptr"))) *held; }',
+            "map m: `held` in the map's value is for a kernel alone: no timers, lists or kernel pointers here",
+        ),
         ("struct { struct bpf_spin_lock one; struct bpf_spin_lock two; }", "map m: the value has more than one lock"),
         (
             "struct { char c; struct bpf_spin_lock l; } __attribute__((packed))",
