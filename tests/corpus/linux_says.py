@@ -35,6 +35,7 @@ EXPLAINED: dict[str, str] = {
         "Linux knows less of numbers that were compared with others, or kept in parts"
     ),
     "unbounded memory access": "the same",
+    "min value is negative": "the same: a pointer may be moved back, and what is read is checked",
     "At callback return the register": "the same",
 }
 
