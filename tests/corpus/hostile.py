@@ -18,7 +18,7 @@ from appliance.maps.model_nested import ModelMapOfMaps
 from appliance.maps.model_prog_array import ModelProgArray
 from hooks.contract import FieldKind
 
-BUDGET = 100_000  # instructions of one run: no program of the corpus needs as many
+BUDGET = 500_000  # instructions of one run: a loop that counts 16 bits needs as many
 LONGEST = 1514  # bytes of a frame
 EDGES = (0, 1, 7, 8, 14, 15, 16, 20, 31, 32, 33, 63, 64, 127, 128, 255, 256, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF)
 TYPES = (b"\x08\x00", b"\x86\xdd", b"\x81\x00", b"\x88\xa8", b"\x88\x47", b"\x08\x06")
