@@ -12,7 +12,7 @@ from appliance.verifier import scalar
 from appliance.verifier import stack as stack_cells
 from appliance.verifier.links import holds_as
 from appliance.verifier.scalar import Scalar
-from appliance.verifier.state import FARTHEST, NO_RANGES, UNPROVED, State
+from appliance.verifier.state import NEVER_SHORT, NO_RANGES, UNPROVED, State
 from appliance.verifier.values import (
     DYNPTR_KINDS,
     HELD_KINDS,
@@ -96,7 +96,7 @@ class _Inclusion:
             return big.id == small.id
         if self._big.proved(big.id) > max(self._small.proved(small.id) - beyond, UNPROVED):
             return False
-        if self._big.missing(big.id) < min(self._small.missing(small.id) - beyond, FARTHEST):
+        if self._big.missing(big.id) < min(self._small.missing(small.id) - beyond, NEVER_SHORT):
             return False
         return self._ranged(big, small, beyond)
 

@@ -51,7 +51,7 @@ NO_RANGES: Mapping[int, int] = {PACKET_START: 0, METADATA_START: 0, APP_ID_START
 NO_REFERENCES: Mapping[int, Reference] = {}
 NOTHING_OUTSIDE: Mapping[int, int] = {}
 # More than any packet has: what is known to be outside of an id that was not found too short.
-FARTHEST = 1 << 62
+NEVER_SHORT = 1 << 62
 
 
 class State:
@@ -230,7 +230,7 @@ class State:
 
     def missing(self, packet: int) -> int:
         """Of so many bytes from the base of that packet id on, not all are inside."""
-        return self.outside.get(packet, FARTHEST)
+        return self.outside.get(packet, NEVER_SHORT)
 
     def learn_missing(self, packet: int, length: int) -> None:
         """The packet ends before `length` bytes from the base of that packet id on."""

@@ -23,7 +23,7 @@ from appliance.verifier.program import _TOKEN, Facts, VerifiedProgram
 from appliance.verifier.refine import refined
 from appliance.verifier.rejections import Rejection
 from appliance.verifier.report import Rejected, Unsupported, Violation
-from appliance.verifier.reporting import report_of
+from appliance.verifier.telling.reporting import report_of
 from appliance.verifier.witness import Witness
 
 _TOO_LARGE = "turn unrolled loops back into loops, or split the program by tail calls"

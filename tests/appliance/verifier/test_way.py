@@ -12,10 +12,11 @@ from appliance.ebpf.objects import load_object
 from appliance.errors import SourceLine
 from appliance.rules.compile import compile_rule_set
 from appliance.rules.load import load_rule_set
-from appliance.verifier import Rejected, Verifier, causes
+from appliance.verifier import Rejected, Verifier
 from appliance.verifier.effort import Attempt, Budget
 from appliance.verifier.rejections import Rejection
 from appliance.verifier.report import Report
+from appliance.verifier.telling import causes
 from appliance.verifier.way import Role, Step, told
 from tests.appliance.ebpf.compiling import compile_c
 from tests.appliance.verifier.support import EVERY_MAP, load_cases, program

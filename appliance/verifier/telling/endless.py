@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from appliance.ebpf.instructions import Branch, Register
-from appliance.verifier.deciding import outcome_of
 from appliance.verifier.history import Visit
-from appliance.verifier.notes import Notes
 from appliance.verifier.places import Part, Place
 from appliance.verifier.state import State
+from appliance.verifier.telling.deciding import outcome_of
+from appliance.verifier.telling.notes import Notes
 from appliance.verifier.way import Role
 
 

@@ -10,8 +10,8 @@ from appliance.helpers.kernel_prototypes import EVERY_PROTOTYPE
 from appliance.verifier.environment import Environment
 from appliance.verifier.places import Part, Place
 from appliance.verifier.state import State
+from appliance.verifier.telling.words import name_of, said_of
 from appliance.verifier.way import Role
-from appliance.verifier.words import name_of, said_of
 
 
 class Cause(NamedTuple):

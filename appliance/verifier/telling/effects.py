@@ -21,10 +21,10 @@ from appliance.ebpf.instructions import (
     Store,
 )
 from appliance.verifier.history import Visit
-from appliance.verifier.notes import Notes
 from appliance.verifier.origins import sources
 from appliance.verifier.places import Part, Place
 from appliance.verifier.state import SAVED, State
+from appliance.verifier.telling.notes import Notes
 from appliance.verifier.values import RANGED_KINDS, Pointer, is_lost
 from appliance.verifier.way import Role
 

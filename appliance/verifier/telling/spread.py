@@ -6,10 +6,10 @@ from collections.abc import Iterator, Mapping
 
 from appliance.ebpf.instructions import Branch, slot_numbers
 from appliance.ebpf.spec import ProgramSpec
-from appliance.verifier.causes import Way
 from appliance.verifier.effort import Refused
 from appliance.verifier.history import Visit, path_to
-from appliance.verifier.notes import Cause
+from appliance.verifier.telling.causes import Way
+from appliance.verifier.telling.notes import Cause
 from appliance.verifier.way import Role
 
 MOST_BRANCHES = 5

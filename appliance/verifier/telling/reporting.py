@@ -7,15 +7,15 @@ from collections.abc import Callable, Iterable
 from appliance.ebpf.disassembler import statement
 from appliance.ebpf.instructions import FRAME_POINTER, slot_numbers
 from appliance.verifier import liveness
-from appliance.verifier.blame import ABOUT_HELD
-from appliance.verifier.causes import way_to
 from appliance.verifier.effort import Refused
 from appliance.verifier.environment import Environment
-from appliance.verifier.notes import Cause
 from appliance.verifier.report import Report
-from appliance.verifier.spread import way_of_states
+from appliance.verifier.telling.blame import ABOUT_HELD
+from appliance.verifier.telling.causes import way_to
+from appliance.verifier.telling.notes import Cause
+from appliance.verifier.telling.spread import way_of_states
+from appliance.verifier.telling.words import words_of
 from appliance.verifier.way import Role, Step
-from appliance.verifier.words import words_of
 
 MOST_STEPS = 8
 

@@ -12,22 +12,22 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from appliance.ebpf.instructions import FRAME_POINTER, Branch, CallHelper, Exit
-from appliance.verifier.blame import blamed
-from appliance.verifier.deciding import Branches
-from appliance.verifier.effects import behind_call, made_from
 from appliance.verifier.effort import Refused
 from appliance.verifier.environment import Environment
 from appliance.verifier.history import Arrival, Visit, path_to
-from appliance.verifier.notes import Cause, Notes
 from appliance.verifier.origins import across, last
 from appliance.verifier.passing import PASSED_ALONG
 from appliance.verifier.places import END, Part, Place, Point
 from appliance.verifier.rejections import Rejection
-from appliance.verifier.replay import states_within
 from appliance.verifier.scalar import Scalar
-from appliance.verifier.sides import Later
 from appliance.verifier.state import SAVED, State
-from appliance.verifier.turning import note_turn
+from appliance.verifier.telling.blame import blamed
+from appliance.verifier.telling.deciding import Branches
+from appliance.verifier.telling.effects import behind_call, made_from
+from appliance.verifier.telling.endless import note_turn
+from appliance.verifier.telling.notes import Cause, Notes
+from appliance.verifier.telling.replay import states_within
+from appliance.verifier.telling.sides import Later
 from appliance.verifier.values import FRAME_DISTANCE
 from appliance.verifier.way import Role
 

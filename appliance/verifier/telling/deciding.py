@@ -16,13 +16,13 @@ from dataclasses import dataclass, field
 from appliance.ebpf.instructions import Branch, Register
 from appliance.verifier.conditions import is_end_of
 from appliance.verifier.history import Visit
-from appliance.verifier.notes import Notes
 from appliance.verifier.places import Part, Place
-from appliance.verifier.sides import Later, Sides
 from appliance.verifier.state import State
+from appliance.verifier.telling.notes import Notes
+from appliance.verifier.telling.sides import Later, Sides
+from appliance.verifier.telling.words import learned_of, name_of
 from appliance.verifier.values import RANGED_KINDS, Pointer
 from appliance.verifier.way import Role
-from appliance.verifier.words import learned_of, name_of
 
 MOST_SAID = 2  # places that one branch teaches something of
 
