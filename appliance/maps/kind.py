@@ -165,9 +165,17 @@ QUEUED = ("push", "pop", "peek")
 class Weight(Enum):
     """How a function is to be compiled: what a frame waits for is made fast, all else is made small and soon."""
 
-    INLINE = ("alwaysinline",)
-    HOT = ()
-    SHARED = ("noinline", "optsize")
+    INLINE = "inline"
+    HOT = "hot"
+    SHARED = "shared"
+
+
+# A table of its own: Python 3.11.2 makes a bare `object()` of a member whose value is an empty tuple.
+ATTRIBUTES: Mapping[Weight, tuple[str, ...]] = {
+    Weight.INLINE: ("alwaysinline",),
+    Weight.HOT: (),
+    Weight.SHARED: ("noinline", "optsize"),
+}
 
 
 def define(module: ir.Module, shape: Shape, operation: str, weight: Weight = Weight.SHARED) -> Code:
@@ -181,7 +189,7 @@ def internal(
 ) -> Code:
     """Start writing a function that only this module calls and that never unwinds."""
     code = Code.define(module, name, result, **parameters)
-    for attribute in ("nounwind", *weight.value):
+    for attribute in ("nounwind", *ATTRIBUTES[weight]):
         code.function.attributes.add(attribute)
     return code
 
