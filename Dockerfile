@@ -12,9 +12,9 @@ COPY requirements.lock pyproject.toml README.md LICENSE ./
 COPY appliance appliance
 COPY hooks hooks
 COPY docs/rejections docs/rejections
-# The lock holds the tools of development too; as constraints it pins versions and installs only what the box needs.
 RUN python3 -m venv /opt/tidegate \
-    && /opt/tidegate/bin/pip install --no-cache-dir --disable-pip-version-check --constraint requirements.lock .
+    && /opt/tidegate/bin/pip install --no-cache-dir --disable-pip-version-check --require-hashes -r requirements.lock \
+    && /opt/tidegate/bin/pip install --no-cache-dir --disable-pip-version-check --no-deps --no-build-isolation .
 
 FROM debian:bookworm-slim
 RUN apt-get update \

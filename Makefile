@@ -2,8 +2,9 @@
 
 PYTHON := .venv/bin/python
 READY := .venv/ready
+OPTIONS :=
 
-.PHONY: demo test install lint bench fuzz programs clean
+.PHONY: demo test install lint bench fuzz programs lock clean
 
 demo: $(READY)  ## the box between attackers and a server, in a private network, for a minute
 	@.venv/bin/tidegate lab --seconds 60
@@ -29,9 +30,16 @@ fuzz: $(READY)  ## long runs against hostile input
 programs: $(READY)  ## compile programs/*.bpf.c with clang
 	$(MAKE) -C programs
 
+lock:  ## requirements*.lock anew from pyproject.toml; OPTIONS=--upgrade takes newer versions
+	.ci/lock $(OPTIONS)
+
 clean:
 	rm -rf .venv build *.egg-info
 
-$(READY): requirements.lock pyproject.toml packages.txt .ci/install
+# Also when the .venv there was made by another Python, or by this one before an upgrade.
+ifneq ($(shell .ci/python --identity 2>/dev/null),$(shell cat .venv/made-by 2>/dev/null))
+.PHONY: $(READY)
+endif
+$(READY): requirements-dev.lock pyproject.toml packages.txt .ci/install .ci/packages .ci/python
 	.ci/install
 	@touch $@
