@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import ast
 import re
+import sys
 import tomllib
+from collections.abc import Iterable
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
+import pytest
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
@@ -51,3 +56,30 @@ def test_the_tests_run_on_what_the_box_runs_on() -> None:
 
 def test_the_extra_that_the_locks_are_made_of_is_the_build_system() -> None:
     assert PROJECT["optional-dependencies"]["build"] == BUILD
+
+
+def imported(folders: Iterable[str]) -> set[str]:
+    """The first part of every name that is imported there and that is neither Python's nor ours."""
+    trees = [ast.parse(path.read_text()) for folder in folders for path in Path(folder).rglob("*.py")]
+    nodes = [node for tree in trees for node in ast.walk(tree)]
+    names = {name.name for node in nodes if isinstance(node, ast.Import) for name in node.names}
+    names |= {node.module for node in nodes if isinstance(node, ast.ImportFrom) and node.module}
+    ours = {"appliance", "hooks", "tests", "configs", "dashboards"}
+    return {name.partition(".")[0] for name in names} - sys.stdlib_module_names - ours
+
+
+@pytest.mark.parametrize(
+    ("folders", "declared"),
+    [(("appliance", "hooks"), BOX), (("tests", "configs", "dashboards"), DEV)],
+    ids=["the box", "the tests"],
+)
+def test_what_is_imported_is_declared(folders: tuple[str, ...], declared: list[str]) -> None:
+    """What only comes along with something else is gone when that no longer needs it."""
+    distributions = packages_distributions()
+    names = {canonicalize_name(Requirement(text).name) for text in declared}
+    undeclared = {
+        name
+        for name in imported(folders)
+        if not names & {canonicalize_name(each) for each in distributions.get(name, ())}
+    }
+    assert undeclared == set()

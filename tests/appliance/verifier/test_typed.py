@@ -13,7 +13,7 @@ from pathlib import Path
 from random import Random
 
 import pytest
-import yaml
+from ruamel.yaml import YAML
 
 from appliance.ebpf.btf import Btf
 from appliance.ebpf.btf_index import KERNEL_BTF, index_btf, read_btf_file
@@ -56,7 +56,7 @@ class Pair:
         return compile_alone(f'#include "prefix.h"\n{body}', f"-I{CASES}", "-Wno-everything", *flags)
 
 
-PAIRS = [Pair(**entry) for entry in yaml.safe_load((CASES / "pairs.yaml").read_text())]
+PAIRS = [Pair(**entry) for entry in YAML(typ="safe").load(CASES / "pairs.yaml")]
 every_pair = pytest.mark.parametrize("pair", PAIRS, ids=lambda pair: pair.name)
 running_kernel = pytest.mark.skipif(not KERNEL_BTF.exists(), reason="the running kernel tells no types")
 
