@@ -9,7 +9,7 @@ import click
 
 import appliance
 from appliance.errors import CannotRun
-from appliance.verifier.rejections import PAGES, Rejection
+from appliance.verifier.reports.rejections import PAGES, Rejection
 
 # Pages stand beside the sources; a package that was installed brings them along.
 ROOTS = (Path(appliance.__file__).parents[1], Path(sysconfig.get_path("data"), "share", "doc", "tidegate"))

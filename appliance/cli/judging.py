@@ -14,9 +14,9 @@ from appliance.ebpf.platform import PLATFORMS, Platform
 from appliance.ebpf.spec import ProgramSpec, SkippedProgram
 from appliance.errors import InputRefused
 from appliance.verifier import Explanation, Verifier
-from appliance.verifier.judging import in_kernel
-from appliance.verifier.rejections import Rejection
-from appliance.verifier.report import Rejected, Report, Unsupported
+from appliance.verifier.kernel_only import in_kernel
+from appliance.verifier.reports.rejections import Rejection
+from appliance.verifier.reports.report import Rejected, Report, Unsupported
 
 NO_HOOK = "no hook of this platform claims the section; say what kind of program it is with --type"
 ACCEPTED, REJECTED, UNSUPPORTED = "accepted", "rejected", "unsupported"

@@ -14,7 +14,7 @@ from appliance.cli.program_types import names_of_types
 from appliance.cli.verdict_table import Progress, VerdictTable, cells
 from appliance.ebpf.btf_index import read_btf_file
 from appliance.ebpf.platform import PLATFORMS
-from appliance.verifier.pictures import draw, lines
+from appliance.verifier.graphs import draw, lines
 
 
 @click.command()

@@ -2,7 +2,7 @@
 
 from appliance.verifier.explanation import Explanation
 from appliance.verifier.program import Access, CallFacts, Facts, Region, VerifiedProgram
-from appliance.verifier.report import Rejected, Report, Unsupported
+from appliance.verifier.reports.report import Rejected, Report, Unsupported
 from appliance.verifier.verifier import Verifier
 
 __all__ = [

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from appliance.ebpf.platform import Platform
 from appliance.ebpf.spec import ProgramSpec
 from appliance.verifier.program import VerifiedProgram
-from appliance.verifier.report import Rejected, Unsupported
-from appliance.verifier.witness import Sight
+from appliance.verifier.reports.report import Rejected, Unsupported
+from appliance.verifier.state.witness import Sight
 
 
 @dataclass(frozen=True, slots=True)

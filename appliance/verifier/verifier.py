@@ -14,17 +14,17 @@ from appliance.ebpf.platform import LINUX, Platform
 from appliance.ebpf.spec import MapSpec, ProgramSpec
 from appliance.errors import InputRefused
 from appliance.helpers.kernel_groups import numbering
-from appliance.verifier import cfg
-from appliance.verifier.effort import EVERY_TURN, Attempt, Budget, Effort, Refused
-from appliance.verifier.environment import Environment, FactsRecorder
+from appliance.verifier.control_flow import cfg
+from appliance.verifier.diagnostics.reporting import report_of
 from appliance.verifier.explanation import Explanation
-from appliance.verifier.explore import Program, explore
+from appliance.verifier.exploration.budget import EVERY_TURN, Attempt, Budget, Effort, Refused
+from appliance.verifier.exploration.explore import Program, explore
+from appliance.verifier.exploration.partitioning import refined
 from appliance.verifier.program import _TOKEN, Facts, VerifiedProgram
-from appliance.verifier.refine import refined
-from appliance.verifier.rejections import Rejection
-from appliance.verifier.report import Rejected, Unsupported, Violation
-from appliance.verifier.telling.reporting import report_of
-from appliance.verifier.witness import Witness
+from appliance.verifier.reports.rejections import Rejection
+from appliance.verifier.reports.report import Rejected, Unsupported, Violation
+from appliance.verifier.state.environment import Environment, FactsRecorder
+from appliance.verifier.state.witness import Witness
 
 _TOO_LARGE = "turn unrolled loops back into loops, or split the program by tail calls"
 LARGEST_PROGRAM = 1_000_000  # slots, as in the Linux kernel (BPF_COMPLEXITY_LIMIT_INSNS)

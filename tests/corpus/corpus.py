@@ -17,7 +17,7 @@ from ruamel.yaml import YAML
 from appliance.ebpf.objects import load_object_file
 from appliance.ebpf.spec import CollectionSpec
 from appliance.verifier import Rejected, VerifiedProgram, Verifier
-from appliance.verifier.report import Report
+from appliance.verifier.reports.report import Report
 
 HOME = Path(__file__).parent
 OBJECTS = HOME / "objects"

@@ -28,8 +28,8 @@ from appliance.ebpf.btf_index import read_btf_file
 from appliance.ebpf.objects import load_object
 from appliance.ebpf.platform import LINUX
 from appliance.verifier import Rejected, Verifier
-from appliance.verifier.effort import Budget
-from appliance.verifier.rejections import PAGES, Rejection
+from appliance.verifier.exploration.budget import Budget
+from appliance.verifier.reports.rejections import PAGES, Rejection
 from tests.appliance.verifier.support import MAPS, program
 from tests.corpus import kernel
 

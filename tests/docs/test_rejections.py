@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from appliance.verifier.rejections import Rejection
+from appliance.verifier.reports.rejections import Rejection
 from tests.corpus import kernel
 from tests.docs.rejection_pages import (
     BAD,

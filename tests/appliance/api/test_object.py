@@ -16,7 +16,7 @@ from appliance.ebpf.spec import MapType
 from appliance.errors import InputRefused
 from appliance.maps import MapFull, MapRefused
 from appliance.maps.prog_array_map import ProgArray
-from appliance.verifier.report import Rejected
+from appliance.verifier.reports.report import Rejected
 from hooks.contract import Verdict
 from tests.appliance.api.objects import FRAME, example, key, opened
 from tests.appliance.ebpf.compiling import PROGRAMS, compile_c

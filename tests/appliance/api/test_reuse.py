@@ -8,7 +8,7 @@ import appliance.api as api
 from appliance.api import open_object
 from appliance.ebpf.spec import MapSpec, MapType
 from appliance.maps import open_map
-from appliance.verifier.report import Rejected
+from appliance.verifier.reports.report import Rejected
 from tests.appliance.api.objects import FRAME, example, key, opened
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from appliance.cli import explain
 from appliance.cli.main import main
-from appliance.verifier.rejections import Rejection
+from appliance.verifier.reports.rejections import Rejection
 
 
 def run(*arguments: str) -> int:

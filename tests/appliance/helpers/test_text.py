@@ -17,7 +17,7 @@ from appliance.helpers.python import python_helpers
 from appliance.helpers.trace import HEAD_SIZE, TraceHead, TraceLog, append_line
 from appliance.maps.model import models
 from appliance.verifier import Rejected, Verifier
-from appliance.verifier.judging import in_kernel
+from appliance.verifier.kernel_only import in_kernel
 from hooks.xdp import FrameContext
 from tests.appliance.ebpf.compiling import compile_c
 from tests.programs.kernel import KernelProgram, needs_kernel

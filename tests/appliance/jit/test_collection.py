@@ -10,7 +10,7 @@ from appliance.helpers.native import Clock
 from appliance.jit.collection import Collection, OnlyJudged
 from appliance.maps.errors import MapFull, MapRefused
 from appliance.maps.map import Map
-from appliance.verifier.report import Rejected
+from appliance.verifier.reports.report import Rejected
 from hooks.xdp import FrameContext
 from tests.appliance.ebpf.compiling import compile_c
 from tests.appliance.jit.counting import COUNT, HITS, KEY, number

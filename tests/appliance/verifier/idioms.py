@@ -40,7 +40,7 @@ def _mostly(writer: Writer, right: str, wrong: str = "") -> str:
 
 
 def _turns(writer: Writer) -> int:
-    """Few, or so many that they are counted and not walked (`appliance.verifier.induction`)."""
+    """Few, or so many that they are counted and not walked (`appliance.verifier.loops.induction`)."""
     return writer.pick.choice((1, 2, 3, 6, 20, 40, 200))
 
 

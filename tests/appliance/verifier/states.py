@@ -5,11 +5,11 @@ from __future__ import annotations
 from hypothesis import strategies as st
 
 from appliance.ebpf.kernel_types import KernelType
-from appliance.verifier import scalar
-from appliance.verifier.links import WHOLE, Link
-from appliance.verifier.scalar import Scalar
-from appliance.verifier.state import State
-from appliance.verifier.values import STRUCTURES, Kind, Pointer, Value
+from appliance.verifier.domains import scalar
+from appliance.verifier.domains.links import WHOLE, Link
+from appliance.verifier.domains.scalar import Scalar
+from appliance.verifier.domains.values import STRUCTURES, Kind, Pointer, Value
+from appliance.verifier.state.state import State
 
 _EDGES = (0, 1, 7, 8, 255, 256, (1 << 31) - 1, 1 << 31, (1 << 32) - 1, 1 << 32, (1 << 63) - 1, -1, -8, -(1 << 31))
 _OFFSETS = (0, 4, 14, 20)

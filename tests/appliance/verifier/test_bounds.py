@@ -7,8 +7,8 @@ import itertools
 import pytest
 
 from appliance.ebpf.opcodes import AluOp
-from appliance.verifier import bounds
-from appliance.verifier.bounds import Bounds
+from appliance.verifier.domains import interval
+from appliance.verifier.domains.interval import Bounds
 from tests.appliance.verifier import concrete
 
 WIDTH = 3
@@ -16,7 +16,7 @@ NUMBERS = range(1 << WIDTH)
 
 
 def members(b: Bounds) -> list[int]:
-    return [n for n in NUMBERS if b.umin <= n <= b.umax and b.smin <= bounds.signed(WIDTH, n) <= b.smax]
+    return [n for n in NUMBERS if b.umin <= n <= b.umax and b.smin <= interval.signed(WIDTH, n) <= b.smax]
 
 
 def every_bounds() -> list[Bounds]:
@@ -24,7 +24,7 @@ def every_bounds() -> list[Bounds]:
     unsigned = list(itertools.combinations_with_replacement(NUMBERS, 2))
     signed = list(itertools.combinations_with_replacement(range(-4, 4), 2))
     return sorted(
-        {b for (a, z), (s, t) in itertools.product(unsigned, signed) if (b := bounds.settle(WIDTH, a, z, s, t))}
+        {b for (a, z), (s, t) in itertools.product(unsigned, signed) if (b := interval.settle(WIDTH, a, z, s, t))}
     )
 
 
@@ -33,7 +33,7 @@ ALL = every_bounds()
 
 @pytest.mark.parametrize("op", AluOp, ids=lambda op: op.value)
 def test_a_result_holds_every_concrete_result(op: AluOp) -> None:
-    operation = bounds.OPERATIONS[op]
+    operation = interval.OPERATIONS[op]
     results = {(x, y): concrete.operate(op, WIDTH, x, y) for x in NUMBERS for y in NUMBERS}
     held = {b: members(b) for b in ALL}
     for a in ALL:
@@ -43,20 +43,20 @@ def test_a_result_holds_every_concrete_result(op: AluOp) -> None:
 
 
 def test_the_table_of_operations_is_total() -> None:
-    assert set(bounds.OPERATIONS) == set(AluOp)
+    assert set(interval.OPERATIONS) == set(AluOp)
 
 
 def test_settling_loses_nothing_and_finds_emptiness() -> None:
     for a, z in itertools.combinations_with_replacement(NUMBERS, 2):
         for s, t in itertools.combinations_with_replacement(range(-4, 4), 2):
             before = members(Bounds(a, z, s, t))
-            after = bounds.settle(WIDTH, a, z, s, t)
+            after = interval.settle(WIDTH, a, z, s, t)
             assert (members(after) if after is not None else []) == before
 
 
 def test_join_and_meet() -> None:
     for a, b in itertools.product(ALL[::3], ALL):
-        joined, met = bounds.join(a, b), bounds.meet(WIDTH, a, b)
+        joined, met = interval.join(a, b), interval.meet(WIDTH, a, b)
         assert set(members(joined)) >= set(members(a)) | set(members(b))
         assert set(members(met) if met else []) == set(members(a)) & set(members(b))
         assert a.includes(b) <= (set(members(a)) >= set(members(b)))
@@ -65,5 +65,5 @@ def test_join_and_meet() -> None:
 @pytest.mark.parametrize("low", range(-20, 20, 3))
 def test_wrap_holds_every_cut_integer(low: int) -> None:
     for high in range(low, low + 20):
-        found = members(bounds.wrap(WIDTH, low, high))
+        found = members(interval.wrap(WIDTH, low, high))
         assert {n % 8 for n in range(low, high + 1)} <= set(found)

@@ -7,10 +7,10 @@ import itertools
 import pytest
 
 from appliance.ebpf.opcodes import Condition
-from appliance.verifier import bounds, branches, scalar
-from appliance.verifier.bounds import Bounds
-from appliance.verifier.scalar import Scalar
-from appliance.verifier.tnum import Tnum
+from appliance.verifier.domains import comparisons, interval, scalar
+from appliance.verifier.domains.interval import Bounds
+from appliance.verifier.domains.scalar import Scalar
+from appliance.verifier.domains.tnum import Tnum
 from tests.appliance.verifier import concrete
 from tests.appliance.verifier.test_bounds import ALL, NUMBERS, WIDTH, members
 
@@ -26,24 +26,24 @@ def with_bits(bits: Tnum) -> Scalar:
 
 
 def test_the_tables_are_total() -> None:
-    assert set(branches._RANGES) == set(Condition) - {Condition.SET}
-    assert set(branches.OPPOSITE) == set(branches.MIRRORED) == set(branches._RANGES)
+    assert set(comparisons._RANGES) == set(Condition) - {Condition.SET}
+    assert set(comparisons.OPPOSITE) == set(comparisons.MIRRORED) == set(comparisons._RANGES)
 
 
-@pytest.mark.parametrize("condition", branches._RANGES, ids=lambda condition: condition.name)
+@pytest.mark.parametrize("condition", comparisons._RANGES, ids=lambda condition: condition.name)
 def test_opposite_and_mirrored_conditions(condition: Condition) -> None:
     for x, y in itertools.product(NUMBERS, NUMBERS):
         holds = concrete.compare(condition, WIDTH, x, y)
-        assert concrete.compare(branches.OPPOSITE[condition], WIDTH, x, y) is not holds
-        assert concrete.compare(branches.MIRRORED[condition], WIDTH, y, x) is holds
+        assert concrete.compare(comparisons.OPPOSITE[condition], WIDTH, x, y) is not holds
+        assert concrete.compare(comparisons.MIRRORED[condition], WIDTH, y, x) is holds
 
 
-@pytest.mark.parametrize("condition", branches._RANGES, ids=lambda condition: condition.name)
+@pytest.mark.parametrize("condition", comparisons._RANGES, ids=lambda condition: condition.name)
 def test_ranges_keep_every_pair_that_fits(condition: Condition) -> None:
     fits = {x: {y for y in NUMBERS if concrete.compare(condition, WIDTH, x, y)} for x in NUMBERS}
     held = {None: set[int](), **{b: set(inside) for b, inside in RANGES.items()}}
     for a, b in itertools.product(ALL, ALL):
-        left, right = branches._RANGES[condition](WIDTH, a, b)
+        left, right = comparisons._RANGES[condition](WIDTH, a, b)
         assert held_by(left, held) >= {x for x in RANGES[a] if not fits[x].isdisjoint(held[b])}, (a, b)
         assert held_by(right, held) >= {y for y in RANGES[b] if any(y in fits[x] for x in RANGES[a])}, (a, b)
 
@@ -62,7 +62,7 @@ def test_bits_keep_every_pair_that_fits_and_constants_decide(condition: Conditio
             for holds in (True, False)
         }
         for holds, pairs in ways.items():
-            refined = branches.refine(condition, holds, width, a, b)
+            refined = comparisons.refine(condition, holds, width, a, b)
             if refined is None:
                 assert not pairs, (a, b)
                 continue
@@ -73,7 +73,7 @@ def test_bits_keep_every_pair_that_fits_and_constants_decide(condition: Conditio
 
 
 def test_what_is_learned_by_ranges_is_no_more_than_was_known() -> None:
-    for condition, a, b in itertools.product(branches._RANGES, ALL[::5], ALL[::7]):
-        for before, after in zip((a, b), branches._RANGES[condition](WIDTH, a, b), strict=True):
+    for condition, a, b in itertools.product(comparisons._RANGES, ALL[::5], ALL[::7]):
+        for before, after in zip((a, b), comparisons._RANGES[condition](WIDTH, a, b), strict=True):
             assert after is None or before.includes(after)
-    assert bounds.everything(WIDTH) in RANGES
+    assert interval.everything(WIDTH) in RANGES

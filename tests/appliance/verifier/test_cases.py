@@ -8,12 +8,13 @@ import pytest
 
 from appliance.ebpf.instructions import FRAME_POINTER
 from appliance.ebpf.platform import PLATFORMS
-from appliance.verifier import Rejected, Unsupported, Verifier, liveness
-from appliance.verifier.rejections import Rejection
-from appliance.verifier.report import Report
-from appliance.verifier.telling.blame import ABOUT_NO_VALUE
-from appliance.verifier.telling.reporting import MOST_STEPS
-from appliance.verifier.way import Role
+from appliance.verifier import Rejected, Unsupported, Verifier
+from appliance.verifier.control_flow import liveness
+from appliance.verifier.diagnostics.blame import ABOUT_NO_VALUE
+from appliance.verifier.diagnostics.reporting import MOST_STEPS
+from appliance.verifier.reports.path import Role
+from appliance.verifier.reports.rejections import Rejection
+from appliance.verifier.reports.report import Report
 from tests.appliance.verifier import kernel
 from tests.appliance.verifier.support import EVERY_MAP, Case, load_cases
 

@@ -10,18 +10,26 @@ from typing import NamedTuple
 
 import pytest
 
+from appliance import verifier
 from appliance.ebpf.platform import PLATFORMS
-from appliance.verifier import Rejected, Verifier, report
+from appliance.verifier import Rejected, Verifier
+from appliance.verifier.reports import report
 from tests.appliance.verifier.support import JUDGED_MAPS, MAPS, load_cases
 from tests.appliance.verifier.test_typed import PAIRS, demand, few_types
 
-ROOM = Path(report.__file__).parent
+ROOM = Path(verifier.__file__).parent
 # What cases in assembly don't show: the file, the beginning of its words in the source, and where it is tested.
 ELSEWHERE = {
-    ("passing.py", "what"): "tests/appliance/cli/test_verify_output.py: it needs types of a kernel",
-    ("structures.py", "f\"needs the kernel's `{name}`, and"): "test_structures.py: the types are damaged",
-    ("structures.py", "f\"needs the kernel's `{name}`, which"): "test_structures.py: the types lack something",
-    ("structures.py", "f'reads a `{pointer.type.name}`, whose"): "test_structures.py: the types are damaged",
+    ("exploration/callees.py", "what"): "tests/appliance/cli/test_verify_output.py: it needs types of a kernel",
+    ("checks/kernel_structures.py", "f\"needs the kernel's `{name}`, and"): "test_structures.py: the types are damaged",
+    (
+        "checks/kernel_structures.py",
+        "f\"needs the kernel's `{name}`, which",
+    ): "test_structures.py: the types lack something",
+    (
+        "checks/kernel_structures.py",
+        "f'reads a `{pointer.type.name}`, whose",
+    ): "test_structures.py: the types are damaged",
     ("verifier.py", "'has no instructions'"): "test_verifier.py: no assembly",
     ("verifier.py", "'jumps out of the program'"): "test_verifier.py: the assembler knows labels only",
     ("verifier.py", "f'has {slots} slots"): "tests/docs/test_rejections.py: it takes a million instructions",
@@ -49,14 +57,14 @@ class Site(NamedTuple):
 
 def sites() -> Iterator[Site]:
     """Where this room calls `Violation(kind, words, …)`, or a method `refuse(…)` that does."""
-    for path in sorted(ROOM.glob("*.py")):
+    for path in sorted(ROOM.rglob("*.py")):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if not isinstance(node, ast.Call):
                 continue
             name = getattr(node.func, "id", getattr(node.func, "attr", None))
             if name in ("Violation", "refuse"):
                 words = ast.unparse(node.args[1 if name == "Violation" else 0]) if node.args else ""
-                yield Site(path.name, node.lineno, node.end_lineno or node.lineno, words)
+                yield Site(path.relative_to(ROOM).as_posix(), node.lineno, node.end_lineno or node.lineno, words)
 
 
 @pytest.fixture
@@ -67,8 +75,8 @@ def places(monkeypatch: pytest.MonkeyPatch) -> set[tuple[str, int]]:
 
     def watched(violation: report.Violation, *arguments: object, **named: object) -> None:
         frame = sys._getframe(1)
-        while frame is not None and Path(frame.f_code.co_filename).parent == ROOM:
-            found.add((Path(frame.f_code.co_filename).name, frame.f_lineno))
+        while frame is not None and (path := Path(frame.f_code.co_filename)).is_relative_to(ROOM):
+            found.add((path.relative_to(ROOM).as_posix(), frame.f_lineno))
             frame = frame.f_back  # type: ignore[assignment]
         make(violation, *arguments, **named)  # type: ignore[arg-type]
 

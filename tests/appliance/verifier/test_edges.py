@@ -10,9 +10,9 @@ import itertools
 import pytest
 
 from appliance.ebpf.opcodes import AluOp, Condition
-from appliance.verifier import branches, scalar
-from appliance.verifier.scalar import Scalar
-from appliance.verifier.tnum import ALL
+from appliance.verifier.domains import comparisons, scalar
+from appliance.verifier.domains.scalar import Scalar
+from appliance.verifier.domains.tnum import ALL
 from tests.appliance.verifier import concrete
 from tests.appliance.verifier.test_branches import TNUMS, with_bits
 
@@ -41,7 +41,7 @@ def test_arithmetic(op: AluOp, width: int) -> None:
 @pytest.mark.parametrize("condition", Condition, ids=lambda condition: condition.name)
 def test_comparisons(condition: Condition, width: int) -> None:
     for (a, xs), (b, ys) in itertools.product(SETS, SETS):
-        refined = {holds: branches.refine(condition, holds, width, a, b) for holds in (True, False)}
+        refined = {holds: comparisons.refine(condition, holds, width, a, b) for holds in (True, False)}
         for x, y in itertools.product(xs, ys):
             found = refined[concrete.compare(condition, width, x, y)]
             assert found is not None, (a, b)

@@ -7,7 +7,7 @@ import random
 import pytest
 
 from appliance.verifier import Rejected, Verifier
-from appliance.verifier.effort import Attempt, Budget
+from appliance.verifier.exploration.budget import Attempt, Budget
 from tests.appliance.verifier.counting import random_loop
 from tests.appliance.verifier.support import MAPS, program
 from tests.corpus.hostile import faults

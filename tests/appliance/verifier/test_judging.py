@@ -10,7 +10,7 @@ from appliance.ebpf.objects import load_object
 from appliance.jit.program import emit_program
 from appliance.jit.subprogram import NotCompilable
 from appliance.verifier import Rejected, Verifier
-from appliance.verifier.judging import in_kernel
+from appliance.verifier.kernel_only import in_kernel
 from appliance.verifier.program import VerifiedProgram
 from tests.appliance.ebpf.compiling import compile_c
 

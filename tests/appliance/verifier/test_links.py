@@ -10,14 +10,15 @@ from appliance.ebpf.instructions import Alu, Branch, Immediate, Instruction, Loa
 from appliance.ebpf.opcodes import AluOp, Condition
 from appliance.ebpf.platform import LINUX
 from appliance.ebpf.spec import ProgramSpec
-from appliance.verifier import merge, scalar
-from appliance.verifier.conditions import ways
-from appliance.verifier.environment import Environment, FactsRecorder
-from appliance.verifier.inclusion import includes
-from appliance.verifier.links import WHOLE, Cut, Form, Link, apply
-from appliance.verifier.scalar import LOW, Scalar
-from appliance.verifier.state import State
-from appliance.verifier.transfer import TRANSFERS
+from appliance.verifier.checks.transfer import TRANSFERS
+from appliance.verifier.domains import scalar
+from appliance.verifier.domains.links import WHOLE, Cut, Form, Link, apply
+from appliance.verifier.domains.scalar import LOW, Scalar
+from appliance.verifier.exploration.branches import ways
+from appliance.verifier.state.environment import Environment, FactsRecorder
+from appliance.verifier.state.inclusion import includes
+from appliance.verifier.state.join import join
+from appliance.verifier.state.state import State
 from hooks.xdp import XDP_LINUX
 from tests.appliance.verifier import concrete
 
@@ -137,7 +138,7 @@ def test_what_is_known_of_two_holds_of_both(seed: int) -> None:
         for _ in range(12):
             machine.step()
     names = iter(range(10**6, 2 * 10**6))
-    joined = merge.join(one.state, other.state, names.__next__)
+    joined = join(one.state, other.state, names.__next__)
     assert includes(joined, one.state)
     assert includes(joined, other.state)
     for machine in (one, other):

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import itertools
 
-from appliance.verifier import merge, scalar
-from appliance.verifier.holdings import Reference
-from appliance.verifier.inclusion import includes
-from appliance.verifier.links import WHOLE, Link
-from appliance.verifier.state import State
-from appliance.verifier.values import ZERO, Kind, Pointer, Value
+from appliance.verifier.domains import scalar
+from appliance.verifier.domains.links import WHOLE, Link
+from appliance.verifier.domains.values import ZERO, Kind, Pointer, Value
+from appliance.verifier.state.inclusion import includes
+from appliance.verifier.state.join import join as join_states
+from appliance.verifier.state.references import Reference
+from appliance.verifier.state.state import State
 
 NINE = scalar.constant(9)
 
@@ -29,7 +30,7 @@ def tie(made: State, name: int, *places: int) -> None:
 
 def join(a: State, b: State) -> State:
     names = itertools.count(100)
-    joined = merge.join(a, b, lambda: next(names))
+    joined = join_states(a, b, lambda: next(names))
     assert includes(joined, a)
     assert includes(joined, b)
     return joined

@@ -16,8 +16,8 @@ from appliance.ebpf.platform import LINUX, PLATFORMS
 from appliance.ebpf.spec import ProgramSpec
 from appliance.errors import SourceLine
 from appliance.verifier import Explanation, Rejected, VerifiedProgram, Verifier
-from appliance.verifier.pictures import draw, lines
-from appliance.verifier.pictures.layout import functions
+from appliance.verifier.graphs import draw, lines
+from appliance.verifier.graphs.layout import functions
 from tests.appliance.verifier.support import EVERY_MAP, Case, load_cases, program
 
 ROOT = Path(__file__).parents[3]

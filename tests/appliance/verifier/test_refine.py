@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from appliance.verifier import Rejected, Verifier
-from appliance.verifier.effort import Attempt
+from appliance.verifier.exploration.budget import Attempt
 from tests.appliance.verifier.support import MAPS, program
 
 _PACKET = "r6 = *(u32 *)(r1 + 0); r7 = *(u32 *)(r1 + 4); r8 = *(u32 *)(r1 + 12); r0 = 2;"

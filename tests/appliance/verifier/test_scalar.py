@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from appliance.ebpf.opcodes import AluOp, Condition
-from appliance.verifier import branches, scalar
-from appliance.verifier.scalar import Scalar
-from appliance.verifier.tnum import ALL
+from appliance.verifier.domains import comparisons, scalar
+from appliance.verifier.domains.scalar import Scalar
+from appliance.verifier.domains.tnum import ALL
 from tests.appliance.verifier import concrete
 
 # Numbers near the edges of every width, near each other, and anywhere.
@@ -49,7 +49,7 @@ def test_comparisons(condition: Condition, width: int, a: tuple[Members, Scalar]
     for x in a[0]:
         for y in b[0]:
             holds = concrete.compare(condition, width, x, y)
-            refined = branches.refine(condition, holds, width, a[1], b[1])
+            refined = comparisons.refine(condition, holds, width, a[1], b[1])
             assert refined is not None
             assert refined[0].contains(x)
             assert refined[1].contains(y)
@@ -59,7 +59,7 @@ def test_comparisons(condition: Condition, width: int, a: tuple[Members, Scalar]
 @given(st.sampled_from(list(Condition)), widths, numbers, numbers)
 def test_constants_decide_comparisons(condition: Condition, width: int, x: int, y: int) -> None:
     holds = concrete.compare(condition, width, x, y)
-    assert branches.refine(condition, not holds, width, scalar.constant(x), scalar.constant(y)) is None
+    assert comparisons.refine(condition, not holds, width, scalar.constant(x), scalar.constant(y)) is None
 
 
 @settings(max_examples=200, deadline=None)

@@ -12,7 +12,7 @@ from appliance.ebpf.interpreter import Context, Interpreter, PacketMemory
 from appliance.helpers.python import python_helpers
 from appliance.maps.model import model
 from appliance.verifier import Rejected, VerifiedProgram, Verifier
-from appliance.verifier.effort import Attempt, Budget
+from appliance.verifier.exploration.budget import Attempt, Budget
 from appliance.verifier.verifier import ATTEMPTS
 from hooks.xdp import XDP_LINUX, FrameContext
 from tests.appliance.verifier.generate import random_program

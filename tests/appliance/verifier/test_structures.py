@@ -12,8 +12,8 @@ from appliance.ebpf.objects import load_object
 from appliance.ebpf.platform import LINUX
 from appliance.ebpf.spec import ProgramSpec
 from appliance.verifier import Verifier
-from appliance.verifier.rejections import Rejection
-from appliance.verifier.report import Rejected, Unsupported
+from appliance.verifier.reports.rejections import Rejection
+from appliance.verifier.reports.report import Rejected, Unsupported
 from tests.appliance.verifier.support import program
 from tests.appliance.verifier.test_typed import PAIRS, few_types
 

@@ -7,8 +7,8 @@ from collections.abc import Callable
 
 import pytest
 
-from appliance.verifier import tnum
-from appliance.verifier.tnum import ALL, Tnum
+from appliance.verifier.domains import tnum
+from appliance.verifier.domains.tnum import ALL, Tnum
 
 BITS = 4
 NUMBERS = range(1 << BITS)

@@ -21,7 +21,7 @@ from appliance.ebpf.kernel_types import KernelTypes
 from appliance.ebpf.objects import load_object
 from appliance.ebpf.platform import LINUX
 from appliance.ebpf.spec import ProgramSpec
-from appliance.verifier.report import Rejected
+from appliance.verifier.reports.report import Rejected
 from appliance.verifier.verifier import Verifier
 from tests.appliance.ebpf.compiling import compile_alone
 from tests.appliance.verifier.walks import linux_accepts, some_walk, tracepoints

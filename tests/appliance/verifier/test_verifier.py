@@ -12,11 +12,12 @@ from appliance.ebpf.instructions import Instruction, Jump
 from appliance.ebpf.objects import load_object
 from appliance.errors import InputRefused, SourceLine
 from appliance.helpers.prototypes import ArgumentKind
-from appliance.verifier import Access, CallFacts, Region, Rejected, Unsupported, VerifiedProgram, Verifier, calls
-from appliance.verifier.demands import DEMANDS
-from appliance.verifier.effort import EVERY_TURN, MOST_PAST, Attempt, Budget, Effort, Refused
+from appliance.verifier import Access, CallFacts, Region, Rejected, Unsupported, VerifiedProgram, Verifier
+from appliance.verifier.checks import helper_calls
+from appliance.verifier.checks.demands import DEMANDS
+from appliance.verifier.checks.transfer import TRANSFERS
+from appliance.verifier.exploration.budget import EVERY_TURN, MOST_PAST, Attempt, Budget, Effort, Refused
 from appliance.verifier.program import Facts
-from appliance.verifier.transfer import TRANSFERS
 from tests.appliance.verifier.support import MAPS, program
 
 PROGRAMS = sorted((Path(__file__).parents[3] / "programs").glob("*.o"))
@@ -219,7 +220,7 @@ def test_more_effort_keeps_branches_apart() -> None:
 def test_the_tables_are_total() -> None:
     assert set(DEMANDS) == set(get_args(Instruction))
     assert set(TRANSFERS) <= set(DEMANDS)
-    assert set(calls.ARGUMENT_RULES) == set(ArgumentKind)
+    assert set(helper_calls.ARGUMENT_RULES) == set(ArgumentKind)
 
 
 def test_only_the_verifier_makes_verified_programs() -> None:

@@ -13,11 +13,11 @@ from appliance.errors import SourceLine
 from appliance.rules.compile import compile_rule_set
 from appliance.rules.load import load_rule_set
 from appliance.verifier import Rejected, Verifier
-from appliance.verifier.effort import Attempt, Budget
-from appliance.verifier.rejections import Rejection
-from appliance.verifier.report import Report
-from appliance.verifier.telling import causes
-from appliance.verifier.way import Role, Step, told
+from appliance.verifier.diagnostics import causes
+from appliance.verifier.exploration.budget import Attempt, Budget
+from appliance.verifier.reports.path import Role, Step, told
+from appliance.verifier.reports.rejections import Rejection
+from appliance.verifier.reports.report import Report
 from tests.appliance.ebpf.compiling import compile_c
 from tests.appliance.verifier.support import EVERY_MAP, load_cases, program
 

@@ -9,16 +9,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from appliance.verifier import merge, scalar
-from appliance.verifier.inclusion import includes
-from appliance.verifier.state import State
-from appliance.verifier.widen import widen
+from appliance.verifier.domains import scalar
+from appliance.verifier.state.inclusion import includes
+from appliance.verifier.state.join import join
+from appliance.verifier.state.state import State
+from appliance.verifier.state.widen import widen
 from tests.appliance.verifier.states import states
 
 PARTS = 11 + 32  # of these states that can change: registers, and bytes of the stack
 
 
-@pytest.mark.parametrize("combine", [merge.join, widen])
+@pytest.mark.parametrize("combine", [join, widen])
 @given(a=states(), b=states())
 def test_both_are_included(combine: Callable[..., State], a: State, b: State) -> None:
     made = combine(a, b, itertools.count(100).__next__)

@@ -6,13 +6,14 @@ from itertools import count
 from typing import Any
 
 from appliance.ebpf.spec import ProgramSpec
-from appliance.verifier import Verifier, scalar
-from appliance.verifier.effort import Attempt, Budget, Effort
-from appliance.verifier.explore import Program
-from appliance.verifier.inclusion import includes
-from appliance.verifier.state import State
+from appliance.verifier import Verifier
+from appliance.verifier.domains import scalar
+from appliance.verifier.exploration.budget import Attempt, Budget, Effort
+from appliance.verifier.exploration.explore import Program
+from appliance.verifier.state.inclusion import includes
+from appliance.verifier.state.state import State
+from appliance.verifier.state.witness import MOST_TRACES, Sight, Witness
 from appliance.verifier.verifier import WATCHED
-from appliance.verifier.witness import MOST_TRACES, Sight, Witness
 from tests.appliance.verifier.support import program
 
 FRESH = count(100)

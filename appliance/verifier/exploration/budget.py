@@ -1,0 +1,195 @@
+"""What a proof may spend, and how it ends if it does not succeed.
+
+    Budget     steps, seconds and states of one proof, for all attempts together
+    Attempt    how one attempt explores, and its share of the steps
+    Effort     one attempt as it goes on: what it has spent, and where
+
+Steps decide: they are the same on every machine, and so is the verdict. The seconds are those of the processor, and a
+net for machines that are slow beyond reason. What is kept of the past (`history`) is no budget: it serves reports and
+partitions alone, and where it grows too large, the oldest is forgotten.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, NamedTuple
+
+from appliance.verifier.reports.rejections import Rejection
+from appliance.verifier.reports.report import Violation
+from appliance.verifier.state.partitions import Partitions
+from appliance.verifier.state.state import State
+
+if TYPE_CHECKING:
+    from appliance.verifier.state.history import Visit
+
+
+class Refused(Exception):
+    """A violation with its place: the instruction and the state before it. `exhausted`: a budget is spent; then
+    `counts` says how many states came to each block, by its first instruction, and `visit` where the last one was."""
+
+    def __init__(
+        self,
+        violation: Violation,
+        index: int,
+        state: State | None,
+        *,
+        exhausted: bool = False,
+        counts: Mapping[int, int] | None = None,
+    ) -> None:
+        super().__init__(violation.demand)
+        self.violation = violation
+        self.index = index
+        self.state = state
+        self.exhausted = exhausted
+        self.counts = counts or {}
+        self.visit: Visit | None = None
+
+
+EVERY_TURN = 1 << 63  # is walked: only where another attempt counted a loop's turns
+
+
+class Attempt(NamedTuple):
+    """`width` states are kept apart at each point. If the attempt fails for what a join lost, it is made again up to
+    `rounds` times, with partitions (`refine`).
+
+    Its `share` of the steps, and so many `per_instruction`, is for all of its rounds, once states have been joined:
+    with a greater width, another attempt may need fewer. An attempt that knows all may spend all that is left. Loops
+    are `walked` for so many turns before it is tried to count them (`induction`).
+    """
+
+    width: int
+    share: int
+    rounds: int = 0
+    per_instruction: int = 0
+    walked: int = 16
+
+
+# What states met at a point, whatever partitions say: beyond it, the newest are joined.
+MOST_APART = 512
+
+# Registers and stack cells of the past, before it is forgotten: some 200 megabytes.
+MOST_PAST = 2_000_000
+
+
+@dataclass(slots=True)
+class Budget:
+    """What all attempts at a proof may spend together; `states` are those that wait to be explored at one time."""
+
+    steps: int = 200_000
+    seconds: float = 4.5
+    states: int = 20_000
+    clock: Callable[[], float] = time.thread_time
+    spent: int = 0
+    began: float = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.began = self.clock()
+
+    @classmethod
+    def of(cls, instructions: int) -> Budget:
+        """For a program of that length: each has to be seen a few times, in five seconds if there are some 9,000."""
+        return cls(200_000 + 3 * instructions, 4.5 + instructions / 20_000)
+
+    @property
+    def is_spent(self) -> bool:
+        """Whether another attempt would end at once."""
+        return self.spent > self.steps or self.clock() - self.began > self.seconds
+
+
+@dataclass(slots=True)
+class Effort:
+    """One attempt. `joined` tells afterwards whether precision was given up anywhere, `counted` whether by a loop that
+    was not walked (`induction`).
+
+    By `partitions` states are kept apart, whatever the width. `share` is the attempt's, in steps; `limit` is what may
+    be spent before something is given up that was only tried: a turn of loops that have `around` turns together.
+    """
+
+    attempt: Attempt
+    budget: Budget
+    share: int
+    partitions: Partitions = field(default_factory=dict)
+    spent: int = 0
+    waiting: int = 0
+    past: int = 0
+    joined: bool = False
+    counted: bool = False
+    limit: int | None = None
+    around: int = 1
+    turns: dict[int, int] = field(default_factory=dict)
+    states: dict[int, int] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, attempt: Attempt, budget: Budget, instructions: int) -> Effort:
+        """The effort at a program of that length."""
+        return cls(attempt, budget, attempt.share + attempt.per_instruction * instructions)
+
+    def again(self, partitions: Partitions) -> None:
+        """The same attempt with more partitions, in what is left of its share."""
+        self.partitions = partitions
+        self.joined = self.counted = False
+        self.waiting = self.past = 0
+        self.turns, self.states = {}, {}
+
+    @property
+    def width(self) -> int:
+        return self.attempt.width
+
+    def spend(self, states: int, steps: int, index: int) -> None:
+        """That many states take so many steps each, from the instruction `index` on. Raises Refused when a budget is
+        spent."""
+        self.states[index] = self.states.get(index, 0) + states
+        self.spent += states * steps
+        self.budget.spent += states * steps
+        if self.limit is not None and self.spent > self.limit:
+            raise self._excess(f"takes more than {self.limit} steps to explore")
+        if self.joined and self.spent > self.share:
+            raise self._excess(f"takes more than {self.share} steps to explore")
+        if self.budget.spent > self.budget.steps:
+            raise self._excess(f"takes more than {self.budget.steps} steps to explore")
+        if self.budget.clock() - self.budget.began > self.budget.seconds:
+            raise self._excess(f"takes more than {self.budget.seconds:g} seconds to explore")
+
+    @contextmanager
+    def trying(self, steps: int, turns: int) -> Iterator[None]:
+        """What is tried here ends as if the budget were spent when it takes more steps than that. It is a turn of a
+        loop that has so many."""
+        limit, around = self.limit, self.around
+        self.limit = self.spent + steps if limit is None else min(limit, self.spent + steps)
+        self.around *= max(turns, 1)
+        try:
+            yield
+        finally:
+            self.limit, self.around = limit, around
+
+    def wait(self, more: int) -> None:
+        """So many states more wait to be explored. Raises Refused if they are too many."""
+        self.waiting += more
+        if self.waiting > self.budget.states:
+            raise self._excess(f"takes more than {self.budget.states} states at one time to explore")
+
+    def keep(self, values: int) -> bool:
+        """Whether a past of so many values more is kept; if not, it begins anew."""
+        self.past += values
+        if self.past <= MOST_PAST:
+            return True
+        self.past = 0
+        return False
+
+    def _excess(self, words: str) -> Refused:
+        """The report names the loop that took the most turns, or where the most states were."""
+        if self.turns:
+            index, turns = max(self.turns.items(), key=lambda item: item[1])
+            words += f"; this loop went through {turns + 1} turns"
+            hint = "bound the loop by a smaller constant, or split the program"
+        else:
+            index, states = max(self.states.items(), key=lambda item: item[1])
+            words += f"; {states} different states came here"
+            hint = (
+                "decide what is the same for all of them once, in a function of its own (`__noinline`) or before they "
+                "part; or split the program by tail calls"
+            )
+        return Refused(Violation(Rejection.BUDGET, words, hint), index, None, exhausted=True, counts=self.states)

@@ -1,0 +1,188 @@
+"""Instructions on whose way to the next one other code runs: functions of the program, or another program.
+
+call f          f, once
+callx r1        the function in the register, once
+bpf_loop …      the function in r2, any number of times (`turns`)
+tail_call       another program, in the place of the function that makes the call; or nothing, and then the next one
+r0 = skb[…]     nothing; but behind the packet's end, the function that loads is over, with the answer 0
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol, TypeAlias
+
+from appliance.ebpf.instructions import CallFunction, CallHelper, CallRegister, Instruction, LegacyPacketLoad
+from appliance.helpers.kernel_prototypes import EVERY_PROTOTYPE
+from appliance.helpers.limits import MAX_LOOPS
+from appliance.helpers.prototypes import HelperPrototype
+from appliance.verifier.checks.helper_calls import any_verdict, apply_call
+from appliance.verifier.checks.transfer import TRANSFERS
+from appliance.verifier.domains import scalar
+from appliance.verifier.domains.scalar import Scalar
+from appliance.verifier.domains.values import Kind, Pointer, Value
+from appliance.verifier.exploration.budget import Effort
+from appliance.verifier.loops.callbacks import Turns
+from appliance.verifier.reports.rejections import Rejection
+from appliance.verifier.reports.report import Violation
+from appliance.verifier.state.environment import Environment
+from appliance.verifier.state.references import demand_no_record
+from appliance.verifier.state.state import State
+
+TAIL_CALL = "tail_call"
+
+
+class Explore(Protocol):
+    """Explores a function of the program from a state in which r1 to r5 are its arguments. `call` is who calls it."""
+
+    def __call__(self, function: int, state: State, call: int, *, callback: bool = False) -> list[State]:
+        """The caller's states when the function has returned."""
+
+
+@dataclass(frozen=True, slots=True)
+class Passing:
+    """One such instruction, met in one state."""
+
+    environment: Environment
+    effort: Effort
+    explore: Explore
+    state: State
+    index: int
+
+
+@dataclass(frozen=True, slots=True)
+class Passed:
+    """What can become of it: states before the next instruction, and states in which the caller has returned."""
+
+    behind: Sequence[State]
+    returned: Sequence[State] = ()
+
+
+def passes_control(helpers: Mapping[int, str], instruction: Instruction) -> bool:
+    """Whether other code runs before the next instruction does."""
+    if isinstance(instruction, CallFunction | CallRegister | LegacyPacketLoad):
+        return True
+    prototype = _prototype(helpers, instruction)
+    return prototype is not None and (prototype.callback_register != 0 or prototype.name == TAIL_CALL)
+
+
+def _prototype(helpers: Mapping[int, str], instruction: Instruction) -> HelperPrototype | None:
+    if not isinstance(instruction, CallHelper):
+        return None
+    return EVERY_PROTOTYPE.get(helpers.get(instruction.helper, ""))
+
+
+def pass_control(passing: Passing, instruction: Instruction) -> Passed:
+    """What can become of a state that meets the instruction, its demands being met. Raises Violation, or Refused."""
+    if isinstance(instruction, CallFunction):
+        return Passed(passing.explore(instruction.target, passing.state, passing.index))
+    if isinstance(instruction, CallRegister):
+        passing.environment.facts.functions.add(passing.index)
+        return Passed(passing.explore(_function(passing.state, instruction.register), passing.state, passing.index))
+    if isinstance(instruction, LegacyPacketLoad):
+        return _legacy_load(passing, instruction)
+    assert isinstance(instruction, CallHelper)
+    prototype = _prototype(passing.environment.platform.helpers, instruction)
+    assert prototype is not None
+    if prototype.name == TAIL_CALL:
+        return _tail_call(passing, instruction)
+    return _call_back(passing, instruction, prototype)
+
+
+def _function(state: State, register: int) -> int:
+    held = state.registers[register]
+    assert type(held) is Pointer and held.kind is Kind.FUNCTION
+    return held.id
+
+
+def _tail_call(passing: Passing, instruction: CallHelper) -> Passed:
+    """The caller of a function that makes a tail call gets the other program's answer, and a packet that may have
+    moved."""
+    environment, state = passing.environment, passing.state
+    if environment.frames.in_callback:
+        raise Violation(
+            Rejection.TAIL_CALL,
+            "makes a tail call in a function that a helper calls back",
+            "return 1 from the callback, and make the tail call behind the helper",
+        )
+    demand_no_record(environment, state, "makes a tail call")
+    environment.frames.tail_call()
+    replaced = state.copy()
+    replaced.forget_packet()
+    returned = _returned(replaced, any_verdict(environment))
+    apply_call(environment, state, passing.index, instruction)
+    return Passed([state], returned)
+
+
+def _legacy_load(passing: Passing, instruction: LegacyPacketLoad) -> Passed:
+    """Where there are no such bytes the kernel leaves the function, as `exit` would (bpf_gen_ld_abs of
+    net/core/filter.c)."""
+    returned = _returned(passing.state.copy(), scalar.constant(0))
+    TRANSFERS[LegacyPacketLoad](passing.environment, passing.state, passing.index, instruction)
+    return Passed([passing.state], returned)
+
+
+def _returned(state: State, answer: Scalar) -> list[State]:
+    """What the caller of a function goes on with that ends here, with that answer; nothing in the program itself."""
+    if not state.depth:
+        return []
+    state.set(0, answer)
+    state.leave()
+    return [state]
+
+
+def _call_back(passing: Passing, instruction: CallHelper, prototype: HelperPrototype) -> Passed:
+    environment, state = passing.environment, passing.state
+    if prototype.name not in CALLBACK_ARGUMENTS:
+        what = f"calls `{prototype.name}`, and what it calls its function with is not known here"
+        raise Violation(Rejection.CALLBACK, what, unsupported=True)
+    arguments, most = CALLBACK_ARGUMENTS[prototype.name](environment, state)
+    function = _function(state, prototype.callback_register)
+
+    def turn(before: State) -> list[State]:
+        for register, value in enumerate(arguments, 1):
+            before.set(register, value)
+        return passing.explore(function, before, passing.index, callback=True)
+
+    turns = Turns(state, turn, most, passing.effort.width, environment.fresh)
+    outcomes = turns.outcomes()
+    passing.effort.joined |= turns.joined
+    for outcome in outcomes:
+        for register in range(1, 6):
+            outcome.set(register, state.registers[register])  # the helper's own, which no turn can change
+        apply_call(environment, outcome, passing.index, instruction)
+    return Passed(outcomes)
+
+
+_Turns: TypeAlias = tuple[tuple[Value | None, ...], int]
+
+
+def _of_loop(environment: Environment, state: State) -> _Turns:
+    """The turn's number, and what was passed along."""
+    turns = state.registers[1]
+    assert type(turns) is Scalar
+    most = min(turns.low.umax, MAX_LOOPS)
+    return (scalar.between(0, max(most - 1, 0)), state.registers[3]), most
+
+
+def _of_map_elements(environment: Environment, state: State) -> _Turns:
+    """The map, a key, its value, and what was passed along. A callback may put entries in for ever."""
+    held = state.registers[1]
+    assert type(held) is Pointer
+    key, value = Pointer(Kind.MAP_KEY, map=held.map), Pointer(Kind.MAP_VALUE, map=held.map)
+    return (held, key, value, state.registers[3]), MAX_LOOPS
+
+
+# Which argument of the helper an argument of its function comes from; the others are made for it.
+PASSED_ALONG: dict[str, dict[int, int]] = {
+    "loop": {1: 1, 2: 3},
+    "for_each_map_elem": {1: 1, 4: 3},
+}
+
+# What a helper calls its function with, r1 first, and how often at most, from the registers of the call. They hold
+# nothing that a callback could end: numbers, maps, functions and places of the stack.
+CALLBACK_ARGUMENTS: dict[str, Callable[[Environment, State], _Turns]] = {
+    "loop": _of_loop,
+    "for_each_map_elem": _of_map_elements,
+}

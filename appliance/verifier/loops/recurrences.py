@@ -1,0 +1,307 @@
+"""What one turn of a loop adds to registers and stack cells, whatever is in them.
+
+    head:   r6 = n                       the turn begins
+            r6 += 1                      r6 is  r6 at the head + 1
+            *(u64 *)(r10 - 8) = r6       the cell at -8 is  r6 at the head + 1
+            if … goto other              both ways are followed, and joined: + 1, + 1 to 3, or nothing known
+            goto head                    at the end of the turn r6 has grown by 1
+
+Instructions are followed from the head through the loop's body, in the order of its blocks (`order`), as sums of what
+was in a place at the head and a constant; what an inner loop writes is not followed. Which bytes of the stack an
+instruction writes is not guessed, but looked up in what was noted of it (`environment`): by an exploration of all the
+states that a turn can begin in.
+
+The sums are those of the machine: of 64 bits, or of 32 bits and zero-extended. So they hold for pointers as well.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import NamedTuple, TypeAlias
+
+from appliance.ebpf.instructions import (
+    FRAME_POINTER,
+    Alu,
+    Atomic,
+    Branch,
+    ByteSwap,
+    CallHelper,
+    CallKernel,
+    Immediate,
+    Instruction,
+    Load,
+    Move,
+    Negate,
+    Register,
+    Store,
+)
+from appliance.ebpf.opcodes import AluOp
+from appliance.verifier.checks.helper_calls import written_arguments
+from appliance.verifier.control_flow.cfg import BasicBlock, ControlFlowGraph
+from appliance.verifier.control_flow.liveness import register_effects, stack_bytes
+from appliance.verifier.control_flow.wto import Order
+from appliance.verifier.exploration.callees import passes_control
+from appliance.verifier.program import Region
+from appliance.verifier.state.environment import Environment
+from appliance.verifier.state.partitions import Part, Place
+
+# The width of a sum of 32 bits that stands in the high half of a register, or in the low half of one whose high half
+# is anything.
+_SHIFTED, _LOW = 33, 34
+_PLAIN = (32, 64)
+
+
+class Sum(NamedTuple):
+    """What was in `place` at the loop's head plus a number from `low` to `high`, in `width` bits. Stack offsets count
+    from r10."""
+
+    place: Place
+    low: int
+    high: int
+    width: int
+
+
+class Comparison(NamedTuple):
+    """A branch of the loop compares that sum with a constant, or with what was in another place at the head."""
+
+    sum: Sum
+    bound: int | Place
+
+
+class Loop(NamedTuple):
+    """The blocks of one loop, the head first, each behind those that lead to it."""
+
+    graph: ControlFlowGraph
+    order: Order
+    head: int
+    blocks: tuple[int, ...]
+
+
+def loop_of(graph: ControlFlowGraph, order: Order, head: int) -> Loop:
+    """The loop of which that block is the head."""
+    blocks = (block for block, heads in order.loops.items() if head in heads)
+    return Loop(graph, order, head, tuple(sorted(blocks, key=order.places.__getitem__)))
+
+
+@dataclass(slots=True)
+class _Sums:
+    """What is known at one point of a turn. A cell that is not among `cells` is as it was at the head, unless one of
+    its bytes was `written` since."""
+
+    registers: list[Sum | None] = field(
+        default_factory=lambda: [Sum(place, 0, 0, 64) for place in (Place(Part.REGISTER, n) for n in range(10))]
+    )
+    cells: dict[Place, Sum] = field(default_factory=dict)
+    written: int = 0
+
+    def copy(self) -> _Sums:
+        return _Sums(self.registers.copy(), self.cells.copy(), self.written)
+
+    def register(self, number: int) -> Sum | None:
+        return self.registers[number] if number < FRAME_POINTER else None
+
+    def at(self, place: Place) -> Sum | None:
+        if place.part is Part.REGISTER:
+            return self.register(place.at)
+        unchanged = Sum(place, 0, 0, 8 * place.size)
+        return self.cells.get(place, None if self.written & stack_bytes(place.at, place.size) else unchanged)
+
+    def write(self, low: int, high: int) -> None:
+        """Those bytes of the stack may have changed."""
+        self.written |= stack_bytes(low, high - low)
+        self.cells = {at: sum_ for at, sum_ in self.cells.items() if at.at >= high or at.at + at.size <= low}
+
+    def joined(self, other: _Sums) -> _Sums:
+        cells = {}
+        for place in self.cells.keys() | other.cells.keys():
+            either = _either(self.at(place), other.at(place))
+            if either is not None:
+                cells[place] = either
+        registers = [_either(a, b) for a, b in zip(self.registers, other.registers, strict=True)]
+        return _Sums(registers, cells, self.written | other.written)
+
+
+def _either(a: Sum | None, b: Sum | None) -> Sum | None:
+    if a is None or b is None or (a.place, a.width) != (b.place, b.width):
+        return None
+    return Sum(a.place, min(a.low, b.low), max(a.high, b.high), a.width)
+
+
+@dataclass(frozen=True, slots=True)
+class Growth:
+    """`grown`: the places that are the same place at the head plus something, at the end of every turn, if that is
+    not nothing. `comparisons`: of sums on the way."""
+
+    grown: dict[Place, Sum]
+    comparisons: tuple[Comparison, ...]
+
+
+def growth_of(environment: Environment, function: int, loop: Loop) -> Growth:
+    """What a turn of a loop adds. `function` is the first instruction of the one that it is in; whatever a turn can
+    do must have been noted."""
+    return _Turn(environment, function, loop).growth()
+
+
+_Edges: TypeAlias = dict[int, list[_Sums]]
+
+
+class _Turn:
+    def __init__(self, environment: Environment, function: int, loop: Loop) -> None:
+        self._environment = environment
+        self._function = function
+        self._loop = loop
+        self._comparisons: list[Comparison] = []
+
+    def growth(self) -> Growth:
+        loop = self._loop
+        inside, arriving, ends = set(loop.blocks), _Edges(), list[_Sums]()
+        arriving[loop.head] = [_Sums()]
+        for number in loop.blocks:
+            if number not in arriving:
+                continue  # nothing that was noted leads there
+            sums = arriving[number][0].copy()
+            for other in arriving[number][1:]:
+                sums = sums.joined(other)
+            if number != loop.head and loop.order.loops[number][-1] == number:
+                self._forget_inner(sums, number)
+            block = loop.graph.blocks[number]
+            if not self._is_reached(block):
+                continue
+            for index in range(block.start, block.end):
+                self._step(sums, index, self._environment.spec.instructions[index])
+            for target in block.successors:
+                if target == loop.head:
+                    ends.append(sums)
+                elif target in inside:
+                    arriving.setdefault(target, []).append(sums)
+        return Growth(_grown(ends), tuple(self._comparisons))
+
+    def _is_reached(self, block: BasicBlock) -> bool:
+        return block.start in self._environment.facts.reachable
+
+    def _forget_inner(self, sums: _Sums, head: int) -> None:
+        """An inner loop begins: what any of its turns writes is not known."""
+        written = _Sums()
+        for number in loop_of(self._loop.graph, self._loop.order, head).blocks:
+            block = self._loop.graph.blocks[number]
+            for index in range(block.start, block.end) if self._is_reached(block) else ():
+                self._forget(written, index, self._environment.spec.instructions[index])
+        for register, sum_ in enumerate(written.registers):
+            if sum_ is None:
+                sums.registers[register] = None
+        for place in [place for place in sums.cells if written.written & stack_bytes(place.at, place.size)]:
+            del sums.cells[place]
+        sums.written |= written.written
+
+    def _step(self, sums: _Sums, index: int, instruction: Instruction) -> None:
+        """What an instruction does to the sums."""
+        match instruction:
+            case Branch(dst=dst, source=source):
+                self._compare(sums, dst, source)
+                return
+            case Move(dst=dst, source=Register(number), sign_bits=0):
+                sums.registers[dst] = _cut(sums.register(number), instruction.width)
+                return
+            case Alu(dst=dst, source=Immediate(value)):
+                sums.registers[dst] = _computed(sums.registers[dst], instruction, value)
+                return
+            case Load(dst=dst, size=size) if size in (4, 8) and not instruction.signed:
+                at = self._offset(index)
+                sums.registers[dst] = sums.at(Place(Part.STACK, at, size)) if at is not None else None
+                return
+            case Store(source=Register(number), size=size) if size in (4, 8):
+                kept, at = _cut(sums.register(number), 8 * size), self._offset(index)
+                self._forget(sums, index, instruction)
+                if kept is not None and at is not None:
+                    sums.cells[Place(Part.STACK, at, size)] = kept
+            case _:
+                self._forget(sums, index, instruction)
+
+    def _forget(self, sums: _Sums, index: int, instruction: Instruction) -> None:
+        """What an instruction may write is known no more."""
+        for register in _written(instruction, self._environment):
+            sums.registers[register] = None
+        for low, high in self._extents(index, instruction):
+            sums.write(low, high)
+
+    def _extents(self, index: int, instruction: Instruction) -> Iterator[tuple[int, int]]:
+        """The bytes of the function's own frame that the instruction may write."""
+        noted = self._environment.facts.stack
+        if passes_control(self._environment.platform.helpers, instruction):
+            yield from noted.foreign(self._function)
+        if isinstance(instruction, Store | Atomic):
+            yield from noted.touched(index, instruction.base, self._function)
+        elif isinstance(instruction, CallHelper):
+            for register in written_arguments(self._environment, instruction):
+                yield from noted.touched(index, register, self._function)
+
+    def _offset(self, index: int) -> int | None:
+        """The place in the function's own frame that the instruction accesses, always."""
+        access = self._environment.facts.accessed(index)
+        return access.offset if access is not None and access.region is Region.STACK else None
+
+    def _compare(self, sums: _Sums, dst: int, source: Register | Immediate) -> None:
+        one = sums.register(dst)
+        if isinstance(source, Immediate):
+            if one is not None:
+                self._comparisons.append(Comparison(one, source.value))
+            return
+        other = sums.register(source.number)
+        for sum_, bound in ((one, other), (other, one)):
+            if sum_ is not None and bound is not None and bound.low == bound.high == 0:
+                self._comparisons.append(Comparison(sum_, bound.place))
+
+
+def _grown(ends: list[_Sums]) -> dict[Place, Sum]:
+    """What is the same place plus something at every end of a turn."""
+    if not ends:
+        return {}
+    end = ends[0]
+    for other in ends[1:]:
+        end = end.joined(other)
+    places = [Place(Part.REGISTER, register) for register in range(FRAME_POINTER)] + list(end.cells)
+    sums = ((place, end.at(place)) for place in places)
+    return {
+        place: sum_
+        for place, sum_ in sums
+        if sum_ is not None and sum_.place == place and (sum_.low or sum_.high) and sum_.width in _PLAIN
+    }
+
+
+def _cut(sum_: Sum | None, width: int) -> Sum | None:
+    """The same, moved in so many bits."""
+    if sum_ is None or width == 64:
+        return sum_
+    return sum_._replace(width=32) if width == 32 and sum_.width != _SHIFTED else None
+
+
+def _computed(sum_: Sum | None, instruction: Alu, value: int) -> Sum | None:
+    """What becomes of it in arithmetic with a constant."""
+    if sum_ is None:
+        return None
+    if instruction.op in (AluOp.ADD, AluOp.SUB):
+        more = value if instruction.op is AluOp.ADD else -value
+        cut = _cut(sum_, instruction.width)
+        if cut is None or cut.width == _SHIFTED:
+            return None
+        width = cut.width if cut.width == instruction.width else _LOW
+        return cut._replace(low=cut.low + more, high=cut.high + more, width=width)
+    if instruction.width == 64 and value == 32:
+        if instruction.op is AluOp.LSH and sum_.width != _SHIFTED:
+            return sum_._replace(width=_SHIFTED)
+        if instruction.op is AluOp.RSH and sum_.width == _SHIFTED:
+            return sum_._replace(width=32)
+    return None
+
+
+def _written(instruction: Instruction, environment: Environment) -> list[int]:
+    """The registers that an instruction may write."""
+    if isinstance(instruction, CallKernel):
+        return list(range(FRAME_POINTER))
+    if isinstance(instruction, Alu | Negate | ByteSwap):
+        return [instruction.dst]
+    if isinstance(instruction, Atomic):
+        return [0, instruction.src] if instruction.src < FRAME_POINTER else [0]
+    written = register_effects(instruction, environment.platform.helpers)[1]
+    return [register for register in range(FRAME_POINTER) if written >> register & 1]
