@@ -17,8 +17,8 @@ from appliance.api.typed_map import TypedMap, TypedQueue
 from appliance.api.types import Types
 from appliance.ebpf.values import Codec, make_dataclass
 from appliance.helpers.routing_tables import RoutingTables
-from appliance.maps.consumer import RingBuffer
-from appliance.maps.perf_buffer import PerfBuffer
+from appliance.maps.control.perf_buffer import PerfBuffer
+from appliance.maps.control.ring_buffer import RingBuffer
 
 __all__ = [
     "Codec",

@@ -20,7 +20,7 @@ from appliance.helpers.cookie_secrets import CookieSecrets
 from appliance.helpers.routing_tables import RoutingTables
 from appliance.helpers.surroundings import Surroundings
 from appliance.jit.collection import Collection
-from appliance.maps.map import Map
+from appliance.maps.control.map import Map
 from hooks.isolation import Isolation
 from hooks.netdev import find_interface
 

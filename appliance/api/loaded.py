@@ -19,9 +19,9 @@ from appliance.ebpf.spec import CollectionSpec, ProgramSpec
 from appliance.ebpf.values import Codec, Codecs, Shaped
 from appliance.helpers.routing_tables import RoutingTables
 from appliance.jit.collection import Collection
-from appliance.maps.map import Map
-from appliance.maps.map_of_maps import MapOfMaps
-from appliance.maps.prog_array_map import ProgArray, Target
+from appliance.maps.control.map import Map
+from appliance.maps.control.map_of_maps import MapOfMaps
+from appliance.maps.control.prog_array import ProgArray, Target
 
 
 class LoadedProgram:

@@ -28,7 +28,7 @@ from appliance.ebpf.objects import load_object, load_object_file
 from appliance.ebpf.platform import PLATFORMS, Platform
 from appliance.ebpf.spec import CollectionSpec, ProgramSpec
 from appliance.ebpf.values import Codecs
-from appliance.maps.map import Map
+from appliance.maps.control.map import Map
 
 IN_MEMORY = "<object>"
 

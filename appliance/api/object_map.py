@@ -8,7 +8,7 @@ from appliance.api.errors import ValueUnfit
 from appliance.api.pins import Pins
 from appliance.api.traits import difference
 from appliance.ebpf.spec import MapSpec, MapType
-from appliance.maps.map import Map
+from appliance.maps.control.map import Map
 
 
 class ObjectMap:

@@ -17,7 +17,7 @@ from appliance.api.errors import NoSuchName, ValueUnfit
 from appliance.api.traits import difference
 from appliance.closing import Closing
 from appliance.ebpf.spec import MapSpec
-from appliance.maps.map import Map
+from appliance.maps.control.map import Map
 
 
 class Pins(Closing, Mapping[str, Map]):

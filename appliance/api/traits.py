@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from appliance.ebpf.spec import MapSpec
-from appliance.maps.inner import misfit
+from appliance.maps.nested.inner import misfit
 
 
 def difference(declared: MapSpec, given: MapSpec, *, exact: bool = False) -> str | None:

@@ -11,7 +11,7 @@ from appliance.api.object_map import ObjectMap
 from appliance.api.typed_map import encoded
 from appliance.ebpf.spec import MapSpec, Variable
 from appliance.ebpf.values import Boolean, Codec, Codecs, Number, Shaped
-from appliance.maps.map import Map
+from appliance.maps.control.map import Map
 
 KEY = bytes(4)  # a section is an array of one value
 

@@ -22,8 +22,8 @@ from appliance.ebpf.objects import load_object, load_object_file
 from appliance.ebpf.spec import CollectionSpec, MapType
 from appliance.errors import InputRefused
 from appliance.jit.collection import Collection
-from appliance.maps.map import Map
-from appliance.maps.map_of_maps import MapOfMaps
+from appliance.maps.control.map import Map
+from appliance.maps.control.map_of_maps import MapOfMaps
 from appliance.rules.compile import INWARD_PROGRAM, OUTWARD_PROGRAM, compile_rule_set
 from appliance.rules.layout import CompiledRules
 from hooks.contract import HookPoint

@@ -23,7 +23,7 @@ from appliance.ebpf.platform import PLATFORMS
 from appliance.helpers.native.call import Clock
 from appliance.helpers.python import python_helpers
 from appliance.jit.collection import Collection, held_programs
-from appliance.maps.model import models
+from appliance.maps.model.models import models
 from appliance.verifier.verifier import Verifier
 from hooks.contract import Answer
 from hooks.xdp import FrameContext

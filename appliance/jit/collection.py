@@ -30,11 +30,11 @@ from appliance.ir import Engine
 from appliance.jit.linking import link
 from appliance.jit.program import body_name, tail_call_maps
 from appliance.jit.recipe import Loops, MapPart, Recipe, compile_, prove
+from appliance.maps.control.map import Map
+from appliance.maps.control.map_of_maps import MapOfMaps
+from appliance.maps.control.opening import control_plane
+from appliance.maps.control.prog_array import ProgArray, Target
 from appliance.maps.kind import NESTED
-from appliance.maps.map import Map
-from appliance.maps.map_of_maps import MapOfMaps
-from appliance.maps.opening import control_plane
-from appliance.maps.prog_array_map import ProgArray, Target
 from appliance.verifier.program import VerifiedProgram
 
 

@@ -1,7 +1,7 @@
 """What a load's code names, and where that is: the memory of its maps, and operations on them that it only calls.
 
 Operations that are small or hot are written into the program's module. The others are the control plane's code, which
-is compiled once for all maps of a shape (appliance.maps.control); a program calls it by address.
+is compiled once for all maps of a shape (appliance.maps.control.compiled); a program calls it by address.
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ from collections.abc import Iterator, Mapping
 from appliance.ebpf.spec import MapSpec
 from appliance.ir import Engine, NativeCode
 from appliance.jit.recipe import Recipe
-from appliance.maps.control import control_plane_of
+from appliance.maps.control.compiled import control_plane_of
+from appliance.maps.control.map import Map
 from appliance.maps.kind import Shape
-from appliance.maps.map import Map
 from appliance.maps.operations import control_name
 
 

@@ -4,6 +4,9 @@ with Map.open(spec, processors=2) as map:
     map.update(key, value)
 """
 
+from appliance.maps.control.map import Map
+from appliance.maps.control.map_of_maps import MapOfMaps
+from appliance.maps.control.opening import open_map
 from appliance.maps.errors import (
     EntryExists,
     MapError,
@@ -15,11 +18,8 @@ from appliance.maps.errors import (
     OperationRefused,
 )
 from appliance.maps.kind import Flag, MapFunctions
-from appliance.maps.map import Map
-from appliance.maps.map_of_maps import MapOfMaps
-from appliance.maps.model import MODELS, model, models
-from appliance.maps.model_map import ModelMap
-from appliance.maps.opening import open_map
+from appliance.maps.model.map import ModelMap
+from appliance.maps.model.models import MODELS, model, models
 from appliance.maps.operations import KINDS, emit_operations, export_operations
 
 __all__ = [

@@ -14,25 +14,25 @@ from llvmlite import ir
 
 from appliance.ebpf.spec import MapSpec, MapType
 from appliance.ir import I32, I64, PTR, Code, external
-from appliance.maps.array import ARRAY
-from appliance.maps.bloom_filter import BLOOM_FILTER
+from appliance.maps.array.array import ARRAY
+from appliance.maps.array.percpu_array import PERCPU_ARRAY
+from appliance.maps.array.prog_array import PROG_ARRAY
+from appliance.maps.array.redirect_arrays import CPUMAP, DEVMAP, XSKMAP
 from appliance.maps.checks import check_lock
-from appliance.maps.devmap_hash import DEVMAP_HASH
 from appliance.maps.errors import MapRefused
-from appliance.maps.hash import HASH
+from appliance.maps.hash.bloom_filter import BLOOM_FILTER
+from appliance.maps.hash.devmap_hash import DEVMAP_HASH
+from appliance.maps.hash.hash import HASH
+from appliance.maps.hash.lru_hash import LRU_HASH
+from appliance.maps.hash.lru_percpu_hash import LRU_PERCPU_HASH
+from appliance.maps.hash.percpu_hash import PERCPU_HASH
 from appliance.maps.kind import SIGNATURES, Kind, MapFunctions, Shape, Weight, internal
-from appliance.maps.lpm_trie import LPM_TRIE
-from appliance.maps.lru_hash import LRU_HASH
-from appliance.maps.lru_percpu_hash import LRU_PERCPU_HASH
-from appliance.maps.nested import ARRAY_OF_MAPS, HASH_OF_MAPS
-from appliance.maps.percpu_array import PERCPU_ARRAY
-from appliance.maps.percpu_hash import PERCPU_HASH
-from appliance.maps.perf_event_array import PERF_EVENT_ARRAY
-from appliance.maps.prog_array import PROG_ARRAY
-from appliance.maps.queue import QUEUE
-from appliance.maps.redirect_arrays import CPUMAP, DEVMAP, XSKMAP
-from appliance.maps.ringbuf import RINGBUF
-from appliance.maps.stack import STACK
+from appliance.maps.lpm.trie import LPM_TRIE
+from appliance.maps.nested.nested import ARRAY_OF_MAPS, HASH_OF_MAPS
+from appliance.maps.queues.queue import QUEUE
+from appliance.maps.queues.stack import STACK
+from appliance.maps.rings.perf_event_array import PERF_EVENT_ARRAY
+from appliance.maps.rings.ringbuf import RINGBUF
 from appliance.maps.value_lock import copy_out, held
 
 KINDS: Mapping[MapType, Kind] = {

@@ -12,10 +12,10 @@ from appliance.ebpf.interpreter import Context, Fault, Interpreter, PacketMemory
 from appliance.ebpf.opcodes import AluOp
 from appliance.ebpf.spec import MapSpec, ProgramSpec
 from appliance.helpers.python import python_helpers
-from appliance.maps.model import model
-from appliance.maps.model_map import ModelMap
-from appliance.maps.model_nested import ModelMapOfMaps
-from appliance.maps.model_prog_array import ModelProgArray
+from appliance.maps.model.map import ModelMap
+from appliance.maps.model.models import model
+from appliance.maps.model.nested import ModelMapOfMaps
+from appliance.maps.model.prog_array import ModelProgArray
 from hooks.contract import FieldKind
 
 BUDGET = 500_000  # instructions of one run: a loop that counts 16 bits needs as many

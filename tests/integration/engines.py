@@ -13,7 +13,7 @@ from appliance.ebpf.platform import PLATFORMS
 from appliance.helpers.native.call import Clock
 from appliance.helpers.python import python_helpers
 from appliance.jit.collection import Collection
-from appliance.maps.model import model
+from appliance.maps.model.models import model
 from appliance.rules import CompiledRules
 from appliance.verifier.verifier import Verifier
 from hooks.xdp import XDP_LINUX, FrameContext

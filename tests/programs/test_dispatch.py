@@ -12,7 +12,7 @@ from scapy.packet import Packet, Raw
 
 from appliance.ebpf.objects import load_object_file
 from appliance.jit.collection import Collection
-from appliance.maps.prog_array_map import ProgArray
+from appliance.maps.control.prog_array import ProgArray
 from tests.appliance.jit.support import Frame, run_loaded, run_loops
 from tests.programs.kernel import VERDICTS, KernelProgram, needs_kernel
 

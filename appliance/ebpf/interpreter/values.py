@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class InterpreterMap(Protocol):
-    """A map as the interpreter takes it. `appliance.maps.model` has one for each type."""
+    """A map as the interpreter takes it. `appliance.maps.model.models` has one for each type."""
 
     @property
     def spec(self) -> MapSpec: ...

@@ -15,7 +15,7 @@ from appliance.ebpf.object_errors import ObjectError
 from appliance.ebpf.spec import MapType
 from appliance.errors import InputRefused
 from appliance.maps import MapFull, MapRefused
-from appliance.maps.prog_array_map import ProgArray
+from appliance.maps.control.prog_array import ProgArray
 from appliance.verifier.reports.report import Rejected
 from hooks.contract import Verdict
 from tests.appliance.api.objects import FRAME, example, key, opened

@@ -15,7 +15,7 @@ from appliance.ebpf.objects import load_object
 from appliance.helpers.formats import FormatRefused, parse_format
 from appliance.helpers.python import python_helpers
 from appliance.helpers.trace import HEAD_SIZE, TraceHead, TraceLog, append_line
-from appliance.maps.model import models
+from appliance.maps.model.models import models
 from appliance.verifier import Rejected, Verifier
 from appliance.verifier.kernel_only import in_kernel
 from hooks.xdp import FrameContext

@@ -8,8 +8,8 @@ from appliance.ebpf.spec import MapSpec, MapType
 from appliance.errors import InputRefused
 from appliance.helpers.native import Clock
 from appliance.jit.collection import Collection, OnlyJudged
+from appliance.maps.control.map import Map
 from appliance.maps.errors import MapFull, MapRefused
-from appliance.maps.map import Map
 from appliance.verifier.reports.report import Rejected
 from hooks.xdp import FrameContext
 from tests.appliance.ebpf.compiling import compile_c

@@ -6,7 +6,7 @@ import gc
 
 from appliance.ebpf.spec import MapSpec, MapType
 from appliance.jit.collection import Collection
-from appliance.maps.control import _compiled
+from appliance.maps.control.compiled import _compiled
 from hooks.xdp import FrameContext
 from tests.appliance.jit.support import collection_spec, run_loaded, run_loops
 

@@ -6,7 +6,7 @@ import ctypes
 
 from appliance.ebpf.spec import MapSpec, MapType
 from appliance.maps import Map
-from appliance.maps.consumer import records
+from appliance.maps.control.ring_buffer import records
 from appliance.maps.operations import control_name
 from tests.appliance.maps.native import engine_of
 

@@ -15,7 +15,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_stat
 
 from appliance.ebpf.spec import MapSpec, MapType
 from appliance.maps import model
-from appliance.maps.model_map import ModelMap
+from appliance.maps.model.map import ModelMap
 from tests.appliance.maps.test_against_model import QUEUES, SPECS, keys_of
 from tests.kernel_maps import KernelMap
 from tests.programs.kernel import needs_kernel

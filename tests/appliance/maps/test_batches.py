@@ -22,8 +22,8 @@ from appliance.maps import (
     model,
     open_map,
 )
-from appliance.maps.batches import CHUNK, chunk_of
-from appliance.maps.model_map import ModelMap
+from appliance.maps.control.batches import CHUNK, chunk_of
+from appliance.maps.model.map import ModelMap
 from tests.appliance.maps.churning import Crew
 from tests.appliance.maps.native import NativeMap
 from tests.appliance.maps.test_against_model import HASHES, SPECS, keys_of

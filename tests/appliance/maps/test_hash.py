@@ -18,8 +18,8 @@ from llvmlite import ir
 from appliance.ebpf.spec import MapSpec, MapType
 from appliance.ir import I64, PTR, Code, Engine
 from appliance.maps import EntryExists, Flag, MapFull, NoSuchEntry, open_map
-from appliance.maps.hash_layout import Bucket, HashHeader, HashLayout
-from appliance.maps.hashing import SEEDS, hash_words, key_words, same_key
+from appliance.maps.hash.hashing import SEEDS, hash_words, key_words, same_key
+from appliance.maps.hash.layout import Bucket, HashHeader, HashLayout
 from appliance.maps.kind import Shape
 from tests.appliance.maps.native import NativeMap, engine_of
 

@@ -10,7 +10,7 @@ import pytest
 
 from appliance.ebpf.spec import MapSpec, MapType
 from appliance.maps import Flag, MapFull, model, open_map
-from appliance.maps.lpm_layout import TrieLayout
+from appliance.maps.lpm.layout import TrieLayout
 from tests.appliance.maps.native import NativeMap
 
 IPV4 = MapSpec("nets", MapType.LPM_TRIE, 8, 4, 16)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 import pytest
+from tests.appliance.maps.nested import HASH, INNER, key, outer_of, word
 
 from appliance.ebpf.spec import CollectionSpec, MapSpec, MapType
 from appliance.jit.collection import Collection
@@ -21,7 +22,6 @@ from appliance.maps import (
     model,
     open_map,
 )
-from tests.appliance.maps.nested import HASH, INNER, key, outer_of, word
 from tests.appliance.maps.three_engines import ANSWER, program
 
 

@@ -12,7 +12,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_stat
 
 from appliance.ebpf.spec import MapSpec, MapType
 from appliance.maps import Flag, MapError, model
-from appliance.maps.model_map import ModelMap
+from appliance.maps.model.map import ModelMap
 from tests.appliance.maps.native import NativeMap
 
 PROCESSORS, SIZE = 3, 5

@@ -12,9 +12,9 @@ from appliance.ebpf.spec import CollectionSpec, MapSpec, MapType, ProgramSpec
 from appliance.helpers.python import python_helpers
 from appliance.jit.collection import Collection
 from appliance.maps import MapRefused, OperationRefused, model, open_map
-from appliance.maps.model_perf_event_array import ModelPerfEventArray
-from appliance.maps.perf_buffer import PerfBuffer
-from appliance.maps.perf_event_array import DATA_SIZE
+from appliance.maps.control.perf_buffer import PerfBuffer
+from appliance.maps.model.perf_event_array import ModelPerfEventArray
+from appliance.maps.rings.perf_event_array import DATA_SIZE
 from hooks.xdp import FrameContext
 from tests.appliance.jit.support import Frame, run_loaded, run_loops
 from tests.appliance.maps.three_engines import ANSWER, FOLD, check, program, told

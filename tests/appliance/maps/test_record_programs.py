@@ -13,8 +13,8 @@ from appliance.ebpf.spec import MapSpec, MapType, ProgramSpec
 from appliance.helpers.python import python_helpers
 from appliance.jit.collection import Collection
 from appliance.maps import model
-from appliance.maps.consumer import RingBuffer
-from appliance.maps.model_ringbuf import ModelRingBuffer
+from appliance.maps.control.ring_buffer import RingBuffer
+from appliance.maps.model.ringbuf import ModelRingBuffer
 from hooks.xdp import FrameContext
 from tests.appliance.jit.support import run_loaded, run_loops
 from tests.appliance.maps.three_engines import ANSWER, FOLD, by_interpreter, by_jit, check, collection_of, program

@@ -15,9 +15,9 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from appliance.ebpf.spec import MapSpec, MapType
 from appliance.maps import MapFull, MapRefused, OperationRefused, open_map
-from appliance.maps.consumer import RingBuffer
-from appliance.maps.model_ringbuf import ModelRingBuffer
-from appliance.maps.ringbuf_layout import AVAIL_DATA, CONS_POS, FORCE_WAKEUP, NO_WAKEUP, PROD_POS, RING_SIZE
+from appliance.maps.control.ring_buffer import RingBuffer
+from appliance.maps.model.ringbuf import ModelRingBuffer
+from appliance.maps.rings.ringbuf_layout import AVAIL_DATA, CONS_POS, FORCE_WAKEUP, NO_WAKEUP, PROD_POS, RING_SIZE
 from tests.appliance.maps.native_ring import PAGE, NativeRing, ring_spec
 
 # A ring of one page takes few of these; the last never fits.

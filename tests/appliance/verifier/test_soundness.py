@@ -10,7 +10,7 @@ import pytest
 
 from appliance.ebpf.interpreter import Context, Interpreter, PacketMemory
 from appliance.helpers.python import python_helpers
-from appliance.maps.model import model
+from appliance.maps.model.models import model
 from appliance.verifier import Rejected, VerifiedProgram, Verifier
 from appliance.verifier.exploration.budget import Attempt, Budget
 from appliance.verifier.verifier import ATTEMPTS

@@ -1,0 +1,1 @@
+"""The control plane of maps: what Python opens, reads, changes and closes."""

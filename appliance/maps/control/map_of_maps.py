@@ -1,0 +1,171 @@
+"""The control plane of a map of maps: `outer[key] = map`, in and out, while programs look maps up in it.
+
+What is taken out can't end at once: a program may have looked it up a moment ago, and may still be at work on it. So a
+map of maps holds every map that was ever put in, until it is closed, or until `settle` is told that no native code is
+left that looked anything up before. (The kernel waits for an RCU grace period in that place.)
+"""
+
+from __future__ import annotations
+
+import errno
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from appliance.ebpf.spec import MapSpec
+from appliance.maps.control.map import Map
+from appliance.maps.errors import NoSuchEntry, OperationRefused
+from appliance.maps.kind import ADDRESS_SIZE, EVERY_PROCESSOR, Flag
+from appliance.maps.nested.inner import misfit
+
+
+class MapOfMaps(Map):
+    """A map whose values are maps: entries are read and written as `outer[key]`, keys are bytes.
+
+    A map that is put in may be closed by its owner: it lives on in here. `keys`, `len`, `delete`, `clear`, `freeze` and
+    `close` are those of every map; `lookup`, `items` and their like, which speak of bytes, raise OperationRefused.
+    """
+
+    def __init__(self, spec: MapSpec, processors: int) -> None:
+        super().__init__(spec, processors)
+        assert spec.inner is not None
+        self.inner = spec.inner
+        self._named: Mapping[str, Map] = {}
+        self._entries: dict[bytes, Map] = {}
+        self._taken_out: list[Map] = []
+        self._changing = threading.Lock()
+
+    def name_maps(self, maps: Mapping[str, Map]) -> None:
+        """Which maps the declaration's initial values mean; `fill` puts them in."""
+        self._named = {name: maps[name] for _, name in self.spec.values if name in maps}
+
+    # entries
+
+    def __getitem__(self, key: bytes) -> Map:
+        """The map under the key. Raises NoSuchEntry."""
+        found = self.get(key)
+        if found is None:
+            raise NoSuchEntry(self.spec.name, NoSuchEntry.meaning.format(self.spec.max_entries))
+        return found
+
+    def get(self, key: bytes) -> Map | None:
+        """The map under the key, or None."""
+        self._check_readable()
+        self._check(key, self.spec.key_size, "key")
+        with self._changing:
+            self._check_open()
+            return self._entries.get(key)
+
+    def __setitem__(self, key: bytes, map_: Map) -> None:
+        self.put(key, map_)
+
+    def put(self, key: bytes, map_: Map, flags: Flag = Flag.ANY) -> None:
+        """Let programs find `map_` under the key from now on.
+
+        Raises OperationRefused if it is not like the maps that were declared, or was opened for another number of
+        workers; EntryExists, NoSuchEntry, MapFull and MapFrozen as `Map.update` does; RuntimeError if it is closed.
+        """
+        self._check_writable()
+        self._put_map(key, map_, flags)
+
+    def __delitem__(self, key: bytes) -> None:
+        if not self.delete(key):
+            raise NoSuchEntry(self.spec.name, NoSuchEntry.meaning.format(self.spec.max_entries))
+
+    def delete(self, key: bytes) -> bool:
+        """Let programs find nothing under the key any more; False if they didn't."""
+        self._check_writable()
+        self._check(key, self.spec.key_size, "key")
+        with self._changing:
+            status = self._change("delete", key)
+            if status == 0:
+                self._taken_out.append(self._entries.pop(key))
+        if status not in (0, -errno.ENOENT):
+            self._fail(status)
+        return status == 0
+
+    def maps(self) -> Iterator[tuple[bytes, Map]]:
+        """Every entry as (key, map), as they are now."""
+        self._check_readable()
+        with self._changing:
+            self._check_open()
+            return iter(list(self._entries.items()))
+
+    def keys(self) -> Iterator[bytes]:
+        """Every key that has a map, as they are now."""
+        return (key for key, _ in self.maps())
+
+    def __len__(self) -> int:
+        """How many maps there are in it."""
+        with self._changing:
+            self._check_open()
+            return len(self._entries)
+
+    def clear(self) -> None:
+        """Take every map out."""
+        for key in list(self.keys()):
+            self.delete(key)
+
+    # lifetime
+
+    def settle(self) -> int:
+        """Let go the maps that were taken out or replaced; how many. To be called when all native code that may have
+        looked one up has returned since: between two runs, or once the workers were swapped."""
+        with self._changing:
+            gone, self._taken_out = self._taken_out, []
+        for map_ in gone:
+            map_.release()
+        return len(gone)
+
+    def reset(self) -> None:
+        """Back to what it held when it was opened. No native code may work on it meanwhile."""
+        with self._changing:
+            self._taken_out += self._entries.values()
+            self._entries = {}
+        super().reset()
+        self.settle()
+
+    def _end(self) -> None:
+        super()._end()
+        gone = [*self._taken_out, *self._entries.values()]
+        self._taken_out, self._entries = [], {}
+        for map_ in gone:
+            map_.release()
+
+    def _fill(self) -> None:
+        for index, name in self.spec.values:
+            if name not in self._named:
+                raise OperationRefused(self.spec.name, f"its declaration puts in the map {name!r}, which is not there")
+            self._put_map(index.to_bytes(self.spec.key_size, "little"), self._named[name], Flag.ANY)
+
+    def _change(self, operation: str, *arguments: Any) -> int:
+        """Call what writes addresses, which nobody may do but `put` and `delete`."""
+        with self._lock:
+            return super()._function(operation)(self.address, *arguments)
+
+    def _function(self, operation: str) -> Callable[..., int]:
+        raise self._refusal(operation)
+
+    def _refusal(self, operation: str) -> OperationRefused:
+        refused = super()._refusal(operation)
+        refused.hint = "its values are maps: read and write map[key]"
+        return refused
+
+    def _put_map(self, key: bytes, map_: Map, flags: Flag) -> None:
+        self._check(key, self.spec.key_size, "key")
+        reason = misfit(self.inner, map_.spec)
+        if reason is None and map_.processors != self.processors:
+            reason = f"is one of {map_.processors} workers, not {self.processors}"
+        if reason is not None:
+            raise OperationRefused(self.spec.name, f"the map {map_.spec.name!r} {reason}")
+        map_.hold()
+        address = map_.address.to_bytes(ADDRESS_SIZE, "little")
+        with self._changing:
+            try:
+                self._succeed(self._change("update", key, address, flags, EVERY_PROCESSOR))
+            except BaseException:
+                map_.release()
+                raise
+            if key in self._entries:
+                self._taken_out.append(self._entries[key])
+            self._entries[key] = map_

@@ -1,0 +1,84 @@
+"""The elements of a hash map: taken and given back by several threads without a lock.
+
+The stack's top carries a tag that grows with every change, so that a compare-exchange fails if the top was taken and
+put back meanwhile (the ABA problem): the link read from it would be stale.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+
+from llvmlite import ir
+
+from appliance.ir import I32, I64, PTR, VOID, Code, Value
+from appliance.maps.hash.layout import HashHeader, HashLayout
+from appliance.maps.kind import Shape, internal
+
+
+class Pool:
+    """Writes the functions that work on one shape's elements, each when it is first needed."""
+
+    def __init__(self, module: ir.Module, shape: Shape, layout: HashLayout) -> None:
+        self._module = module
+        self._name = shape.name
+        self._layout = layout
+
+    @cached_property
+    def take(self) -> ir.Function:
+        return self._emit_take(self._module)
+
+    @cached_property
+    def give_back(self) -> ir.Function:
+        return self._emit_give_back(self._module)
+
+    def element(self, code: Code, map: Value, number: Value) -> Value:
+        """The address of an element; numbers begin at 1."""
+        first = code.inside(map, code.field(map, HashHeader, "elements").load())
+        return code.inside(first, code.mul(code.sub(code.resize(number, I64), 1), self._layout.element_size))
+
+    def _link(self, code: Code, map: Value, number: Value) -> Value:
+        return code.at(self.element(code, map, number), self._layout.key)
+
+    def _exchange_top(self, code: Code, map: Value, old: Value, number: Value) -> Value:
+        """Make element `number` the top if the top is still `old`."""
+        tag = code.shl(code.add(code.shr(old, 32), 1), 32)
+        top = code.field(map, HashHeader, "free").address
+        return code.compare_exchange(top, old, code.or_(tag, code.resize(number, I64)))
+
+    def _emit_take(self, module: ir.Module) -> ir.Function:
+        """The number of an element that nobody else has, or 0 if every element is in use.
+
+        `fresh` is read before `free`, and never falls: if it was at its end then, an empty stack means a full map.
+        """
+        code = internal(module, f"{self._name}.take", I32, map=PTR)
+        map = code["map"]
+        fresh, top, counter = (code.field(map, HashHeader, name) for name in ("fresh", "free", "count"))
+        with code.loop():
+            taken = fresh.load_acquire()
+            old = top.load_acquire()
+            number = code.resize(old, I32)
+            with code.if_(code.compare(number, "!=", 0)):
+                link = code.load(self._link(code, map, number), I32, align=4)
+                with code.if_(self._exchange_top(code, map, old, link)):
+                    code.atomic_add(counter.address, 1, I32)
+                    code.ret(number)
+            with code.if_(code.compare(number, "==", 0)):
+                with code.if_(code.compare(taken, ">=", code.field(map, HashHeader, "max_entries").load())):
+                    code.ret(0)
+                with code.if_(code.compare_exchange(fresh.address, taken, code.add(taken, 1), I32)):
+                    code.atomic_add(counter.address, 1, I32)
+                    code.ret(code.add(taken, 1))
+        code.builder.unreachable()
+        return code.function
+
+    def _emit_give_back(self, module: ir.Module) -> ir.Function:
+        code = internal(module, f"{self._name}.give_back", VOID, map=PTR, number=I32)
+        map, number = code["map"], code["number"]
+        top = code.field(map, HashHeader, "free")
+        code.atomic_add(code.field(map, HashHeader, "count").address, -1, I32)
+        with code.loop() as loop:
+            old = top.load_acquire()
+            code.store(code.resize(old, I32), self._link(code, map, number), align=4)
+            loop.break_if(self._exchange_top(code, map, old, number))
+        code.ret()
+        return code.function

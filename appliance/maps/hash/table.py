@@ -1,0 +1,227 @@
+"""Finding, linking and unlinking entries of a hash map: what its operations are made of.
+
+Readers take no lock and never wait. A slot is one word, so an entry appears and disappears at once; and as an entry
+never moves from slot to slot, a reader that walks from the home bucket to the end of its reach sees every entry that
+stays. An element may be freed and given another key while a reader compares keys: the reader then finds that the slot
+has changed (it is cleared before the element is freed), and goes on.
+
+Writers of keys with the same home take turns by the home bucket's lock. A slot in another bucket is claimed by
+compare-exchange, as writers with other homes look for room there too.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from functools import cached_property
+
+from llvmlite import ir
+
+from appliance.ir import I8, I16, I32, I64, PTR, VOID, Code, Field, Value, external
+from appliance.maps.hash.hashing import SEEDS, hash_words, key_words, same_key
+from appliance.maps.hash.layout import SLOTS, Bucket, HashHeader, HashLayout
+from appliance.maps.hash.pool import Pool
+from appliance.maps.kind import EVERY_PROCESSOR, Shape, Weight, internal
+from appliance.maps.value_lock import copy_in, copy_out, held
+
+LINE = ctypes.sizeof(Bucket)
+WORDS = LINE // 8
+FIRST_SLOT = Bucket.slots.offset // 8
+
+
+class HashTable:
+    """Writes the building blocks for one shape, as functions of the module, each when it is first needed.
+
+    A *hash* is 64 bits: its upper half chooses the home bucket, its lower half is the tag. A *word* is what a slot
+    holds; 0 stands for "no entry".
+    """
+
+    def __init__(self, module: ir.Module, shape: Shape, layout: HashLayout) -> None:
+        self.shape = shape
+        self.layout = layout
+        self.pool = Pool(module, shape, layout)
+        self._module = module
+
+    @cached_property
+    def find(self) -> ir.Function:
+        return self._emit_find(self._module)
+
+    @cached_property
+    def locate(self) -> ir.Function:
+        return self._emit_locate(self._module)
+
+    @cached_property
+    def link(self) -> ir.Function:
+        return self._emit_link(self._module)
+
+    @cached_property
+    def unlink(self) -> ir.Function:
+        return self._emit_unlink(self._module)
+
+    # the parts of a hash and of a word
+
+    def hash(self, code: Code, map: Value, key: Value) -> Value:
+        first = code.field(map, HashHeader, "seeds").address
+        seeds = [code.load(code.at(first, 8 * number), I64, align=8) for number in range(SEEDS)]
+        return hash_words(code, key_words(code, key, self.shape.key_size), seeds)
+
+    def home(self, code: Code, map: Value, hash: Value) -> Value:
+        """The home bucket: the hash's upper half, scaled to the number of buckets."""
+        count = code.field(map, HashHeader, "bucket_count").load()
+        number = code.shr(code.mul(code.shr(hash, 32), count), 32)
+        return code.at(map, code.add(code.mul(number, LINE), self.layout.buckets))
+
+    def following(self, code: Code, map: Value, bucket: Value) -> Value:
+        """The next bucket; behind the last comes the first."""
+        ahead = code.at(bucket, LINE)
+        end = code.at(map, code.field(map, HashHeader, "elements").load())
+        return code.select(code.compare(ahead, "==", end), code.at(map, self.layout.buckets), ahead)
+
+    def word(self, code: Code, hash: Value, number: Value) -> Value:
+        return code.or_(code.shl(self.tag(code, hash), 32), code.resize(number, I64))
+
+    def tag(self, code: Code, hash: Value) -> Value:
+        """Never 0, so that no free slot looks like an entry."""
+        return code.or_(code.and_(hash, 0xFFFFFFFF), 1)
+
+    def element(self, code: Code, map: Value, word: Value) -> Value:
+        return self.pool.element(code, map, code.resize(word, I32))
+
+    def key(self, code: Code, element: Value) -> Value:
+        return code.at(element, self.layout.key)
+
+    def value(self, code: Code, element: Value, processor: Value = 0) -> Value:
+        """The value, of a per-CPU hash that of one processor: a number, or 32 bits."""
+        first = code.inside(element, self.layout.value)
+        if self.layout.copies == 1:
+            return first
+        if isinstance(processor, int):
+            return code.inside(first, processor * self.layout.copy_size)
+        return code.inside(first, code.mul(code.resize(processor, I64), self.layout.copy_size))
+
+    def copy_out(self, code: Code, target: Value, element: Value) -> None:
+        """The values of all processors, one after the other."""
+        for number in range(self.layout.copies):
+            place = code.at(target, number * self.shape.value_size)
+            copy_out(code, self.shape, place, self.value(code, element, number))
+
+    def copy_in(self, code: Code, element: Value, source: Value, *, new: bool) -> None:
+        """The value that `update` stores: for its processor, or for all. Those that a `new` entry has no value for are
+        zero."""
+        size = self.shape.value_size
+        if self.layout.copies == 1:
+            value = self.value(code, element)
+            with held(code, self.shape, value, code["flags"]):
+                copy_in(code, self.shape, value, source)
+            return
+        with code.if_else(code.compare(code["processor"], "==", EVERY_PROCESSOR)) as (all_of_them, one):
+            with all_of_them:
+                for number in range(self.layout.copies):
+                    code.copy(self.value(code, element, number), code.at(source, number * size), size)
+            with one:
+                if new:
+                    code.fill(self.value(code, element), 0, self.layout.copies * self.layout.copy_size)
+                code.copy(self.value(code, element, code["processor"]), source, size)
+
+    # the building blocks
+
+    def _emit_find(self, module: ir.Module) -> ir.Function:
+        """find(map, key, hash, slot out) -> word: the entry under `key`, and the slot that it is in; 0 without."""
+        code = internal(module, f"{self.shape.name}.find", I64, Weight.INLINE, map=PTR, key=PTR, hash=I64, slot_out=PTR)
+        map, hash = code["map"], code["hash"]
+        home = self.home(code, map, hash)
+        tag = self.tag(code, hash)
+        bucket = code.variable(PTR, home)
+        distance = code.variable(I32, 0)
+        with code.loop() as buckets:
+            self._find_in_bucket(code, bucket.get(), tag)
+            reach = code.field(home, Bucket, "reach").load_acquire()
+            buckets.break_if(code.compare(distance.get(), ">=", reach))
+            distance.add(1)
+            bucket.set(self.following(code, map, bucket.get()))
+        code.ret(0)
+        return code.function
+
+    def _emit_locate(self, module: ir.Module) -> ir.Function:
+        """`find` for writers, who can afford the call."""
+        code = internal(module, f"{self.shape.name}.locate", I64, map=PTR, key=PTR, hash=I64, slot_out=PTR)
+        code.ret(code.call(self.find, *code.function.args))
+        return code.function
+
+    def _find_in_bucket(self, code: Code, bucket: Value, tag: Value) -> None:
+        """Return from `find` if the entry is in this bucket."""
+        candidates = code.variable(I8, self._slots_with_tag(code, bucket, tag))
+        count_zeros = external(code.module, "llvm.cttz.i8", I8, I8, ir.IntType(1))
+        with code.loop() as loop:
+            left = candidates.get()
+            loop.break_if(code.compare(left, "==", 0))
+            candidates.set(code.and_(left, code.sub(left, 1)))
+            place = code.at(bucket, code.mul(code.resize(code.call(count_zeros, left, 1), I64), 8))
+            slot = Field(code, place, I64, 8)
+            word = slot.load_acquire()
+            loop.continue_if(code.compare(code.shr(word, 32), "!=", tag))
+            key = self.key(code, self.element(code, code["map"], word))
+            loop.continue_if(code.xor(same_key(code, key, code["key"], self.shape.key_size), 1))
+            code.builder.fence("acquire")
+            with code.if_(code.compare(slot.load_acquire(), "==", word)):
+                code.store(place, code["slot_out"], align=8)
+                code.ret(word)
+
+    def _slots_with_tag(self, code: Code, bucket: Value, tag: Value) -> Value:
+        """One bit for each slot that holds the tag. The whole line is read at once, as a hint: each candidate is
+        read again on its own, as one word."""
+        vector = ir.VectorType(I64, WORDS)
+        tags = code.builder.lshr(code.load(bucket, vector, align=LINE), ir.Constant(vector, [32] * WORDS))
+        equal = code.builder.icmp_unsigned("==", tags, _splat(code, tag, vector))
+        mask = code.builder.bitcast(equal, I8)
+        return code.and_(mask, ((1 << SLOTS) - 1) << FIRST_SLOT)
+
+    def _emit_link(self, module: ir.Module) -> ir.Function:
+        """link(map, home, word): put an entry into the first free slot. The caller holds the home's lock.
+
+        There is always one: there are more slots than elements. `reach` grows before the entry can be seen.
+        """
+        code = internal(module, f"{self.shape.name}.link", VOID, map=PTR, home=PTR, word=I64)
+        map, home = code["map"], code["home"]
+        bucket = code.variable(PTR, home)
+        distance = code.variable(I32, 0)
+        with code.loop():
+            away = code.compare(distance.get(), ">", 0)
+            reach = code.field(home, Bucket, "reach")
+            with code.if_(code.compare(distance.get(), ">", reach.load())):
+                reach.store_release(distance.get())
+            with code.count(ir.Constant(I64, SLOTS)) as index:
+                place = code.at(bucket.get(), code.add(code.mul(index, 8), Bucket.slots.offset))
+                with (
+                    code.if_(code.compare(Field(code, place, I64, 8).load_acquire(), "==", 0)),
+                    code.if_(code.compare_exchange(place, 0, code["word"])),
+                ):
+                    code.field(home, Bucket, "strays").add(code.resize(away, I16))
+                    code.ret()
+            distance.add(1)
+            bucket.set(self.following(code, map, bucket.get()))
+        code.builder.unreachable()
+        return code.function
+
+    def _emit_unlink(self, module: ir.Module) -> ir.Function:
+        """unlink(home, slot): free the slot of an entry. The caller holds the home's lock.
+
+        When the last stray goes, readers need not look beyond the home bucket any more.
+        """
+        code = internal(module, f"{self.shape.name}.unlink", VOID, home=PTR, slot=PTR)
+        home = code["home"]
+        Field(code, code["slot"], I64, 8).store_release(0)
+        distance = code.sub(code.integer(code["slot"]), code.integer(home))
+        with code.if_(code.compare(distance, ">=", LINE)):
+            strays = code.field(home, Bucket, "strays")
+            strays.add(-1)
+            with code.if_(code.compare(strays.load(), "==", 0)):
+                code.field(home, Bucket, "reach").store_release(0)
+        code.ret()
+        return code.function
+
+
+def _splat(code: Code, value: Value, vector: ir.VectorType) -> Value:
+    """The same value in every lane."""
+    empty = ir.Constant(vector, ir.Undefined)
+    first = code.builder.insert_element(empty, value, ir.Constant(I32, 0))
+    return code.builder.shuffle_vector(first, empty, ir.Constant(ir.VectorType(I32, vector.count), [0] * vector.count))

@@ -1,0 +1,1 @@
+"""LPM tries: values under prefixes."""

@@ -1,0 +1,246 @@
+"""Changing an LPM trie: one writer at a time, and every change seen at once by readers.
+
+insert 10.1/16            no node there      the prefix is above one       they part in between
+                          place ─> new       place ─> new ─> node          place ─> branch ─> new, node
+
+delete                    two children       one child                     none; a branch loses its reason
+                          no entry any more  place ─> child                above ─> the other child of the branch
+"""
+
+from __future__ import annotations
+
+import errno
+from dataclasses import dataclass
+
+from llvmlite import ir
+
+from appliance.ir import I32, I64, PTR, VOID, Code, Value, Variable, lock
+from appliance.maps.kind import Flag, define, internal
+from appliance.maps.lpm.bits import bit_at, common_length, copy_prefix, store_bits
+from appliance.maps.lpm.layout import LENGTH_SIZE, Node, TrieHeader
+from appliance.maps.lpm.lookup import NULL, Trie
+
+
+@dataclass(frozen=True, slots=True)
+class _Descent:
+    """Where the way to a prefix ends: at a link that is 0, at its node, or at a node that differs or is longer."""
+
+    place: Variable  # the link where it ends
+    above: Variable  # the link to the node that `place` is in; null at a root
+    common: Variable  # bits that the prefix shares with the node at `place`, at most the length of both
+
+
+class TrieWriter:
+    """Writes update, delete and next for one shape."""
+
+    def __init__(self, module: ir.Module, trie: Trie) -> None:
+        self.module = module
+        self.trie = trie
+        self.words = trie.layout.words
+        self._take = self._emit_take()
+        self._give_back = self._emit_give_back()
+
+    # nodes; the caller holds the lock
+
+    def _emit_take(self) -> ir.Function:
+        """take(map) -> the number of a node. There is always one: see lpm_layout."""
+        code = internal(self.module, f"{self.trie.shape.name}.take", I32, map=PTR)
+        free, fresh = (code.field(code["map"], TrieHeader, name) for name in ("free", "fresh"))
+        number = free.load()
+        with code.if_(code.compare(number, "!=", 0)):
+            node = self.trie.node(code, code["map"], number)
+            free.store(code.field(node, Node, "children").load())
+            code.ret(number)
+        fresh.add(1)
+        code.ret(fresh.load())
+        return code.function
+
+    def _emit_give_back(self) -> ir.Function:
+        """give_back(map, number): the node is linked nowhere any more."""
+        code = internal(self.module, f"{self.trie.shape.name}.give_back", VOID, map=PTR, number=I32)
+        node = self.trie.node(code, code["map"], code["number"])
+        code.atomic_add(code.field(code["map"], TrieHeader, "sequence").address, 1, I32, "seq_cst")
+        free = code.field(code["map"], TrieHeader, "free")
+        code.field(node, Node, "is_entry").store(0)
+        code.field(node, Node, "children").store(free.load())
+        free.store(code["number"])
+        code.ret()
+        return code.function
+
+    # the way down
+
+    def _start(self, code: Code) -> tuple[Value, Value]:
+        """Length and bits of the key; returns EINVAL from the operation if the prefix is too long."""
+        length = self.trie.key_length(code, code["key"])
+        with code.if_(code.compare(length, ">", self.trie.layout.longest), likely=False):
+            code.ret(-errno.EINVAL)
+        bits = self.trie.key_bits(code, code["key"])
+        copy_prefix(code, bits, self.words, length, bits)
+        return length, bits
+
+    def _descend(self, code: Code, length: Value, bits: Value) -> _Descent:
+        trie, map = self.trie, code["map"]
+        is_deep = code.compare(length, ">=", trie.layout.root_bits)
+        root = code.select(is_deep, trie.root(code, map, bits), trie.shallow(code, map))
+        way = _Descent(code.variable(PTR, root), code.variable(PTR, NULL), code.variable(I32, 0))
+        with code.loop() as loop:
+            number = trie.link(code, way.place.get()).load()
+            loop.break_if(code.compare(number, "==", 0))
+            node = trie.node(code, map, number)
+            node_length = code.field(node, Node, "length").load()
+            common = common_length(code, trie.bits(code, node), bits, self.words)
+            shorter = code.select(code.compare(node_length, "<", length), node_length, length)
+            way.common.set(code.select(code.compare(common, "<", shorter), common, shorter))
+            loop.break_if(code.compare(way.common.get(), "<", node_length))
+            loop.break_if(code.compare(node_length, "==", length))
+            way.above.set(way.place.get())
+            way.place.set(trie.child(code, node, bit_at(code, bits, self.words, node_length)))
+        return way
+
+    def _end(self, code: Code, way: _Descent) -> tuple[Value, Value]:
+        """Number and address of the node at the end of the way. If the number is 0, the address is merely readable."""
+        number = self.trie.link(code, way.place.get()).load()
+        readable = code.select(code.compare(number, "==", 0), 1, number)
+        return number, self.trie.node(code, code["map"], readable)
+
+    def _is_exact(self, code: Code, number: Value, node: Value, way: _Descent, length: Value) -> Value:
+        """Whether the way ended at the very prefix."""
+        there = code.compare(number, "!=", 0)
+        same_length = code.compare(code.field(node, Node, "length").load(), "==", length)
+        return code.and_(there, code.and_(same_length, code.compare(way.common.get(), "==", length)))
+
+    def _leave(self, code: Code, status: int) -> None:
+        lock.release(code, code.field(code["map"], TrieHeader, "lock").address)
+        code.ret(status)
+
+    # update
+
+    def emit_update(self) -> ir.Function:
+        code = define(self.module, self.trie.shape, "update")
+        map, flags = code["map"], code["flags"]
+        with code.if_(code.compare(flags, ">", Flag.EXIST), likely=False):
+            code.ret(-errno.EINVAL)
+        length, bits = self._start(code)
+        lock.acquire(code, code.field(map, TrieHeader, "lock").address)
+        way = self._descend(code, length, bits)
+        number, node = self._end(code, way)
+        exact = self._is_exact(code, number, node, way, length)
+        is_entry = code.field(node, Node, "is_entry")
+        with code.if_(code.and_(exact, code.compare(is_entry.load(), "!=", 0))):
+            with code.if_(code.compare(flags, "==", Flag.NOEXIST)):
+                self._leave(code, -errno.EEXIST)
+            self._set_value(code, node)
+            self._leave(code, 0)
+        with code.if_(code.compare(flags, "==", Flag.EXIST)):
+            self._leave(code, -errno.ENOENT)
+        count = code.field(map, TrieHeader, "count")
+        with code.if_(code.compare(count.load(), ">=", self.trie.shape.max_entries)):
+            self._leave(code, -errno.ENOSPC)
+        count.add(1)
+        with code.if_(exact):
+            self._set_value(code, node)
+            is_entry.store_release(1)
+            self._leave(code, 0)
+        self._insert(code, length, bits, way, number)
+        self._leave(code, 0)
+        return code.function
+
+    def _set_value(self, code: Code, node: Value) -> None:
+        code.copy(self.trie.value(code, node), code["value"], self.trie.shape.value_size)
+
+    def _new_node(self, code: Code, bits: Value, length: Value, *, is_entry: bool) -> tuple[Value, Value]:
+        """Number and address of a node that nobody sees yet; its children are 0."""
+        number = code.call(self._take, code["map"])
+        node = self.trie.node(code, code["map"], number)
+        for bit in (0, 1):
+            self.trie.link(code, self.trie.child(code, node, ir.Constant(I64, bit))).store(0)
+        code.field(node, Node, "length").store(length)
+        code.field(node, Node, "is_entry").store(int(is_entry))
+        copy_prefix(code, bits, self.words, length, self.trie.bits(code, node))
+        return number, node
+
+    def _insert(self, code: Code, length: Value, bits: Value, way: _Descent, number: Value) -> None:
+        trie, map, place = self.trie, code["map"], way.place.get()
+        new_number, new = self._new_node(code, bits, length, is_entry=True)
+        self._set_value(code, new)
+        with code.if_(code.compare(number, "==", 0)):
+            trie.link(code, place).store_release(new_number)
+            self._leave(code, 0)
+        old_bits = trie.bits(code, trie.node(code, map, number))
+        common = way.common.get()
+        with code.if_(code.compare(common, "==", length)):
+            trie.link(code, trie.child(code, new, bit_at(code, old_bits, self.words, length))).store(number)
+            trie.link(code, place).store_release(new_number)
+            self._leave(code, 0)
+        branch_number, branch = self._new_node(code, bits, common, is_entry=False)
+        bit = bit_at(code, bits, self.words, common)
+        trie.link(code, trie.child(code, branch, bit)).store(new_number)
+        trie.link(code, trie.child(code, branch, code.xor(bit, 1))).store(number)
+        trie.link(code, place).store_release(branch_number)
+
+    # delete
+
+    def emit_delete(self) -> ir.Function:
+        code = define(self.module, self.trie.shape, "delete")
+        trie, map = self.trie, code["map"]
+        length, bits = self._start(code)
+        lock.acquire(code, code.field(map, TrieHeader, "lock").address)
+        way = self._descend(code, length, bits)
+        number, node = self._end(code, way)
+        is_entry = code.field(node, Node, "is_entry")
+        exact = self._is_exact(code, number, node, way, length)
+        with code.if_(code.xor(code.and_(exact, code.compare(is_entry.load(), "!=", 0)), 1)):
+            self._leave(code, -errno.ENOENT)
+        code.field(map, TrieHeader, "count").add(-1)
+        left, right = self._children(code, node)
+        with code.if_(code.and_(code.compare(left, "!=", 0), code.compare(right, "!=", 0))):
+            is_entry.store_release(0)
+            self._leave(code, 0)
+        only_child = code.or_(left, right)
+        with (
+            code.if_(code.compare(only_child, "==", 0)),
+            code.if_(code.xor(code.is_null(way.above.get()), 1)),
+        ):
+            self._remove_below_branch(code, way, number)
+        trie.link(code, way.place.get()).store_release(only_child)
+        code.call(self._give_back, map, number)
+        self._leave(code, 0)
+        return code.function
+
+    def _remove_below_branch(self, code: Code, way: _Descent, number: Value) -> None:
+        """If the node above is no entry, its other child takes its place; return from `delete` then."""
+        above = self.trie.link(code, way.above.get())
+        branch_number = above.load()
+        branch = self.trie.node(code, code["map"], branch_number)
+        with code.if_(code.compare(code.field(branch, Node, "is_entry").load(), "==", 0)):
+            left, right = self._children(code, branch)
+            above.store_release(code.xor(code.xor(left, right), number))
+            code.call(self._give_back, code["map"], number)
+            code.call(self._give_back, code["map"], branch_number)
+            self._leave(code, 0)
+
+    def _children(self, code: Code, node: Value) -> tuple[Value, Value]:
+        places = [self.trie.child(code, node, ir.Constant(I64, bit)) for bit in (0, 1)]
+        return self.trie.link(code, places[0]).load(), self.trie.link(code, places[1]).load()
+
+    # next
+
+    def emit_next(self) -> ir.Function:
+        """Positions are numbers of nodes."""
+        code = define(self.module, self.trie.shape, "next")
+        trie, map = self.trie, code["map"]
+        lock.acquire(code, code.field(map, TrieHeader, "lock").address)
+        end = code.resize(code.field(map, TrieHeader, "fresh").load(), I64)
+        position = code.variable(I64, code["position"])
+        with code.loop() as loop:
+            loop.break_if(code.compare(position.get(), ">=", end))
+            position.add(1)
+            node = trie.node(code, map, position.get())
+            loop.continue_if(code.compare(code.field(node, Node, "is_entry").load(), "==", 0))
+            code.store(code.field(node, Node, "length").load(), code["key_out"])
+            store_bits(code, trie.bits(code, node), trie.layout.data_size, code.at(code["key_out"], LENGTH_SIZE))
+            code.copy(code["value_out"], trie.value(code, node), trie.shape.value_size)
+            lock.release(code, code.field(map, TrieHeader, "lock").address)
+            code.ret(position.get())
+        self._leave(code, -errno.ENOENT)
+        return code.function

@@ -1,0 +1,1 @@
+"""Values without keys: queues and stacks."""

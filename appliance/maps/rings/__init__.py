@@ -1,0 +1,1 @@
+"""Rings of records from programs to whoever listens: ring buffers and perf event arrays."""
