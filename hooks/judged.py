@@ -2,7 +2,7 @@
 judged; none of them runs here.
 
 The contexts have no place in this process's memory, so a field of theirs has guest facts only. `families` of such a
-hook name groups of the kernel's helpers (appliance/helpers/kernel_groups.py).
+hook name groups of the kernel's helpers (appliance/helpers/kernel/groups.py).
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ from pathlib import Path
 from appliance.api import Loaded, TestRun, open_object
 from appliance.api.test_run import host_context
 from appliance.ebpf.interpreter import Context, Interpreter
-from appliance.helpers.python import python_helpers
+from appliance.helpers.model.table import python_helpers
 from appliance.maps.model.models import model
 from tests.appliance.ebpf.compiling import compile_file
 

@@ -16,7 +16,7 @@ from appliance.api.test_run import TestRun
 from appliance.api.typed_map import TypedMap, TypedQueue
 from appliance.api.types import Types
 from appliance.ebpf.values import Codec, make_dataclass
-from appliance.helpers.routing_tables import RoutingTables
+from appliance.helpers.routing.tables import RoutingTables
 from appliance.maps.control.perf_buffer import PerfBuffer
 from appliance.maps.control.ring_buffer import RingBuffer
 

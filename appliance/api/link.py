@@ -17,8 +17,8 @@ from appliance.datapath.routing_feed import RoutingFeed, ask_for_routes
 from appliance.datapath.statistics import InterfaceStatistics
 from appliance.ebpf.spec import CollectionSpec
 from appliance.helpers.cookie_secrets import CookieSecrets
-from appliance.helpers.routing_tables import RoutingTables
-from appliance.helpers.surroundings import Surroundings
+from appliance.helpers.routing.tables import RoutingTables
+from appliance.helpers.services import Surroundings
 from appliance.jit.collection import Collection
 from appliance.maps.control.map import Map
 from hooks.isolation import Isolation

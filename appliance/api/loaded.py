@@ -17,7 +17,7 @@ from appliance.closing import Closing
 from appliance.datapath.trial import export_programs
 from appliance.ebpf.spec import CollectionSpec, ProgramSpec
 from appliance.ebpf.values import Codec, Codecs, Shaped
-from appliance.helpers.routing_tables import RoutingTables
+from appliance.helpers.routing.tables import RoutingTables
 from appliance.jit.collection import Collection
 from appliance.maps.control.map import Map
 from appliance.maps.control.map_of_maps import MapOfMaps

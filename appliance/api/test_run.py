@@ -9,8 +9,8 @@ from appliance.api.errors import NoSuchName, ValueUnfit
 from appliance.datapath.trial import MOST_REPEATS, run_trial
 from appliance.datapath.trial_data import kind_of_data
 from appliance.ebpf.spec import ProgramSpec
-from appliance.helpers.routing_tables import RoutingTables
-from appliance.helpers.surroundings import Surroundings
+from appliance.helpers.routing.tables import RoutingTables
+from appliance.helpers.services import Surroundings
 from appliance.helpers.trace import TraceLog
 from appliance.ir import Engine
 from hooks.contract import Answer, ContextField, FieldKind, HookPoint, HostContext

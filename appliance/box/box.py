@@ -25,8 +25,8 @@ from appliance.box.traffic import Traffic
 from appliance.datapath.routing_feed import RoutingFeed
 from appliance.errors import InputRefused, TidegateError
 from appliance.helpers.cookie_secrets import CookieSecrets
-from appliance.helpers.routing_tables import RoutingTables
-from appliance.helpers.surroundings import Surroundings
+from appliance.helpers.routing.tables import RoutingTables
+from appliance.helpers.services import Surroundings
 from appliance.metrics import BoxCollector, MapUse, MetricsServer, RuleCount, Snapshot
 from hooks.errors import HookError
 

@@ -20,8 +20,8 @@ from appliance.datapath.replay import RANDOM_SEED, ReplayLoop, ReplayResult, rep
 from appliance.datapath.statistics import Count
 from appliance.ebpf.interpreter import Context, Interpreter, PacketMemory
 from appliance.ebpf.platform import PLATFORMS
+from appliance.helpers.model.table import python_helpers
 from appliance.helpers.native.call import Clock
-from appliance.helpers.python import python_helpers
 from appliance.jit.collection import Collection, held_programs
 from appliance.maps.model.models import models
 from appliance.verifier.verifier import Verifier

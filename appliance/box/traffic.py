@@ -20,7 +20,7 @@ from appliance.closing import Closing
 from appliance.datapath.datapath import Datapath, Passage
 from appliance.datapath.statistics import InterfaceStatistics
 from appliance.datapath.worker import NOTHING_AROUND, Run
-from appliance.helpers.surroundings import Surroundings
+from appliance.helpers.services import Surroundings
 from hooks.errors import HookError
 from hooks.isolation import Isolation
 from hooks.netdev import Interface, find_interface, interface_state

@@ -21,7 +21,7 @@ from appliance.ebpf.interpreter import Interpreter
 from appliance.ebpf.objects import load_object
 from appliance.ebpf.spec import ProgramSpec
 from appliance.errors import InputRefused, TidegateError
-from appliance.helpers.python import python_helpers
+from appliance.helpers.model.table import python_helpers
 from appliance.jit.raw import run_raw
 from appliance.verifier.unverified import trust_without_proof
 from hooks.xdp import XDP_LINUX

@@ -19,7 +19,7 @@ from appliance.datapath import statistics
 from appliance.datapath.loop import emit_loop
 from appliance.datapath.statistics import InterfaceStatistics
 from appliance.datapath.worker import NOTHING_AROUND, Run, Wiring, WorkerThread
-from appliance.helpers.surroundings import Surroundings
+from appliance.helpers.services import Surroundings
 from appliance.ir import Engine
 from hooks.af_packet import Geometry, PacketSocket
 from hooks.contract import HookPoint

@@ -25,7 +25,7 @@ from appliance.datapath.layout import (
 )
 from appliance.datapath.loop import judge
 from appliance.datapath.statistics import Count
-from appliance.helpers.surroundings import Surroundings
+from appliance.helpers.services import Surroundings
 from appliance.ir import I64, PTR, VOID, Code, Engine
 from hooks.contract import HookPoint, Verdict
 from hooks.xdp import FrameContext

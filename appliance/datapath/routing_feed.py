@@ -13,7 +13,7 @@ from contextlib import ExitStack
 
 from appliance.closing import Closing
 from appliance.errors import TidegateError
-from appliance.helpers.routing_tables import RoutingTables
+from appliance.helpers.routing.tables import RoutingTables
 from appliance.verifier.program import VerifiedProgram
 from hooks.errors import HookError
 from hooks.routing import RoutingWatch

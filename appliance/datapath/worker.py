@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from appliance.datapath.layout import MAX_PORTS, NO_PORT, PORT_FAILED, SCRATCH_SIZE, Worker
-from appliance.helpers.surroundings import Surroundings
+from appliance.helpers.services import Surroundings
 from hooks.af_packet import PacketSocket
 from hooks.linux.if_packet import ETH_HLEN
 from hooks.linux.socket import POLLIN

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from appliance.ebpf.platform import LINUX, Platform
 from appliance.ebpf.spec import MapSpec, ProgramSpec
 from appliance.errors import InputRefused
-from appliance.helpers.kernel_groups import numbering
+from appliance.helpers.kernel.groups import numbering
 from appliance.verifier.control_flow import cfg
 from appliance.verifier.diagnostics.reporting import report_of
 from appliance.verifier.explanation import Explanation

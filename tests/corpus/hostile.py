@@ -11,7 +11,7 @@ from appliance.ebpf.instructions import Alu, Branch, Immediate, Load
 from appliance.ebpf.interpreter import Context, Fault, Interpreter, PacketMemory
 from appliance.ebpf.opcodes import AluOp
 from appliance.ebpf.spec import MapSpec, ProgramSpec
-from appliance.helpers.python import python_helpers
+from appliance.helpers.model.table import python_helpers
 from appliance.maps.model.map import ModelMap
 from appliance.maps.model.models import model
 from appliance.maps.model.nested import ModelMapOfMaps

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from appliance.ebpf.platform import LINUX, PLATFORMS
-from appliance.helpers.kernel_groups import GROUPS, OWN_NUMBERS, callable_names, numbering
-from appliance.helpers.kernel_prototypes import EVERY_PROTOTYPE, KERNEL_FAMILY, KERNEL_PROTOTYPES
+from appliance.helpers.kernel.groups import GROUPS, OWN_NUMBERS, callable_names, numbering
+from appliance.helpers.kernel.prototypes import EVERY_PROTOTYPE, KERNEL_FAMILY, KERNEL_PROTOTYPES
 from appliance.helpers.prototypes import PROTOTYPES
 from appliance.helpers.refusals import REFUSALS
 from hooks.contract import ContextLayout, HookPoint

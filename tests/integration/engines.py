@@ -10,8 +10,8 @@ from typing import Protocol
 from appliance.box.generation import COUNTER, Judgement
 from appliance.ebpf.interpreter import Context, Interpreter, PacketMemory
 from appliance.ebpf.platform import PLATFORMS
+from appliance.helpers.model.table import python_helpers
 from appliance.helpers.native.call import Clock
-from appliance.helpers.python import python_helpers
 from appliance.jit.collection import Collection
 from appliance.maps.model.models import model
 from appliance.rules import CompiledRules

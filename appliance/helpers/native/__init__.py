@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from functools import partial
 
 from appliance.helpers.clocks import CLOCKS
+from appliance.helpers.context_fields import FACTS
 from appliance.helpers.cookies import IPV4, IPV6
-from appliance.helpers.facts import FACTS
 from appliance.helpers.native import (
     checksum,
     cookies,
@@ -24,13 +24,13 @@ from appliance.helpers.native import (
     numbers,
     redirect,
     rings,
-    routing,
     samples,
     task,
     text,
 )
 from appliance.helpers.native.call import Clock, HelperCall, Implementation, MapOperations, MapSite
-from appliance.helpers.native.fib import fib_lookup
+from appliance.helpers.native.routing.fib import fib_lookup
+from appliance.helpers.native.routing.search import check_mtu
 
 IMPLEMENTATIONS: Mapping[str, Implementation] = {
     "map_lookup_elem": maps.map_lookup_elem,
@@ -78,7 +78,7 @@ IMPLEMENTATIONS: Mapping[str, Implementation] = {
     "tcp_raw_gen_syncookie_ipv6": partial(cookies.gen_syncookie, IPV6),
     "tcp_raw_check_syncookie_ipv4": partial(cookies.check_syncookie, IPV4),
     "tcp_raw_check_syncookie_ipv6": partial(cookies.check_syncookie, IPV6),
-    "check_mtu": routing.check_mtu,
+    "check_mtu": check_mtu,
     "redirect": redirect.redirect,
     "redirect_map": redirect.redirect_map,
     "memcpy_s": memory.memmove_s,

@@ -10,8 +10,8 @@ from typing import TypeAlias
 
 from appliance.ebpf.instructions import CallHelper
 from appliance.ebpf.spec import MapType
-from appliance.helpers.kernel_groups import callable_names
-from appliance.helpers.kernel_prototypes import EVERY_PROTOTYPE, STRUCTURES_GIVEN
+from appliance.helpers.kernel.groups import callable_names
+from appliance.helpers.kernel.prototypes import EVERY_PROTOTYPE, STRUCTURES_GIVEN
 from appliance.helpers.later import LATER
 from appliance.helpers.prototypes import ArgumentKind, HelperPrototype, ReturnKind
 from appliance.helpers.redirections import ACTION_MASK, known_flags

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from appliance.helpers.kernel_prototypes import STRUCTURES_TAKEN
+from appliance.helpers.kernel.prototypes import STRUCTURES_TAKEN
 from appliance.verifier.checks.argument import Argument, Rule, is_nullable, memory_rule, nothing_or, size_behind
 from appliance.verifier.checks.kernel_structures import demand_member, is_structure
 from appliance.verifier.checks.memory import demand_memory

@@ -37,7 +37,7 @@ from appliance.ebpf.instructions import (
 from appliance.ebpf.opcodes import AluOp, AtomicOp
 from appliance.ebpf.spec import MapSpec
 from appliance.helpers.dynptrs import DYNPTR_SIZE
-from appliance.helpers.kernel_prototypes import EVERY_PROTOTYPE
+from appliance.helpers.kernel.prototypes import EVERY_PROTOTYPE
 from appliance.helpers.prototypes import ArgumentKind
 from appliance.verifier.control_flow.cfg import ControlFlowGraph
 

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from appliance.ebpf.instructions import FRAME_POINTER, Branch, CallHelper, Instruction, Register, Store
 from appliance.ebpf.opcodes import Condition
-from appliance.helpers.kernel_prototypes import EVERY_PROTOTYPE
+from appliance.helpers.kernel.prototypes import EVERY_PROTOTYPE
 from appliance.helpers.prototypes import ArgumentKind
 from appliance.verifier.control_flow import cfg
 from appliance.verifier.control_flow.cfg import ControlFlowGraph

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
 from appliance.ebpf.instructions import CallFunction, CallHelper, CallRegister, Instruction, LegacyPacketLoad
-from appliance.helpers.kernel_prototypes import EVERY_PROTOTYPE
+from appliance.helpers.kernel.prototypes import EVERY_PROTOTYPE
 from appliance.helpers.limits import MAX_LOOPS
 from appliance.helpers.prototypes import HelperPrototype
 from appliance.verifier.checks.helper_calls import any_verdict, apply_call

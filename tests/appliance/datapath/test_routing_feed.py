@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from appliance.datapath.routing_feed import RoutingFeed
-from appliance.helpers.routing_layout import Copy, LinkEntry, Tables
-from appliance.helpers.routing_tables import RoutingTables
+from appliance.helpers.routing.layout import Copy, LinkEntry, Tables
+from appliance.helpers.routing.tables import RoutingTables
 from hooks.netns import Namespace
 from tests.netns import Host, namespace, run_inside
 

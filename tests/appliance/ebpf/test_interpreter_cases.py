@@ -3,7 +3,7 @@
 import pytest
 
 from appliance.ebpf.interpreter import Context, Fault, Interpreter, PacketMemory
-from appliance.helpers.python import python_helpers
+from appliance.helpers.model.table import python_helpers
 from appliance.maps import model
 from hooks.xdp import XDP_LINUX, FrameContext
 from tests.execution_cases import ExecutionCase, load_cases

@@ -16,9 +16,9 @@ from appliance.ebpf.platform import LINUX
 from appliance.ebpf.spec import CollectionSpec, MapSpec, MapType, ProgramSpec
 from appliance.helpers.cookie_secrets import CookieSecrets
 from appliance.helpers.cookies import IPV4, IPV6, PERIOD, Family
+from appliance.helpers.model.cookies import siphash
+from appliance.helpers.model.table import python_helpers
 from appliance.helpers.native import Clock
-from appliance.helpers.python import python_helpers
-from appliance.helpers.python_cookies import siphash
 from appliance.jit.collection import Collection
 from appliance.maps import model
 from hooks.xdp import FrameContext

@@ -10,8 +10,8 @@ from llvmlite import ir
 from appliance.ebpf.assembler import assemble
 from appliance.ebpf.interpreter import Context, Interpreter, PacketMemory
 from appliance.ebpf.spec import ProgramSpec
+from appliance.helpers.model.table import python_helpers
 from appliance.helpers.native import IMPLEMENTATIONS, Clock, HelperCall
-from appliance.helpers.python import python_helpers
 from appliance.ir import I64, PTR, Code, Engine
 from hooks.xdp import XDP_LINUX, FrameContext
 from tests.appliance.jit.support import Frame, program, run_frame, run_raw

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from appliance.ebpf.spec import CollectionSpec
 from appliance.errors import CannotRun
-from appliance.helpers.routing_tables import RoutingTables
+from appliance.helpers.routing.tables import RoutingTables
 from appliance.jit.collection import Collection
 from hooks.linux import bpf
 from hooks.netns import Namespace

@@ -12,7 +12,7 @@ from appliance.ebpf.assembler import assemble
 from appliance.ebpf.interpreter import Interpreter
 from appliance.ebpf.platform import WINDOWS
 from appliance.ebpf.spec import ProgramSpec
-from appliance.helpers.python import python_helpers
+from appliance.helpers.model.table import python_helpers
 from hooks.xdp import XDP_WINDOWS
 from tests.appliance.helpers.native_functions import NativeHelpers
 

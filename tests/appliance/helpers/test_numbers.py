@@ -12,7 +12,7 @@ from appliance.ebpf.assembler import assemble
 from appliance.ebpf.codec import encode
 from appliance.ebpf.interpreter import Context, Interpreter, PacketMemory
 from appliance.ebpf.spec import ProgramSpec
-from appliance.helpers.python import python_helpers
+from appliance.helpers.model.table import python_helpers
 from hooks.xdp import XDP_LINUX, FrameContext
 from tests.appliance.helpers.native_functions import NativeHelpers
 from tests.kernel_bpf import run_in_kernel

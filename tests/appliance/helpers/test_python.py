@@ -17,8 +17,8 @@ from appliance.ebpf.interpreter import Context, Fault, Interpreter, PacketMemory
 from appliance.ebpf.platform import LINUX, WINDOWS
 from appliance.ebpf.spec import MapSpec, MapType, ProgramSpec
 from appliance.helpers.clocks import CLOCKS
+from appliance.helpers.model.table import python_helpers
 from appliance.helpers.prototypes import PROTOTYPES
-from appliance.helpers.python import python_helpers
 from hooks.xdp import XDP_LINUX, FrameContext
 
 M64 = (1 << 64) - 1

@@ -14,10 +14,10 @@ from appliance.ebpf.assembler import assemble
 from appliance.ebpf.interpreter import Context, Fault, Interpreter
 from appliance.ebpf.platform import LINUX, PLATFORMS
 from appliance.ebpf.spec import ProgramSpec
-from appliance.helpers.facts import FACTS
+from appliance.helpers.context_fields import FACTS
+from appliance.helpers.model.table import python_helpers
 from appliance.helpers.native import Clock
 from appliance.helpers.prototypes import PROTOTYPES
-from appliance.helpers.python import python_helpers
 from appliance.ir import Engine
 from appliance.jit.program import emit_program
 from appliance.jit.run import emit_run

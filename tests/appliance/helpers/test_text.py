@@ -13,7 +13,7 @@ from appliance.api import open_object
 from appliance.ebpf.interpreter import Context, Interpreter, PacketMemory
 from appliance.ebpf.objects import load_object
 from appliance.helpers.formats import FormatRefused, parse_format
-from appliance.helpers.python import python_helpers
+from appliance.helpers.model.table import python_helpers
 from appliance.helpers.trace import HEAD_SIZE, TraceHead, TraceLog, append_line
 from appliance.maps.model.models import models
 from appliance.verifier import Rejected, Verifier

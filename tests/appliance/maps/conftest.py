@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from tests.appliance.maps.nested import HASH, TYPES, outer_of
 
 from appliance.maps import MapOfMaps, open_map
+from tests.appliance.maps.nested import HASH, TYPES, outer_of
 
 
 @pytest.fixture(params=TYPES, ids=lambda type_: type_.value)

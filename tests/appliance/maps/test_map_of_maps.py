@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 import pytest
-from tests.appliance.maps.nested import HASH, INNER, key, outer_of, word
 
 from appliance.ebpf.spec import CollectionSpec, MapSpec, MapType
 from appliance.jit.collection import Collection
@@ -22,6 +21,7 @@ from appliance.maps import (
     model,
     open_map,
 )
+from tests.appliance.maps.nested import HASH, INNER, key, outer_of, word
 from tests.appliance.maps.three_engines import ANSWER, program
 
 

@@ -9,11 +9,11 @@ import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
-from tests.appliance.maps.nested import HASH, TYPES, key, outer_of, word
 
 from appliance.ebpf.spec import MapSpec, MapType
 from appliance.maps import Flag, Map, MapError, MapOfMaps, model
 from appliance.maps.model.nested import ModelMapOfMaps
+from tests.appliance.maps.nested import HASH, TYPES, key, outer_of, word
 
 
 def machine_for(spec: MapSpec) -> type[RuleBasedStateMachine]:

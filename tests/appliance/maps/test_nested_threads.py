@@ -6,13 +6,13 @@ import threading
 from dataclasses import replace
 
 import pytest
-from tests.appliance.maps.nested import INNER, TYPES, key, outer_of
 
 from appliance.ebpf.spec import MapType
 from appliance.jit.collection import Collection
 from appliance.maps import Map, MapOfMaps, open_map
 from hooks.xdp import FrameContext
 from tests.appliance.jit.support import collection_spec, run_loaded, run_loops
+from tests.appliance.maps.nested import INNER, TYPES, key, outer_of
 from tests.appliance.maps.three_engines import told
 
 COUNT_UP = """

@@ -9,7 +9,7 @@ import pytest
 
 from appliance.ebpf.interpreter import Context, Interpreter, PacketMemory
 from appliance.ebpf.spec import CollectionSpec, MapSpec, MapType, ProgramSpec
-from appliance.helpers.python import python_helpers
+from appliance.helpers.model.table import python_helpers
 from appliance.jit.collection import Collection
 from appliance.maps import MapRefused, OperationRefused, model, open_map
 from appliance.maps.control.perf_buffer import PerfBuffer

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from appliance.ebpf.interpreter import Context, Fault, Interpreter, PacketMemory
 from appliance.ebpf.spec import MapSpec, MapType, ProgramSpec
-from appliance.helpers.python import python_helpers
+from appliance.helpers.model.table import python_helpers
 from appliance.jit.collection import Collection
 from appliance.maps import model
 from appliance.maps.control.ring_buffer import RingBuffer

@@ -11,7 +11,7 @@ from appliance.ebpf.assembler import assemble
 from appliance.ebpf.interpreter import Context, Interpreter, PacketMemory
 from appliance.ebpf.platform import LINUX, WINDOWS
 from appliance.ebpf.spec import CollectionSpec, MapSpec, MapType, ProgramSpec
-from appliance.helpers.python import python_helpers
+from appliance.helpers.model.table import python_helpers
 from appliance.jit.collection import Collection
 from appliance.maps import models
 from hooks.xdp import FrameContext

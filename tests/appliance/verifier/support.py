@@ -16,7 +16,7 @@ from ruamel.yaml import YAML
 from appliance.ebpf.assembler import assemble
 from appliance.ebpf.platform import PLATFORMS
 from appliance.ebpf.spec import MapSpec, MapType, ProgramSpec
-from appliance.helpers.kernel_groups import numbering
+from appliance.helpers.kernel.groups import numbering
 from hooks.contract import HookPoint
 from hooks.xdp import XDP_LINUX
 

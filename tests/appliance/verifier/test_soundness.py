@@ -9,7 +9,7 @@ from functools import partial
 import pytest
 
 from appliance.ebpf.interpreter import Context, Interpreter, PacketMemory
-from appliance.helpers.python import python_helpers
+from appliance.helpers.model.table import python_helpers
 from appliance.maps.model.models import model
 from appliance.verifier import Rejected, VerifiedProgram, Verifier
 from appliance.verifier.exploration.budget import Attempt, Budget

@@ -16,7 +16,7 @@ import errno
 from llvmlite import ir
 
 from appliance.helpers.native.call import HelperCall
-from appliance.helpers.native.fib_routes import (
+from appliance.helpers.native.routing.routes import (
     I128,
     UNROUTED,
     answer_of,
@@ -25,9 +25,9 @@ from appliance.helpers.native.fib_routes import (
     emit_choose,
     halves,
 )
-from appliance.helpers.native.routing import entry_at, find_exactly, find_link, key, reading
-from appliance.helpers.routing_answers import IP_MAX_MTU, LOOPBACK_INTERFACE, STRICT
-from appliance.helpers.routing_layout import HopEntry, LinkEntry, NeighbourEntry, RouteEntry
+from appliance.helpers.native.routing.search import entry_at, find_exactly, find_link, key, reading
+from appliance.helpers.routing.answers import IP_MAX_MTU, LOOPBACK_INTERFACE, STRICT
+from appliance.helpers.routing.layout import HopEntry, LinkEntry, NeighbourEntry, RouteEntry
 from appliance.ir import I8, I16, I32, I64, PTR, Code, Value
 from hooks.linux import bpf
 from hooks.linux.bpf import bpf_fib_lookup

@@ -19,7 +19,7 @@ from typing import Any
 
 from appliance.closing import Closing
 from appliance.errors import CannotRun
-from appliance.helpers.routing_layout import (
+from appliance.helpers.routing.layout import (
     ARRAYS,
     Copy,
     HopEntry,
@@ -30,7 +30,7 @@ from appliance.helpers.routing_layout import (
     RuleEntry,
     Tables,
 )
-from appliance.helpers.routing_ranges import Prefix, flatten
+from appliance.helpers.routing.ranges import Prefix, flatten
 from hooks.routing import (
     AF_INET,
     AF_INET6,

@@ -8,7 +8,7 @@ import threading
 from functools import partial
 
 from appliance.ebpf.interpreter import Helper, HelperCall, Value, Violation
-from appliance.helpers.facts import FACTS
+from appliance.helpers.context_fields import FACTS
 from hooks.contract import HostContext
 from hooks.sock_addr import REDIRECT_CONTEXT_SIZE
 from hooks.task import PIDNS_INFO_SIZE, TASK_COMM_LEN, pid_namespace

@@ -8,7 +8,7 @@ from collections.abc import Generator, Mapping
 from appliance.ebpf.interpreter import Helper, HelperCall, Invocation, Region, TailCall, Value
 from appliance.ebpf.interpreter import Pointer as Place
 from appliance.helpers.limits import MAX_LOOPS, MAX_TAIL_CALLS
-from appliance.helpers.python_frame import given_context
+from appliance.helpers.model.frame import given_context
 
 M32 = (1 << 32) - 1
 M64 = (1 << 64) - 1

@@ -6,7 +6,7 @@ import errno
 from collections.abc import Mapping
 
 from appliance.ebpf.interpreter import Helper, HelperCall, Value
-from appliance.helpers.python_frame import given_context
+from appliance.helpers.model.frame import given_context
 
 M64 = (1 << 64) - 1
 

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from llvmlite import ir
 
 from appliance.helpers.native.call import HelperCall
-from appliance.helpers.routing_layout import ARRAYS, Copy, Key, LinkEntry, Tables
+from appliance.helpers.routing.layout import ARRAYS, Copy, Key, LinkEntry, Tables
 from appliance.ir import I32, I64, PTR, Code, Value
 from hooks.linux.bpf import BPF_MTU_CHK_RET_FRAG_NEEDED, BPF_MTU_CHK_RET_SUCCESS
 

@@ -12,8 +12,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from appliance.ebpf.interpreter import Helper, HelperCall, Value
-from appliance.helpers.python_frame import given_context
-from appliance.helpers.routing_answers import (
+from appliance.helpers.model.frame import given_context
+from appliance.helpers.routing.answers import (
     ANSWER_OF_KIND,
     CHAIN_LIMIT,
     HASH_MULTIPLIER,
@@ -21,7 +21,7 @@ from appliance.helpers.routing_answers import (
     LOOPBACK_INTERFACE,
     STRICT,
 )
-from appliance.helpers.routing_layout import ARRAYS, Copy, HopEntry, RouteEntry, RuleEntry, Tables
+from appliance.helpers.routing.layout import ARRAYS, Copy, HopEntry, RouteEntry, RuleEntry, Tables
 from hooks.linux import bpf
 from hooks.linux.bpf import bpf_fib_lookup
 from hooks.routing import AF_INET, AF_INET6, RT_TABLE_MAIN, RouteKind

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from appliance.helpers.cookie_secrets import CookieSecrets
-from appliance.helpers.routing_tables import RoutingTables
+from appliance.helpers.routing.tables import RoutingTables
 from hooks.xdp import FrameContext
 
 REPRODUCIBLE = b"tidegate"  # the seed of secrets where two runs must answer the same

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from llvmlite import ir
 
-from appliance.helpers.native.routing import NULL, entry_at, find_last, key
-from appliance.helpers.routing_answers import ANSWER_OF_KIND, CHAIN_LIMIT, HASH_MULTIPLIER
-from appliance.helpers.routing_layout import Copy, HopEntry, Range, RouteEntry, RuleEntry
+from appliance.helpers.native.routing.search import NULL, entry_at, find_last, key
+from appliance.helpers.routing.answers import ANSWER_OF_KIND, CHAIN_LIMIT, HASH_MULTIPLIER
+from appliance.helpers.routing.layout import Copy, HopEntry, Range, RouteEntry, RuleEntry
 from appliance.ir import I32, I64, PTR, Code, Value
 from hooks.linux import bpf
 from hooks.routing import AF_INET, RouteKind

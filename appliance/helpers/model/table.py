@@ -11,21 +11,11 @@ from collections.abc import Callable, Mapping
 from functools import partial
 
 from appliance.ebpf.interpreter import Helper, HelperCall, MapHandle, Value
-from appliance.helpers import (
-    python_dynptrs,
-    python_frame,
-    python_memory,
-    python_numbers,
-    python_redirect,
-    python_rings,
-    python_routing,
-    python_task,
-    python_text,
-)
 from appliance.helpers.clocks import CLOCKS, Ticks
-from appliance.helpers.python_cookies import cookie_helpers
-from appliance.helpers.python_flow import FLOW_HELPERS
-from appliance.helpers.python_special_maps import SPECIAL_MAP_HELPERS
+from appliance.helpers.model import dynptrs, frame, memory, numbers, redirect, rings, routing, task, text
+from appliance.helpers.model.cookies import cookie_helpers
+from appliance.helpers.model.flow import FLOW_HELPERS
+from appliance.helpers.model.special_maps import SPECIAL_MAP_HELPERS
 from hooks.contract import HostContext
 
 M32 = (1 << 32) - 1
@@ -50,16 +40,16 @@ def python_helpers(clock: Callable[[HostContext], int] | None = None) -> Mapping
         "get_smp_processor_id": get_smp_processor_id,
         "get_numa_node_id": get_numa_node_id,
         "csum_diff": csum_diff,
-        **python_dynptrs.HELPERS,
-        **python_frame.HELPERS,
-        **python_redirect.HELPERS,
-        **python_routing.HELPERS,
+        **dynptrs.HELPERS,
+        **frame.HELPERS,
+        **redirect.HELPERS,
+        **routing.HELPERS,
         **cookie_helpers(clock or _own_time),
-        **python_memory.HELPERS,
-        **python_numbers.HELPERS,
-        **python_rings.HELPERS,
-        **python_text.HELPERS,
-        **python_task.HELPERS,
+        **memory.HELPERS,
+        **numbers.HELPERS,
+        **rings.HELPERS,
+        **text.HELPERS,
+        **task.HELPERS,
     }
 
 
