@@ -9,8 +9,8 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
-from appliance.ebpf.assembler import assemble
-from appliance.ebpf.instructions import Instruction
+from appliance.ebpf.isa.assembler import assemble
+from appliance.ebpf.isa.instructions import Instruction
 from appliance.ebpf.spec import MapSpec, MapType, ProgramSpec
 from hooks.xdp import XDP_LINUX
 

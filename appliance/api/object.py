@@ -23,8 +23,8 @@ from appliance.api.object_map import ObjectMap
 from appliance.api.pins import Pins
 from appliance.api.types import Types
 from appliance.api.variables import ObjectVariables
-from appliance.ebpf.disassembler import disassemble
-from appliance.ebpf.objects import load_object, load_object_file
+from appliance.ebpf.isa.disassembler import disassemble
+from appliance.ebpf.objects.objects import load_object, load_object_file
 from appliance.ebpf.platform import PLATFORMS, Platform
 from appliance.ebpf.spec import CollectionSpec, ProgramSpec
 from appliance.ebpf.values import Codecs

@@ -6,7 +6,7 @@ import difflib
 from collections.abc import Iterator, Mapping
 
 from appliance.api.errors import NoSuchName
-from appliance.ebpf.btf import Btf, Kind
+from appliance.ebpf.btf.btf import Btf, Kind
 from appliance.ebpf.values import Codec, Codecs, type_name
 
 SHOWN = 8  # names in a message

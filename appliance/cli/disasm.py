@@ -6,8 +6,8 @@ from pathlib import Path
 
 import click
 
-from appliance.ebpf.disassembler import disassemble
-from appliance.ebpf.objects import load_object_file
+from appliance.ebpf.isa.disassembler import disassemble
+from appliance.ebpf.objects.objects import load_object_file
 from appliance.ebpf.platform import PLATFORMS
 from appliance.errors import InputRefused
 

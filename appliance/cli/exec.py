@@ -15,10 +15,10 @@ from collections.abc import Callable
 
 import click
 
-from appliance.ebpf.codec import decode
-from appliance.ebpf.disassembler import disassemble
 from appliance.ebpf.interpreter import Interpreter
-from appliance.ebpf.objects import load_object
+from appliance.ebpf.isa.codec import decode
+from appliance.ebpf.isa.disassembler import disassemble
+from appliance.ebpf.objects.objects import load_object
 from appliance.ebpf.spec import ProgramSpec
 from appliance.errors import InputRefused, TidegateError
 from appliance.helpers.model.table import python_helpers

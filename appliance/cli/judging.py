@@ -8,8 +8,8 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from appliance.cli.program_types import candidates
-from appliance.ebpf.btf import Btf
-from appliance.ebpf.objects import load_object_file
+from appliance.ebpf.btf.btf import Btf
+from appliance.ebpf.objects.objects import load_object_file
 from appliance.ebpf.platform import PLATFORMS, Platform
 from appliance.ebpf.spec import ProgramSpec, SkippedProgram
 from appliance.errors import InputRefused

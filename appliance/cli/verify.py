@@ -12,7 +12,7 @@ from appliance.cli.judging import ACCEPTED, UNSUPPORTED, Judged, ObjectFile, Row
 from appliance.cli.output import json_option, print_json, warn
 from appliance.cli.program_types import names_of_types
 from appliance.cli.verdict_table import Progress, VerdictTable, cells
-from appliance.ebpf.btf_index import read_btf_file
+from appliance.ebpf.btf.index import read_btf_file
 from appliance.ebpf.platform import PLATFORMS
 from appliance.verifier.graphs import draw, lines
 

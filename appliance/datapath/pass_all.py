@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from appliance.ebpf.assembler import assemble
+from appliance.ebpf.isa.assembler import assemble
 from appliance.ebpf.spec import ProgramSpec
 from hooks.contract import HookPoint, Verdict
 

@@ -10,9 +10,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 
-from appliance.ebpf.btf import Btf
-from appliance.ebpf.instructions import Instruction
-from appliance.ebpf.kernel_types import KernelTypes
+from appliance.ebpf.btf.btf import Btf
+from appliance.ebpf.btf.kernel_types import KernelTypes
+from appliance.ebpf.isa.instructions import Instruction
 from appliance.errors import SourceLine
 from hooks.contract import HookPoint
 

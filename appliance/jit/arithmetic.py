@@ -9,8 +9,8 @@ from collections.abc import Callable, Mapping
 
 from llvmlite import ir
 
-from appliance.ebpf.instructions import Alu, ByteSwap, Move, Negate
-from appliance.ebpf.opcodes import AluOp
+from appliance.ebpf.isa.instructions import Alu, ByteSwap, Move, Negate
+from appliance.ebpf.isa.opcodes import AluOp
 from appliance.ir import Code, Value
 from appliance.jit.subprogram import Subprogram
 

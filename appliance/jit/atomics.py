@@ -9,8 +9,8 @@ from collections.abc import Mapping
 
 from llvmlite import ir
 
-from appliance.ebpf.instructions import Atomic
-from appliance.ebpf.opcodes import AtomicOp
+from appliance.ebpf.isa.instructions import Atomic
+from appliance.ebpf.isa.opcodes import AtomicOp
 from appliance.jit.subprogram import Subprogram
 
 LLVM_NAMES: Mapping[AtomicOp, str] = {

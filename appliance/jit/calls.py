@@ -11,7 +11,7 @@ from collections.abc import Mapping
 
 from llvmlite import ir
 
-from appliance.ebpf.instructions import CallFunction, CallHelper, CallKernel, CallRegister, LoadFunction, LoadMap
+from appliance.ebpf.isa.instructions import CallFunction, CallHelper, CallKernel, CallRegister, LoadFunction, LoadMap
 from appliance.ebpf.platform import PLATFORMS
 from appliance.helpers.native import IMPLEMENTATIONS
 from appliance.helpers.native.call import HelperCall, MapSite

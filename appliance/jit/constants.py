@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from appliance.ebpf.instructions import LoadConstant, LoadMap, LoadMapValue
+from appliance.ebpf.isa.instructions import LoadConstant, LoadMap, LoadMapValue
 from appliance.helpers.native.call import MapSite
 from appliance.ir import I64
 from appliance.jit.subprogram import Subprogram

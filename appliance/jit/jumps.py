@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from appliance.ebpf.instructions import Branch, Exit, Jump
-from appliance.ebpf.opcodes import Condition
+from appliance.ebpf.isa.instructions import Branch, Exit, Jump
+from appliance.ebpf.isa.opcodes import Condition
 from appliance.ir import Code, Value
 from appliance.jit.subprogram import Subprogram
 from appliance.jit.switches import Switch, find_switch

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from llvmlite import ir
 
-from appliance.ebpf.instructions import LegacyPacketLoad, Load, Store
+from appliance.ebpf.isa.instructions import LegacyPacketLoad, Load, Store
 from appliance.ir import I64, Value
 from appliance.jit.subprogram import Subprogram
 from appliance.verifier.program import Region

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 
 from llvmlite import ir
 
-from appliance.ebpf.instructions import LoadMap
+from appliance.ebpf.isa.instructions import LoadMap
 from appliance.helpers.native.call import Clock, MapSite
 from appliance.ir import I64, PTR, Code
 from appliance.jit.flow import Flow, walk

@@ -27,7 +27,7 @@ from bisect import bisect_right
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from appliance.ebpf.instructions import STACK_SIZE
+from appliance.ebpf.isa.instructions import STACK_SIZE
 from appliance.ir import I64, Code, Value
 from appliance.verifier.program import Extent, VerifiedProgram
 

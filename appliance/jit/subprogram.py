@@ -19,7 +19,7 @@ from dataclasses import dataclass
 
 from llvmlite import ir
 
-from appliance.ebpf.instructions import FRAME_POINTER, Immediate, Operand, Width, slot_numbers
+from appliance.ebpf.isa.instructions import FRAME_POINTER, Immediate, Operand, Width, slot_numbers
 from appliance.errors import InputRefused
 from appliance.helpers.native.call import Clock, MapSite
 from appliance.ir import I64, Code, Value

@@ -17,9 +17,9 @@ from __future__ import annotations
 from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 
-from appliance.ebpf.instructions import Branch, Immediate, Instruction
 from appliance.ebpf.interpreter.arithmetic import comparison
-from appliance.ebpf.opcodes import Condition
+from appliance.ebpf.isa.instructions import Branch, Immediate, Instruction
+from appliance.ebpf.isa.opcodes import Condition
 
 FEWEST = 4  # comparisons that are worth a table
 LARGEST = 256  # numbers in a table

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from appliance.ebpf import instructions as ebpf
+from appliance.ebpf.isa import instructions as ebpf
 from appliance.jit import arithmetic, atomics, calls, constants, jumps, memory
 from appliance.jit.subprogram import Subprogram
 

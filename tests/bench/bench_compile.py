@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from itertools import count
 
 from appliance.datapath.trial import export_programs
-from appliance.ebpf.assembler import assemble
+from appliance.ebpf.isa.assembler import assemble
 from appliance.ebpf.spec import CollectionSpec, MapSpec, MapType, ProgramSpec
 from appliance.jit.collection import Collection
 from hooks.xdp import XDP_LINUX

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from appliance.datapath.trial import TrialBlock, export_programs, try_out
-from appliance.ebpf.objects import load_object_file
+from appliance.ebpf.objects.objects import load_object_file
 from appliance.jit.collection import Collection
 from appliance.jit.program import entry_name
 from hooks.xdp import FrameContext

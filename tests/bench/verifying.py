@@ -16,8 +16,8 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
-from appliance.ebpf.assembler import assemble
-from appliance.ebpf.objects import load_object
+from appliance.ebpf.isa.assembler import assemble
+from appliance.ebpf.objects.objects import load_object
 from appliance.ebpf.spec import MapSpec, ProgramSpec
 from appliance.verifier import Rejected, Verifier
 from hooks.xdp import XDP_LINUX

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from ruamel.yaml import YAML
 
-from appliance.ebpf.objects import load_object_file
+from appliance.ebpf.objects.objects import load_object_file
 from appliance.ebpf.spec import CollectionSpec
 from appliance.verifier import Rejected, VerifiedProgram, Verifier
 from appliance.verifier.reports.report import Report

@@ -7,9 +7,9 @@ import struct
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
-from appliance.ebpf.instructions import Alu, Branch, Immediate, Load
 from appliance.ebpf.interpreter import Context, Fault, Interpreter, PacketMemory
-from appliance.ebpf.opcodes import AluOp
+from appliance.ebpf.isa.instructions import Alu, Branch, Immediate, Load
+from appliance.ebpf.isa.opcodes import AluOp
 from appliance.ebpf.spec import MapSpec, ProgramSpec
 from appliance.helpers.model.table import python_helpers
 from appliance.maps.model.map import ModelMap

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from ruamel.yaml import YAML
 
-from appliance.ebpf.objects import load_object_file
+from appliance.ebpf.objects.objects import load_object_file
 from appliance.ebpf.platform import LINUX
 from appliance.ebpf.spec import CollectionSpec
 from appliance.verifier import Rejected, Verifier

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from appliance.ebpf.instructions import slot_numbers
+from appliance.ebpf.isa.instructions import slot_numbers
 from appliance.verifier import VerifiedProgram
 
 LAST_LINES = 6

@@ -15,8 +15,8 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import NamedTuple
 
-from appliance.ebpf.instructions import Alu, Branch, Immediate, Instruction, Jump, Load, Store
-from appliance.ebpf.opcodes import AluOp, Condition
+from appliance.ebpf.isa.instructions import Alu, Branch, Immediate, Instruction, Jump, Load, Store
+from appliance.ebpf.isa.opcodes import AluOp, Condition
 from appliance.ebpf.spec import ProgramSpec
 
 WIDEST = 8

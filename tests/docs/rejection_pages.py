@@ -24,8 +24,8 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from appliance.ebpf.btf_index import read_btf_file
-from appliance.ebpf.objects import load_object
+from appliance.ebpf.btf.index import read_btf_file
+from appliance.ebpf.objects.objects import load_object
 from appliance.ebpf.platform import LINUX
 from appliance.verifier import Rejected, Verifier
 from appliance.verifier.exploration.budget import Budget

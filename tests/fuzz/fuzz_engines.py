@@ -18,10 +18,10 @@ from typing import TypeAlias
 
 from llvmlite import ir
 
-from appliance.ebpf.assembler import assemble
-from appliance.ebpf.codec import encode
-from appliance.ebpf.disassembler import disassemble
 from appliance.ebpf.interpreter import Interpreter
+from appliance.ebpf.isa.assembler import assemble
+from appliance.ebpf.isa.codec import encode
+from appliance.ebpf.isa.disassembler import disassemble
 from appliance.ebpf.spec import ProgramSpec
 from appliance.ir import Engine
 from appliance.jit.program import emit_program, emit_raw

@@ -14,10 +14,10 @@ import sys
 import time
 from pathlib import Path
 
-from appliance.ebpf.btf import Btf
-from appliance.ebpf.btf_index import index_btf
+from appliance.ebpf.btf.btf import Btf
+from appliance.ebpf.btf.index import index_btf
 from appliance.ebpf.object_errors import ObjectError
-from appliance.ebpf.objects import load_object
+from appliance.ebpf.objects.objects import load_object
 from appliance.ebpf.spec import CollectionSpec
 from appliance.ebpf.values import Codecs, definition, parts_of
 from tests.appliance.api import typed_objects

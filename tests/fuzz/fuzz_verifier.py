@@ -19,7 +19,7 @@ from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import TypeAlias
 
-from appliance.ebpf.instructions import LoadMap, LoadMapValue
+from appliance.ebpf.isa.instructions import LoadMap, LoadMapValue
 from appliance.ebpf.spec import ProgramSpec
 from appliance.verifier import Rejected, Verifier
 from tests.appliance.verifier import kernel

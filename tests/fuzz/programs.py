@@ -22,7 +22,7 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from appliance.ebpf.instructions import (
+from appliance.ebpf.isa.instructions import (
     FRAME_POINTER,
     Alu,
     Atomic,
@@ -42,7 +42,7 @@ from appliance.ebpf.instructions import (
     Store,
     Width,
 )
-from appliance.ebpf.opcodes import AluOp, AtomicOp, Condition
+from appliance.ebpf.isa.opcodes import AluOp, AtomicOp, Condition
 
 NUMBERS = range(8)
 STACK = range(-32, 0, 8)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 
-from appliance.ebpf.objects import load_object_file
+from appliance.ebpf.objects.objects import load_object_file
 from appliance.jit.collection import Collection
 from tests.appliance.jit.support import Frame, run_loaded, run_loops
 from tests.programs.kernel import VERDICTS, Run

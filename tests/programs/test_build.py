@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from appliance.ebpf.objects import load_object, load_object_file
+from appliance.ebpf.objects.objects import load_object, load_object_file
 
 PROGRAMS = Path(__file__).parents[2] / "programs"
 OBJECTS = sorted(PROGRAMS.glob("*.bpf.o"))

@@ -10,7 +10,7 @@ from scapy.layers.inet import ICMP, IP, TCP, UDP
 from scapy.layers.l2 import ARP, Ether
 from scapy.packet import Packet, Raw
 
-from appliance.ebpf.objects import load_object_file
+from appliance.ebpf.objects.objects import load_object_file
 from appliance.jit.collection import Collection
 from appliance.maps.control.prog_array import ProgArray
 from tests.appliance.jit.support import Frame, run_loaded, run_loops

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from appliance.ebpf.instructions import CallHelper, Exit, LoadMap, LoadMapValue
-from appliance.ebpf.objects import load_object_file
+from appliance.ebpf.isa.instructions import CallHelper, Exit, LoadMap, LoadMapValue
+from appliance.ebpf.objects.objects import load_object_file
 from appliance.ebpf.platform import LINUX
 from appliance.ebpf.spec import MapSpec, MapType
 

@@ -13,7 +13,7 @@ from scapy.layers.inet6 import IPv6
 from scapy.layers.l2 import Dot1Q, Ether
 from scapy.packet import Packet
 
-from appliance.ebpf.objects import load_object_file
+from appliance.ebpf.objects.objects import load_object_file
 from appliance.ebpf.spec import MapSpec, MapType
 from appliance.jit.collection import Collection
 from appliance.maps import Map, MapOfMaps, open_map

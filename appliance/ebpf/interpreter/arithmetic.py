@@ -10,7 +10,7 @@ import operator
 from collections.abc import Callable
 from typing import TypeAlias
 
-from appliance.ebpf.opcodes import AluOp, AtomicOp, Condition
+from appliance.ebpf.isa.opcodes import AluOp, AtomicOp, Condition
 
 M32 = (1 << 32) - 1
 M64 = (1 << 64) - 1

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from appliance.ebpf.instructions import Alu, ByteSwap, LoadConstant, LoadFunction, Move, Negate
 from appliance.ebpf.interpreter.arithmetic import MASKS, OPERATIONS, signed, swap_bytes
 from appliance.ebpf.interpreter.machine import Machine
 from appliance.ebpf.interpreter.operands import Step, constant_or_register, needs_number, unwritten
 from appliance.ebpf.interpreter.pointers import combine
 from appliance.ebpf.interpreter.values import FunctionAddress, Value
+from appliance.ebpf.isa.instructions import Alu, ByteSwap, LoadConstant, LoadFunction, Move, Negate
 
 
 def alu(i: Alu, following: int) -> Step:

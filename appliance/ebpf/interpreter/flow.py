@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from appliance.ebpf.instructions import Branch, CallFunction, CallHelper, CallKernel, CallRegister, Exit, Jump
 from appliance.ebpf.interpreter.arithmetic import comparison, signed
 from appliance.ebpf.interpreter.machine import Machine
 from appliance.ebpf.interpreter.operands import Step, constant_or_register, needs_number, unwritten
 from appliance.ebpf.interpreter.pointers import compare
 from appliance.ebpf.interpreter.values import FunctionAddress, Violation
+from appliance.ebpf.isa.instructions import Branch, CallFunction, CallHelper, CallKernel, CallRegister, Exit, Jump
 
 
 def jump(i: Jump, _: int) -> Step:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from appliance.ebpf.disassembler import statement
-from appliance.ebpf.instructions import slot_numbers
 from appliance.ebpf.interpreter.context import Context
 from appliance.ebpf.interpreter.machine import ELSEWHERE, Code, Machine
 from appliance.ebpf.interpreter.regions import Region
 from appliance.ebpf.interpreter.steps import make_steps
 from appliance.ebpf.interpreter.values import Helper, InterpreterMap, Pointer, Violation, describe
+from appliance.ebpf.isa.disassembler import statement
+from appliance.ebpf.isa.instructions import slot_numbers
 from appliance.ebpf.platform import PLATFORMS
 from appliance.ebpf.spec import ProgramSpec
 from appliance.errors import InputRefused, SourceLine

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass
 
-from appliance.ebpf.instructions import FRAME_POINTER
 from appliance.ebpf.interpreter.context import Context
 from appliance.ebpf.interpreter.holdings import Holdings
 from appliance.ebpf.interpreter.regions import Region
@@ -21,6 +20,7 @@ from appliance.ebpf.interpreter.values import (
     Violation,
     describe,
 )
+from appliance.ebpf.isa.instructions import FRAME_POINTER
 from appliance.ebpf.spec import ProgramSpec
 
 MAX_FRAMES = 8

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from appliance.ebpf.instructions import Atomic, LegacyPacketLoad, Load, LoadMap, LoadMapValue, Store
 from appliance.ebpf.interpreter.arithmetic import ATOMICS, MASKS, signed
 from appliance.ebpf.interpreter.machine import FINISHED, Machine
 from appliance.ebpf.interpreter.operands import (
@@ -14,7 +13,8 @@ from appliance.ebpf.interpreter.operands import (
     unwritten,
 )
 from appliance.ebpf.interpreter.values import MapHandle, Pointer, Violation
-from appliance.ebpf.opcodes import AtomicOp
+from appliance.ebpf.isa.instructions import Atomic, LegacyPacketLoad, Load, LoadMap, LoadMapValue, Store
+from appliance.ebpf.isa.opcodes import AtomicOp
 
 
 def load(i: Load, following: int) -> Step:

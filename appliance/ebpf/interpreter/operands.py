@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeAlias
 
-from appliance.ebpf.instructions import Operand, Register
 from appliance.ebpf.interpreter.arithmetic import MASKS
 from appliance.ebpf.interpreter.machine import Machine
 from appliance.ebpf.interpreter.values import Pointer, Value, Violation, describe
+from appliance.ebpf.isa.instructions import Operand, Register
 
 Step: TypeAlias = Callable[[Machine], int]
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from appliance.ebpf.interpreter.arithmetic import signed
 from appliance.ebpf.interpreter.values import Pointer, Value, Violation, describe
-from appliance.ebpf.opcodes import AluOp, Condition
+from appliance.ebpf.isa.opcodes import AluOp, Condition
 
 
 def combine(op: AluOp, width: int, left: Value | None, right: Value | None) -> Value:

@@ -12,8 +12,8 @@ bytes. Anything that overwrites one of them ends it. A dynptr is kept likewise w
 
 from __future__ import annotations
 
-from appliance.ebpf.instructions import STACK_SIZE
 from appliance.ebpf.interpreter.values import Dynptr, Value, Violation
+from appliance.ebpf.isa.instructions import STACK_SIZE
 
 POINTER_SIZE = 8
 DYNPTR_SIZE = 16

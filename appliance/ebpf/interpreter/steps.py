@@ -9,7 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from appliance.ebpf.instructions import (
+from appliance.ebpf.interpreter import compute, flow, memory
+from appliance.ebpf.interpreter.machine import Machine
+from appliance.ebpf.interpreter.operands import Step
+from appliance.ebpf.interpreter.values import Violation
+from appliance.ebpf.isa.instructions import (
     FRAME_POINTER,
     Alu,
     Atomic,
@@ -32,11 +36,7 @@ from appliance.ebpf.instructions import (
     Negate,
     Store,
 )
-from appliance.ebpf.interpreter import compute, flow, memory
-from appliance.ebpf.interpreter.machine import Machine
-from appliance.ebpf.interpreter.operands import Step
-from appliance.ebpf.interpreter.values import Violation
-from appliance.ebpf.opcodes import AtomicOp
+from appliance.ebpf.isa.opcodes import AtomicOp
 
 
 def make_steps(instructions: Sequence[Instruction]) -> list[Step]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from appliance.ebpf.btf import COMPOSITES, ENUMS, MAX_DEPTH, Btf, BtfType, Enumerator, Kind
-from appliance.ebpf.btf import Member as MemberType
+from appliance.ebpf.btf.btf import COMPOSITES, ENUMS, MAX_DEPTH, Btf, BtfType, Enumerator, Kind
+from appliance.ebpf.btf.btf import Member as MemberType
 from appliance.ebpf.object_errors import ObjectError
 from appliance.ebpf.values.arrays import Array, ByteArray
 from appliance.ebpf.values.codec import Codec, RawBytes

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from appliance.ebpf.btf import COMPOSITES, ENUMS, MAX_DEPTH, Btf, Enumerator, Kind, Member
+from appliance.ebpf.btf.btf import COMPOSITES, ENUMS, MAX_DEPTH, Btf, Enumerator, Kind, Member
 
 _KEYWORDS: Mapping[Kind, str] = {
     Kind.STRUCT: "struct",

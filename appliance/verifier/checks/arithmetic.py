@@ -7,15 +7,8 @@ pointer < pointer, == 0                 an order, or whether there is anything
 
 from __future__ import annotations
 
-from appliance.ebpf.instructions import (
-    Alu,
-    Branch,
-    ByteSwap,
-    Move,
-    Negate,
-    Register,
-)
-from appliance.ebpf.opcodes import AluOp, Condition
+from appliance.ebpf.isa.instructions import Alu, Branch, ByteSwap, Move, Negate, Register
+from appliance.ebpf.isa.opcodes import AluOp, Condition
 from appliance.verifier.checks.operands import (
     demand_number,
     demand_operand,

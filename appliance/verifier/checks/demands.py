@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
-from appliance.ebpf.instructions import (
+from appliance.ebpf.isa.instructions import (
     Alu,
     Atomic,
     Branch,
@@ -31,7 +31,7 @@ from appliance.ebpf.instructions import (
     Negate,
     Store,
 )
-from appliance.ebpf.opcodes import AtomicOp
+from appliance.ebpf.isa.opcodes import AtomicOp
 from appliance.ebpf.spec import MapType
 from appliance.verifier.checks.arithmetic import demand_alu, demand_branch, demand_byte_swap, demand_move, demand_negate
 from appliance.verifier.checks.helper_calls import demand_call

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeAlias
 
-from appliance.ebpf.instructions import CallHelper
+from appliance.ebpf.isa.instructions import CallHelper
 from appliance.ebpf.spec import MapType
 from appliance.helpers.kernel.groups import callable_names
 from appliance.helpers.kernel.prototypes import EVERY_PROTOTYPE, STRUCTURES_GIVEN

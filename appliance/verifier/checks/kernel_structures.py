@@ -12,9 +12,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from appliance.ebpf.kernel_types import KernelType, KernelTypes, Trust
+from appliance.ebpf.btf.kernel_types import KernelType, KernelTypes, Trust
+from appliance.ebpf.btf.structure_walk import Found, NoSuchPlace
 from appliance.ebpf.object_errors import ObjectError
-from appliance.ebpf.structure_walk import Found, NoSuchPlace
 from appliance.verifier.domains import scalar
 from appliance.verifier.domains.values import Kind, Pointer, Value
 from appliance.verifier.reports.rejections import Rejection

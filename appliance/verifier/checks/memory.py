@@ -19,7 +19,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeAlias
 
-from appliance.ebpf.instructions import STACK_SIZE, Atomic, Load, Store
+from appliance.ebpf.isa.instructions import STACK_SIZE, Atomic, Load, Store
 from appliance.ebpf.spec import LOCK_SIZE
 from appliance.verifier.checks.kernel_memory import demand_buffer, demand_structure, socket_rule
 from appliance.verifier.checks.requests import READING, WRITING, Purpose, Request, byte_words, span_words

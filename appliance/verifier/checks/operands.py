@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-from appliance.ebpf.instructions import (
-    FRAME_POINTER,
-    Operand,
-    Register,
-)
+from appliance.ebpf.isa.instructions import FRAME_POINTER, Operand, Register
 from appliance.verifier.checks.transfer import operand
 from appliance.verifier.domains.values import STALE, STRUCTURE_KINDS, Pointer, Value, is_lost
 from appliance.verifier.reports.rejections import Rejection

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
-from appliance.ebpf.instructions import (
+from appliance.ebpf.isa.instructions import (
     Alu,
     Atomic,
     ByteSwap,
@@ -25,7 +25,7 @@ from appliance.ebpf.instructions import (
     Register,
     Store,
 )
-from appliance.ebpf.opcodes import AluOp, AtomicOp
+from appliance.ebpf.isa.opcodes import AluOp, AtomicOp
 from appliance.ebpf.spec import MapType
 from appliance.verifier.checks.helper_calls import apply_call
 from appliance.verifier.checks.kernel_structures import kernel_types, loaded

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from appliance.ebpf.instructions import STACK_SIZE
+from appliance.ebpf.isa.instructions import STACK_SIZE
 from appliance.verifier.reports.rejections import Rejection
 from appliance.verifier.reports.report import Violation
 

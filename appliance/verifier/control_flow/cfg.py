@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from appliance.ebpf.instructions import Branch, CallFunction, Exit, Instruction, Jump, LoadFunction
+from appliance.ebpf.isa.instructions import Branch, CallFunction, Exit, Instruction, Jump, LoadFunction
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from appliance.ebpf.instructions import (
+from appliance.ebpf.isa.instructions import (
     FRAME_POINTER,
     STACK_SIZE,
     Alu,
@@ -34,7 +34,7 @@ from appliance.ebpf.instructions import (
     Register,
     Store,
 )
-from appliance.ebpf.opcodes import AluOp, AtomicOp
+from appliance.ebpf.isa.opcodes import AluOp, AtomicOp
 from appliance.ebpf.spec import MapSpec
 from appliance.helpers.dynptrs import DYNPTR_SIZE
 from appliance.helpers.kernel.prototypes import EVERY_PROTOTYPE

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from appliance.ebpf.instructions import FRAME_POINTER, Atomic, CallHelper, CallRegister, Exit, Load, Store
-from appliance.ebpf.instructions import Register as RegisterOperand
+from appliance.ebpf.isa.instructions import FRAME_POINTER, Atomic, CallHelper, CallRegister, Exit, Load, Store
+from appliance.ebpf.isa.instructions import Register as RegisterOperand
 from appliance.helpers.kernel.prototypes import EVERY_PROTOTYPE
 from appliance.helpers.prototypes import ArgumentKind
 from appliance.verifier.control_flow import liveness

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
-from appliance.ebpf.instructions import FRAME_POINTER, Branch, CallHelper, Exit
+from appliance.ebpf.isa.instructions import FRAME_POINTER, Branch, CallHelper, Exit
 from appliance.verifier.diagnostics.blame import blamed
 from appliance.verifier.diagnostics.deciding import Branches
 from appliance.verifier.diagnostics.effects import behind_call, made_from

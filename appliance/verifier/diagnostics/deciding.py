@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from appliance.ebpf.instructions import Branch, Register
+from appliance.ebpf.isa.instructions import Branch, Register
 from appliance.verifier.diagnostics.notes import Notes
 from appliance.verifier.diagnostics.sides import Later, Sides
 from appliance.verifier.diagnostics.words import learned_of, name_of

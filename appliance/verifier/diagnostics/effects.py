@@ -8,7 +8,7 @@ helper call     made, lost (r1 to r5), dead (the packet moved, what it was of wa
 
 from __future__ import annotations
 
-from appliance.ebpf.instructions import (
+from appliance.ebpf.isa.instructions import (
     FRAME_POINTER,
     Alu,
     Atomic,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from appliance.ebpf.instructions import Branch, Register
+from appliance.ebpf.isa.instructions import Branch, Register
 from appliance.verifier.diagnostics.deciding import outcome_of
 from appliance.verifier.diagnostics.notes import Notes
 from appliance.verifier.reports.path import Role

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from appliance.ebpf.instructions import CallHelper, Instruction, slot_numbers
+from appliance.ebpf.isa.instructions import CallHelper, Instruction, slot_numbers
 from appliance.helpers.kernel.prototypes import EVERY_PROTOTYPE
 from appliance.verifier.diagnostics.words import name_of, said_of
 from appliance.verifier.reports.path import Role

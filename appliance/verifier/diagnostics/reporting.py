@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from appliance.ebpf.disassembler import statement
-from appliance.ebpf.instructions import FRAME_POINTER, slot_numbers
+from appliance.ebpf.isa.disassembler import statement
+from appliance.ebpf.isa.instructions import FRAME_POINTER, slot_numbers
 from appliance.verifier.control_flow import liveness
 from appliance.verifier.diagnostics.blame import ABOUT_HELD
 from appliance.verifier.diagnostics.causes import way_to

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import NamedTuple
 
-from appliance.ebpf.instructions import FRAME_POINTER, Branch, CallHelper, Instruction, Register, Store
-from appliance.ebpf.opcodes import Condition
+from appliance.ebpf.isa.instructions import FRAME_POINTER, Branch, CallHelper, Instruction, Register, Store
+from appliance.ebpf.isa.opcodes import Condition
 from appliance.helpers.kernel.prototypes import EVERY_PROTOTYPE
 from appliance.helpers.prototypes import ArgumentKind
 from appliance.verifier.control_flow import cfg

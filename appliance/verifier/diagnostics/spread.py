@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from appliance.ebpf.instructions import Branch, slot_numbers
+from appliance.ebpf.isa.instructions import Branch, slot_numbers
 from appliance.ebpf.spec import ProgramSpec
 from appliance.verifier.diagnostics.causes import Way
 from appliance.verifier.diagnostics.notes import Cause

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import lru_cache
 
-from appliance.ebpf.opcodes import Condition
+from appliance.ebpf.isa.opcodes import Condition
 from appliance.verifier.domains import interval, scalar, tnum
 from appliance.verifier.domains.interval import Bounds
 from appliance.verifier.domains.scalar import LOW, Scalar

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
-from appliance.ebpf.opcodes import AluOp
+from appliance.ebpf.isa.opcodes import AluOp
 
 
 class Bounds(NamedTuple):

@@ -17,7 +17,7 @@ from __future__ import annotations
 from enum import Enum
 from typing import NamedTuple
 
-from appliance.ebpf.opcodes import AluOp
+from appliance.ebpf.isa.opcodes import AluOp
 from appliance.verifier.domains import interval, scalar
 from appliance.verifier.domains.scalar import Scalar
 from appliance.verifier.domains.tnum import ALL, Tnum

@@ -13,7 +13,7 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import NamedTuple
 
-from appliance.ebpf.opcodes import AluOp
+from appliance.ebpf.isa.opcodes import AluOp
 from appliance.verifier.domains import interval, tnum
 from appliance.verifier.domains.interval import Bounds
 from appliance.verifier.domains.tnum import ALL, Tnum

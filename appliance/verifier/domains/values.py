@@ -15,8 +15,8 @@ from __future__ import annotations
 from enum import Enum
 from typing import NamedTuple, TypeAlias
 
-from appliance.ebpf.kernel_types import KernelType
-from appliance.ebpf.opcodes import AluOp
+from appliance.ebpf.btf.kernel_types import KernelType
+from appliance.ebpf.isa.opcodes import AluOp
 from appliance.verifier.domains import scalar
 from appliance.verifier.domains.scalar import Scalar
 from appliance.verifier.program import Region

@@ -12,8 +12,8 @@ Any other comparison of pointers teaches nothing: both ways are possible.
 
 from __future__ import annotations
 
-from appliance.ebpf.instructions import Branch, Register
-from appliance.ebpf.opcodes import Condition
+from appliance.ebpf.isa.instructions import Branch, Register
+from appliance.ebpf.isa.opcodes import Condition
 from appliance.verifier.checks.transfer import operand
 from appliance.verifier.domains.comparisons import MIRRORED, OPPOSITE, refine
 from appliance.verifier.domains.scalar import Scalar

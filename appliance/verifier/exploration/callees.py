@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
-from appliance.ebpf.instructions import CallFunction, CallHelper, CallRegister, Instruction, LegacyPacketLoad
+from appliance.ebpf.isa.instructions import CallFunction, CallHelper, CallRegister, Instruction, LegacyPacketLoad
 from appliance.helpers.kernel.prototypes import EVERY_PROTOTYPE
 from appliance.helpers.limits import MAX_LOOPS
 from appliance.helpers.prototypes import HelperPrototype

@@ -15,7 +15,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import partial
 
-from appliance.ebpf.instructions import Branch, Exit, Instruction
+from appliance.ebpf.isa.instructions import Branch, Exit, Instruction
 from appliance.verifier.checks.demands import DEMANDS
 from appliance.verifier.checks.transfer import TRANSFERS
 from appliance.verifier.control_flow import cfg, liveness, wto

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from appliance.ebpf.instructions import (
+from appliance.ebpf.isa.instructions import (
     FRAME_POINTER,
     Alu,
     ByteSwap,
@@ -21,7 +21,7 @@ from appliance.ebpf.instructions import (
     Register,
     Store,
 )
-from appliance.ebpf.opcodes import AluOp
+from appliance.ebpf.isa.opcodes import AluOp
 from appliance.ebpf.platform import Platform
 from appliance.verifier.control_flow import liveness
 from appliance.verifier.domains.values import FRAME_DISTANCE, PACKET_START, Kind, Pointer

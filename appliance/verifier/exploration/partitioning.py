@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TypeAlias
 
-from appliance.ebpf.instructions import Instruction
+from appliance.ebpf.isa.instructions import Instruction
 from appliance.ebpf.platform import Platform
 from appliance.verifier.exploration.budget import Refused
 from appliance.verifier.exploration.origins import across, last, sources, wanted

@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator
 
-from appliance.ebpf.instructions import Branch, CallFunction, LoadFunction, slot_numbers
+from appliance.ebpf.isa.instructions import Branch, CallFunction, LoadFunction, slot_numbers
 from appliance.verifier.explanation import Explanation
 from appliance.verifier.graphs.layout import DrawnBlock, DrawnFunction, functions, text_of
 from appliance.verifier.graphs.listing import MARK

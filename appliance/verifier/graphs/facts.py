@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from appliance.ebpf.instructions import FRAME_POINTER, STACK_SIZE
+from appliance.ebpf.isa.instructions import FRAME_POINTER, STACK_SIZE
 from appliance.verifier.domains import scalar
 from appliance.verifier.domains.links import Link
 from appliance.verifier.domains.values import (

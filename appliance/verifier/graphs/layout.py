@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from appliance.ebpf.disassembler import statement
-from appliance.ebpf.instructions import CallFunction, LoadFunction
+from appliance.ebpf.isa.disassembler import statement
+from appliance.ebpf.isa.instructions import CallFunction, LoadFunction
 from appliance.verifier.control_flow import cfg
 from appliance.verifier.explanation import Explanation
 from appliance.verifier.exploration.callees import passes_control

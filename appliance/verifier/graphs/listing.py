@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from appliance.ebpf.instructions import slot_numbers
+from appliance.ebpf.isa.instructions import slot_numbers
 from appliance.verifier.control_flow import cfg
 from appliance.verifier.explanation import Explanation
 from appliance.verifier.graphs.facts import changes, facts

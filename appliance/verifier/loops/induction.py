@@ -24,7 +24,7 @@ from collections.abc import Callable, Hashable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from appliance.ebpf.opcodes import AluOp
+from appliance.ebpf.isa.opcodes import AluOp
 from appliance.helpers.limits import MAX_LOOPS
 from appliance.verifier.domains import scalar
 from appliance.verifier.domains.scalar import Scalar

@@ -20,7 +20,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple, TypeAlias
 
-from appliance.ebpf.instructions import (
+from appliance.ebpf.isa.instructions import (
     FRAME_POINTER,
     Alu,
     Atomic,
@@ -36,7 +36,7 @@ from appliance.ebpf.instructions import (
     Register,
     Store,
 )
-from appliance.ebpf.opcodes import AluOp
+from appliance.ebpf.isa.opcodes import AluOp
 from appliance.verifier.checks.helper_calls import written_arguments
 from appliance.verifier.control_flow.cfg import BasicBlock, ControlFlowGraph
 from appliance.verifier.control_flow.liveness import register_effects, stack_bytes

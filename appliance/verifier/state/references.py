@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from appliance.ebpf.instructions import slot_numbers
+from appliance.ebpf.isa.instructions import slot_numbers
 from appliance.verifier.reports.rejections import Rejection
 from appliance.verifier.reports.report import Violation
 

@@ -16,7 +16,7 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Mapping
 from typing import TYPE_CHECKING
 
-from appliance.ebpf.instructions import FRAME_POINTER, STACK_SIZE
+from appliance.ebpf.isa.instructions import FRAME_POINTER, STACK_SIZE
 from appliance.verifier.domains import links as numbers
 from appliance.verifier.domains import scalar
 from appliance.verifier.domains.links import Link

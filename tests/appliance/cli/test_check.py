@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from appliance.ebpf.objects import load_object_file
+from appliance.ebpf.objects.objects import load_object_file
 from tests.appliance.cli.conftest import BOX, ROOT, Tidegate
 from tests.appliance.rules.kernel import needs_kernel
 from tests.bpffs import BPFFS

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from appliance.cli import exec as module
-from appliance.ebpf.assembler import assemble
-from appliance.ebpf.codec import encode
+from appliance.ebpf.isa.assembler import assemble
+from appliance.ebpf.isa.codec import encode
 from tests.appliance.cli.conftest import Tidegate, process
 from tests.appliance.ebpf.compiling import compile_c
 

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import pytest
 
 from appliance.datapath.datapath import Datapath, PacketLoops, Passage, run_function
-from appliance.ebpf.assembler import assemble
+from appliance.ebpf.isa.assembler import assemble
 from appliance.ebpf.spec import CollectionSpec, MapSpec, MapType, ProgramSpec
 from appliance.jit.collection import Collection
 from hooks.contract import Verdict

@@ -19,7 +19,7 @@ from appliance.datapath.capture import Capture
 from appliance.datapath.layout import LONGEST_FRAME, VERDICTS
 from appliance.datapath.replay import ReplayResult
 from appliance.datapath.statistics import Count
-from appliance.ebpf.assembler import assemble
+from appliance.ebpf.isa.assembler import assemble
 from appliance.ebpf.spec import CollectionSpec, MapSpec, MapType, ProgramSpec
 from hooks.contract import HookPoint, Verdict
 from hooks.xdp import XDP_LINUX, XDP_WINDOWS

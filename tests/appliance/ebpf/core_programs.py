@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from appliance.ebpf.btf import Btf
-from appliance.ebpf.btf_index import index_btf
-from appliance.ebpf.instructions import Immediate, LoadConstant, Move
+from appliance.ebpf.btf.btf import Btf
+from appliance.ebpf.btf.index import index_btf
+from appliance.ebpf.isa.instructions import Immediate, LoadConstant, Move
 from appliance.ebpf.object_errors import ObjectError
-from appliance.ebpf.objects import load_object
+from appliance.ebpf.objects.objects import load_object
 from appliance.ebpf.spec import CollectionSpec
 from tests.appliance.ebpf.compiling import compile_c
 

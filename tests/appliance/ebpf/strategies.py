@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hypothesis import strategies as st
 
-from appliance.ebpf.instructions import (
+from appliance.ebpf.isa.instructions import (
     Alu,
     Atomic,
     Branch,
@@ -29,7 +29,7 @@ from appliance.ebpf.instructions import (
     Register,
     Store,
 )
-from appliance.ebpf.opcodes import AluOp, AtomicOp, Condition
+from appliance.ebpf.isa.opcodes import AluOp, AtomicOp, Condition
 
 REGISTERS = st.integers(0, 10)
 INT16 = st.integers(-(1 << 15), (1 << 15) - 1)

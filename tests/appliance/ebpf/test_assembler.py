@@ -3,10 +3,10 @@
 import pytest
 from hypothesis import given
 
-from appliance.ebpf.assembler import AssemblyError, assemble
-from appliance.ebpf.assembler.forms import forms
-from appliance.ebpf.disassembler import disassemble, statement
-from appliance.ebpf.instructions import (
+from appliance.ebpf.isa.assembler import AssemblyError, assemble
+from appliance.ebpf.isa.assembler.forms import forms
+from appliance.ebpf.isa.disassembler import disassemble, statement
+from appliance.ebpf.isa.instructions import (
     Alu,
     Atomic,
     Branch,
@@ -31,7 +31,7 @@ from appliance.ebpf.instructions import (
     Store,
     slot_numbers,
 )
-from appliance.ebpf.opcodes import AluOp, AtomicOp, Condition
+from appliance.ebpf.isa.opcodes import AluOp, AtomicOp, Condition
 from appliance.ebpf.platform import WINDOWS
 from appliance.errors import SourceLine
 from tests.appliance.ebpf.strategies import programs

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from appliance.ebpf.btf import (
+from appliance.ebpf.btf.btf import (
     MODIFIERS,
     Btf,
     BtfType,
@@ -22,7 +22,7 @@ from appliance.ebpf.btf import (
     SectionVariable,
     read_btf,
 )
-from appliance.ebpf.elf import read_elf
+from appliance.ebpf.elf.elf import read_elf
 from appliance.ebpf.object_errors import ObjectError
 from tests.appliance.ebpf.compiling import PROGRAMS, compile_by_llvm_20, compile_c
 from tests.appliance.ebpf.patching import Object, refusal
@@ -118,7 +118,7 @@ def test_strings_that_share_all_their_tails_have_a_limit() -> None:
 
 
 def test_types_have_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("appliance.ebpf.btf.MAX_TYPES", 3)
+    monkeypatch.setattr("appliance.ebpf.btf.btf.MAX_TYPES", 3)
     assert refusal(FIREWALL) == "section .BTF: there are more than 3 types"
 
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from appliance.ebpf.codec import (
+from appliance.ebpf.isa.codec import (
     DecodeError,
     EncodeError,
     FunctionReference,
@@ -15,8 +15,8 @@ from appliance.ebpf.codec import (
     decode,
     encode,
 )
-from appliance.ebpf.codec.decoder import _DECODERS
-from appliance.ebpf.instructions import (
+from appliance.ebpf.isa.codec.decoder import _DECODERS
+from appliance.ebpf.isa.instructions import (
     Alu,
     Atomic,
     Branch,
@@ -37,7 +37,7 @@ from appliance.ebpf.instructions import (
     Register,
     Store,
 )
-from appliance.ebpf.opcodes import AluOp, AtomicOp, Condition
+from appliance.ebpf.isa.opcodes import AluOp, AtomicOp, Condition
 from tests.appliance.ebpf.strategies import programs
 
 EXIT = "95 00 0000 00000000"

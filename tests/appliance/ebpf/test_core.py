@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from appliance.ebpf.btf import Btf
-from appliance.ebpf.btf_index import index_btf
-from appliance.ebpf.core_candidates import essential_name
-from appliance.ebpf.core_patch import POISON_HELPER
-from appliance.ebpf.instructions import CallHelper, Load
+from appliance.ebpf.btf.btf import Btf
+from appliance.ebpf.btf.index import index_btf
+from appliance.ebpf.core.candidates import essential_name
+from appliance.ebpf.core.patch import POISON_HELPER
+from appliance.ebpf.isa.instructions import CallHelper, Load
 from appliance.ebpf.object_errors import ObjectError
 from tests.appliance.ebpf.compiling import compile_c
 from tests.appliance.ebpf.core_programs import CORE, answers, asking, load, refused, target

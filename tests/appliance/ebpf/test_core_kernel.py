@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from appliance.ebpf.btf_index import KERNEL_BTF, read_btf_file
-from appliance.ebpf.codec import encode
+from appliance.ebpf.btf.index import KERNEL_BTF, read_btf_file
+from appliance.ebpf.isa.codec import encode
 from appliance.ebpf.object_errors import ObjectError
-from appliance.ebpf.objects import load_object, load_object_file
+from appliance.ebpf.objects.objects import load_object, load_object_file
 from tests.appliance.ebpf.compiling import compile_c
 from tests.appliance.ebpf.core_programs import CORE
 from tests.bpffs import BPFFS
@@ -96,5 +96,5 @@ def test_types_that_cannot_be_read(tmp_path: Path) -> None:
 
 def test_an_object_without_questions_asks_no_kernel(monkeypatch: pytest.MonkeyPatch) -> None:
     assert KERNEL_BTF.exists()
-    monkeypatch.setattr("appliance.ebpf.objects.read_btf_file", lambda: pytest.fail("the kernel was asked"))
+    monkeypatch.setattr("appliance.ebpf.objects.objects.read_btf_file", lambda: pytest.fail("the kernel was asked"))
     load_object(compile_c('SEC("xdp") int p(void *ctx) { return 0; }'), "x.o")

@@ -1,7 +1,7 @@
 """Listings as a person reads them."""
 
-from appliance.ebpf.assembler import assemble
-from appliance.ebpf.disassembler import disassemble
+from appliance.ebpf.isa.assembler import assemble
+from appliance.ebpf.isa.disassembler import disassemble
 from appliance.ebpf.platform import WINDOWS
 from appliance.errors import SourceLine
 

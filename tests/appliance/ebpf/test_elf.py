@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from appliance.ebpf.elf import ElfFile, Relocation, read_elf
+from appliance.ebpf.elf.elf import ElfFile, Relocation, read_elf
 from appliance.ebpf.object_errors import ObjectError
 from tests.appliance.ebpf.compiling import compile_c
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from appliance.api import open_object
-from appliance.ebpf.instructions import CallKernel, LoadConstant, LoadMapValue
-from appliance.ebpf.objects import load_object
+from appliance.ebpf.isa.instructions import CallKernel, LoadConstant, LoadMapValue
+from appliance.ebpf.objects.objects import load_object
 from appliance.ebpf.platform import WINDOWS
 from appliance.ebpf.spec import CollectionSpec, Fault, ProgramSpec
 from hooks.running_kernel import RunningKernel

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from appliance.ebpf.objects import load_object
+from appliance.ebpf.objects.objects import load_object
 from tests.appliance.ebpf.compiling import PROGRAMS, compile_c
 from tests.appliance.ebpf.patching import Object, fault, refusal
 from tests.fuzz.fuzz_objects import bases, survives
@@ -165,13 +165,13 @@ def test_a_jump_out_of_its_function() -> None:
 
 
 def test_programs_that_multiply_have_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("appliance.ebpf.objects.MAX_SLOTS", 5)
+    monkeypatch.setattr("appliance.ebpf.objects.objects.MAX_SLOTS", 5)
     assert refusal(compile_c(CALLS)) == "the programs have more than 5 slots together"
 
 
 @pytest.mark.parametrize("limit", ["MAX_SYMBOLS", "MAX_RELOCATIONS", "MAX_FILE_SIZE"])
 def test_counts_have_limits(limit: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(f"appliance.ebpf.elf.{limit}", 3)
+    monkeypatch.setattr(f"appliance.ebpf.elf.elf.{limit}", 3)
     assert "limit" in refusal(FIREWALL)
 
 

@@ -8,7 +8,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from appliance.ebpf.assembler import assemble
 from appliance.ebpf.interpreter import (
     Context,
     Fault,
@@ -20,6 +19,7 @@ from appliance.ebpf.interpreter import (
     Value,
     Violation,
 )
+from appliance.ebpf.isa.assembler import assemble
 from appliance.ebpf.spec import MapSpec, MapType, ProgramSpec
 from appliance.errors import SourceLine
 from hooks.contract import ContextField, ContextLayout, HookPoint, Verdict

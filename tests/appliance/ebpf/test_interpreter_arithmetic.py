@@ -5,9 +5,10 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from appliance.ebpf.codec import encode
-from appliance.ebpf.disassembler import disassemble
-from appliance.ebpf.instructions import (
+from appliance.ebpf.interpreter import Interpreter
+from appliance.ebpf.isa.codec import encode
+from appliance.ebpf.isa.disassembler import disassemble
+from appliance.ebpf.isa.instructions import (
     Alu,
     ByteSwap,
     Exit,
@@ -18,8 +19,7 @@ from appliance.ebpf.instructions import (
     Negate,
     Register,
 )
-from appliance.ebpf.interpreter import Interpreter
-from appliance.ebpf.opcodes import AluOp
+from appliance.ebpf.isa.opcodes import AluOp
 from appliance.ebpf.spec import ProgramSpec
 from hooks.xdp import XDP_LINUX
 from tests.kernel_bpf import run_in_kernel

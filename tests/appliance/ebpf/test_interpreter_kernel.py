@@ -9,9 +9,9 @@ from dataclasses import replace
 
 import pytest
 
-from appliance.ebpf.codec import encode
-from appliance.ebpf.instructions import Alu, CallFunction, Exit, Immediate, Instruction
-from appliance.ebpf.opcodes import AluOp
+from appliance.ebpf.isa.codec import encode
+from appliance.ebpf.isa.instructions import Alu, CallFunction, Exit, Immediate, Instruction
+from appliance.ebpf.isa.opcodes import AluOp
 from tests.appliance.verifier.kernel import kernel_maps, update
 from tests.execution_cases import ExecutionCase, load_cases
 from tests.kernel_bpf import KernelRun, loaded_in_kernel, run_in_kernel, run_loaded

@@ -4,11 +4,11 @@ from dataclasses import replace
 
 import pytest
 
-from appliance.ebpf.btf import Kind, Member
-from appliance.ebpf.elf import read_elf
-from appliance.ebpf.instructions import LoadMap
+from appliance.ebpf.btf.btf import Kind, Member
+from appliance.ebpf.elf.elf import read_elf
+from appliance.ebpf.isa.instructions import LoadMap
 from appliance.ebpf.object_errors import ObjectError
-from appliance.ebpf.objects import load_object
+from appliance.ebpf.objects.objects import load_object
 from appliance.ebpf.platform import LINUX, WINDOWS, Platform
 from appliance.ebpf.spec import MapSpec, MapType
 from appliance.verifier import Verifier

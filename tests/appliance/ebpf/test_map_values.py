@@ -3,7 +3,7 @@
 import pytest
 
 from appliance.ebpf.object_errors import ObjectError
-from appliance.ebpf.objects import load_object
+from appliance.ebpf.objects.objects import load_object
 from appliance.ebpf.spec import MapSpec, MapType
 from tests.appliance.ebpf import patching
 from tests.appliance.ebpf.compiling import compile_c

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from appliance.ebpf.instructions import (
+from appliance.ebpf.isa.instructions import (
     CallFunction,
     CallHelper,
     Exit,
@@ -17,7 +17,7 @@ from appliance.ebpf.instructions import (
     Move,
 )
 from appliance.ebpf.object_errors import ObjectError, UnsupportedObject
-from appliance.ebpf.objects import load_object, load_object_file
+from appliance.ebpf.objects.objects import load_object, load_object_file
 from appliance.ebpf.platform import LINUX, WINDOWS
 from appliance.ebpf.spec import MapSpec, MapType, ProgramSpec, SkippedProgram
 from appliance.errors import InputRefused

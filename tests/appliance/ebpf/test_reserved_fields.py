@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from appliance.ebpf.assembler import assemble
-from appliance.ebpf.codec import decode, encode
-from appliance.ebpf.codec.slots import DecodeError
+from appliance.ebpf.isa.assembler import assemble
+from appliance.ebpf.isa.codec import decode, encode
+from appliance.ebpf.isa.codec.slots import DecodeError
 from tests.fuzz.fuzz_engines import kernel_is_there
 from tests.kernel_bpf import KernelRefused, run_in_kernel
 

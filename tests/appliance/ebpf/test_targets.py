@@ -7,16 +7,16 @@ from pathlib import Path
 
 import pytest
 
-from appliance.ebpf.btf import VOID, Btf, BtfType, Kind, Member
-from appliance.ebpf.btf_index import index_btf, read_btf_file
+from appliance.ebpf.btf.btf import VOID, Btf, BtfType, Kind, Member
+from appliance.ebpf.btf.index import index_btf, read_btf_file
+from appliance.ebpf.btf.structure_walk import Found, NoSuchPlace, structures_at, walk
+from appliance.ebpf.btf.typed_contexts import UnknownTarget
 from appliance.ebpf.object_errors import ObjectError
-from appliance.ebpf.objects import load_object
-from appliance.ebpf.operation_targets import operation_at
-from appliance.ebpf.operations import Operation
+from appliance.ebpf.objects.objects import load_object
+from appliance.ebpf.objects.struct_ops import Operation
+from appliance.ebpf.objects.struct_ops_targets import operation_at
+from appliance.ebpf.objects.targets import hook_at
 from appliance.ebpf.platform import LINUX
-from appliance.ebpf.structure_walk import Found, NoSuchPlace, structures_at, walk
-from appliance.ebpf.targets import hook_at
-from appliance.ebpf.typed_contexts import UnknownTarget
 from hooks.contract import FieldKind, HookPoint
 from tests.appliance.ebpf.compiling import compile_alone, compile_c
 
@@ -174,7 +174,7 @@ def test_places_that_are_none_are_skipped_with_a_reason() -> None:
 
 def test_without_types_nothing_typed_is_known(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     missing = tmp_path / "vmlinux"
-    monkeypatch.setattr("appliance.ebpf.objects.read_btf_file", lambda: read_btf_file(missing))
+    monkeypatch.setattr("appliance.ebpf.objects.objects.read_btf_file", lambda: read_btf_file(missing))
     source = 'SEC("xdp") int fine(void *ctx) { return 2; }\nSEC("tp_btf/sys_enter") int typed(void *ctx) { return 0; }'
     spec = load_object(compile_c(source), "none.o")
     assert list(spec.programs) == ["fine"]

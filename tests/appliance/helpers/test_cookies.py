@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from appliance.ebpf.assembler import assemble
 from appliance.ebpf.interpreter import Context, Interpreter, PacketMemory
+from appliance.ebpf.isa.assembler import assemble
 from appliance.ebpf.platform import LINUX
 from appliance.ebpf.spec import CollectionSpec, MapSpec, MapType, ProgramSpec
 from appliance.helpers.cookie_secrets import CookieSecrets

@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from llvmlite import ir
 
-from appliance.ebpf.assembler import assemble
 from appliance.ebpf.interpreter import Context, Interpreter, PacketMemory
+from appliance.ebpf.isa.assembler import assemble
 from appliance.ebpf.spec import ProgramSpec
 from appliance.helpers.model.table import python_helpers
 from appliance.helpers.native import IMPLEMENTATIONS, Clock, HelperCall

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from appliance.ebpf.assembler import assemble
 from appliance.ebpf.interpreter import Interpreter
+from appliance.ebpf.isa.assembler import assemble
 from appliance.ebpf.platform import WINDOWS
 from appliance.ebpf.spec import ProgramSpec
 from appliance.helpers.model.table import python_helpers

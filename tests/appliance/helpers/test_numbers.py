@@ -8,9 +8,9 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from appliance.ebpf.assembler import assemble
-from appliance.ebpf.codec import encode
 from appliance.ebpf.interpreter import Context, Interpreter, PacketMemory
+from appliance.ebpf.isa.assembler import assemble
+from appliance.ebpf.isa.codec import encode
 from appliance.ebpf.spec import ProgramSpec
 from appliance.helpers.model.table import python_helpers
 from hooks.xdp import XDP_LINUX, FrameContext

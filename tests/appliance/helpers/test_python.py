@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from appliance.ebpf.assembler import assemble
 from appliance.ebpf.interpreter import Context, Fault, Interpreter, PacketMemory
+from appliance.ebpf.isa.assembler import assemble
 from appliance.ebpf.platform import LINUX, WINDOWS
 from appliance.ebpf.spec import MapSpec, MapType, ProgramSpec
 from appliance.helpers.clocks import CLOCKS

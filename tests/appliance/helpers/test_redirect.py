@@ -7,8 +7,8 @@ import itertools
 
 import pytest
 
-from appliance.ebpf.assembler import assemble
 from appliance.ebpf.interpreter import Context, Interpreter, PacketMemory
+from appliance.ebpf.isa.assembler import assemble
 from appliance.ebpf.platform import LINUX, WINDOWS
 from appliance.ebpf.spec import CollectionSpec, MapSpec, MapType, ProgramSpec
 from appliance.helpers.model.table import python_helpers

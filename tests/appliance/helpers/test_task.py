@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from llvmlite import ir
 
-from appliance.ebpf.assembler import assemble
 from appliance.ebpf.interpreter import Context, Fault, Interpreter
+from appliance.ebpf.isa.assembler import assemble
 from appliance.ebpf.platform import LINUX, PLATFORMS
 from appliance.ebpf.spec import ProgramSpec
 from appliance.helpers.context_fields import FACTS

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from appliance.api import open_object
 from appliance.ebpf.interpreter import Context, Interpreter, PacketMemory
-from appliance.ebpf.objects import load_object
+from appliance.ebpf.objects.objects import load_object
 from appliance.helpers.formats import FormatRefused, parse_format
 from appliance.helpers.model.table import python_helpers
 from appliance.helpers.trace import HEAD_SIZE, TraceHead, TraceLog, append_line

@@ -6,8 +6,8 @@ from textwrap import dedent
 
 from llvmlite import ir
 
-from appliance.ebpf.assembler import assemble
-from appliance.ebpf.instructions import Instruction
+from appliance.ebpf.isa.assembler import assemble
+from appliance.ebpf.isa.instructions import Instruction
 from appliance.ebpf.spec import CollectionSpec, MapSpec, ProgramSpec
 from appliance.helpers.native import Clock, MapSite
 from appliance.ir import Engine

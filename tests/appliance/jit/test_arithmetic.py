@@ -2,8 +2,8 @@
 
 import pytest
 
-from appliance.ebpf.instructions import Alu, ByteSwap, Exit, Immediate, LoadConstant, Move, Negate, Register, Width
-from appliance.ebpf.opcodes import AluOp
+from appliance.ebpf.isa.instructions import Alu, ByteSwap, Exit, Immediate, LoadConstant, Move, Negate, Register, Width
+from appliance.ebpf.isa.opcodes import AluOp
 from tests.appliance.jit.support import run_raw
 
 MIN64, MIN32, ALL = 1 << 63, 1 << 31, (1 << 64) - 1

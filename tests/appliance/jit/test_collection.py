@@ -3,7 +3,7 @@
 import pytest
 from llvmlite import ir
 
-from appliance.ebpf.objects import load_object
+from appliance.ebpf.objects.objects import load_object
 from appliance.ebpf.spec import MapSpec, MapType
 from appliance.errors import InputRefused
 from appliance.helpers.native import Clock

@@ -3,7 +3,8 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from appliance.ebpf.instructions import (
+from appliance.ebpf.interpreter import Interpreter
+from appliance.ebpf.isa.instructions import (
     Alu,
     Atomic,
     Branch,
@@ -19,8 +20,7 @@ from appliance.ebpf.instructions import (
     Register,
     Store,
 )
-from appliance.ebpf.interpreter import Interpreter
-from appliance.ebpf.opcodes import AluOp, AtomicOp, Condition
+from appliance.ebpf.isa.opcodes import AluOp, AtomicOp, Condition
 from appliance.ebpf.spec import ProgramSpec
 from hooks.xdp import XDP_LINUX
 from tests.appliance.jit.support import run_raw

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from appliance.ebpf.instructions import (
+from appliance.ebpf.isa.instructions import (
     CallFunction,
     Exit,
     Immediate,

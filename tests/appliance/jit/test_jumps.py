@@ -2,7 +2,7 @@
 
 import pytest
 
-from appliance.ebpf.instructions import (
+from appliance.ebpf.isa.instructions import (
     Alu,
     Branch,
     CallFunction,
@@ -22,7 +22,7 @@ from appliance.ebpf.instructions import (
     Store,
     Width,
 )
-from appliance.ebpf.opcodes import AluOp, Condition
+from appliance.ebpf.isa.opcodes import AluOp, Condition
 from appliance.jit.subprogram import NotCompilable
 from tests.appliance.jit.support import Frame, program, run_frame, run_raw
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from appliance.ebpf.instructions import (
+from appliance.ebpf.isa.instructions import (
     Atomic,
     Exit,
     Immediate,
@@ -13,7 +13,7 @@ from appliance.ebpf.instructions import (
     Register,
     Store,
 )
-from appliance.ebpf.opcodes import AtomicOp
+from appliance.ebpf.isa.opcodes import AtomicOp
 from appliance.jit.subprogram import NotCompilable
 from appliance.verifier.program import Access, Region
 from tests.appliance.jit.support import Frame, program, run_frame, run_raw

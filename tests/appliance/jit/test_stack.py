@@ -3,7 +3,7 @@
 import re
 from dataclasses import replace
 
-from appliance.ebpf.assembler import assemble
+from appliance.ebpf.isa.assembler import assemble
 from appliance.ebpf.spec import MapSpec, MapType
 from appliance.jit.collection import Collection
 from appliance.jit.flow import walk

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from appliance.ebpf.assembler import assemble
 from appliance.ebpf.interpreter import Interpreter
+from appliance.ebpf.isa.assembler import assemble
 from appliance.ebpf.spec import ProgramSpec
 from appliance.jit.switches import find_switch
 from hooks.xdp import XDP_LINUX

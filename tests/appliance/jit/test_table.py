@@ -2,8 +2,8 @@
 
 from typing import get_args
 
-from appliance.ebpf.instructions import Instruction
-from appliance.ebpf.opcodes import AluOp, AtomicOp, Condition
+from appliance.ebpf.isa.instructions import Instruction
+from appliance.ebpf.isa.opcodes import AluOp, AtomicOp, Condition
 from appliance.helpers.native import IMPLEMENTATIONS
 from appliance.helpers.prototypes import PROTOTYPES
 from appliance.jit.arithmetic import OPERATIONS

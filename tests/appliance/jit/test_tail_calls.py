@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import pytest
 
-from appliance.ebpf.assembler import assemble
+from appliance.ebpf.isa.assembler import assemble
 from appliance.ebpf.spec import CollectionSpec, MapSpec, MapType, ProgramSpec
 from appliance.errors import InputRefused
 from appliance.helpers.limits import MAX_TAIL_CALLS

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from appliance.ebpf.objects import load_object
+from appliance.ebpf.objects.objects import load_object
 from appliance.ebpf.spec import MapType
 from appliance.rules import compile_rule_set, judge, load_rule_set
 from appliance.rules.compile import INWARD_PROGRAM, OUTWARD_PROGRAM

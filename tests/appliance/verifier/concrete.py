@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from appliance.ebpf.opcodes import AluOp, Condition
+from appliance.ebpf.isa.opcodes import AluOp, Condition
 
 
 def signed(width: int, number: int) -> int:

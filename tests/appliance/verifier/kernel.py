@@ -11,7 +11,7 @@ import struct
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
-from appliance.ebpf.codec import encode
+from appliance.ebpf.isa.codec import encode
 from appliance.ebpf.platform import LINUX
 from appliance.ebpf.spec import MapSpec, MapType, ProgramSpec
 from tests.kernel_functions import with_functions

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hypothesis import strategies as st
 
-from appliance.ebpf.kernel_types import KernelType
+from appliance.ebpf.btf.kernel_types import KernelType
 from appliance.verifier.domains import scalar
 from appliance.verifier.domains.links import WHOLE, Link
 from appliance.verifier.domains.scalar import Scalar

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from ruamel.yaml import YAML
 
-from appliance.ebpf.assembler import assemble
+from appliance.ebpf.isa.assembler import assemble
 from appliance.ebpf.platform import PLATFORMS
 from appliance.ebpf.spec import MapSpec, MapType, ProgramSpec
 from appliance.helpers.kernel.groups import numbering

@@ -6,7 +6,7 @@ import itertools
 
 import pytest
 
-from appliance.ebpf.opcodes import AluOp
+from appliance.ebpf.isa.opcodes import AluOp
 from appliance.verifier.domains import interval
 from appliance.verifier.domains.interval import Bounds
 from tests.appliance.verifier import concrete

@@ -6,7 +6,7 @@ import itertools
 
 import pytest
 
-from appliance.ebpf.opcodes import Condition
+from appliance.ebpf.isa.opcodes import Condition
 from appliance.verifier.domains import comparisons, interval, scalar
 from appliance.verifier.domains.interval import Bounds
 from appliance.verifier.domains.scalar import Scalar

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from appliance.ebpf.instructions import FRAME_POINTER
+from appliance.ebpf.isa.instructions import FRAME_POINTER
 from appliance.ebpf.platform import PLATFORMS
 from appliance.verifier import Rejected, Unsupported, Verifier
 from appliance.verifier.control_flow import liveness

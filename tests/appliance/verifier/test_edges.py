@@ -9,7 +9,7 @@ import itertools
 
 import pytest
 
-from appliance.ebpf.opcodes import AluOp, Condition
+from appliance.ebpf.isa.opcodes import AluOp, Condition
 from appliance.verifier.domains import comparisons, scalar
 from appliance.verifier.domains.scalar import Scalar
 from appliance.verifier.domains.tnum import ALL

@@ -6,7 +6,7 @@ import pytest
 from llvmlite import ir
 
 from appliance.api import open_object
-from appliance.ebpf.objects import load_object
+from appliance.ebpf.objects.objects import load_object
 from appliance.jit.program import emit_program
 from appliance.jit.subprogram import NotCompilable
 from appliance.verifier import Rejected, Verifier

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from appliance.ebpf.objects import load_object
+from appliance.ebpf.objects.objects import load_object
 from appliance.verifier import Verifier
 from tests.appliance.ebpf.compiling import compile_alone
 from tests.appliance.verifier.datapath import datapath

@@ -6,8 +6,8 @@ import random
 
 import pytest
 
-from appliance.ebpf.instructions import Alu, Branch, Immediate, Instruction, Load, Move, Register, Store
-from appliance.ebpf.opcodes import AluOp, Condition
+from appliance.ebpf.isa.instructions import Alu, Branch, Immediate, Instruction, Load, Move, Register, Store
+from appliance.ebpf.isa.opcodes import AluOp, Condition
 from appliance.ebpf.platform import LINUX
 from appliance.ebpf.spec import ProgramSpec
 from appliance.verifier.checks.transfer import TRANSFERS

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from appliance.ebpf.instructions import Jump
-from appliance.ebpf.objects import load_object_file
+from appliance.ebpf.isa.instructions import Jump
+from appliance.ebpf.objects.objects import load_object_file
 from appliance.ebpf.platform import LINUX, PLATFORMS
 from appliance.ebpf.spec import ProgramSpec
 from appliance.errors import SourceLine

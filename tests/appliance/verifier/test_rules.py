@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from appliance.ebpf.objects import load_object
+from appliance.ebpf.objects.objects import load_object
 from appliance.rules.compile import compile_rule_set
 from appliance.rules.load import load_rule_set
 from appliance.verifier import Verifier

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from appliance.ebpf.opcodes import AluOp, Condition
+from appliance.ebpf.isa.opcodes import AluOp, Condition
 from appliance.verifier.domains import comparisons, scalar
 from appliance.verifier.domains.scalar import Scalar
 from appliance.verifier.domains.tnum import ALL

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from appliance.ebpf.object_errors import ObjectError
-from appliance.ebpf.objects import load_object
+from appliance.ebpf.objects.objects import load_object
 from appliance.ebpf.platform import LINUX
 from appliance.ebpf.spec import ProgramSpec
 from appliance.verifier import Verifier

@@ -15,10 +15,10 @@ from random import Random
 import pytest
 from ruamel.yaml import YAML
 
-from appliance.ebpf.btf import Btf
-from appliance.ebpf.btf_index import KERNEL_BTF, index_btf, read_btf_file
-from appliance.ebpf.kernel_types import KernelTypes
-from appliance.ebpf.objects import load_object
+from appliance.ebpf.btf.btf import Btf
+from appliance.ebpf.btf.index import KERNEL_BTF, index_btf, read_btf_file
+from appliance.ebpf.btf.kernel_types import KernelTypes
+from appliance.ebpf.objects.objects import load_object
 from appliance.ebpf.platform import LINUX
 from appliance.ebpf.spec import ProgramSpec
 from appliance.verifier.reports.report import Rejected

@@ -8,8 +8,8 @@ from typing import get_args
 
 import pytest
 
-from appliance.ebpf.instructions import Instruction, Jump
-from appliance.ebpf.objects import load_object
+from appliance.ebpf.isa.instructions import Instruction, Jump
+from appliance.ebpf.objects.objects import load_object
 from appliance.errors import InputRefused, SourceLine
 from appliance.helpers.prototypes import ArgumentKind
 from appliance.verifier import Access, CallFacts, Region, Rejected, Unsupported, VerifiedProgram, Verifier

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from appliance.ebpf.instructions import Branch, Jump, Register
-from appliance.ebpf.objects import load_object
+from appliance.ebpf.isa.instructions import Branch, Jump, Register
+from appliance.ebpf.objects.objects import load_object
 from appliance.errors import SourceLine
 from appliance.rules.compile import compile_rule_set
 from appliance.rules.load import load_rule_set

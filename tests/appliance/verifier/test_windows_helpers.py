@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from appliance.ebpf.assembler import assemble
+from appliance.ebpf.isa.assembler import assemble
 from appliance.ebpf.platform import WINDOWS
 from appliance.ebpf.spec import ProgramSpec
 from appliance.verifier import Rejected, Unsupported, Verifier

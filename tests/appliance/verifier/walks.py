@@ -13,13 +13,13 @@ import struct
 from dataclasses import dataclass
 from random import Random
 
-from appliance.ebpf.btf import COMPOSITES, Btf, BtfType, Kind, Member
-from appliance.ebpf.codec import encode
-from appliance.ebpf.instructions import Alu, Branch, Exit, Immediate, Instruction, Load, Move
-from appliance.ebpf.opcodes import AluOp, Condition
-from appliance.ebpf.structure_walk import NoSuchPlace, walk
-from appliance.ebpf.targets import hook_at
-from appliance.ebpf.typed_contexts import UnknownTarget
+from appliance.ebpf.btf.btf import COMPOSITES, Btf, BtfType, Kind, Member
+from appliance.ebpf.btf.structure_walk import NoSuchPlace, walk
+from appliance.ebpf.btf.typed_contexts import UnknownTarget
+from appliance.ebpf.isa.codec import encode
+from appliance.ebpf.isa.instructions import Alu, Branch, Exit, Immediate, Instruction, Load, Move
+from appliance.ebpf.isa.opcodes import AluOp, Condition
+from appliance.ebpf.objects.targets import hook_at
 from hooks.contract import ContextField, HookPoint
 from hooks.typed import TypedHook
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import cache
 
-from appliance.ebpf.objects import load_object
+from appliance.ebpf.objects.objects import load_object
 from appliance.ebpf.spec import CollectionSpec
 from appliance.ebpf.values import Codec, Codecs
 from tests.appliance.ebpf.compiling import compile_c

@@ -6,8 +6,8 @@ import contextlib
 
 import pytest
 
-from appliance.ebpf.btf import VOID, Btf, BtfType, Kind, Member
-from appliance.ebpf.btf_index import read_btf_file
+from appliance.ebpf.btf.btf import VOID, Btf, BtfType, Kind, Member
+from appliance.ebpf.btf.index import read_btf_file
 from appliance.ebpf.object_errors import ObjectError
 from appliance.ebpf.values import Codecs, RawBytes, ValueUnfit, make_dataclass, type_name
 from tests.appliance.ebpf.values.programs import spec

@@ -1,0 +1,1 @@
+"""An object file becomes a CollectionSpec: maps, variables, externs, relocations, and where programs attach."""
