@@ -18,9 +18,9 @@ from typing import Any
 from pydantic.json_schema import models_json_schema
 
 from appliance.box.config import BoxEntry
-from appliance.rules.conditions import OPERATORS
+from appliance.rules.document.conditions import OPERATORS
+from appliance.rules.document.schema import RuleSetEntry
 from appliance.rules.matchers import MATCHERS
-from appliance.rules.schema import RuleSetEntry
 
 TARGET = Path(__file__).with_name("tidegate.schema.json")
 Schema = dict[str, Any]

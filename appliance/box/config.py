@@ -17,12 +17,12 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from appliance.errors import InputRefused
-from appliance.rules.check import check
-from appliance.rules.document import Document, read_document
-from appliance.rules.load import parse_rule_set
+from appliance.rules.document.check import check
+from appliance.rules.document.document import Document, read_document
+from appliance.rules.document.load import parse_rule_set
+from appliance.rules.document.schema import RULE_SET_KEYS, Entry
 from appliance.rules.model import RuleSet
 from appliance.rules.refusal import RuleSetRefused
-from appliance.rules.schema import RULE_SET_KEYS, Entry
 
 InterfaceName = Annotated[str, Field(pattern=r"^[^\s/]{1,15}$", description="an interface, as `ip link` shows it")]
 MOST_PASSAGES = 8

@@ -24,8 +24,8 @@ from appliance.errors import InputRefused
 from appliance.jit.collection import Collection
 from appliance.maps.control.map import Map
 from appliance.maps.control.map_of_maps import MapOfMaps
-from appliance.rules.compile import INWARD_PROGRAM, OUTWARD_PROGRAM, compile_rule_set
-from appliance.rules.layout import CompiledRules
+from appliance.rules.code.compile import INWARD_PROGRAM, OUTWARD_PROGRAM, compile_rule_set
+from appliance.rules.code.layout import CompiledRules
 from hooks.contract import HookPoint
 
 FILLING = frozenset({MapType.HASH, MapType.LRU_HASH, MapType.LPM_TRIE})

@@ -7,9 +7,9 @@ from pathlib import Path
 from appliance.box.config import ProgramConfig, load_box_config
 from appliance.box.generation import Judgement
 from appliance.errors import InputRefused
-from appliance.rules.compile import compile_rule_set
-from appliance.rules.document import read_document
-from appliance.rules.load import load_rule_set
+from appliance.rules.code.compile import compile_rule_set
+from appliance.rules.document.document import read_document
+from appliance.rules.document.load import load_rule_set
 
 ELF_MAGIC = b"\x7fELF"
 

@@ -8,8 +8,8 @@ import click
 
 from appliance.cli.output import counted, warn
 from appliance.errors import CannotRun
-from appliance.rules.compile import compile_rule_set
-from appliance.rules.load import load_rule_set
+from appliance.rules.code.compile import compile_rule_set
+from appliance.rules.document.load import load_rule_set
 
 
 @click.command()

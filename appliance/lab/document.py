@@ -13,8 +13,8 @@ from typing import Any
 from appliance.box.config import load_box_config
 from appliance.errors import CannotRun
 from appliance.lab.network import INSIDE, OUTSIDE
-from appliance.rules.document import read_document
-from appliance.rules.load import load_rule_set
+from appliance.rules.document.document import read_document
+from appliance.rules.document.load import load_rule_set
 
 DEFAULT_RULES = Path(__file__).resolve().parents[2] / "configs" / "rulesets" / "default.yaml"
 BOX_KEYS = frozenset({"interfaces", "metrics", "workers", "program"})

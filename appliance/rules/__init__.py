@@ -5,9 +5,9 @@ parse_rule_set      the same for the rule set inside a box's document
 compile_rule_set    a RuleSet to CompiledRules: the object, and what belongs beside it
 """
 
-from appliance.rules.compile import compile_rule_set
-from appliance.rules.layout import CompiledRules
-from appliance.rules.load import load_rule_set, parse_rule_set
+from appliance.rules.code.compile import compile_rule_set
+from appliance.rules.code.layout import CompiledRules
+from appliance.rules.document.load import load_rule_set, parse_rule_set
 from appliance.rules.model import RuleSet
 from appliance.rules.refusal import RuleSetRefused
 

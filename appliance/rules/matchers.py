@@ -1,6 +1,6 @@
 """The one total table of what a rule can match on.
 
-A matcher reads one or more fields of the parsed frame (`appliance.rules.fields.FIELDS`) and matches when any of them
+A matcher reads one or more fields of the parsed frame (`appliance.rules.code.fields.FIELDS`) and matches when any of them
 lies in the wanted ranges, provided that the frame has the matcher's layer at all: a field that isn't there never
 matches, whatever the operator. Names follow Wireshark's display filters.
 """

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from appliance.rules import compile_rule_set, judge
+from appliance.rules import compile_rule_set
+from appliance.rules.code import judge
 from tests.appliance.rules.kernel import SHORTEST, KernelRules, needs_kernel
 from tests.rule_cases import RuleCase, Step, load_cases
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from appliance.rules.document import parse_document, read_document, scalar
+from appliance.rules.document.document import parse_document, read_document, scalar
 from appliance.rules.refusal import RuleSetRefused
 
 

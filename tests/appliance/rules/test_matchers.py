@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from appliance.rules.branching import _PRESENCE
-from appliance.rules.conditions import _OPERATORS_OF, _READERS, OPERATORS
-from appliance.rules.fields import FIELDS
+from appliance.rules.code.branching import _PRESENCE
+from appliance.rules.code.fields import FIELDS
+from appliance.rules.document.conditions import _OPERATORS_OF, _READERS, OPERATORS
+from appliance.rules.document.schema import DefaultsEntry, RateEntry, RetransmitEntry, RuleEntry, RuleSetEntry, SetEntry
 from appliance.rules.matchers import MATCHERS, Layer, Matcher
 from appliance.rules.model import Action
-from appliance.rules.schema import DefaultsEntry, RateEntry, RetransmitEntry, RuleEntry, RuleSetEntry, SetEntry
 from appliance.rules.values import ETHERTYPES, PROTOCOLS, TCP_FLAGS, AddressKind, SetType
 
 REFERENCE = (Path(__file__).parents[3] / "docs" / "rules.md").read_text()

@@ -9,9 +9,10 @@ import pytest
 
 from appliance.ebpf.objects.objects import load_object
 from appliance.ebpf.spec import MapType
-from appliance.rules import compile_rule_set, judge, load_rule_set
-from appliance.rules.compile import INWARD_PROGRAM, OUTWARD_PROGRAM
-from appliance.rules.limits import SECOND, Cost
+from appliance.rules import compile_rule_set, load_rule_set
+from appliance.rules.code import judge
+from appliance.rules.code.compile import INWARD_PROGRAM, OUTWARD_PROGRAM
+from appliance.rules.code.limits import SECOND, Cost
 from appliance.rules.model import Rate
 from tests.appliance.rules.kernel import KernelRules, needs_kernel
 from tests.rule_cases import build

@@ -7,7 +7,7 @@ import random
 from pathlib import Path
 
 from appliance.rules import CompiledRules, compile_rule_set, load_rule_set
-from appliance.rules.branching import MOST_COMPARES
+from appliance.rules.code.branching import MOST_COMPARES
 from tests.appliance.rules.kernel import KernelRules, needs_kernel
 from tests.rule_cases import build
 

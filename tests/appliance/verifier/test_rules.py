@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from appliance.ebpf.objects.objects import load_object
-from appliance.rules.compile import compile_rule_set
-from appliance.rules.load import load_rule_set
+from appliance.rules.code.compile import compile_rule_set
+from appliance.rules.document.load import load_rule_set
 from appliance.verifier import Verifier
 
 HEAD = """version: 1

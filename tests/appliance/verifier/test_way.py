@@ -10,8 +10,8 @@ import pytest
 from appliance.ebpf.isa.instructions import Branch, Jump, Register
 from appliance.ebpf.objects.objects import load_object
 from appliance.errors import SourceLine
-from appliance.rules.compile import compile_rule_set
-from appliance.rules.load import load_rule_set
+from appliance.rules.code.compile import compile_rule_set
+from appliance.rules.document.load import load_rule_set
 from appliance.verifier import Rejected, Verifier
 from appliance.verifier.diagnostics import causes
 from appliance.verifier.exploration.budget import Attempt, Budget

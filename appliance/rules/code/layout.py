@@ -23,8 +23,8 @@ from dataclasses import dataclass
 
 from appliance.ebpf.spec import MapType
 from appliance.errors import SourceLine
-from appliance.rules.bpf_module import NAME_LIMIT, MapShape
-from appliance.rules.frame import PARSE_ERRORS
+from appliance.rules.code.bpf_module import NAME_LIMIT, MapShape
+from appliance.rules.code.frame import PARSE_ERRORS
 from appliance.rules.model import Action, Mode, Rule, RuleSet
 
 COUNTERS = "rule_counters"

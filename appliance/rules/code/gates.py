@@ -12,10 +12,10 @@ from llvmlite import ir
 
 from appliance.ebpf.spec import MapType
 from appliance.ir import I32, I64, Code, Value
-from appliance.rules.bpf_module import BpfModule, MapShape
-from appliance.rules.branching import Branching
-from appliance.rules.fields import ADDRESS_SIZE, SIDES, Fields
-from appliance.rules.limits import TICKS_SHIFT, Cost
+from appliance.rules.code.bpf_module import BpfModule, MapShape
+from appliance.rules.code.branching import Branching
+from appliance.rules.code.fields import ADDRESS_SIZE, SIDES, Fields
+from appliance.rules.code.limits import TICKS_SHIFT, Cost
 from appliance.rules.matchers import Layer
 from appliance.rules.model import Rate, Retransmit, Rule
 

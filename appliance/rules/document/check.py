@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from appliance.errors import InputRefused
-from appliance.rules.document import Document, KeyPath
+from appliance.rules.document.document import Document, KeyPath
 from appliance.rules.refusal import RuleSetRefused, did_you_mean
 
 Model = TypeVar("Model", bound=BaseModel)

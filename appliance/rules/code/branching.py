@@ -12,9 +12,9 @@ from llvmlite import ir
 
 from appliance.ebpf.spec import MapType
 from appliance.ir import I32, I64, Code, Value
-from appliance.rules.bpf_module import BpfModule, MapShape
-from appliance.rules.fields import Fields
-from appliance.rules.layout import NO_PREALLOC, set_name
+from appliance.rules.code.bpf_module import BpfModule, MapShape
+from appliance.rules.code.fields import Fields
+from appliance.rules.code.layout import NO_PREALLOC, set_name
 from appliance.rules.matchers import Layer
 from appliance.rules.model import BitTest, Condition, HasBits, InAddresses, InRanges
 from appliance.rules.ranges import Ranges, prefixes

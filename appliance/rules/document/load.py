@@ -13,10 +13,11 @@ from pathlib import Path
 from typing import Any
 
 from appliance.errors import InputRefused, SourceLine
-from appliance.rules.check import check
-from appliance.rules.conditions import NamedSet, Reader
-from appliance.rules.document import Document, KeyPath, read_document, read_text
-from appliance.rules.layout import VERDICT_COUNTERS
+from appliance.rules.code.layout import VERDICT_COUNTERS
+from appliance.rules.document.check import check
+from appliance.rules.document.conditions import NamedSet, Reader
+from appliance.rules.document.document import Document, KeyPath, read_document, read_text
+from appliance.rules.document.schema import DefaultsEntry, RateEntry, RetransmitEntry, RuleEntry, RuleSetEntry, SetEntry
 from appliance.rules.matchers import Layer
 from appliance.rules.model import (
     Action,
@@ -30,14 +31,6 @@ from appliance.rules.model import (
 )
 from appliance.rules.ranges import union
 from appliance.rules.refusal import RuleSetRefused
-from appliance.rules.schema import (
-    DefaultsEntry,
-    RateEntry,
-    RetransmitEntry,
-    RuleEntry,
-    RuleSetEntry,
-    SetEntry,
-)
 from appliance.rules.values import (
     ELEMENT_KINDS,
     PREFIX,

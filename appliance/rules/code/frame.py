@@ -20,8 +20,8 @@ from collections.abc import Callable
 from llvmlite import ir
 
 from appliance.ir import I32, I64, PTR, Code, Value
-from appliance.rules.fields import Fields
-from appliance.rules.headers import (
+from appliance.rules.code.fields import Fields
+from appliance.rules.code.headers import (
     EthernetHeader,
     IcmpHeader,
     Ipv4Header,

@@ -7,12 +7,12 @@ from collections.abc import Callable, Iterable
 from llvmlite import ir
 
 from appliance.ir import I32, I64, Code, Value
-from appliance.rules import layout
-from appliance.rules.bpf_module import BpfModule, MapShape
-from appliance.rules.branching import Branching, Sets, cost
-from appliance.rules.fields import Fields
-from appliance.rules.gates import Gates
-from appliance.rules.limits import define_conforms
+from appliance.rules.code import layout
+from appliance.rules.code.bpf_module import BpfModule, MapShape
+from appliance.rules.code.branching import Branching, Sets, cost
+from appliance.rules.code.fields import Fields
+from appliance.rules.code.gates import Gates
+from appliance.rules.code.limits import define_conforms
 from appliance.rules.model import Action, Mode, Rule, RuleSet
 
 # How much is written into one function, in compares or so. A larger set is cut into functions, none larger than this:

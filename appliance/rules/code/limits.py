@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from llvmlite import ir
 
 from appliance.ir import I64, PTR, Code, Value
-from appliance.rules.bpf_module import BpfModule
+from appliance.rules.code.bpf_module import BpfModule
 from appliance.rules.model import Rate
 
 TICKS = 16  # per nanosecond

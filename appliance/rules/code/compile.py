@@ -30,14 +30,14 @@ from llvmlite import ir
 
 from appliance.errors import SourceLine
 from appliance.ir import I32, I64, PTR
-from appliance.rules import layout
-from appliance.rules.bpf_module import BpfModule
-from appliance.rules.branching import Branching
-from appliance.rules.fields import Fields, FrameRecord
-from appliance.rules.frame import FrameParser
-from appliance.rules.gates import write_keys
-from appliance.rules.judge import Judge, Shared
-from appliance.rules.layout import CompiledRules
+from appliance.rules.code import layout
+from appliance.rules.code.bpf_module import BpfModule
+from appliance.rules.code.branching import Branching
+from appliance.rules.code.fields import Fields, FrameRecord
+from appliance.rules.code.frame import FrameParser
+from appliance.rules.code.gates import write_keys
+from appliance.rules.code.judge import Judge, Shared
+from appliance.rules.code.layout import CompiledRules
 from appliance.rules.model import Action, Direction, Mode, Rule, RuleSet
 from hooks.contract import Verdict
 from hooks.xdp import XDP_LINUX

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from appliance.errors import InputRefused
-from appliance.rules.document import Document, KeyPath
+from appliance.rules.document.document import Document, KeyPath
 from appliance.rules.matchers import MATCHERS, Matcher
 from appliance.rules.model import BitTest, Condition, HasBits, InAddresses, InRanges
 from appliance.rules.ranges import Ranges, complement, intersection, union
