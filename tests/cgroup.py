@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from hooks.netns import Namespace, owned_name
+from hooks.interfaces.netns import Namespace, owned_name
 from tests.bpffs import BPFFS
 from tests.programs.kernel import bpftool
 

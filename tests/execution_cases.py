@@ -12,7 +12,7 @@ from ruamel.yaml import YAML
 from appliance.ebpf.isa.assembler import assemble
 from appliance.ebpf.isa.instructions import Instruction
 from appliance.ebpf.spec import MapSpec, MapType, ProgramSpec
-from hooks.xdp import XDP_LINUX
+from hooks.contracts.xdp import XDP_LINUX
 
 FOLDER = Path(__file__).parent / "cases" / "execution"
 _KEYS = {"name", "code", "result", "memory", "memory_after", "packet", "packet_after", "context", "fault", "kernel"}

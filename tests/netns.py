@@ -35,7 +35,8 @@ from typing import TypeVar
 
 import pytest
 
-from hooks.ethtool import read_features, set_features
+from hooks.interfaces.ethtool import read_features, set_features
+from hooks.interfaces.netns import Namespace, owned_name, remove_leftovers
 from hooks.linux.if_packet import (
     ETH_P_8021Q,
     ETH_P_ALL,
@@ -45,7 +46,6 @@ from hooks.linux.if_packet import (
     TP_STATUS_VLAN_TPID_VALID,
     TP_STATUS_VLAN_VALID,
 )
-from hooks.netns import Namespace, owned_name, remove_leftovers
 
 __all__ = ["Host", "PacketSocket", "Topology", "namespace", "run_inside", "topology"]
 

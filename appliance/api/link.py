@@ -21,8 +21,8 @@ from appliance.helpers.routing.tables import RoutingTables
 from appliance.helpers.services import Surroundings
 from appliance.jit.collection import Collection
 from appliance.maps.control.map import Map
-from hooks.isolation import Isolation
-from hooks.netdev import find_interface
+from hooks.interfaces.isolation import Isolation
+from hooks.interfaces.netdev import find_interface
 
 
 class Link:

@@ -13,9 +13,9 @@ from appliance.helpers.routing.tables import RoutingTables
 from appliance.helpers.services import Surroundings
 from appliance.helpers.trace import TraceLog
 from appliance.ir import Engine
-from hooks.contract import Answer, ContextField, FieldKind, HookPoint, HostContext
-from hooks.task import introduce
-from hooks.xdp import FrameContext, RedirectKind
+from hooks.contracts.contract import Answer, ContextField, FieldKind, HookPoint, HostContext
+from hooks.contracts.task import introduce
+from hooks.contracts.xdp import FrameContext, RedirectKind
 
 RANDOM_SEED = 0x7469646567617465  # the same frame gets the same answer every time
 LONGEST_NUMBER = 8  # bytes: what is longer comes out as bytes

@@ -26,7 +26,7 @@ from appliance.maps.control.map import Map
 from appliance.maps.control.map_of_maps import MapOfMaps
 from appliance.rules.code.compile import INWARD_PROGRAM, OUTWARD_PROGRAM, compile_rule_set
 from appliance.rules.code.layout import CompiledRules
-from hooks.contract import HookPoint
+from hooks.contracts.contract import HookPoint
 
 FILLING = frozenset({MapType.HASH, MapType.LRU_HASH, MapType.LPM_TRIE})
 COUNTER = struct.Struct("=QQ")  # packets, bytes

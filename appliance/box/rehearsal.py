@@ -25,8 +25,8 @@ from appliance.helpers.native.call import Clock
 from appliance.jit.collection import Collection, held_programs
 from appliance.maps.model.models import models
 from appliance.verifier.verifier import Verifier
-from hooks.contract import Answer
-from hooks.xdp import FrameContext
+from hooks.contracts.contract import Answer
+from hooks.contracts.xdp import FrameContext
 
 
 class Rehearsal(Protocol):

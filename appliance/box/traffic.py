@@ -22,8 +22,8 @@ from appliance.datapath.statistics import InterfaceStatistics
 from appliance.datapath.worker import NOTHING_AROUND, Run
 from appliance.helpers.services import Surroundings
 from hooks.errors import HookError
-from hooks.isolation import Isolation
-from hooks.netdev import Interface, find_interface, interface_state
+from hooks.interfaces.isolation import Isolation
+from hooks.interfaces.netdev import Interface, find_interface, interface_state
 
 
 @dataclass

@@ -24,7 +24,7 @@ from appliance.errors import InputRefused, TidegateError
 from appliance.helpers.model.table import python_helpers
 from appliance.jit.raw import run_raw
 from appliance.verifier.unverified import trust_without_proof
-from hooks.xdp import XDP_LINUX
+from hooks.contracts.xdp import XDP_LINUX
 
 CPU_SECONDS = 30
 

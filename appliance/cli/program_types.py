@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from appliance.ebpf.platform import LINUX, Platform
-from hooks.contract import HookPoint
+from hooks.contracts.contract import HookPoint
 
 # The kinds that are tried, the most common ones of custom section names first.
 _TRIED = (

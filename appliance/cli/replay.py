@@ -18,7 +18,7 @@ from appliance.cli.tables import table_console
 from appliance.datapath.capture import Capture
 from appliance.datapath.replay import ReplayResult
 from appliance.datapath.statistics import Count
-from hooks.contract import Verdict
+from hooks.contracts.contract import Verdict
 
 # The order of the columns and of `--json`.
 ORDER = (Verdict.PASS, Verdict.DROP, Verdict.TX, Verdict.REDIRECT, Verdict.ABORTED)

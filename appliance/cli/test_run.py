@@ -14,7 +14,7 @@ from appliance.cli.shown import held_by_maps, held_by_variables, line, plain
 from appliance.datapath.trial import MOST_REPEATS
 from appliance.ebpf.platform import PLATFORMS
 from appliance.errors import InputRefused
-from hooks.contract import HookPoint
+from hooks.contracts.contract import HookPoint
 
 
 @click.command()

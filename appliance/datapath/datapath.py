@@ -21,9 +21,9 @@ from appliance.datapath.statistics import InterfaceStatistics
 from appliance.datapath.worker import NOTHING_AROUND, Run, Wiring, WorkerThread
 from appliance.helpers.services import Surroundings
 from appliance.ir import Engine
-from hooks.af_packet import Geometry, PacketSocket
-from hooks.contract import HookPoint
-from hooks.netdev import Interface
+from hooks.af_packet.socket import Geometry, PacketSocket
+from hooks.contracts.contract import HookPoint
+from hooks.interfaces.netdev import Interface
 
 
 @dataclass(frozen=True, slots=True)

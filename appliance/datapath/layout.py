@@ -11,10 +11,10 @@ from __future__ import annotations
 
 import ctypes
 
-from hooks.contract import Verdict
+from hooks.contracts.contract import Verdict
+from hooks.contracts.xdp import FrameContext
 from hooks.linux.if_packet import virtio_net_hdr
 from hooks.linux.socket import pollfd
-from hooks.xdp import FrameContext
 
 VERDICTS = tuple(Verdict)
 MAX_PORTS = 16

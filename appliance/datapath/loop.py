@@ -19,11 +19,11 @@ from appliance.datapath.receive import emit_receive
 from appliance.datapath.redirect import emit_cross, emit_redirect
 from appliance.datapath.transmit import emit_flush, emit_transmit
 from appliance.ir import I32, I64, PTR, VOID, Code, Value, external
-from hooks.contract import HookPoint, Verdict
+from hooks.contracts.contract import HookPoint, Verdict
+from hooks.contracts.xdp import FrameContext
 from hooks.linux import if_packet as kernel
 from hooks.linux.if_packet import tpacket2_hdr
 from hooks.linux.socket import POLLERR, POLLHUP, POLLNVAL, pollfd
-from hooks.xdp import FrameContext
 
 BATCH = 256  # frames served before the other ports get their turn and what is to leave is kicked
 AHEAD = 2  # slots whose memory is asked for before their turn comes

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from appliance.ebpf.isa.assembler import assemble
 from appliance.ebpf.spec import ProgramSpec
-from hooks.contract import HookPoint, Verdict
+from hooks.contracts.contract import HookPoint, Verdict
 
 PASS_ALL = "pass-all"  # not a name in C, so that no program of an object has it
 

@@ -16,10 +16,10 @@ from llvmlite import ir
 
 from appliance.datapath.layout import SCRATCH_HEADROOM, SCRATCH_SIZE, VNET_SIZE, Port, Worker
 from appliance.ir import I1, I32, I64, PTR, VOID, Code, Value, external
+from hooks.contracts.xdp import FrameContext
 from hooks.linux import if_packet as kernel
 from hooks.linux.if_packet import tpacket2_hdr
 from hooks.linux.socket import MSG_DONTWAIT
-from hooks.xdp import FrameContext
 
 NULL = ir.Constant(PTR, None)
 

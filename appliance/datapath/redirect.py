@@ -17,7 +17,7 @@ from llvmlite import ir
 
 from appliance.datapath.layout import NO_PORT, Port, PortCounters, Worker
 from appliance.ir import I32, I64, PTR, VOID, Code, Value
-from hooks.xdp import FrameContext, RedirectKind
+from hooks.contracts.xdp import FrameContext, RedirectKind
 
 ENTRY = 8  # bytes: the most that a map of interfaces has as a key or as a value
 

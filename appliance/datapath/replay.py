@@ -27,8 +27,8 @@ from appliance.datapath.loop import judge
 from appliance.datapath.statistics import Count
 from appliance.helpers.services import Surroundings
 from appliance.ir import I64, PTR, VOID, Code, Engine
-from hooks.contract import HookPoint, Verdict
-from hooks.xdp import FrameContext
+from hooks.contracts.contract import HookPoint, Verdict
+from hooks.contracts.xdp import FrameContext
 
 RANDOM_SEED = 0x7469646567617465  # a replay gives the same verdicts every time
 

@@ -16,7 +16,7 @@ from appliance.errors import TidegateError
 from appliance.helpers.routing.tables import RoutingTables
 from appliance.verifier.program import VerifiedProgram
 from hooks.errors import HookError
-from hooks.routing import RoutingWatch
+from hooks.interfaces.routing import RoutingWatch
 
 QUIET_SECONDS = 0.05  # changes come in crowds
 ASKING = frozenset({"fib_lookup", "check_mtu"})

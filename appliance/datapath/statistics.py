@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from appliance.datapath.layout import VERDICTS, PortCounters
-from hooks.af_packet import RingStatistics
-from hooks.contract import Verdict
+from hooks.af_packet.socket import RingStatistics
+from hooks.contracts.contract import Verdict
 
 # Why a frame that had been judged did not leave: label value → field of PortCounters.
 TRANSMIT_ERRORS = {

@@ -21,10 +21,10 @@ from llvmlite import ir
 
 from appliance.datapath.layout import VNET_SIZE, Port, PortCounters, Worker
 from appliance.ir import I16, I32, I64, PTR, VOID, Code, Value, external
+from hooks.contracts.xdp import FrameContext
 from hooks.linux import if_packet as kernel
 from hooks.linux.if_packet import tpacket2_hdr, virtio_net_hdr
 from hooks.linux.socket import EAGAIN, EINTR, ENOBUFS, MSG_DONTWAIT
-from hooks.xdp import FrameContext
 
 PATIENT_ERRORS = (EAGAIN, EINTR, ENOBUFS)
 RETRIES = 256  # failed kicks in a row before what waits in the ring is given up

@@ -23,7 +23,7 @@ from appliance.datapath.trial_data import kind_of_data
 from appliance.helpers.native.general import NANOSECONDS, Timespec
 from appliance.ir import I32, I64, PTR, VOID, Code, Engine, Value, external
 from appliance.jit.program import entry_name
-from hooks.contract import HostContext
+from hooks.contracts.contract import HostContext
 
 MOST_REPEATS = 100_000_000  # nothing interrupts a native call
 

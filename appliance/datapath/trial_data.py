@@ -11,9 +11,9 @@ import ctypes
 from collections.abc import Mapping
 from typing import ClassVar
 
-from hooks.bind import LONGEST_PATH, BindContext
-from hooks.contract import HostContext
-from hooks.xdp import FrameContext
+from hooks.contracts.bind import LONGEST_PATH, BindContext
+from hooks.contracts.contract import HostContext
+from hooks.contracts.xdp import FrameContext
 
 HEADROOM = 256  # XDP_PACKET_HEADROOM
 PAGE_ROOM = 4096 - HEADROOM - 320  # what a page holds behind the headroom and before struct skb_shared_info

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from appliance.datapath.layout import MAX_PORTS, NO_PORT, PORT_FAILED, SCRATCH_SIZE, Worker
 from appliance.helpers.services import Surroundings
-from hooks.af_packet import PacketSocket
+from hooks.af_packet.socket import PacketSocket
 from hooks.linux.if_packet import ETH_HLEN
 from hooks.linux.socket import POLLIN
 

@@ -9,16 +9,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from appliance.ebpf.spec import MapType
-from hooks.bind import BIND_WINDOWS
-from hooks.contract import HookPoint
-from hooks.kernel_sockets import KERNEL_SOCKETS_LINUX
-from hooks.operations import SECTIONS as OPERATIONS_SECTIONS
-from hooks.sk_buff import SK_BUFF_LINUX
-from hooks.sock_addr import SOCK_ADDR_LINUX, SOCK_ADDR_WINDOWS
-from hooks.sock_ops import SOCK_OPS_LINUX, SOCK_OPS_WINDOWS
-from hooks.tracing import TRACING_LINUX
-from hooks.typed import TYPED_LINUX, TypedHook
-from hooks.xdp import XDP_LINUX, XDP_WINDOWS
+from hooks.contracts.bind import BIND_WINDOWS
+from hooks.contracts.cgroup import KERNEL_SOCKETS_LINUX
+from hooks.contracts.contract import HookPoint
+from hooks.contracts.sk_buff import SK_BUFF_LINUX
+from hooks.contracts.sock_addr import SOCK_ADDR_LINUX, SOCK_ADDR_WINDOWS
+from hooks.contracts.sock_ops import SOCK_OPS_LINUX, SOCK_OPS_WINDOWS
+from hooks.contracts.struct_ops import SECTIONS as OPERATIONS_SECTIONS
+from hooks.contracts.tracing import TRACING_LINUX
+from hooks.contracts.typed import TYPED_LINUX, TypedHook
+from hooks.contracts.xdp import XDP_LINUX, XDP_WINDOWS
 
 
 @dataclass(frozen=True, slots=True)

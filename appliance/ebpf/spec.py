@@ -14,7 +14,7 @@ from appliance.ebpf.btf.btf import Btf
 from appliance.ebpf.btf.kernel_types import KernelTypes
 from appliance.ebpf.isa.instructions import Instruction
 from appliance.errors import SourceLine
-from hooks.contract import HookPoint
+from hooks.contracts.contract import HookPoint
 
 LOCK_SIZE = 4  # struct bpf_spin_lock
 

@@ -1,6 +1,6 @@
 """The helpers that answer what the hook's context in this process's memory holds, by the field that each one reads.
 
-Whoever runs the hook fills them in (hooks/task.py, hooks/sock_ops.py).
+Whoever runs the hook fills them in (hooks/contracts/task.py, hooks/contracts/sock_ops.py).
 """
 
 from __future__ import annotations

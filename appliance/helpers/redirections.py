@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from appliance.ebpf.spec import MapType
-from hooks.xdp import RedirectKind
+from hooks.contracts.xdp import RedirectKind
 
 ACTION_MASK = 3  # the answer if there is no target: XDP_ABORTED, DROP, PASS or TX
 BPF_F_BROADCAST = 1 << 3

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from hooks.contract import HookPoint
+from hooks.contracts.contract import HookPoint
 
 
 class Refusal(NamedTuple):

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from appliance.helpers.cookie_secrets import CookieSecrets
 from appliance.helpers.routing.tables import RoutingTables
-from hooks.xdp import FrameContext
+from hooks.contracts.xdp import FrameContext
 
 REPRODUCIBLE = b"tidegate"  # the seed of secrets where two runs must answer the same
 

@@ -15,7 +15,7 @@ from appliance.ebpf.isa.instructions import LegacyPacketLoad, Load, Store
 from appliance.ir import I64, Value
 from appliance.jit.subprogram import Subprogram
 from appliance.verifier.program import Region
-from hooks.contract import ContextField, FieldKind
+from hooks.contracts.contract import ContextField, FieldKind
 
 
 def emit_load(sub: Subprogram, index: int, load: Load) -> None:

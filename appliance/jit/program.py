@@ -21,7 +21,7 @@ from appliance.jit.stack import stack_layout
 from appliance.jit.subprogram import NotCompilable, ProgramPlan, Subprogram
 from appliance.jit.table import EMITTERS
 from appliance.verifier.program import VerifiedProgram
-from hooks.contract import HostContext
+from hooks.contracts.contract import HostContext
 
 TAIL_CALL = "tail_call"
 SUBPROGRAM_ARGUMENTS = (I64,) * 5

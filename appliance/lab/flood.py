@@ -19,7 +19,7 @@ from collections.abc import Sequence
 from appliance.lab.attacks import RESERVED_FIRST_BYTES, AttackFrame, attack_frames
 from appliance.lab.names import ATTACK_NAMES
 from appliance.lab.worker import Counts, Lab
-from hooks.burst import Burst
+from hooks.af_packet.generator import Burst
 
 FRAMES_EACH = 48
 BATCH = 64

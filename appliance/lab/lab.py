@@ -24,7 +24,7 @@ from appliance.lab.names import ATTACK_NAMES, marker
 from appliance.lab.network import CLIENT_IPV4, CLIENT_IPV6, SERVER_IPV4, SERVER_IPV6, LabNetwork
 from appliance.lab.report import LabReport, Traffic
 from appliance.lab.worker import Counts, Worker
-from hooks.arrivals import ArrivalCounter
+from hooks.af_packet.counters import ArrivalCounter
 
 ATTACK_RATE = 30_000.0  # frames per second, all attacks together
 TICK_SECONDS = 1.0

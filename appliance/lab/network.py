@@ -18,7 +18,7 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 
-from hooks.netns import Namespace, owned_name, remove_leftovers
+from hooks.interfaces.netns import Namespace, owned_name, remove_leftovers
 
 PREFIX = "tglab"  # namespaces: tglab<pid>-<role>
 CLIENTS = 8

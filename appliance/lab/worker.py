@@ -24,7 +24,7 @@ from contextlib import suppress
 from typing import Any
 
 from appliance.lab.errors import LabFailed
-from hooks.netns import Namespace
+from hooks.interfaces.netns import Namespace
 
 READY, GO, COUNT = "ready", "go", "count"
 FINISH_SECONDS = 30.0

@@ -1,7 +1,7 @@
 """The one total table of what a rule can match on.
 
-A matcher reads one or more fields of the parsed frame (`appliance.rules.code.fields.FIELDS`) and matches when any of them
-lies in the wanted ranges, provided that the frame has the matcher's layer at all: a field that isn't there never
+A matcher reads one or more fields of the parsed frame (`rules.code.fields.FIELDS`) and matches when any of them lies in
+the wanted ranges, provided that the frame has the matcher's layer at all: a field that isn't there never
 matches, whatever the operator. Names follow Wireshark's display filters.
 """
 

@@ -15,7 +15,7 @@ from appliance.datapath.trial import export_programs
 from appliance.ebpf.isa.assembler import assemble
 from appliance.ebpf.spec import CollectionSpec, MapSpec, MapType, ProgramSpec
 from appliance.jit.collection import Collection
-from hooks.xdp import XDP_LINUX
+from hooks.contracts.xdp import XDP_LINUX
 from tests.bench.figures import Bench, Compared, Figure, Target
 
 INSTRUCTIONS = 500

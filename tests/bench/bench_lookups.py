@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from appliance.api import Loaded, open_object
-from hooks.xdp import XDP_LINUX
+from hooks.contracts.xdp import XDP_LINUX
 from tests.bench.figures import Bench, Compared, Figure, Target
 from tests.bench.kernel_object import KernelObject
 from tests.bench.measuring import alternate, medians

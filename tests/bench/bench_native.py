@@ -18,7 +18,7 @@ from appliance.datapath.trial import TrialBlock, export_programs, try_out
 from appliance.ebpf.objects.objects import load_object_file
 from appliance.jit.collection import Collection
 from appliance.jit.program import entry_name
-from hooks.xdp import FrameContext
+from hooks.contracts.xdp import FrameContext
 from tests.bench.figures import Bench, Compared, Figure, Target
 from tests.bench.measuring import alternate
 

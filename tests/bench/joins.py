@@ -13,9 +13,9 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from hooks.ethtool import set_features
-from hooks.isolation import Isolation
-from hooks.netns import Namespace
+from hooks.interfaces.ethtool import set_features
+from hooks.interfaces.isolation import Isolation
+from hooks.interfaces.netns import Namespace
 from tests.appliance.box.conftest import HEAD, RunningBox
 from tests.bench.figures import Bench
 from tests.bench.measuring import SOURCES

@@ -10,7 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TypeVar
 
-from hooks.netns import Namespace
+from hooks.interfaces.netns import Namespace
 
 _Sample = TypeVar("_Sample")
 SOURCES = Path(__file__).parent

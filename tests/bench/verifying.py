@@ -20,7 +20,7 @@ from appliance.ebpf.isa.assembler import assemble
 from appliance.ebpf.objects.objects import load_object
 from appliance.ebpf.spec import MapSpec, ProgramSpec
 from appliance.verifier import Rejected, Verifier
-from hooks.xdp import XDP_LINUX
+from hooks.contracts.xdp import XDP_LINUX
 from tests.appliance.ebpf.compiling import compile_alone
 from tests.appliance.verifier import kernel
 from tests.appliance.verifier.shapes import shaped

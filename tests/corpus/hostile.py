@@ -16,7 +16,7 @@ from appliance.maps.model.map import ModelMap
 from appliance.maps.model.models import model
 from appliance.maps.model.nested import ModelMapOfMaps
 from appliance.maps.model.prog_array import ModelProgArray
-from hooks.contract import FieldKind
+from hooks.contracts.contract import FieldKind
 
 BUDGET = 500_000  # instructions of one run: a loop that counts 16 bits needs as many
 LONGEST = 1514  # bytes of a frame

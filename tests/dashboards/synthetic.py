@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from appliance.datapath.statistics import TRANSMIT_ERRORS, Count, InterfaceStatistics
 from appliance.metrics import MapUse, RuleCount, Snapshot
-from hooks.contract import Verdict
+from hooks.contracts.contract import Verdict
 
 
 def snapshots() -> Callable[[], Snapshot]:

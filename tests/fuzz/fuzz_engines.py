@@ -28,7 +28,7 @@ from appliance.jit.program import emit_program, emit_raw
 from appliance.jit.run import emit_run
 from appliance.verifier.unverified import trust_without_proof
 from appliance.verifier.verifier import Verifier
-from hooks.xdp import XDP_LINUX, FrameContext
+from hooks.contracts.xdp import XDP_LINUX, FrameContext
 from tests.fuzz.programs import RandomProgram, on_a_frame, random_program
 from tests.kernel_bpf import KernelRefused, run_in_kernel
 

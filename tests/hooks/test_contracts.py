@@ -9,7 +9,7 @@ import pytest
 
 from appliance.ebpf.platform import PLATFORMS
 from appliance.helpers.prototypes import PROTOTYPES
-from hooks.contract import ContextField, FieldKind, HookPoint, HostContext, Verdict
+from hooks.contracts.contract import ContextField, FieldKind, HookPoint, HostContext, Verdict
 from tests.appliance.ebpf.compiling import compile_alone
 from tests.hook_programs import FOLDER
 

@@ -12,11 +12,11 @@ from typing import Any
 
 import pytest
 
-from hooks.closing import BOX_MARK
 from hooks.errors import InterfaceError
-from hooks.ethtool import Feature, read_features, set_features
-from hooks.isolation import Isolation
-from hooks.netdev import Interface, find_interface
+from hooks.interfaces.clsact import BOX_MARK
+from hooks.interfaces.ethtool import Feature, read_features, set_features
+from hooks.interfaces.isolation import Isolation
+from hooks.interfaces.netdev import Interface, find_interface
 from tests.netns import Host, PacketSocket, Topology
 
 pytestmark = pytest.mark.netns
@@ -24,7 +24,7 @@ pytestmark = pytest.mark.netns
 HOLDER = """
 import signal, sys
 from pathlib import Path
-from hooks.isolation import Isolation
+from hooks.interfaces.isolation import Isolation
 signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
 with Isolation(sys.argv[1], state_directory=Path(sys.argv[2])):
     print("held", flush=True)
@@ -111,7 +111,7 @@ def test_a_failure_half_way_is_undone(net: Topology, tmp_path: Path, monkeypatch
     with net.box.entered():
         before = snapshot(net.box)
         with monkeypatch.context() as patch:
-            patch.setattr("hooks.isolation.read_features", refuse)
+            patch.setattr("hooks.interfaces.isolation.read_features", refuse)
             with pytest.raises(InterfaceError, match="outside: the card refuses"):
                 Isolation("outside", state_directory=tmp_path).__enter__()
         assert snapshot(net.box) == before
@@ -128,7 +128,7 @@ def test_a_step_that_cannot_be_undone_keeps_no_other_from_it(
         isolation = Isolation("outside", state_directory=tmp_path)
         isolation.__enter__()
         with monkeypatch.context() as patch:
-            patch.setattr("hooks.isolation.set_features", refuse)
+            patch.setattr("hooks.interfaces.isolation.set_features", refuse)
             with pytest.raises(InterfaceError, match="outside: it can't be put back as it was: the card refuses"):
                 isolation.__exit__(None, None, None)
         assert {**snapshot(net.box), "features": ()} == {**before, "features": ()}

@@ -9,8 +9,8 @@ from appliance.helpers.kernel.groups import GROUPS, OWN_NUMBERS, callable_names,
 from appliance.helpers.kernel.prototypes import EVERY_PROTOTYPE, KERNEL_FAMILY, KERNEL_PROTOTYPES
 from appliance.helpers.prototypes import PROTOTYPES
 from appliance.helpers.refusals import REFUSALS
-from hooks.contract import ContextLayout, HookPoint
-from hooks.kernel_sockets import SOCKET, TCP_SOCKET
+from hooks.contracts.cgroup import SOCKET, TCP_SOCKET
+from hooks.contracts.contract import ContextLayout, HookPoint
 from tests.appliance.ebpf.compiling import compile_alone
 
 # Hooks that run here, as a kernel has them.

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from hooks.errors import InterfaceError
-from hooks.netdev import InterfaceState, find_interface, interface_state, list_interfaces
+from hooks.interfaces.netdev import InterfaceState, find_interface, interface_state, list_interfaces
 from tests.netns import Host, Topology
 
 pytestmark = pytest.mark.netns

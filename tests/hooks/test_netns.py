@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from hooks.errors import InterfaceError
-from hooks.netns import NAMES, Namespace, owned_name, remove_leftovers
+from hooks.interfaces.netns import NAMES, Namespace, owned_name, remove_leftovers
 from tests.netns import Topology, fresh_name, run_inside
 
 pytestmark = pytest.mark.netns

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from hooks.arrivals import ArrivalCounter
-from hooks.burst import Burst
+from hooks.af_packet.counters import ArrivalCounter
+from hooks.af_packet.generator import Burst
 from tests.netns import Topology
 
 pytestmark = pytest.mark.netns

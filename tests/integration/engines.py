@@ -16,7 +16,7 @@ from appliance.jit.collection import Collection
 from appliance.maps.model.models import model
 from appliance.rules import CompiledRules
 from appliance.verifier.verifier import Verifier
-from hooks.xdp import XDP_LINUX, FrameContext
+from hooks.contracts.xdp import XDP_LINUX, FrameContext
 from tests.appliance.jit.support import Frame, run_loaded, run_loops
 
 NAMES = {"in": "tidegate_in", "out": "tidegate_out"}

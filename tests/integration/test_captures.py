@@ -12,7 +12,7 @@ import pytest
 from appliance.box.judgement_of_file import judgement_of_file
 from appliance.box.rehearsal import InterpretedRehearsal, NativeRehearsal
 from appliance.datapath.capture import FRAME, PCAP_MAGIC, Capture, CaptureRefused
-from hooks.contract import Verdict
+from hooks.contracts.contract import Verdict
 from tests.captures import SHARED
 
 MOST = 100  # frames of one capture; the interpreter takes a millisecond for each

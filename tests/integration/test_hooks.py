@@ -14,10 +14,10 @@ import pytest
 from appliance.api import ValueUnfit
 from appliance.box.judgement_of_file import judgement_of_file
 from appliance.errors import InputRefused
-from hooks.bind import BindVerdict
-from hooks.sock_addr import SocketVerdict
-from hooks.sock_ops import Outcome
-from hooks.task import Task, namespace_cookie
+from hooks.contracts.bind import BindVerdict
+from hooks.contracts.sock_addr import SocketVerdict
+from hooks.contracts.sock_ops import Outcome
+from hooks.contracts.task import Task, namespace_cookie
 from tests.appliance.ebpf.compiling import compile_file
 from tests.hook_programs import FOLDER, BothEngines, both_engines
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from hooks.sock_addr import SocketVerdict
+from hooks.contracts.sock_addr import SocketVerdict
 from tests.appliance.ebpf.compiling import compile_file
 from tests.cgroup import ControlGroup, needs_cgroups
 from tests.hook_programs import FOLDER, BothEngines, both_engines

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from appliance.api import Link, open_object
-from hooks.contract import Verdict
+from hooks.contracts.contract import Verdict
 from tests.netns import Topology, run_inside
 
 PROGRAM = Path(__file__).parents[2] / "programs" / "xdp_router.bpf.o"

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from appliance.api import RingBuffer, open_object
-from hooks.contract import Verdict
+from hooks.contracts.contract import Verdict
 from tests.programs.kernel import KernelProgram, needs_kernel
 
 OBJECT = Path(__file__).parents[2] / "programs" / "xdp_sample.bpf.o"

@@ -14,8 +14,8 @@ from collections.abc import Iterator, Mapping
 from typing import Protocol
 
 from appliance.ebpf.btf.btf import Btf, BtfType, Kind, Parameter
-from hooks.contract import ContextField, ContextLayout, FieldKind
-from hooks.judged import LONG_PARTS
+from hooks.contracts.contract import ContextField, ContextLayout, FieldKind
+from hooks.contracts.kernel_only import LONG_PARTS
 
 _SLOT = 8
 NULLABLE = "__nullable"  # at the end of the name of a parameter that may be null

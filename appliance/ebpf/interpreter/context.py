@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from appliance.ebpf.interpreter.regions import Region
 from appliance.ebpf.interpreter.values import Pointer, Value, Violation
-from hooks.contract import ContextField, FieldKind, HookPoint, HostContext
+from hooks.contracts.contract import ContextField, FieldKind, HookPoint, HostContext
 
 ETH_HLEN = 14
 HEADROOM = 256

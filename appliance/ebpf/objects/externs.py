@@ -18,7 +18,7 @@ from appliance.ebpf.isa.codec import KernelFunctionReference, MapValueReference
 from appliance.ebpf.object_errors import UnsupportedObject
 from appliance.ebpf.objects.kconfig import FEATURE, KCONFIG, KconfigVariables, kconfig_variables
 from appliance.ebpf.platform import LINUX, Platform
-from hooks.contract import HookPoint
+from hooks.contracts.contract import HookPoint
 from hooks.running_kernel import RunningKernel
 
 _KSYMS = ".ksyms"

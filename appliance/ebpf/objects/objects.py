@@ -36,8 +36,8 @@ from appliance.ebpf.objects.targets import hook_at
 from appliance.ebpf.platform import Platform
 from appliance.ebpf.spec import CollectionSpec, Fault, MapSpec, ProgramSpec, SkippedProgram
 from appliance.errors import SourceLine
-from hooks.contract import HookPoint
-from hooks.operations import SLEEPABLE_OPERATIONS
+from hooks.contracts.contract import HookPoint
+from hooks.contracts.struct_ops import SLEEPABLE_OPERATIONS
 from hooks.running_kernel import RunningKernel
 
 _CALLED = ".text"  # the section of functions that programs call

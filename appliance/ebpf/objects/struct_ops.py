@@ -16,7 +16,7 @@ from appliance.ebpf.btf.btf import Btf, Kind, Member, SectionVariable
 from appliance.ebpf.core.candidates import essential_name
 from appliance.ebpf.elf.elf import ElfFile, Section
 from appliance.ebpf.elf.functions import Function, FunctionTable
-from hooks.operations import PLACES
+from hooks.contracts.struct_ops import PLACES
 
 
 class Operation(NamedTuple):

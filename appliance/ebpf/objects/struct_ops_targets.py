@@ -11,8 +11,8 @@ from appliance.ebpf.btf.btf import COMPOSITES, VOID, Btf, BtfType, Kind, Member,
 from appliance.ebpf.btf.structure_walk import pointed
 from appliance.ebpf.btf.typed_contexts import NULLABLE, POINTERS, UnknownTarget, context_of, returns_nothing
 from appliance.ebpf.objects.struct_ops import Operation
-from hooks.contract import FieldKind, HookPoint, Writable
-from hooks.operations import OPERATIONS, Operations, Written
+from hooks.contracts.contract import FieldKind, HookPoint, Writable
+from hooks.contracts.struct_ops import OPERATIONS, Operations, Written
 
 _HELD = "__ref"  # at the end of the name of a parameter that must be given back
 

@@ -15,9 +15,9 @@ from appliance.ebpf.btf.typed_contexts import (
     parameters_of,
     returns_nothing,
 )
-from hooks import security
-from hooks.contract import FieldKind, HookPoint
-from hooks.typed import (
+from hooks.contracts import lsm
+from hooks.contracts.contract import FieldKind, HookPoint
+from hooks.contracts.typed import (
     ERROR_ARGUMENTS,
     ITERATED_TRUSTED,
     ITERATED_WHOLE,
@@ -95,7 +95,7 @@ class _Kinds:
     def _is_trusted(self, name: str) -> bool:
         if self._hook.iterates and self._may_be_null(0, name):
             return (self._target, name) in ITERATED_TRUSTED
-        return self._hook.trusted and not (self._hook.prefix == _SECURITY and self._target in security.UNTRUSTED)
+        return self._hook.trusted and not (self._hook.prefix == _SECURITY and self._target in lsm.UNTRUSTED)
 
     def _may_be_null(self, index: int, name: str) -> bool:
         if self._hook.iterates:

@@ -12,7 +12,7 @@ from dataclasses import replace
 
 from appliance.ebpf.platform import Platform
 from appliance.helpers.refusals import REFUSALS
-from hooks.contract import HookPoint
+from hooks.contracts.contract import HookPoint
 
 
 def _group(names: str) -> frozenset[str]:

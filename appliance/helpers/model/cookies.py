@@ -24,7 +24,7 @@ from appliance.helpers.cookies import (
     TCPOPT_NOP,
     Family,
 )
-from hooks.contract import HostContext
+from hooks.contracts.contract import HostContext
 
 M32 = (1 << 32) - 1
 M64 = (1 << 64) - 1

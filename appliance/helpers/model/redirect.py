@@ -6,8 +6,8 @@ from collections.abc import Mapping
 
 from appliance.ebpf.interpreter import Helper, HelperCall, Value
 from appliance.helpers.redirections import ACTION_MASK, BPF_F_BROADCAST, BPF_F_EXCLUDE_INGRESS, KINDS, known_flags
-from hooks.contract import Verdict
-from hooks.xdp import RedirectKind
+from hooks.contracts.contract import Verdict
+from hooks.contracts.xdp import RedirectKind
 
 M32 = (1 << 32) - 1
 

@@ -16,7 +16,7 @@ from appliance.helpers.model import dynptrs, frame, memory, numbers, redirect, r
 from appliance.helpers.model.cookies import cookie_helpers
 from appliance.helpers.model.flow import FLOW_HELPERS
 from appliance.helpers.model.special_maps import SPECIAL_MAP_HELPERS
-from hooks.contract import HostContext
+from hooks.contracts.contract import HostContext
 
 M32 = (1 << 32) - 1
 M64 = (1 << 64) - 1

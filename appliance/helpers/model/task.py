@@ -9,9 +9,9 @@ from functools import partial
 
 from appliance.ebpf.interpreter import Helper, HelperCall, Value, Violation
 from appliance.helpers.context_fields import FACTS
-from hooks.contract import HostContext
-from hooks.sock_addr import REDIRECT_CONTEXT_SIZE
-from hooks.task import PIDNS_INFO_SIZE, TASK_COMM_LEN, pid_namespace
+from hooks.contracts.contract import HostContext
+from hooks.contracts.sock_addr import REDIRECT_CONTEXT_SIZE
+from hooks.contracts.task import PIDNS_INFO_SIZE, TASK_COMM_LEN, pid_namespace
 
 M64 = (1 << 64) - 1
 

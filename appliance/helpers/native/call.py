@@ -18,7 +18,7 @@ from llvmlite import ir
 
 from appliance.ebpf.spec import MapSpec
 from appliance.ir import I32, I64, Code, Field, Value
-from hooks.contract import HookPoint
+from hooks.contracts.contract import HookPoint
 
 
 class Clock(Enum):

@@ -12,8 +12,8 @@ from appliance.helpers.native.call import HelperCall, MapSite
 from appliance.helpers.native.maps import memory, on_the_map
 from appliance.helpers.redirections import ACTION_MASK, BPF_F_BROADCAST, BPF_F_EXCLUDE_INGRESS, KINDS, known_flags
 from appliance.ir import I32, I64, Value
-from hooks.contract import Verdict
-from hooks.xdp import RedirectKind
+from hooks.contracts.contract import Verdict
+from hooks.contracts.xdp import RedirectKind
 
 
 def redirect(call: HelperCall) -> Value:

@@ -6,8 +6,8 @@ import errno
 
 from appliance.helpers.native.call import HelperCall
 from appliance.ir import I32, I64, Value, external
-from hooks.sock_addr import REDIRECT_CONTEXT_SIZE
-from hooks.task import PIDNS_INFO_SIZE, TASK_COMM_LEN, pid_namespace
+from hooks.contracts.sock_addr import REDIRECT_CONTEXT_SIZE
+from hooks.contracts.task import PIDNS_INFO_SIZE, TASK_COMM_LEN, pid_namespace
 
 
 def fact(field: str, call: HelperCall) -> Value:

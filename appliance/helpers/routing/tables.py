@@ -1,7 +1,7 @@
 """The routes, neighbours and links that programs may ask for: fed by the control plane, read by native code.
 
     with RoutingTables() as tables:
-        tables.publish(Routing(links=…, routes=…, neighbours=…))     # hooks.routing reads the kernel's
+        tables.publish(Routing(links=…, routes=…, neighbours=…))     # hooks.interfaces.routing reads the kernel's
         FrameContext(routing=tables.address)
 
 Tables that were never fed have no links.
@@ -31,7 +31,7 @@ from appliance.helpers.routing.layout import (
     Tables,
 )
 from appliance.helpers.routing.ranges import Prefix, flatten
-from hooks.routing import (
+from hooks.interfaces.routing import (
     AF_INET,
     AF_INET6,
     DEFAULT_RULES,

@@ -29,7 +29,7 @@ from appliance.maps.array.prog_array import ADDRESS_SIZE, NUMBER_SIZE
 from appliance.maps.control.map import Map
 from appliance.maps.errors import NoSuchEntry, OperationRefused
 from appliance.maps.kind import Flag
-from hooks.contract import HookPoint
+from hooks.contracts.contract import HookPoint
 
 
 @dataclass(frozen=True, eq=False)

@@ -39,8 +39,8 @@ from appliance.rules.code.gates import write_keys
 from appliance.rules.code.judge import Judge, Shared
 from appliance.rules.code.layout import CompiledRules
 from appliance.rules.model import Action, Direction, Mode, Rule, RuleSet
-from hooks.contract import Verdict
-from hooks.xdp import XDP_LINUX
+from hooks.contracts.contract import Verdict
+from hooks.contracts.xdp import XDP_LINUX
 
 SECTION = "xdp"
 INWARD_PROGRAM, OUTWARD_PROGRAM = "tidegate_in", "tidegate_out"

@@ -32,7 +32,7 @@ from appliance.rules.code.headers import (
     VlanTag,
     read,
 )
-from hooks.xdp import XDP_LINUX
+from hooks.contracts.xdp import XDP_LINUX
 
 PARSE_ERRORS = (
     "ethernet_truncated",

@@ -31,7 +31,7 @@ from appliance.verifier.reports.report import Violation
 from appliance.verifier.state.environment import Environment, access_of
 from appliance.verifier.state.references import Lock, Reference, demand_no_lock, demand_no_record
 from appliance.verifier.state.state import State
-from hooks.contract import HookPoint
+from hooks.contracts.contract import HookPoint
 
 # What a hook must have for the helpers of a family.
 FAMILY_HINTS: dict[str, str] = {

@@ -9,7 +9,7 @@ from appliance.verifier.checks.memory import demand_memory
 from appliance.verifier.checks.requests import Purpose, Request
 from appliance.verifier.domains.values import HELD_SOCKETS, LENT_SOCKETS, NULLABLE, ZERO, Kind, Pointer
 from appliance.verifier.state.stack import CELL, holder
-from hooks.kernel_sockets import SOCKET
+from hooks.contracts.cgroup import SOCKET
 
 
 def demand_readable(argument: Argument) -> None:

@@ -18,7 +18,7 @@ from appliance.verifier.reports.rejections import Rejection
 from appliance.verifier.reports.report import Violation
 from appliance.verifier.state.environment import Environment
 from appliance.verifier.state.state import State
-from hooks.contract import ContextLayout
+from hooks.contracts.contract import ContextLayout
 
 
 def socket_rule(layout: ContextLayout) -> Callable[[Environment, State, Request], None]:

@@ -29,7 +29,7 @@ from appliance.verifier.reports.report import Violation
 from appliance.verifier.state import stack as stack_cells
 from appliance.verifier.state.environment import Environment
 from appliance.verifier.state.state import State
-from hooks.kernel_sockets import SOCKET, SOCKET_COMMON, TCP_SOCKET
+from hooks.contracts.cgroup import SOCKET, SOCKET_COMMON, TCP_SOCKET
 
 
 def demand_access(

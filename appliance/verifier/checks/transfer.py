@@ -47,7 +47,7 @@ from appliance.verifier.state import stack as stack_cells
 from appliance.verifier.state.environment import Environment, access_of
 from appliance.verifier.state.stack import CELL
 from appliance.verifier.state.state import State
-from hooks.contract import FieldKind
+from hooks.contracts.contract import FieldKind
 
 Transfer: TypeAlias = Callable[[Environment, State, int, Any], None]
 

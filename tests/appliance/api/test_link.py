@@ -8,9 +8,9 @@ import pytest
 
 from appliance.api import Link, Loaded, NoSuchName, WrongState, open_object
 from appliance.maps import MapOfMaps, open_map
-from hooks.contract import Verdict
+from hooks.contracts.contract import Verdict
 from hooks.errors import InterfaceError
-from hooks.netdev import interface_state
+from hooks.interfaces.netdev import interface_state
 from tests.appliance.api.objects import example
 from tests.appliance.ebpf.compiling import PROGRAMS
 from tests.netns import Topology, run_inside

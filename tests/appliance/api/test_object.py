@@ -17,7 +17,7 @@ from appliance.errors import InputRefused
 from appliance.maps import MapFull, MapRefused
 from appliance.maps.control.prog_array import ProgArray
 from appliance.verifier.reports.report import Rejected
-from hooks.contract import Verdict
+from hooks.contracts.contract import Verdict
 from tests.appliance.api.objects import FRAME, example, key, opened
 from tests.appliance.ebpf.compiling import PROGRAMS, compile_c
 

@@ -16,8 +16,8 @@ from appliance.datapath.trial_data import HEADROOM, PAGE_ROOM
 from appliance.ebpf.interpreter import Context, Interpreter, PacketMemory
 from appliance.helpers.model.table import python_helpers
 from appliance.maps.model.models import models
-from hooks.contract import Verdict
-from hooks.xdp import XDP_LINUX, FrameContext
+from hooks.contracts.contract import Verdict
+from hooks.contracts.xdp import XDP_LINUX, FrameContext
 from tests.appliance.api.objects import FRAME, example
 from tests.appliance.ebpf.compiling import PROGRAMS, compile_c
 from tests.programs.kernel import KernelProgram, bpftool, needs_kernel

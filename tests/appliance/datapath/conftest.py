@@ -10,8 +10,8 @@ from llvmlite import ir
 
 from appliance.datapath.datapath import Datapath, PacketLoops, Passage, run_function
 from appliance.ir import I8, I32, I64, PTR, Code, Engine
-from hooks.netdev import find_interface
-from hooks.xdp import XDP_LINUX, FrameContext
+from hooks.contracts.xdp import XDP_LINUX, FrameContext
+from hooks.interfaces.netdev import find_interface
 from tests.netns import Topology, run_inside
 
 ORDER = 14  # the first byte behind the Ethernet header says which verdict the frame wants, the second where to

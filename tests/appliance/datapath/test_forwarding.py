@@ -15,7 +15,7 @@ from scapy.layers.l2 import Dot1AD, Dot1Q, Ether
 from appliance.datapath.datapath import run_function
 from appliance.datapath.statistics import Count
 from appliance.ir import Engine
-from hooks.contract import Verdict
+from hooks.contracts.contract import Verdict
 from tests.appliance.datapath.conftest import Box, obedient_engine, running_box
 
 ABORTED_ORDER, DROP, PASS, TX, REDIRECT = 5, 1, 2, 3, 4

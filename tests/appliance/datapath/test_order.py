@@ -11,9 +11,9 @@ from scapy.layers.l2 import Ether
 from appliance.datapath.datapath import run_function
 from appliance.datapath.worker import Wiring, WorkerThread
 from appliance.ir import Engine
-from hooks.af_packet import Geometry, PacketSocket
+from hooks.af_packet.socket import Geometry, PacketSocket
+from hooks.interfaces.netdev import find_interface
 from hooks.linux.if_packet import PACKET_VNET_HDR, SOL_PACKET, VIRTIO_NET_HDR_F_NEEDS_CSUM, virtio_net_hdr
-from hooks.netdev import find_interface
 from tests.appliance.datapath.conftest import Box, running_box
 from tests.netns import Topology, run_inside
 

@@ -11,9 +11,9 @@ from appliance.datapath.datapath import Datapath, PacketLoops, Passage, run_func
 from appliance.ebpf.isa.assembler import assemble
 from appliance.ebpf.spec import CollectionSpec, MapSpec, MapType, ProgramSpec
 from appliance.jit.collection import Collection
-from hooks.contract import Verdict
-from hooks.netdev import find_interface
-from hooks.xdp import XDP_LINUX
+from hooks.contracts.contract import Verdict
+from hooks.contracts.xdp import XDP_LINUX
+from hooks.interfaces.netdev import find_interface
 from tests.appliance.datapath.conftest import Box
 from tests.netns import Topology, run_inside
 

@@ -21,8 +21,8 @@ from appliance.datapath.replay import ReplayResult
 from appliance.datapath.statistics import Count
 from appliance.ebpf.isa.assembler import assemble
 from appliance.ebpf.spec import CollectionSpec, MapSpec, MapType, ProgramSpec
-from hooks.contract import HookPoint, Verdict
-from hooks.xdp import XDP_LINUX, XDP_WINDOWS
+from hooks.contracts.contract import HookPoint, Verdict
+from hooks.contracts.xdp import XDP_LINUX, XDP_WINDOWS
 from tests.captures import TimedFrame, at_once, pcap
 
 SWAP = Path("programs/xdp_swap.bpf.o")

@@ -10,7 +10,7 @@ import pytest
 from appliance.datapath.routing_feed import RoutingFeed
 from appliance.helpers.routing.layout import Copy, LinkEntry, Tables
 from appliance.helpers.routing.tables import RoutingTables
-from hooks.netns import Namespace
+from hooks.interfaces.netns import Namespace
 from tests.netns import Host, namespace, run_inside
 
 __all__ = ["namespace"]

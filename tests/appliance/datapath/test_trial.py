@@ -10,7 +10,7 @@ from llvmlite import ir
 from appliance.datapath.trial import export_programs, run_trial
 from appliance.datapath.trial_data import HEADROOM, PAGE_ROOM
 from appliance.ir import I64, PTR, Code, Engine
-from hooks.xdp import FrameContext
+from hooks.contracts.xdp import FrameContext
 
 FRAME = bytes(range(20))
 

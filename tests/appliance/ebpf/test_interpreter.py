@@ -22,8 +22,8 @@ from appliance.ebpf.interpreter import (
 from appliance.ebpf.isa.assembler import assemble
 from appliance.ebpf.spec import MapSpec, MapType, ProgramSpec
 from appliance.errors import SourceLine
-from hooks.contract import ContextField, ContextLayout, HookPoint, Verdict
-from hooks.xdp import XDP_LINUX, XDP_WINDOWS, FrameContext
+from hooks.contracts.contract import ContextField, ContextLayout, HookPoint, Verdict
+from hooks.contracts.xdp import XDP_LINUX, XDP_WINDOWS, FrameContext
 
 FRAME = bytes(range(20))
 

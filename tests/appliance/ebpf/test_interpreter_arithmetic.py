@@ -21,7 +21,7 @@ from appliance.ebpf.isa.instructions import (
 )
 from appliance.ebpf.isa.opcodes import AluOp
 from appliance.ebpf.spec import ProgramSpec
-from hooks.xdp import XDP_LINUX
+from hooks.contracts.xdp import XDP_LINUX
 from tests.kernel_bpf import run_in_kernel
 
 REGISTERS = st.sampled_from([0, 2, 3])

@@ -5,7 +5,7 @@ import pytest
 from appliance.ebpf.interpreter import Context, Fault, Interpreter, PacketMemory
 from appliance.helpers.model.table import python_helpers
 from appliance.maps import model
-from hooks.xdp import XDP_LINUX, FrameContext
+from hooks.contracts.xdp import XDP_LINUX, FrameContext
 from tests.execution_cases import ExecutionCase, load_cases
 
 CASES = load_cases()

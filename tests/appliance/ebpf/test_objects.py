@@ -21,7 +21,7 @@ from appliance.ebpf.objects.objects import load_object, load_object_file
 from appliance.ebpf.platform import LINUX, WINDOWS
 from appliance.ebpf.spec import MapSpec, MapType, ProgramSpec, SkippedProgram
 from appliance.errors import InputRefused
-from hooks.xdp import XDP_LINUX, XDP_WINDOWS
+from hooks.contracts.xdp import XDP_LINUX, XDP_WINDOWS
 from tests.appliance.ebpf.compiling import PREFIX, PROGRAMS, ROOT, compile_alone, compile_by_llvm_20, compile_c
 from tests.hook_programs import FOLDER as HOOKS
 

@@ -17,7 +17,7 @@ from appliance.ebpf.objects.struct_ops import Operation
 from appliance.ebpf.objects.struct_ops_targets import operation_at
 from appliance.ebpf.objects.targets import hook_at
 from appliance.ebpf.platform import LINUX
-from hooks.contract import FieldKind, HookPoint
+from hooks.contracts.contract import FieldKind, HookPoint
 from tests.appliance.ebpf.compiling import compile_alone, compile_c
 
 CASES = Path(__file__).parents[2] / "cases" / "typed"

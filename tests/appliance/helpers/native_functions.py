@@ -7,7 +7,7 @@ from llvmlite import ir
 
 from appliance.helpers.native import IMPLEMENTATIONS, Clock, HelperCall
 from appliance.ir import I64, PTR, Code, Engine
-from hooks.xdp import XDP_LINUX, FrameContext
+from hooks.contracts.xdp import XDP_LINUX, FrameContext
 
 
 class NativeHelpers:

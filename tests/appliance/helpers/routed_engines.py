@@ -14,9 +14,9 @@ from appliance.ebpf.spec import MapSpec, MapType, ProgramSpec
 from appliance.helpers.model.table import python_helpers
 from appliance.jit.collection import Collection
 from appliance.maps import model
+from hooks.contracts.xdp import FrameContext
+from hooks.interfaces.netns import Namespace
 from hooks.linux.bpf import bpf_fib_lookup
-from hooks.netns import Namespace
-from hooks.xdp import FrameContext
 from tests.appliance.jit.support import Frame, run_loaded
 from tests.appliance.verifier import kernel
 from tests.netns import run_inside

@@ -21,7 +21,7 @@ from appliance.helpers.model.table import python_helpers
 from appliance.helpers.native import Clock
 from appliance.jit.collection import Collection
 from appliance.maps import model
-from hooks.xdp import FrameContext
+from hooks.contracts.xdp import FrameContext
 from tests.appliance.jit.support import run_loaded, run_loops
 from tests.appliance.verifier import kernel
 

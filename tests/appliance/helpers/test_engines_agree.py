@@ -13,7 +13,7 @@ from appliance.ebpf.spec import ProgramSpec
 from appliance.helpers.model.table import python_helpers
 from appliance.helpers.native import IMPLEMENTATIONS, Clock, HelperCall
 from appliance.ir import I64, PTR, Code, Engine
-from hooks.xdp import XDP_LINUX, FrameContext
+from hooks.contracts.xdp import XDP_LINUX, FrameContext
 from tests.appliance.jit.support import Frame, program, run_frame, run_raw
 
 HEADROOM, TAILROOM = 64, 64

@@ -16,9 +16,9 @@ from appliance.ebpf.spec import CollectionSpec
 from appliance.errors import CannotRun
 from appliance.helpers.routing.tables import RoutingTables
 from appliance.jit.collection import Collection
+from hooks.interfaces.netns import Namespace
+from hooks.interfaces.routing import Neighbour, NetworkLink, NextHop, Route, RouteKind, Routing, RoutingWatch, Rule
 from hooks.linux import bpf
-from hooks.netns import Namespace
-from hooks.routing import Neighbour, NetworkLink, NextHop, Route, RouteKind, Routing, RoutingWatch, Rule
 from tests.appliance.helpers.routed import COMMANDS, DESTINATIONS, SOURCES
 from tests.appliance.helpers.routed_engines import PROGRAMS, QUESTION, Engines, answer, question
 from tests.appliance.jit.support import run_loops

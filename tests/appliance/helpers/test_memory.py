@@ -13,7 +13,7 @@ from appliance.ebpf.isa.assembler import assemble
 from appliance.ebpf.platform import WINDOWS
 from appliance.ebpf.spec import ProgramSpec
 from appliance.helpers.model.table import python_helpers
-from hooks.xdp import XDP_WINDOWS
+from hooks.contracts.xdp import XDP_WINDOWS
 from tests.appliance.helpers.native_functions import NativeHelpers
 
 ROOM = 24

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from appliance.helpers.clocks import CLOCKS
 from appliance.helpers.native import IMPLEMENTATIONS, Clock
 from appliance.helpers.prototypes import PROTOTYPES
-from hooks.xdp import XDP_LINUX, FrameContext
+from hooks.contracts.xdp import XDP_LINUX, FrameContext
 from tests.appliance.helpers.native_functions import NativeHelpers
 from tests.appliance.jit.support import Frame
 

@@ -13,7 +13,7 @@ from appliance.ebpf.isa.assembler import assemble
 from appliance.ebpf.isa.codec import encode
 from appliance.ebpf.spec import ProgramSpec
 from appliance.helpers.model.table import python_helpers
-from hooks.xdp import XDP_LINUX, FrameContext
+from hooks.contracts.xdp import XDP_LINUX, FrameContext
 from tests.appliance.helpers.native_functions import NativeHelpers
 from tests.kernel_bpf import run_in_kernel
 

@@ -19,7 +19,7 @@ from appliance.ebpf.spec import MapSpec, MapType, ProgramSpec
 from appliance.helpers.clocks import CLOCKS
 from appliance.helpers.model.table import python_helpers
 from appliance.helpers.prototypes import PROTOTYPES
-from hooks.xdp import XDP_LINUX, FrameContext
+from hooks.contracts.xdp import XDP_LINUX, FrameContext
 
 M64 = (1 << 64) - 1
 

@@ -15,7 +15,7 @@ from appliance.helpers.model.table import python_helpers
 from appliance.jit.collection import Collection
 from appliance.maps import NoSuchEntry, OperationRefused, model, open_map
 from appliance.maps.errors import TargetRefused
-from hooks.xdp import FrameContext, RedirectKind
+from hooks.contracts.xdp import FrameContext, RedirectKind
 from tests.appliance.jit.support import run_loaded, run_loops
 from tests.appliance.verifier import kernel
 

@@ -22,10 +22,10 @@ from appliance.ir import Engine
 from appliance.jit.program import emit_program
 from appliance.jit.run import emit_run
 from appliance.verifier import Verifier
-from hooks.contract import HookPoint, HostContext
-from hooks.sock_addr import SOCK_ADDR_LINUX, SOCK_ADDR_WINDOWS, SockAddrContext
-from hooks.task import TASK_FACTS, Task, TaskContext
-from hooks.xdp import XDP_LINUX, FrameContext
+from hooks.contracts.contract import HookPoint, HostContext
+from hooks.contracts.sock_addr import SOCK_ADDR_LINUX, SOCK_ADDR_WINDOWS, SockAddrContext
+from hooks.contracts.task import TASK_FACTS, Task, TaskContext
+from hooks.contracts.xdp import XDP_LINUX, FrameContext
 
 LINUX_HOOK, WINDOWS_HOOK = SOCK_ADDR_LINUX[0], SOCK_ADDR_WINDOWS[0]
 EVERYWHERE = [hook for platform in PLATFORMS.values() for hook in platform.hooks]

@@ -18,7 +18,7 @@ from appliance.helpers.trace import HEAD_SIZE, TraceHead, TraceLog, append_line
 from appliance.maps.model.models import models
 from appliance.verifier import Rejected, Verifier
 from appliance.verifier.kernel_only import in_kernel
-from hooks.xdp import FrameContext
+from hooks.contracts.xdp import FrameContext
 from tests.appliance.ebpf.compiling import compile_c
 from tests.programs.kernel import KernelProgram, needs_kernel
 

@@ -17,7 +17,7 @@ from appliance.jit.program import emit_program
 from appliance.jit.run import emit_run
 from appliance.verifier.program import _TOKEN, Access, CallFacts, Facts, VerifiedProgram
 from appliance.verifier.unverified import trust_without_proof
-from hooks.xdp import XDP_LINUX, FrameContext
+from hooks.contracts.xdp import XDP_LINUX, FrameContext
 
 
 def program(

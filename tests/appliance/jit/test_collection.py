@@ -11,7 +11,7 @@ from appliance.jit.collection import Collection, OnlyJudged
 from appliance.maps.control.map import Map
 from appliance.maps.errors import MapFull, MapRefused
 from appliance.verifier.reports.report import Rejected
-from hooks.xdp import FrameContext
+from hooks.contracts.xdp import FrameContext
 from tests.appliance.ebpf.compiling import compile_c
 from tests.appliance.jit.counting import COUNT, HITS, KEY, number
 from tests.appliance.jit.support import collection_spec, run_loaded, run_loops

@@ -22,7 +22,7 @@ from appliance.ebpf.isa.instructions import (
 )
 from appliance.ebpf.isa.opcodes import AluOp, AtomicOp, Condition
 from appliance.ebpf.spec import ProgramSpec
-from hooks.xdp import XDP_LINUX
+from hooks.contracts.xdp import XDP_LINUX
 from tests.appliance.jit.support import run_raw
 
 MEMORY = 64

@@ -7,7 +7,7 @@ import gc
 from appliance.ebpf.spec import MapSpec, MapType
 from appliance.jit.collection import Collection
 from appliance.maps.control.compiled import _compiled
-from hooks.xdp import FrameContext
+from hooks.contracts.xdp import FrameContext
 from tests.appliance.jit.support import collection_spec, run_loaded, run_loops
 
 SEEN = MapSpec("seen", MapType.HASH, 8, 8, 16)

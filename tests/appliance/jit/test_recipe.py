@@ -14,7 +14,7 @@ from appliance.jit.collection import Collection
 from appliance.jit.recipe import compile_, prove
 from appliance.jit.run import emit_run
 from appliance.verifier.reports.report import Rejected
-from hooks.xdp import FrameContext
+from hooks.contracts.xdp import FrameContext
 from tests.appliance.jit.counting import COUNT, HITS, KEY, number
 from tests.appliance.jit.support import collection_spec, run_loaded, run_loops
 

@@ -10,7 +10,7 @@ from appliance.jit.flow import walk
 from appliance.jit.stack import UNKNOWN, Layout, stack_layout
 from appliance.verifier.unverified import trust_without_proof
 from appliance.verifier.verifier import Verifier
-from hooks.xdp import FrameContext
+from hooks.contracts.xdp import FrameContext
 from tests.appliance.jit.support import collection_spec, run_loaded, run_loops
 
 SEEN = MapSpec("seen", MapType.HASH, 12, 8, 16)

@@ -13,7 +13,7 @@ from appliance.ebpf.interpreter import Interpreter
 from appliance.ebpf.isa.assembler import assemble
 from appliance.ebpf.spec import ProgramSpec
 from appliance.jit.switches import find_switch
-from hooks.xdp import XDP_LINUX
+from hooks.contracts.xdp import XDP_LINUX
 from tests.appliance.jit.support import run_raw
 
 CASES = """

@@ -16,7 +16,7 @@ from appliance.helpers.limits import MAX_TAIL_CALLS
 from appliance.jit.collection import Collection
 from appliance.maps import MapFrozen, MapRefused, NoSuchEntry, OperationRefused, open_map
 from appliance.maps.control.prog_array import ProgArray, Target
-from hooks.xdp import XDP_LINUX, XDP_WINDOWS, FrameContext
+from hooks.contracts.xdp import XDP_LINUX, XDP_WINDOWS, FrameContext
 from tests.appliance.jit.support import collection_spec, run_loaded, run_loops
 
 ARRAY = MapSpec("programs", MapType.PROG_ARRAY, 4, 4, 4)

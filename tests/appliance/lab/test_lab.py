@@ -21,7 +21,7 @@ from appliance.lab.names import ATTACK_NAMES
 from appliance.lab.network import INSIDE, OUTSIDE, PREFIX, LabNetwork
 from appliance.lab.report import BoxCounts, LabReport
 from appliance.lab.worker import Worker
-from hooks.netns import NAMES
+from hooks.interfaces.netns import NAMES
 
 pytestmark = pytest.mark.netns
 RATE = 4000.0

@@ -10,7 +10,7 @@ import pytest
 from appliance.ebpf.spec import MapType
 from appliance.jit.collection import Collection
 from appliance.maps import MapOfMaps, NoSuchEntry, open_map
-from hooks.xdp import FrameContext
+from hooks.contracts.xdp import FrameContext
 from tests.appliance.jit.support import run_loaded, run_loops
 from tests.appliance.maps.nested import HASH, collection, key, outer_of, word
 from tests.appliance.maps.three_engines import told

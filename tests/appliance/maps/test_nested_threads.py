@@ -10,7 +10,7 @@ import pytest
 from appliance.ebpf.spec import MapType
 from appliance.jit.collection import Collection
 from appliance.maps import Map, MapOfMaps, open_map
-from hooks.xdp import FrameContext
+from hooks.contracts.xdp import FrameContext
 from tests.appliance.jit.support import collection_spec, run_loaded, run_loops
 from tests.appliance.maps.nested import INNER, TYPES, key, outer_of
 from tests.appliance.maps.three_engines import told

@@ -15,7 +15,7 @@ from appliance.maps import MapRefused, OperationRefused, model, open_map
 from appliance.maps.control.perf_buffer import PerfBuffer
 from appliance.maps.model.perf_event_array import ModelPerfEventArray
 from appliance.maps.rings.perf_event_array import DATA_SIZE
-from hooks.xdp import FrameContext
+from hooks.contracts.xdp import FrameContext
 from tests.appliance.jit.support import Frame, run_loaded, run_loops
 from tests.appliance.maps.three_engines import ANSWER, FOLD, check, program, told
 from tests.appliance.verifier import kernel

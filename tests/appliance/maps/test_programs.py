@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from appliance.ebpf.spec import MapSpec, MapType
 from appliance.jit.collection import Collection
-from hooks.xdp import FrameContext
+from hooks.contracts.xdp import FrameContext
 from tests.appliance.jit.support import run_loaded, run_loops
 from tests.appliance.maps.three_engines import (
     FOLD,

@@ -15,7 +15,7 @@ from appliance.jit.collection import Collection
 from appliance.maps import model
 from appliance.maps.control.ring_buffer import RingBuffer
 from appliance.maps.model.ringbuf import ModelRingBuffer
-from hooks.xdp import FrameContext
+from hooks.contracts.xdp import FrameContext
 from tests.appliance.jit.support import run_loaded, run_loops
 from tests.appliance.maps.three_engines import ANSWER, FOLD, by_interpreter, by_jit, check, collection_of, program
 from tests.appliance.verifier import kernel

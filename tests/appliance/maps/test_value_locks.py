@@ -11,7 +11,7 @@ from appliance.ebpf.interpreter import Fault
 from appliance.ebpf.spec import MapSpec, MapType
 from appliance.jit.collection import Collection
 from appliance.maps import Flag, MapRefused, OperationRefused, open_map
-from hooks.xdp import FrameContext
+from hooks.contracts.xdp import FrameContext
 from tests.appliance.jit.support import run_loops
 from tests.appliance.maps.three_engines import by_interpreter, check, collection_of, program
 

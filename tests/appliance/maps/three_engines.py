@@ -14,7 +14,7 @@ from appliance.ebpf.spec import CollectionSpec, MapSpec, MapType, ProgramSpec
 from appliance.helpers.model.table import python_helpers
 from appliance.jit.collection import Collection
 from appliance.maps import models
-from hooks.xdp import FrameContext
+from hooks.contracts.xdp import FrameContext
 from tests.appliance.jit.support import run_loaded, run_loops
 from tests.appliance.verifier import kernel
 

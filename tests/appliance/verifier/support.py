@@ -17,8 +17,8 @@ from appliance.ebpf.isa.assembler import assemble
 from appliance.ebpf.platform import PLATFORMS
 from appliance.ebpf.spec import MapSpec, MapType, ProgramSpec
 from appliance.helpers.kernel.groups import numbering
-from hooks.contract import HookPoint
-from hooks.xdp import XDP_LINUX
+from hooks.contracts.contract import HookPoint
+from hooks.contracts.xdp import XDP_LINUX
 
 CASES = Path(__file__).parents[2] / "cases" / "verifier"
 

@@ -19,7 +19,7 @@ from appliance.verifier.state.environment import Environment, FactsRecorder
 from appliance.verifier.state.inclusion import includes
 from appliance.verifier.state.join import join
 from appliance.verifier.state.state import State
-from hooks.xdp import XDP_LINUX
+from hooks.contracts.xdp import XDP_LINUX
 from tests.appliance.verifier import concrete
 
 ALL = (1 << 64) - 1

@@ -14,7 +14,7 @@ from appliance.maps.model.models import model
 from appliance.verifier import Rejected, VerifiedProgram, Verifier
 from appliance.verifier.exploration.budget import Attempt, Budget
 from appliance.verifier.verifier import ATTEMPTS
-from hooks.xdp import XDP_LINUX, FrameContext
+from hooks.contracts.xdp import XDP_LINUX, FrameContext
 from tests.appliance.verifier.generate import random_program
 from tests.appliance.verifier.support import MAPS, program
 

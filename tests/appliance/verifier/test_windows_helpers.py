@@ -8,9 +8,9 @@ from appliance.ebpf.isa.assembler import assemble
 from appliance.ebpf.platform import WINDOWS
 from appliance.ebpf.spec import ProgramSpec
 from appliance.verifier import Rejected, Unsupported, Verifier
-from hooks.contract import HookPoint
-from hooks.sock_addr import SOCK_ADDR_WINDOWS
-from hooks.xdp import XDP_WINDOWS
+from hooks.contracts.contract import HookPoint
+from hooks.contracts.sock_addr import SOCK_ADDR_WINDOWS
+from hooks.contracts.xdp import XDP_WINDOWS
 
 COPY = "*(u64 *)(r10 - 8) = 0; r1 = r10; r1 += -16; r2 = {room}; r3 = r10; r3 += -8; r4 = {size}; call {name};"
 PASS = "r0 = 1; exit"

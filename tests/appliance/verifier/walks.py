@@ -20,8 +20,8 @@ from appliance.ebpf.isa.codec import encode
 from appliance.ebpf.isa.instructions import Alu, Branch, Exit, Immediate, Instruction, Load, Move
 from appliance.ebpf.isa.opcodes import AluOp, Condition
 from appliance.ebpf.objects.targets import hook_at
-from hooks.contract import ContextField, HookPoint
-from hooks.typed import TypedHook
+from hooks.contracts.contract import ContextField, HookPoint
+from hooks.contracts.typed import TypedHook
 
 _SYS_BPF, _PROG_LOAD, _SLEEPABLE = 321, 5, 1 << 4
 _FARTHEST = 32000  # that an instruction's offset reaches

@@ -3,7 +3,7 @@
  * Around a benchmarked program: one source, for eBPF and for the machine itself.
  *
  *     clang -O2 -target bpf      struct xdp_md is Linux's: 32-bit words that become pointers
- *     clang -O2 -shared          struct xdp_md is hooks.xdp.FrameContext, whose pointers are pointers; the first fields
+ *     clang -O2 -shared          struct xdp_md is hooks.contracts.xdp.FrameContext, whose pointers are pointers; the first fields
  *                                 of every HostContext, BEFORE_DATA bytes, stand before them
  *
  * A program is a function `result(at, end)` of the bytes at..end. They stand behind the first 8 bytes of the frame, which

@@ -6,8 +6,8 @@ include/uapi/linux/bpf_perf_event.h; the *_prog_is_valid_access of kernel/trace/
 
 from __future__ import annotations
 
-from hooks.contract import ContextField, ContextLayout, FieldKind
-from hooks.judged import LONG_PARTS, judged_field, judged_hook
+from hooks.contracts.contract import ContextField, ContextLayout, FieldKind
+from hooks.contracts.kernel_only import LONG_PARTS, judged_field, judged_hook
 
 _REGISTERS = (
     "r15", "r14", "r13", "r12", "bp", "bx", "r11", "r10", "r9", "r8", "ax", "cx", "dx", "si", "di", "orig_ax", "ip",

@@ -23,8 +23,8 @@ import struct
 from dataclasses import dataclass
 from types import TracebackType
 
-from hooks.closing import BOX_MARK
 from hooks.errors import HookError, InterfaceError, PrivilegeError
+from hooks.interfaces.clsact import BOX_MARK
 from hooks.linux import if_packet as kernel
 
 SO_RCVBUFFORCE = 33

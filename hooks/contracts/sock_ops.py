@@ -12,9 +12,9 @@ from __future__ import annotations
 import ctypes
 from functools import partial
 
-from hooks.contract import Answer, ContextField, ContextLayout, FieldKind, HookPoint
-from hooks.judged import beside_kernel, judged_field
-from hooks.task import SOCKET_FACTS, SocketContext
+from hooks.contracts.contract import Answer, ContextField, ContextLayout, FieldKind, HookPoint
+from hooks.contracts.kernel_only import beside_kernel, judged_field
+from hooks.contracts.task import SOCKET_FACTS, SocketContext
 
 
 class Outcome(Answer):

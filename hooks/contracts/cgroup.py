@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
-from hooks.contract import ContextField, ContextLayout, FieldKind, HookPoint
-from hooks.judged import PARTS, judged_field, judged_hook, words
+from hooks.contracts.contract import ContextField, ContextLayout, FieldKind, HookPoint
+from hooks.contracts.kernel_only import PARTS, judged_field, judged_hook, words
 
 _SWITCH = range(2)
 

@@ -12,8 +12,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from hooks.contract import ContextLayout, HookPoint, Writable
-from hooks.judged import judged_hook
+from hooks.contracts.contract import ContextLayout, HookPoint, Writable
+from hooks.contracts.kernel_only import judged_hook
 
 OPERATIONS_PROGRAM = 27  # BPF_PROG_TYPE_STRUCT_OPS
 SLEEPABLE_OPERATIONS = "struct_ops.s"

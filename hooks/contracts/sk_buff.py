@@ -11,8 +11,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from hooks.contract import ContextField, ContextLayout, FieldKind
-from hooks.judged import LONG_PARTS, judged_field, judged_hook, words
+from hooks.contracts.contract import ContextField, ContextLayout, FieldKind
+from hooks.contracts.kernel_only import LONG_PARTS, judged_field, judged_hook, words
 
 _SIZE = 192
 _EVERYWHERE = (

@@ -9,8 +9,8 @@ import ctypes
 from enum import IntEnum
 from functools import partial
 
-from hooks.contract import ContextField, ContextLayout, FieldKind, HookPoint, HostContext, Verdict
-from hooks.judged import beside_kernel
+from hooks.contracts.contract import ContextField, ContextLayout, FieldKind, HookPoint, HostContext, Verdict
+from hooks.contracts.kernel_only import beside_kernel
 
 
 class RedirectKind(IntEnum):

@@ -14,9 +14,9 @@ import ctypes
 from collections.abc import Iterable, Mapping
 from functools import partial
 
-from hooks.contract import Answer, ContextField, ContextLayout, FieldKind, HookPoint
-from hooks.judged import beside_kernel, judged_field
-from hooks.task import TASK_FACTS, TaskContext
+from hooks.contracts.contract import Answer, ContextField, ContextLayout, FieldKind, HookPoint
+from hooks.contracts.kernel_only import beside_kernel, judged_field
+from hooks.contracts.task import TASK_FACTS, TaskContext
 
 REDIRECT_CONTEXT_SIZE = 256  # bytes that a program may leave with a connection it redirects
 

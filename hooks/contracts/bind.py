@@ -12,8 +12,8 @@ from __future__ import annotations
 import ctypes
 from functools import partial
 
-from hooks.contract import Answer, ContextField, ContextLayout, FieldKind, HookPoint
-from hooks.task import TASK_FACTS, TaskContext
+from hooks.contracts.contract import Answer, ContextField, ContextLayout, FieldKind, HookPoint
+from hooks.contracts.task import TASK_FACTS, TaskContext
 
 LONGEST_PATH = 65536  # bytes: a path of Windows has up to 32767 characters of 16 bits
 

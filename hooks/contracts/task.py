@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
-from hooks.contract import Fields, HostContext
+from hooks.contracts.contract import Fields, HostContext
 
 TASK_COMM_LEN = 16  # include/linux/sched.h: a name's bytes, the zero that ends it included
 SO_NETNS_COOKIE = 71  # include/uapi/asm-generic/socket.h

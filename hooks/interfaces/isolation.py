@@ -4,7 +4,7 @@ What is changed, and why:
 
     receive offloads off    GRO and LRO glue frames together; the box must see and forward what was on the wire
     IPv6 off                else the host speaks by itself: router solicitations, MLD, duplicate address detection
-    closed to the host      the host's stack neither hears nor answers (`hooks.closing`)
+    closed to the host      the host's stack neither hears nor answers (`hooks.interfaces.clsact`)
     up                      if it was down
 
 Promiscuous mode is not here: a packet socket asks for it (PACKET_MR_PROMISC), and the kernel ends it with the socket.
@@ -29,10 +29,10 @@ from types import TracebackType
 
 from pyroute2.netlink.exceptions import NetlinkError
 
-from hooks.closing import close_to_host, has_clsact, open_to_host
 from hooks.errors import InterfaceError, PrivilegeError
-from hooks.ethtool import read_features, set_features
-from hooks.netdev import Interface, find_interface, set_up
+from hooks.interfaces.clsact import close_to_host, has_clsact, open_to_host
+from hooks.interfaces.ethtool import read_features, set_features
+from hooks.interfaces.netdev import Interface, find_interface, set_up
 
 STATE_DIRECTORY = Path("/run/tidegate")
 RECEIVE_OFFLOADS = ("rx-gro", "rx-lro", "rx-gro-hw", "rx-gro-list", "rx-udp-gro-forwarding")

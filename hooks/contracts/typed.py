@@ -15,9 +15,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from hooks import security
-from hooks.contract import ContextLayout, HookPoint
-from hooks.judged import judged_hook
+from hooks.contracts import lsm
+from hooks.contracts.contract import ContextLayout, HookPoint
+from hooks.contracts.kernel_only import judged_hook
 
 MAX_ERRNO = 4095
 _TRACING = ("base", "tracing", "stack", "typed")
@@ -111,13 +111,13 @@ TYPED_LINUX: tuple[TypedHook, ...] = (
     *(
         _hook(
             name, 27, (*_TRACING, "security", *sleeping), program_type=29, prefix="bpf_lsm_", result=True, trusted=True,
-            answers=_ERRORS, void_answers_nothing=True, closed=security.CLOSED, only=only, sleepable=bool(sleeping),
+            answers=_ERRORS, void_answers_nothing=True, closed=lsm.CLOSED, only=only, sleepable=bool(sleeping),
         )
-        for name, sleeping, only in (("lsm", (), None), ("lsm.s", ("sleepable", "integrity"), security.SLEEPABLE))
+        for name, sleeping, only in (("lsm", (), None), ("lsm.s", ("sleepable", "integrity"), lsm.SLEEPABLE))
     ),
     _hook(
         "lsm_cgroup", 43, (*_TRACING, "security", "cgroup_current"), program_type=29, prefix="bpf_lsm_", result=True,
-        trusted=True, answers=range(2), void_answers=range(1, 2), closed=security.CLOSED,
+        trusted=True, answers=range(2), void_answers=range(1, 2), closed=lsm.CLOSED,
     ),
 )  # fmt: skip
 
@@ -133,12 +133,12 @@ PLACES: dict[tuple[str, str], tuple[str, ...]] = {
         )
     },
     **{("iter", target): ("sockets_by_pointer",) for target in ("tcp", "unix")},
-    **{("lsm", target): ("paths",) for target in security.SLEEPABLE},
-    **{("lsm_cgroup", target): ("sockets_by_pointer",) for target in security.OPTIONS},
+    **{("lsm", target): ("paths",) for target in lsm.SLEEPABLE},
+    **{("lsm_cgroup", target): ("sockets_by_pointer",) for target in lsm.OPTIONS},
 }  # fmt: skip
 
 # Places whose programs answer something else than those of their kind.
-ANSWERS: dict[tuple[str, str], range] = {("lsm", target): range(2) for target in security.BOOLEAN}
+ANSWERS: dict[tuple[str, str], range] = {("lsm", target): range(2) for target in lsm.BOOLEAN}
 
 # Arguments of tracepoints that may be null (raw_tp_null_args of kernel/bpf/btf.c).
 NULLABLE_ARGUMENTS: dict[str, tuple[int, ...]] = {

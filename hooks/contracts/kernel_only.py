@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from hooks.contract import Answer, ContextField, ContextLayout, FieldKind, HookPoint, HostContext
+from hooks.contracts.contract import Answer, ContextField, ContextLayout, FieldKind, HookPoint, HostContext
 
 PARTS = (1, 2, 4)  # a 4-byte field that may be read in parts (bpf_ctx_narrow_access_ok of include/linux/filter.h)
 LONG_PARTS = (1, 2, 4, 8)
