@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from appliance.maps import MapOfMaps, open_map
-from tests.appliance.maps.nested import HASH, TYPES, outer_of
+from tests.appliance.maps.nested.nested import HASH, TYPES, outer_of
 
 
 @pytest.fixture(params=TYPES, ids=lambda type_: type_.value)

@@ -14,7 +14,7 @@ from appliance.verifier.domains import comparisons, scalar
 from appliance.verifier.domains.scalar import Scalar
 from appliance.verifier.domains.tnum import ALL
 from tests.appliance.verifier import concrete
-from tests.appliance.verifier.test_branches import TNUMS, with_bits
+from tests.appliance.verifier.domains.test_comparisons import TNUMS, with_bits
 
 EDGES = (0, 7, 1 << 31, 1 << 32, 1 << 63)
 

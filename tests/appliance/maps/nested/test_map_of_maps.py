@@ -21,7 +21,7 @@ from appliance.maps import (
     model,
     open_map,
 )
-from tests.appliance.maps.nested import HASH, INNER, key, outer_of, word
+from tests.appliance.maps.nested.nested import HASH, INNER, key, outer_of, word
 from tests.appliance.maps.three_engines import ANSWER, program
 
 

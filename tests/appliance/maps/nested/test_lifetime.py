@@ -12,7 +12,7 @@ from appliance.jit.collection import Collection
 from appliance.maps import MapOfMaps, NoSuchEntry, open_map
 from hooks.contracts.xdp import FrameContext
 from tests.appliance.jit.support import run_loaded, run_loops
-from tests.appliance.maps.nested import HASH, collection, key, outer_of, word
+from tests.appliance.maps.nested.nested import HASH, collection, key, outer_of, word
 from tests.appliance.maps.three_engines import told
 
 

@@ -14,22 +14,22 @@ from appliance import verifier
 from appliance.ebpf.platform import PLATFORMS
 from appliance.verifier import Rejected, Verifier
 from appliance.verifier.reports import report
+from tests.appliance.verifier.checks.test_typed import PAIRS, demand, few_types
 from tests.appliance.verifier.support import JUDGED_MAPS, MAPS, load_cases
-from tests.appliance.verifier.test_typed import PAIRS, demand, few_types
 
 ROOM = Path(verifier.__file__).parent
 # What cases in assembly don't show: the file, the beginning of its words in the source, and where it is tested.
 ELSEWHERE = {
     ("exploration/callees.py", "what"): "tests/appliance/cli/test_verify_output.py: it needs types of a kernel",
-    ("checks/kernel_structures.py", "f\"needs the kernel's `{name}`, and"): "test_structures.py: the types are damaged",
+    ("checks/kernel_structures.py", "f\"needs the kernel's `{name}`, and"): "test_kernel_structures.py: the types are damaged",
     (
         "checks/kernel_structures.py",
         "f\"needs the kernel's `{name}`, which",
-    ): "test_structures.py: the types lack something",
+    ): "test_kernel_structures.py: the types lack something",
     (
         "checks/kernel_structures.py",
         "f'reads a `{pointer.type.name}`, whose",
-    ): "test_structures.py: the types are damaged",
+    ): "test_kernel_structures.py: the types are damaged",
     ("verifier.py", "'has no instructions'"): "test_verifier.py: no assembly",
     ("verifier.py", "'jumps out of the program'"): "test_verifier.py: the assembler knows labels only",
     ("verifier.py", "f'has {slots} slots"): "tests/docs/test_rejections.py: it takes a million instructions",

@@ -14,8 +14,8 @@ from appliance.ebpf.spec import ProgramSpec
 from appliance.verifier import Verifier
 from appliance.verifier.reports.rejections import Rejection
 from appliance.verifier.reports.report import Rejected, Unsupported
+from tests.appliance.verifier.checks.test_typed import PAIRS, few_types
 from tests.appliance.verifier.support import program
-from tests.appliance.verifier.test_typed import PAIRS, few_types
 
 
 class Types:

@@ -17,7 +17,7 @@ from appliance.rules.model import Rate
 from tests.appliance.rules.kernel import KernelRules, needs_kernel
 from tests.rule_cases import build
 
-DEFAULT = Path(__file__).parents[3] / "configs" / "rulesets" / "default.yaml"
+DEFAULT = Path(__file__).parents[4] / "configs" / "rulesets" / "default.yaml"
 TEXT = """\
 rules:
   - id: web

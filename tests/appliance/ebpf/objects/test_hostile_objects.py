@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from appliance.ebpf.objects.objects import load_object
 from tests.appliance.ebpf.compiling import PROGRAMS, compile_c
-from tests.appliance.ebpf.patching import Object, fault, refusal
+from tests.appliance.ebpf.objects.patching import Object, fault, refusal
 from tests.fuzz.fuzz_objects import bases, survives
 from tests.fuzz.mutations import mutate
 

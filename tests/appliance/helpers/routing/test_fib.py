@@ -19,8 +19,8 @@ from appliance.jit.collection import Collection
 from hooks.interfaces.netns import Namespace
 from hooks.interfaces.routing import Neighbour, NetworkLink, NextHop, Route, RouteKind, Routing, RoutingWatch, Rule
 from hooks.linux import bpf
-from tests.appliance.helpers.routed import COMMANDS, DESTINATIONS, SOURCES
-from tests.appliance.helpers.routed_engines import PROGRAMS, QUESTION, Engines, answer, question
+from tests.appliance.helpers.routing.routed import COMMANDS, DESTINATIONS, SOURCES
+from tests.appliance.helpers.routing.routed_engines import PROGRAMS, QUESTION, Engines, answer, question
 from tests.appliance.jit.support import run_loops
 from tests.appliance.verifier import kernel
 from tests.netns import fresh_name, run_inside

@@ -18,7 +18,7 @@ from appliance.maps import MapFull, MapRefused, OperationRefused, open_map
 from appliance.maps.control.ring_buffer import RingBuffer
 from appliance.maps.model.ringbuf import ModelRingBuffer
 from appliance.maps.rings.ringbuf_layout import AVAIL_DATA, CONS_POS, FORCE_WAKEUP, NO_WAKEUP, PROD_POS, RING_SIZE
-from tests.appliance.maps.native_ring import PAGE, NativeRing, ring_spec
+from tests.appliance.maps.rings.native_ring import PAGE, NativeRing, ring_spec
 
 # A ring of one page takes few of these; the last never fits.
 SIZES = st.sampled_from([0, 1, 7, 8, 9, 100, 1000, 1337, 2040, 4080, 4088]) | st.integers(0, 600)

@@ -32,7 +32,7 @@ ITERATORS = (
     "bpf_link", "bpf_map", "bpf_map_elem", "bpf_prog", "bpf_sk_storage_map", "cgroup", "dmabuf", "ipv6_route",
     "kmem_cache", "ksym", "netlink", "sockmap", "task", "task_file", "task_vma", "tcp", "udp", "unix",
 )  # fmt: skip
-CASES = Path(__file__).parents[2] / "cases" / "typed"
+CASES = Path(__file__).parents[3] / "cases" / "typed"
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,8 +15,8 @@ from appliance.ebpf.core.patch import POISON_HELPER
 from appliance.ebpf.isa.instructions import CallHelper, Load
 from appliance.ebpf.object_errors import ObjectError
 from tests.appliance.ebpf.compiling import compile_c
-from tests.appliance.ebpf.core_programs import CORE, answers, asking, load, refused, target
-from tests.appliance.ebpf.patching import Object
+from tests.appliance.ebpf.core.core_programs import CORE, answers, asking, load, refused, target
+from tests.appliance.ebpf.objects.patching import Object
 from tests.fuzz.fuzz_objects import survives
 
 FIELD = "__builtin_preserve_field_info(((struct {0} *)0)->{1}, {2})"

@@ -20,7 +20,7 @@ from appliance.ebpf.platform import LINUX
 from hooks.contracts.contract import FieldKind, HookPoint
 from tests.appliance.ebpf.compiling import compile_alone, compile_c
 
-CASES = Path(__file__).parents[2] / "cases" / "typed"
+CASES = Path(__file__).parents[3] / "cases" / "typed"
 HOOKS = {hook.name: hook for hook in LINUX.typed}
 
 

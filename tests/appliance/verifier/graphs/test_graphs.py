@@ -20,8 +20,8 @@ from appliance.verifier.graphs import draw, lines
 from appliance.verifier.graphs.layout import functions
 from tests.appliance.verifier.support import EVERY_MAP, Case, load_cases, program
 
-ROOT = Path(__file__).parents[3]
-PICTURES = Path(__file__).parent / "pictures"
+ROOT = Path(__file__).parents[4]
+PICTURES = Path(__file__).parent / "golden"
 CASES = load_cases()
 INSTRUCTION = re.compile(r"(-->|   ) *\d+: ")
 

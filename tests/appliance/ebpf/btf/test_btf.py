@@ -25,7 +25,7 @@ from appliance.ebpf.btf.btf import (
 from appliance.ebpf.elf.elf import read_elf
 from appliance.ebpf.object_errors import ObjectError
 from tests.appliance.ebpf.compiling import PROGRAMS, compile_by_llvm_20, compile_c
-from tests.appliance.ebpf.patching import Object, refusal
+from tests.appliance.ebpf.objects.patching import Object, refusal
 
 PASS = (PROGRAMS / "xdp_pass.bpf.o").read_bytes()
 FIREWALL = (PROGRAMS / "xdp_firewall.bpf.o").read_bytes()

@@ -5,9 +5,9 @@ import pytest
 from appliance.ebpf.object_errors import ObjectError
 from appliance.ebpf.objects.objects import load_object
 from appliance.ebpf.spec import MapSpec, MapType
-from tests.appliance.ebpf import patching
 from tests.appliance.ebpf.compiling import compile_c
-from tests.appliance.ebpf.patching import Object
+from tests.appliance.ebpf.objects import patching
+from tests.appliance.ebpf.objects.patching import Object
 
 PROGRAMS = """
 SEC("xdp") int leaf(void *ctx) { return XDP_DROP; }

@@ -13,7 +13,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_stat
 from appliance.ebpf.spec import MapSpec, MapType
 from appliance.maps import Flag, Map, MapError, MapOfMaps, model
 from appliance.maps.model.nested import ModelMapOfMaps
-from tests.appliance.maps.nested import HASH, TYPES, key, outer_of, word
+from tests.appliance.maps.nested.nested import HASH, TYPES, key, outer_of, word
 
 
 def machine_for(spec: MapSpec) -> type[RuleBasedStateMachine]:

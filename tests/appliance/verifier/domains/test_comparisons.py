@@ -12,7 +12,7 @@ from appliance.verifier.domains.interval import Bounds
 from appliance.verifier.domains.scalar import Scalar
 from appliance.verifier.domains.tnum import Tnum
 from tests.appliance.verifier import concrete
-from tests.appliance.verifier.test_bounds import ALL, NUMBERS, WIDTH, members
+from tests.appliance.verifier.domains.test_interval import ALL, NUMBERS, WIDTH, members
 
 RANGES = {b: members(b) for b in ALL}
 TNUMS = [Tnum(value, mask) for value in NUMBERS for mask in NUMBERS if not value & mask]

@@ -9,7 +9,7 @@ import pytest
 from appliance.ebpf.platform import WINDOWS
 from appliance.ebpf.spec import MapSpec, MapType
 from tests.appliance.jit.support import collection_spec
-from tests.appliance.maps.nested import HASH, INNER, STEPS, TYPES, collection, find
+from tests.appliance.maps.nested.nested import HASH, INNER, STEPS, TYPES, collection, find
 from tests.appliance.maps.three_engines import agreed, by_interpreter, by_jit, program
 from tests.appliance.verifier import kernel
 

@@ -14,7 +14,7 @@ from appliance.ebpf.isa.codec import encode
 from appliance.ebpf.object_errors import ObjectError
 from appliance.ebpf.objects.objects import load_object, load_object_file
 from tests.appliance.ebpf.compiling import compile_c
-from tests.appliance.ebpf.core_programs import CORE
+from tests.appliance.ebpf.core.core_programs import CORE
 from tests.bpffs import BPFFS
 
 TYPES = """

@@ -12,7 +12,7 @@ from appliance.jit.collection import Collection
 from appliance.maps import Map, MapOfMaps, open_map
 from hooks.contracts.xdp import FrameContext
 from tests.appliance.jit.support import collection_spec, run_loaded, run_loops
-from tests.appliance.maps.nested import INNER, TYPES, key, outer_of
+from tests.appliance.maps.nested.nested import INNER, TYPES, key, outer_of
 from tests.appliance.maps.three_engines import told
 
 COUNT_UP = """
