@@ -4,13 +4,16 @@ PYTHON := .venv/bin/python
 READY := .venv/ready
 OPTIONS :=
 
-.PHONY: demo test install lint bench fuzz programs lock clean
+.PHONY: demo test test-pythons install lint bench fuzz programs lock clean
 
 demo: $(READY)  ## the box between attackers and a server, in a private network, for a minute
 	@.venv/bin/tidegate lab --seconds 60
 
 test: $(READY)  ## every test
 	$(PYTHON) -m pytest
+
+test-pythons: $(READY)  ## a short run through every other supported Python that this machine has
+	$(PYTHON) -m tests.pythons
 
 install: $(READY)  ## the set-up alone
 	@echo "ready: .venv/bin/tidegate"

@@ -109,7 +109,6 @@ class packet_mreq(ctypes.Structure):
 class virtio_net_hdr(ctypes.Structure):
     """What is still to be done to a frame: a checksum to finish, segments to cut. Host byte order, 10 bytes."""
 
-    _pack_ = 2
     _fields_ = (
         ("flags", ctypes.c_uint8),
         ("gso_type", ctypes.c_uint8),

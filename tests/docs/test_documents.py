@@ -77,6 +77,6 @@ def test_the_examples_of_the_python_api_run() -> None:
 
 
 def test_make_knows_every_command_of_the_readme() -> None:
-    targets = set(re.findall(r"^(\w+):", Path("Makefile").read_text(), re.MULTILINE))
-    told = set(re.findall(r"`make (\w+)`", Path("README.md").read_text(encoding="utf-8")))
+    targets = set(re.findall(r"^([\w-]+):", Path("Makefile").read_text(), re.MULTILINE))
+    told = set(re.findall(r"`make ([\w-]+)`", Path("README.md").read_text(encoding="utf-8")))
     assert told <= targets

@@ -16,6 +16,7 @@ U8, U16, U32, U64 = ctypes.c_uint8, ctypes.c_uint16, ctypes.c_uint32, ctypes.c_u
 class EthernetHeader(ctypes.Structure):
     """IEEE 802.3; the MAC addresses in the pieces that can be loaded at once."""
 
+    _layout_ = "ms"  # what packing is by; Python 3.14 wants it said
     _pack_ = 2
     _fields_ = (
         ("destination_high", U32),
