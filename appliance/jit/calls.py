@@ -11,10 +11,10 @@ from collections.abc import Mapping
 
 from llvmlite import ir
 
-from appliance.ebpf.isa.instructions import CallFunction, CallHelper, CallKernel, CallRegister, LoadFunction, LoadMap
+from appliance.ebpf.isa.instructions import CallFunction, CallHelper, CallKernel, CallRegister, LoadFunction
 from appliance.ebpf.platform import PLATFORMS
 from appliance.helpers.native import IMPLEMENTATIONS
-from appliance.helpers.native.call import HelperCall, MapSite
+from appliance.helpers.native.call import HelperCall
 from appliance.helpers.native.flow import FUNCTION
 from appliance.helpers.prototypes import PROTOTYPES
 from appliance.ir import I32, I64, Value
@@ -47,8 +47,7 @@ def _helper_answer(sub: Subprogram, index: int, facts: CallFacts) -> Value:
             context=sub.context,
             arguments=[sub.read(register) for register in taken],
             pointers=[place or sub.pointer(register) for register, place in zip(taken, places, strict=True)],
-            map=plan.maps[facts.map] if facts.map is not None else None,
-            maps=_maps_in_hand(sub) if facts.map is None else (),
+            maps=tuple(plan.maps[name] for name in facts.maps),
             map_argument=prototype.map_register - 1,
             text=facts.text,
         )
@@ -114,12 +113,6 @@ def _helpers_without_maps(sub: Subprogram) -> dict[int, str]:
 
 def refuse_kernel_call(sub: Subprogram, index: int, call: CallKernel) -> None:
     raise sub.refusal(f"a call of kernel function {call.name or call.btf_id}", index)
-
-
-def _maps_in_hand(sub: Subprogram) -> tuple[MapSite, ...]:
-    """The maps whose addresses the program loads: where paths disagree on the map, it is one of these."""
-    loaded = {each.map for each in sub.plan.program.spec.instructions if isinstance(each, LoadMap)}
-    return tuple(site for name, site in sub.plan.maps.items() if name in loaded)
 
 
 def _facts(sub: Subprogram, index: int, call: CallHelper) -> CallFacts:

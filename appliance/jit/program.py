@@ -13,7 +13,6 @@ from collections.abc import Mapping
 
 from llvmlite import ir
 
-from appliance.ebpf.isa.instructions import LoadMap
 from appliance.helpers.native.call import Clock, MapSite
 from appliance.ir import I64, PTR, Code
 from appliance.jit.flow import Flow, walk
@@ -48,10 +47,7 @@ def makes_tail_calls(program: VerifiedProgram) -> bool:
 
 def tail_call_maps(program: VerifiedProgram) -> set[str]:
     """The arrays of programs that its tail calls may go through."""
-    through = {call.map for call in program.facts.calls.values() if call.helper == TAIL_CALL}
-    if None in through:
-        return {load.map for load in program.spec.instructions if isinstance(load, LoadMap)}
-    return {name for name in through if name is not None}
+    return {name for call in program.facts.calls.values() if call.helper == TAIL_CALL for name in call.maps}
 
 
 def emit_program(

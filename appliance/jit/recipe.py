@@ -121,5 +121,5 @@ def _shapes_of_one_lookup(recipe: Recipe) -> set[str]:
     for program in prove(recipe).values():
         for call in program.facts.calls.values():
             if call.helper == LOOKUP:
-                places.update([shapes[call.map]] if call.map is not None else set(shapes.values()))
+                places.update({shapes[name] for name in call.maps})
     return {shape for shape, number in places.items() if number == 1}

@@ -42,13 +42,13 @@ class Access:
 
 @dataclass(frozen=True, slots=True)
 class CallFacts:
-    """One helper call: the map it works on (None if it takes none, or if the paths disagree), and what each
-    pointer argument points to (None for scalars and for pointers on which paths disagree), r1 first. `inner`: it is
-    one that was found in a map of maps, and `map` the name of what those are like. `text` is the constant string that
+    """One helper call: the names of the maps that it works on, sorted (more than one if the paths disagree), and what
+    each pointer argument points to (None for scalars and for pointers on which paths disagree), r1 first. `inner`: it
+    is one that was found in a map of maps, and the name is of what those are like. `text` is the constant string that
     the helper is given, the same on every path, with the zero that ends it."""
 
     helper: str
-    map: str | None = None
+    maps: tuple[str, ...] = ()
     arguments: tuple[Access | None, ...] = ()
     inner: bool = False
     text: bytes | None = None

@@ -80,9 +80,9 @@ class MapSite:
 
 @dataclass(frozen=True, slots=True)
 class HelperCall:
-    """One call being written. `map` is known if it is the same on every path; else it is one of `maps`, and the
-    argument `map_argument` (0 is r1) has its address. `text` is the constant string that the call is given, its format
-    for one, with the zero that ends it."""
+    """One call being written. `maps` are those that the paths into it bring, none for a helper without one; where they
+    are several, the argument `map_argument` (0 is r1) has the address of one of them. `text` is the constant string
+    that the call is given, its format for one, with the zero that ends it."""
 
     code: Code
     hook: HookPoint
@@ -90,7 +90,6 @@ class HelperCall:
     context: Value
     arguments: Sequence[Value]
     pointers: Sequence[Value]
-    map: MapSite | None = None
     maps: Sequence[MapSite] = ()
     map_argument: int = 0
     text: bytes | None = None

@@ -1,6 +1,6 @@
 """Map operations: calls of the native functions of the map's shape, which LLVM inlines where that pays.
 
-Where the paths into a call disagree on the map, it is found by its address among those that it may be:
+Where the paths into a call disagree on the map, it is found by its address among those that the proof saw there:
 
     r1 == A ──> lookup in A ──┐
     r1 == B ──> lookup in B ──┼──> r0
@@ -93,8 +93,8 @@ def memory(call: HelperCall, site: MapSite) -> Value:
 
 def on_the_map(call: HelperCall, operation: Callable[[MapSite], Value]) -> Value:
     """What the operation answers on the map that the call works on."""
-    if call.map is not None:
-        return operation(call.map)
+    if len(call.maps) == 1:
+        return operation(call.maps[0])
     code, result = call.code, call.code.variable(I64, 0)
     for site in call.maps:
         with code.if_(code.compare(call.arguments[call.map_argument], "==", code.integer(site.address))):

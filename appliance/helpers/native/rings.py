@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from appliance.ebpf.spec import MapType
 from appliance.helpers.native.call import HelperCall, MapSite
 from appliance.helpers.native.maps import memory, on_the_map
 from appliance.ir import Value
@@ -44,7 +43,6 @@ def ringbuf_query(call: HelperCall) -> Value:
 
 def commit(call: HelperCall, record: Value, *, discard: bool) -> None:
     """The record is done, with the flags (r2). It knows its ring, so that the code of any ring will do where the paths
-    disagree on it."""
-    rings = [call.map] if call.map is not None else [site for site in call.maps if site.spec.type is MapType.RINGBUF]
-    for site in rings[:1]:
+    disagree on it; a dynptr that is about nothing has none."""
+    for site in call.maps[:1]:
         call.code.call(site.functions.commit, memory(call, site), record, call.arguments[1], int(discard))

@@ -336,7 +336,8 @@ def _facts(environment: Environment, state: State, prototype: HelperPrototype) -
         accesses.append(access_of(value, 0, state.depth) if known and type(value) is Pointer else None)
     name = _map_name(state, prototype)
     text = text_of(Call(environment, state, prototype))
-    return CallFacts(prototype.name, name, tuple(accesses), name in environment.inner, text)
+    maps = (name,) if name is not None else ()
+    return CallFacts(prototype.name, maps, tuple(accesses), name in environment.inner, text)
 
 
 def _write(state: State, target: Value | None, size: Value | None) -> None:

@@ -127,7 +127,7 @@ class FactsRecorder:
             _demand_one_implementation(known, facts)
         self._calls[index] = CallFacts(
             facts.helper,
-            facts.map if facts.map == known.map else None,
+            tuple(sorted({*known.maps, *facts.maps})),
             tuple(_merge(a, b) for a, b in zip(known.arguments, facts.arguments, strict=True)),
             facts.inner,
             facts.text if facts.text == known.text else None,
@@ -158,7 +158,7 @@ class FactsRecorder:
 
 def _demand_one_implementation(known: CallFacts, facts: CallFacts) -> None:
     """Violates if the paths to a call want different native code for it."""
-    if known.map != facts.map and (known.inner or facts.inner):
+    if known.maps != facts.maps and (known.inner or facts.inner):
         raise Violation(
             Rejection.DIFFERENT_PATHS,
             f"calls `{facts.helper}` on a map out of a map of maps, and on another map on another path",

@@ -72,7 +72,7 @@ def test_facts_of_calls() -> None:
         r0 = 2
         exit
     """).facts
-    assert facts.calls == {4: CallFacts("map_lookup_elem", "flows", (None, Access(Region.STACK, -8)))}
+    assert facts.calls == {4: CallFacts("map_lookup_elem", ("flows",), (None, Access(Region.STACK, -8)))}
 
 
 def test_facts_hold_on_every_path() -> None:
@@ -97,7 +97,7 @@ def test_facts_hold_on_every_path() -> None:
     """).facts
     assert 8 not in facts.accesses
     assert facts.accesses[11] == Access(Region.STACK, -8)
-    assert facts.calls[12] == CallFacts("map_lookup_elem", None, (None, Access(Region.STACK, -8)))
+    assert facts.calls[12] == CallFacts("map_lookup_elem", ("counters", "flows"), (None, Access(Region.STACK, -8)))
 
 
 def test_the_stack_of_a_caller_has_no_offset_in_the_callee() -> None:
