@@ -1,7 +1,8 @@
 """Every figure, measured: `python -m tests.bench [NAME…] [--seconds N] [--json FILE]`.
 
 Figures are ratios in one run: Tidegate and its peer are measured in turns, and what is compared are medians. Nothing
-here fails because a machine is slow; the table says what was met and what was missed.
+here fails because a machine is slow; the table says what was met and what was missed. A benchmark that fails costs the
+figures that it had still to measure, and no other's; the exit status is 1 then.
 """
 
 from __future__ import annotations
@@ -13,7 +14,8 @@ import platform
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+import traceback
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from rich.console import Console
@@ -24,22 +26,40 @@ from tests.bench.measuring import build_tools
 from tests.bench.registry import BENCHMARKS
 
 
-def main(words: Sequence[str]) -> None:
+def main(words: Sequence[str]) -> int:
+    """Measure what the words ask for; the exit status."""
     options = _parse(words)
     console = Console(highlight=False, width=None if sys.stdout.isatty() else 200)
     progress = Console(stderr=True, highlight=False)
-    figures: list[Figure] = []
     with tempfile.TemporaryDirectory(prefix="tidegate-bench-") as folder:
         build_tools(Path(folder))
         bench = Bench(Path(folder), Path(folder), options.seconds)
-        for name in options.names or BENCHMARKS:
-            began = time.monotonic()
-            with progress.status(f"measuring {name} …"):
-                figures += BENCHMARKS[name](bench)
-            progress.print(f"{name}: measured in {time.monotonic() - began:.0f} s")
+        figures, failures = measure(options.names or list(BENCHMARKS), bench, progress)
     console.print(_table(figures))
+    for name, error in failures.items():
+        console.print(f"{name}: failed: {error}", markup=False)
     if options.json:
-        options.json.write_text(json.dumps(_document(figures), indent=1, ensure_ascii=False) + "\n")
+        document = _document(figures, failures)
+        options.json.write_text(json.dumps(document, indent=1, ensure_ascii=False) + "\n")
+    return 1 if failures else 0
+
+
+def measure(names: Sequence[str], bench: Bench, progress: Console) -> tuple[list[Figure], dict[str, str]]:
+    """The figures of the benchmarks that were asked for, and by its name what each that failed failed with."""
+    figures: list[Figure] = []
+    failures: dict[str, str] = {}
+    for name in names:
+        began = time.monotonic()
+        try:
+            with progress.status(f"measuring {name} …"):
+                for figure in BENCHMARKS[name](bench):
+                    figures.append(figure)  # one by one: what was measured before an error stays
+        except Exception as error:
+            failures[name] = f"{type(error).__name__}: {error}"
+            progress.print(traceback.format_exc(), markup=False)
+        else:
+            progress.print(f"{name}: measured in {time.monotonic() - began:.0f} s")
+    return figures, failures
 
 
 def _parse(words: Sequence[str]) -> argparse.Namespace:
@@ -55,9 +75,9 @@ def _parse(words: Sequence[str]) -> argparse.Namespace:
     return options
 
 
-def _document(figures: Sequence[Figure]) -> dict[str, object]:
+def _document(figures: Sequence[Figure], failures: Mapping[str, str]) -> dict[str, object]:
     machine = {"kernel": platform.release(), "machine": platform.machine(), "processors": os.cpu_count()}
-    return {"machine": machine, "figures": [figure.document() for figure in figures]}
+    return {"machine": machine, "figures": [figure.document() for figure in figures], "failed": failures}
 
 
 def _table(figures: Sequence[Figure]) -> Table:
@@ -99,4 +119,4 @@ def _number(value: float) -> str:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    sys.exit(main(sys.argv[1:]))

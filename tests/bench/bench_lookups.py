@@ -6,12 +6,15 @@ on both sides, so that what is compared are the lookups.
 
 from __future__ import annotations
 
+import math
 import subprocess
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import fmean
 
 from appliance.api import Loaded, open_object
+from appliance.datapath.trial import MOST_REPEATS
 from hooks.contracts.xdp import XDP_LINUX
 from tests.bench.figures import Bench, Compared, Figure, Target
 from tests.bench.kernel_object import KernelObject
@@ -117,5 +120,11 @@ def _in_window(run: Run, program: str, seconds: float) -> Callable[[], float]:
     answer, estimate = run(program, WARM_UP)
     if XDP_LINUX.verdicts[answer] is not XDP_LINUX.verdicts[PASS]:
         raise AssertionError(f"{program} does not find what was put in: it answers {answer}")
-    repeat = max(1, int(seconds * 1e9 / max(estimate, 1.0)))
-    return lambda: run(program, repeat)[1]
+    calls, repeat = _shares(seconds * 1e9 / estimate if estimate else MOST_REPEATS)
+    return lambda: fmean(run(program, repeat)[1] for _ in range(calls))
+
+
+def _shares(runs: float) -> tuple[int, int]:
+    """How many calls make so many runs, and how many runs are in each: one call takes only so many at once."""
+    calls = max(1, math.ceil(runs / MOST_REPEATS))
+    return calls, max(1, int(runs / calls))
