@@ -11,6 +11,8 @@ WORKDIR /source
 COPY requirements.lock pyproject.toml README.md LICENSE ./
 COPY appliance appliance
 COPY hooks hooks
+# appliance/shipped has links to these.
+COPY configs configs
 COPY docs/rejections docs/rejections
 RUN python3 -m venv /opt/tidegate \
     && /opt/tidegate/bin/pip install --no-cache-dir --disable-pip-version-check --require-hashes -r requirements.lock \

@@ -2,17 +2,10 @@
 
 from __future__ import annotations
 
-import sysconfig
-from pathlib import Path
-
 import click
 
-import appliance
-from appliance.errors import CannotRun
-from appliance.verifier.reports.rejections import PAGES, Rejection
-
-# Pages stand beside the sources; a package that was installed brings them along.
-ROOTS = (Path(appliance.__file__).parents[1], Path(sysconfig.get_path("data"), "share", "doc", "tidegate"))
+from appliance.shipped import shipped
+from appliance.verifier.reports.rejections import Rejection
 
 
 @click.command()
@@ -32,7 +25,4 @@ def command(kind: str | None, listed: bool) -> int:
 
 
 def _text(kind: Rejection) -> str:
-    for root in ROOTS:
-        if (root / kind.page).exists():
-            return (root / kind.page).read_text(encoding="utf-8")
-    raise CannotRun("the pages are not installed", where=PAGES, hint="install the package with its documents")
+    return shipped(kind.page).read_text(encoding="utf-8")

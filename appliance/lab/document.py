@@ -11,12 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from appliance.box.config import load_box_config
-from appliance.errors import CannotRun
 from appliance.lab.network import INSIDE, OUTSIDE
 from appliance.rules.document.document import read_document
 from appliance.rules.document.load import load_rule_set
+from appliance.shipped import DEFAULT_RULES, shipped
 
-DEFAULT_RULES = Path(__file__).resolve().parents[2] / "configs" / "rulesets" / "default.yaml"
 BOX_KEYS = frozenset({"interfaces", "metrics", "workers", "program"})
 METRICS = ("127.0.0.1", 9478)
 
@@ -26,9 +25,7 @@ def lab_document(config: Path | None) -> dict[str, Any]:
 
     Raises RuleSetRefused if it is not right, CannotRun if there is no default rule set.
     """
-    if config is None and not DEFAULT_RULES.is_file():
-        raise CannotRun("the default rule set is missing", where=str(DEFAULT_RULES), hint="name one: tidegate lab FILE")
-    path = (config or DEFAULT_RULES).resolve()
+    path = (config or shipped(DEFAULT_RULES)).resolve()
     data = read_document(path).data
     if isinstance(data, dict) and BOX_KEYS & data.keys():
         load_box_config(path)

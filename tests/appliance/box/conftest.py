@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -26,11 +26,11 @@ DROP_NINE = "rules:\n  - {id: nine, match: {udp.dport: 9}, action: drop}\n"
 class RunningBox:
     """One `tidegate run`. What it says on standard error is read from a file, as a journal would be."""
 
-    def __init__(self, net: Topology, config: Path) -> None:
+    def __init__(self, net: Topology, config: Path, program: Sequence[str] = TIDEGATE) -> None:
         self.net, self.config = net, config
         self._log = config.with_suffix(".log")
         with self._log.open("wb") as log:
-            self.process = net.box.popen([*TIDEGATE, "run", str(config)], stderr=log)
+            self.process = net.box.popen([*program, "run", str(config)], stderr=log)
 
     @property
     def log(self) -> str:

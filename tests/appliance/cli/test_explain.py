@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from appliance.cli import explain
+from appliance import shipped
 from appliance.cli.main import main
 from appliance.verifier.reports.rejections import Rejection
 
@@ -41,6 +41,6 @@ def test_wrong_usage(arguments: tuple[str, ...], capsys: pytest.CaptureFixture[s
 def test_pages_that_are_not_installed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(explain, "ROOTS", (tmp_path,))
+    monkeypatch.setattr(shipped, "files", lambda package: tmp_path)
     assert run("budget") == 2
-    assert "the pages are not installed" in capsys.readouterr().err
+    assert "docs/rejections/budget.md is missing from this installation" in capsys.readouterr().err
