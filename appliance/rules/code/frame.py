@@ -87,6 +87,7 @@ class FrameParser:
         self.layer4 = code.variable(I64, 0)
         self.layer4_length = code.variable(I32, 0)  # bytes that IP says there are, from layer4 on
         self.upper = code.variable(I32, 0)  # the protocol at layer4, or 0 if there is no header to read
+        self.elsewhere = code.variable(I32, 0)  # not 0 if that header is in another fragment
         self.data = self._context("data")
         self.end = self._context("data_end")
 
@@ -207,9 +208,7 @@ class FrameParser:
         code.builder.branch(done)
         code.builder.position_at_end(done)
         self.set(protocol=self.upper.get())
-        no_header = code.or_(
-            code.compare(self["fragment_offset"], "!=", 0), code.compare(self.upper.get(), "==", _ICMP)
-        )
+        no_header = code.or_(code.compare(self.elsewhere.get(), "!=", 0), code.compare(self.upper.get(), "==", _ICMP))
         with code.if_(no_header):
             self.upper.set(0)
 
@@ -235,8 +234,11 @@ class FrameParser:
             self.layer4_length.set(code.sub(left, size))
             self.layer4.set(code.add(self.layer4.get(), code.resize(size, I64)))
             with code.if_(is_fragment):
-                self._fragment(code.and_(fragment, 0xFFF8), code.and_(fragment, 1))
-                with code.if_(code.compare(self["fragment_offset"], "!=", 0)):
+                # a receiver puts together by the first header that makes a fragment; one behind it is for later
+                with code.if_(code.compare(self["fragment"], "==", 0)):
+                    self._fragment(code.and_(fragment, 0xFFF8), code.and_(fragment, 1))
+                self.elsewhere.set(code.and_(fragment, 0xFFF8))
+                with code.if_(code.compare(self.elsewhere.get(), "!=", 0)):
                     code.builder.branch(done)
             self._extensions(depth + 1, done)
 
