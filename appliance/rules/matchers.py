@@ -1,8 +1,8 @@
 """The one total table of what a rule can match on.
 
 A matcher reads one or more fields of the parsed frame (`rules.code.fields.FIELDS`) and matches when any of them lies in
-the wanted ranges, provided that the frame has the matcher's layer at all: a field that isn't there never
-matches, whatever the operator. Names follow Wireshark's display filters.
+the wanted ranges, and none in those that are excluded, provided that the frame has the matcher's layer at all: a field
+that isn't there never matches, whatever the operator. Names and meanings follow Wireshark's display filters.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class Layer(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Matcher:
-    """One field of the rule language. `fields` are the frame fields that it reads; one of them has to match."""
+    """One field of the rule language. `fields` are the places in a frame that it reads; one of them has to match."""
 
     name: str
     layer: Layer

@@ -48,6 +48,14 @@ class InRanges:
 
 
 @dataclass(frozen=True, slots=True)
+class NoneInRanges:
+    """Of a matcher with several fields, such as a port of either side: none of them lies in the ranges."""
+
+    matcher: Matcher
+    ranges: Ranges
+
+
+@dataclass(frozen=True, slots=True)
 class InAddresses:
     """The matcher's address lies in the ranges of its family."""
 
@@ -76,7 +84,7 @@ class HasBits:
     tests: tuple[BitTest, ...]
 
 
-Condition = InRanges | InAddresses | HasBits
+Condition = InRanges | NoneInRanges | InAddresses | HasBits
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from appliance.rules.code.bpf_module import BpfModule, MapShape
 from appliance.rules.code.fields import Fields
 from appliance.rules.code.layout import NO_PREALLOC, set_name
 from appliance.rules.matchers import Layer
-from appliance.rules.model import BitTest, Condition, HasBits, InAddresses, InRanges
+from appliance.rules.model import BitTest, Condition, HasBits, InAddresses, InRanges, NoneInRanges
 from appliance.rules.ranges import Ranges, prefixes
 from appliance.rules.values import Addresses
 
@@ -24,17 +24,17 @@ MOST_COMPARES = 64  # ranges; a larger set is a map
 LARGEST_IN_BITMAP = 0xFFFF  # 8 KiB of bits; sets with a number above it are tries
 LOW_HALF = (1 << 64) - 1
 
-# what must be so in a frame for a layer to be there: a field, and its value
-_PRESENCE: dict[Layer, tuple[str, int] | None] = {
+# what must be so in a frame for a layer to be there: how a field compares to a number
+_PRESENCE: dict[Layer, tuple[str, str, int] | None] = {
     Layer.FRAME: None,
-    Layer.VLAN: None,  # an absent tag's id is no id
-    Layer.IP: None,  # the version is compared to 0
-    Layer.IPV4: ("version", 4),
-    Layer.IPV6: ("version", 6),
-    Layer.TCP: ("transport", 6),
-    Layer.UDP: ("transport", 17),
-    Layer.ICMP: ("transport", 1),
-    Layer.ICMPV6: ("transport", 58),
+    Layer.VLAN: ("vlan_depth", "!=", 0),
+    Layer.IP: ("version", "!=", 0),
+    Layer.IPV4: ("version", "==", 4),
+    Layer.IPV6: ("version", "==", 6),
+    Layer.TCP: ("transport", "==", 6),
+    Layer.UDP: ("transport", "==", 17),
+    Layer.ICMP: ("transport", "==", 1),
+    Layer.ICMPV6: ("transport", "==", 58),
 }
 
 
@@ -99,6 +99,8 @@ class Branching:
                     self.unless(self._bits(self.fields[condition.matcher.fields[0]], test), otherwise)
             elif isinstance(condition, InAddresses):
                 self._addresses(condition.matcher.fields[0], condition.addresses, otherwise)
+            elif isinstance(condition, NoneInRanges):
+                self._none_in_ranges(condition, otherwise)
             else:
                 self._ranges(condition, otherwise)
 
@@ -106,9 +108,8 @@ class Branching:
         """Leave for `otherwise` unless the frame has that layer."""
         needed = _PRESENCE[layer]
         if needed is not None:
-            self.unless(self.code.compare(self.fields[needed[0]], "==", needed[1]), otherwise)
-        elif layer is Layer.IP:
-            self.unless(self.code.compare(self.fields["version"], "!=", 0), otherwise)
+            field, relation, number = needed
+            self.unless(self.code.compare(self.fields[field], relation, number), otherwise)
 
     def _bits(self, value: Value, test: BitTest) -> Value:
         return self.code.compare(self.code.and_(value, test.mask), "!=" if test.negated else "==", test.wanted)
@@ -121,6 +122,12 @@ class Branching:
             self.code.builder.position_at_end(other)
         self.code.builder.branch(otherwise)
         self.code.builder.position_at_end(found)
+
+    def _none_in_ranges(self, condition: NoneInRanges, otherwise: ir.Block) -> None:
+        for field in condition.matcher.fields:
+            other = self.block("other")
+            self.tree(self.fields[field], condition.ranges, otherwise, other)
+            self.code.builder.position_at_end(other)
 
     def _addresses(self, side: str, addresses: Addresses, otherwise: ir.Block) -> None:
         found, not_v4 = self.block("found"), self.block("not_v4")

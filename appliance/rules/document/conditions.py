@@ -3,6 +3,7 @@
 tcp.dport: 443                          (443, 443)
 tcp.dport: [80, 443, "8000-8099"]       three ranges
 frame.len: {gt: 90, not: "1400-1500"}   (91, 1399), (1501, 2**32 - 1)
+tcp.port: {gt: 90, not: 443}            one of the two in (91, 65535), none of them in (443, 443)
 ip.src: {in: "@office", not: 192.0.2.1} ranges of either family
 """
 
@@ -15,7 +16,7 @@ from typing import Any
 from appliance.errors import InputRefused
 from appliance.rules.document.document import Document, KeyPath
 from appliance.rules.matchers import MATCHERS, Matcher
-from appliance.rules.model import BitTest, Condition, HasBits, InAddresses, InRanges
+from appliance.rules.model import BitTest, Condition, HasBits, InAddresses, InRanges, NoneInRanges
 from appliance.rules.ranges import Ranges, complement, intersection, union
 from appliance.rules.refusal import did_you_mean
 from appliance.rules.values import (
@@ -61,52 +62,62 @@ class Reader:
 
     def match(self, match: Mapping[str, Any], path: KeyPath) -> tuple[Condition, ...]:
         """Every condition of a rule's `match:`."""
-        conditions = []
+        conditions: list[Condition] = []
         for name, value in match.items():
             matcher = MATCHERS.get(name)
             if matcher is None:
                 self.refuse(f"unknown field {name!r}", (*path, name), did_you_mean(name, MATCHERS), key=True)
                 continue
-            condition = self._condition(matcher, value, (*path, name))
-            if condition is not None:
-                conditions.append(condition)
+            conditions += self._conditions(matcher, value, (*path, name))
         return tuple(conditions)
 
-    def _condition(self, matcher: Matcher, value: Any, path: KeyPath) -> Condition | None:
+    def _conditions(self, matcher: Matcher, value: Any, path: KeyPath) -> tuple[Condition, ...]:
         operators = value if isinstance(value, dict) else {"eq": value}
         known = _OPERATORS_OF[type(matcher.kind)]
         for operator in operators:
             if operator not in known:
                 words = f"{matcher.name} takes no operator {operator!r}"
                 self.refuse(words, (*path, operator), did_you_mean(operator, known), key=True)
-                return None
+                return ()
         if not operators:
             self.refuse(f"{matcher.name} has no value", path, f"operators are: {', '.join(known)}")
-            return None
+            return ()
         at = path if not isinstance(value, dict) else None
         before = len(self.defects)
-        condition = _READERS[type(matcher.kind)](self, matcher, operators, path, at)
-        return condition if len(self.defects) == before else None
+        conditions = _READERS[type(matcher.kind)](self, matcher, operators, path, at)
+        return conditions if len(self.defects) == before else ()
 
     # numbers
 
-    def _numbers(self, matcher: Matcher, operators: Mapping[str, Any], path: KeyPath, at: KeyPath | None) -> Condition:
+    def _numbers(
+        self, matcher: Matcher, operators: Mapping[str, Any], path: KeyPath, at: KeyPath | None
+    ) -> tuple[Condition, ...]:
         kind = matcher.kind
         assert isinstance(kind, NumberKind)
         before = len(self.defects)
-        ranges: Ranges = ((0, kind.maximum),)
+        wanted: Ranges = ((0, kind.maximum),)
+        excluded: Ranges = ()
         for operator, value in operators.items():
             where = at or (*path, operator)
+            if operator == "not":
+                excluded = self.ranges(kind, value, where)
+                continue
             if operator in ("gt", "lt"):
                 limit = self.limit(kind, value, where)
                 allowed: Ranges = ((limit + 1, kind.maximum),) if operator == "gt" else ((0, limit - 1),)
             else:
                 allowed = self.ranges(kind, value, where)
-                allowed = complement(allowed, kind.maximum) if operator == "not" else allowed
-            ranges = intersection(ranges, tuple((low, high) for low, high in allowed if low <= high))
-        if not ranges and len(self.defects) == before:
+            wanted = intersection(wanted, tuple((low, high) for low, high in allowed if low <= high))
+        both = intersection(wanted, complement(excluded, kind.maximum))
+        if not both and len(self.defects) == before:
             self._refuse_nothing(matcher, operators, path)
-        return InRanges(matcher, ranges)
+        if len(matcher.fields) == 1:
+            return (InRanges(matcher, both),)
+        has_wanted = operators.keys() != {"not"}
+        return (
+            *((InRanges(matcher, wanted),) if has_wanted else ()),
+            *((NoneInRanges(matcher, excluded),) if "not" in operators else ()),
+        )
 
     def _refuse_nothing(self, matcher: Matcher, operators: Mapping[str, Any], path: KeyPath) -> None:
         """Nothing can match: said once, unless a set that was refused already is the reason."""
@@ -137,7 +148,9 @@ class Reader:
 
     # addresses
 
-    def _prefixes(self, matcher: Matcher, operators: Mapping[str, Any], path: KeyPath, at: KeyPath | None) -> Condition:
+    def _prefixes(
+        self, matcher: Matcher, operators: Mapping[str, Any], path: KeyPath, at: KeyPath | None
+    ) -> tuple[Condition, ...]:
         kind = matcher.kind
         assert isinstance(kind, AddressKind)
         before = len(self.defects)
@@ -150,7 +163,7 @@ class Reader:
             v4, v6 = intersection(v4, found.v4), intersection(v6, found.v6)
         if not v4 and not v6 and len(self.defects) == before:
             self._refuse_nothing(matcher, operators, path)
-        return InAddresses(matcher, Addresses(v4, v6))
+        return (InAddresses(matcher, Addresses(v4, v6)),)
 
     def addresses(self, kind: AddressKind, value: Any, path: KeyPath) -> Addresses:
         """A prefix, a set's name, or a list of these."""
@@ -182,7 +195,9 @@ class Reader:
 
     # flags and truth
 
-    def _flags(self, matcher: Matcher, operators: Mapping[str, Any], path: KeyPath, at: KeyPath | None) -> Condition:
+    def _flags(
+        self, matcher: Matcher, operators: Mapping[str, Any], path: KeyPath, at: KeyPath | None
+    ) -> tuple[Condition, ...]:
         kind = matcher.kind
         assert isinstance(kind, FlagsKind)
         everything = sum(kind.bits.values())
@@ -207,7 +222,7 @@ class Reader:
         possible = (all(test.holds(value) for test in tests) for value in range(everything + 1))
         if len(self.defects) == before and not any(possible):
             self.refuse(f"{matcher.name} can't have any value here", path, "loosen or remove a condition")
-        return HasBits(matcher, tuple(tests))
+        return (HasBits(matcher, tuple(tests)),)
 
     def _bits(self, kind: FlagsKind, value: Any, path: KeyPath) -> int:
         bits = 0
@@ -218,11 +233,13 @@ class Reader:
                 self.refuse(bad.what, where, bad.hint)
         return bits
 
-    def _truth(self, matcher: Matcher, operators: Mapping[str, Any], path: KeyPath, at: KeyPath | None) -> Condition:
+    def _truth(
+        self, matcher: Matcher, operators: Mapping[str, Any], path: KeyPath, at: KeyPath | None
+    ) -> tuple[Condition, ...]:
         (value,) = operators.values()
         if not isinstance(value, bool):
             self.refuse(f"{matcher.name} is true or false", at or path, "write true or false")
-        return InRanges(matcher, ((int(bool(value)), int(bool(value))),))
+        return (InRanges(matcher, ((int(bool(value)), int(bool(value))),)),)
 
 
 def _each(value: Any, path: KeyPath) -> list[tuple[Any, KeyPath]]:
@@ -238,7 +255,7 @@ _OPERATORS_OF: dict[type, tuple[str, ...]] = {
     FlagsKind: ("eq", "any", "all", "not"),
     TruthKind: ("eq",),
 }
-_READERS: dict[type, Callable[..., Condition]] = {
+_READERS: dict[type, Callable[..., tuple[Condition, ...]]] = {
     NumberKind: Reader._numbers,
     AddressKind: Reader._prefixes,
     FlagsKind: Reader._flags,
