@@ -92,7 +92,8 @@ class Rate:
     """A limit: the rule's action is for frames over it, frames within it go on to the next rule.
 
     `amount` is packets or bits per second; `burst` is packets or bytes. `per` is None (one bucket for the rule) or
-    the field whose every value has a bucket of its own, for the `sources` values seen last.
+    the address field whose every host (an IPv4 address, or an IPv6 /64) has a bucket of its own, for the `sources`
+    hosts seen last.
     """
 
     unit: str
@@ -107,8 +108,8 @@ class Retransmit:
     """A test that only a real TCP stack passes: the rule's action is for sources that haven't passed it.
 
     A source passes by sending the same segment again between `after` and `before` seconds after its first try, and
-    stays known for `remember` seconds after its last matching frame. `sources` known addresses and `tries` first
-    tries are remembered, the ones seen last.
+    stays known for `remember` seconds after its last matching frame. `sources` known hosts and `tries` first tries
+    are remembered, the ones seen last.
     """
 
     after: float

@@ -50,7 +50,7 @@ FIELDS: dict[str, ir.IntType] = {
 # what the program itself keeps: the time, once a rule has asked for it, and whether a monitored rule has matched
 STATE: dict[str, ir.IntType] = {"now": I64, "monitored": I32}
 
-ADDRESS_SIZE = 16  # bytes; IPv4 mapped into IPv6
+HOST_SIZE = 16  # bytes of a key that says whose an address is: IPv4 mapped into IPv6, or the /64 and zeros
 SIDES = {"ip.src": "source", "ip.dst": "destination"}
 
 _TYPES = {**FIELDS, **STATE}
@@ -59,13 +59,13 @@ _C_TYPES = {32: ctypes.c_uint32, 64: ctypes.c_uint64}
 
 
 class FrameRecord(ctypes.Structure):
-    """The fields, then the addresses as keys of maps, in network order."""
+    """The fields, then whose the addresses are as keys of maps (gates.write_keys), in network order."""
 
     _fields_ = tuple((name, _C_TYPES[type_.width]) for name, type_ in _TYPES.items()) + tuple(_KEYS.items())
 
 
 class Fields:
-    """The fields in one function being written. `keys` are pointers to the addresses as keys of maps."""
+    """The fields in one function being written. `keys` are pointers to keys of maps (gates.write_keys)."""
 
     def __init__(self, code: Code, variables: Mapping[str, Variable], keys: Mapping[str, Value]) -> None:
         self.code = code
@@ -75,7 +75,7 @@ class Fields:
     @classmethod
     def local(cls, code: Code) -> Fields:
         """Variables of that function."""
-        keys = {name: code.buffer(ADDRESS_SIZE) for name in SIDES}
+        keys = {name: code.buffer(HOST_SIZE) for name in SIDES}
         return cls(code, {name: code.variable(type_) for name, type_ in _TYPES.items()}, keys)
 
     @classmethod

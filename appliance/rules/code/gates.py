@@ -14,7 +14,7 @@ from appliance.ebpf.spec import MapType
 from appliance.ir import I32, I64, Code, Value
 from appliance.rules.code.bpf_module import BpfModule, MapShape
 from appliance.rules.code.branching import Branching
-from appliance.rules.code.fields import ADDRESS_SIZE, SIDES, Fields
+from appliance.rules.code.fields import HOST_SIZE, SIDES, Fields
 from appliance.rules.code.limits import TICKS_SHIFT, Cost
 from appliance.rules.matchers import Layer
 from appliance.rules.model import Rate, Retransmit, Rule
@@ -25,7 +25,7 @@ StateMap = Callable[[str, Rule, MapShape], Value]
 
 
 class SegmentKey(ctypes.Structure):
-    """What a retransmission has in common with the first try. The address is in network order."""
+    """What a retransmission has in common with the first try. The address is whole, and in network order."""
 
     _fields_ = (
         ("source_high", ctypes.c_uint64),
@@ -36,13 +36,18 @@ class SegmentKey(ctypes.Structure):
 
 
 def write_keys(code: Code, fields: Fields, rules: Iterable[Rule]) -> None:
-    """Before the rules: the addresses as keys of maps, where a rule keeps state by them."""
+    """Before the rules: whose the addresses are, as keys of maps, where a rule keeps state by them.
+
+    In IPv4 that is the address. In IPv6 it is the /64, the least that one subscriber gets (RFC 6177): by addresses,
+    each would have 2**64 buckets, and could push everybody else's out. A low half that isn't 0 keeps IPv4 apart.
+    """
     wanted = {rule.rate.per for rule in rules if rule.rate} | {"ip.src" for rule in rules if rule.retransmit}
     for name, side in SIDES.items():
         if name in wanted:
-            for offset, half in ((0, "high"), (8, "low")):
-                swapped = code.swap_bytes(fields[f"{side}_{half}"])
-                code.store(swapped, code.at(fields.keys[name], offset), align=8)
+            is_v4 = code.compare(fields["version"], "==", 4)
+            low = code.select(is_v4, fields[f"{side}_low"], 0)
+            for offset, half in ((0, fields[f"{side}_high"]), (8, low)):
+                code.store(code.swap_bytes(half), code.at(fields.keys[name], offset), align=8)
 
 
 class Gates:
@@ -100,7 +105,7 @@ class Gates:
         else:
             self.branching.presence(Layer.IP, within)
             kind, key = "rsrc" if rate.per == "ip.src" else "rdst", self.fields.keys[rate.per]
-            buckets = self.state(kind, rule, MapShape(MapType.LRU_HASH, ADDRESS_SIZE, 8, rate.sources))
+            buckets = self.state(kind, rule, MapShape(MapType.LRU_HASH, HOST_SIZE, 8, rate.sources))
         cost = Cost.of(rate)
         now = code.shl(self._time(), TICKS_SHIFT)
         price = cost.write(code, self.fields["length"])
@@ -122,7 +127,7 @@ class Gates:
         early or too late is a first try again: who repeats himself without a pause never passes.
         """
         code, block = self.code, self.branching.block
-        known = self.state("known", rule, MapShape(MapType.LRU_HASH, ADDRESS_SIZE, 8, test.sources))
+        known = self.state("known", rule, MapShape(MapType.LRU_HASH, HOST_SIZE, 8, test.sources))
         seen = self.state("seen", rule, MapShape(MapType.LRU_HASH, ctypes.sizeof(SegmentKey), 8, test.tries))
         after, before, remember = (round(s * 10**9) for s in (test.after, test.before, test.remember))
         source, now = self.fields.keys["ip.src"], self._time()

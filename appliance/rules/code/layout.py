@@ -3,8 +3,8 @@
     rule_counters   per-CPU array   rule index ── packets, bytes        then allowlist, policy, malformed
     parse_errors    per-CPU array   index in PARSE_ERRORS ── frames
     rate_…          array           0 ── the theoretical arrival time of a rule's bucket
-    rsrc_… rdst_…   LRU hash        address ── the same, of each address
-    known_…         LRU hash        address ── until when the source is known
+    rsrc_… rdst_…   LRU hash        host ── the same, of each IPv4 address or IPv6 /64
+    known_…         LRU hash        host ── until when the source is known
     seen_…          LRU hash        address, ports, sequence number ── when the segment was first seen
     set4_… set6_…   LPM trie        prefix ── 1, for sets too large for compares
     bits_…          array           number / 64 ── 64 bits, for sets of numbers below 65536 too large for compares
