@@ -9,7 +9,6 @@ What can be refused is refused before an interface is touched; what was touched 
 
 from __future__ import annotations
 
-import signal
 import threading
 import time
 from collections.abc import Callable
@@ -20,6 +19,7 @@ from appliance import __version__
 from appliance.box.config import BoxConfig, load_box_config
 from appliance.box.generation import Generation, Judgement
 from appliance.box.notify import notify
+from appliance.box.signals import ENDING, RELOAD, SignalInbox
 from appliance.box.totals import Totals
 from appliance.box.traffic import Traffic
 from appliance.datapath.routing_feed import RoutingFeed
@@ -30,8 +30,6 @@ from appliance.helpers.services import Surroundings
 from appliance.metrics import BoxCollector, MapUse, MetricsServer, RuleCount, Snapshot
 from hooks.errors import HookError
 
-ENDING = frozenset({signal.SIGTERM, signal.SIGINT})
-SIGNALS = frozenset({signal.SIGHUP}) | ENDING
 WATCH_SECONDS = 0.5
 
 
@@ -50,19 +48,11 @@ class Box:
         self._fed = False
 
     def run(self) -> None:
-        """Serve until SIGTERM or SIGINT; SIGHUP reloads. Raises InputRefused, CannotRun or HookError at the start.
-
-        Signals are taken in between steps, never in the middle of one, so that the end is always an orderly one.
-        """
-        signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
-        try:
-            with ExitStack() as running:
-                self._start(running)
-                self._serve()
-        finally:
-            while signal.sigtimedwait(SIGNALS, 0):  # who asks again while it ends gets what he asked for, and status 0
-                pass
-            signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDING)  # a late SIGHUP finds nothing to reload
+        """Serve until SIGTERM or another of ENDING; SIGHUP reloads. Raises InputRefused, CannotRun or HookError at the
+        start."""
+        with SignalInbox(self._log) as signals, ExitStack() as running:
+            self._start(running)
+            self._serve(signals)
 
     def _start(self, running: ExitStack) -> None:
         config = load_box_config(self._path)
@@ -99,17 +89,13 @@ class Box:
             return f"{config.program.path} loaded"
         return f"{len(config.rules.rules)} rules loaded"
 
-    def _serve(self) -> None:
+    def _serve(self, signals: SignalInbox) -> None:
         assert self._traffic is not None
-        while True:
-            arrived = signal.sigtimedwait(SIGNALS, WATCH_SECONDS)
-            # The kernel hands out SIGHUP before SIGTERM: who reloads all the time must still be able to end it.
-            if (arrived and arrived.si_signo in ENDING) or signal.sigpending() & ENDING:
-                notify("STOPPING=1")
-                return
-            if arrived:
+        while (asked := signals.wait(WATCH_SECONDS)) not in ENDING:
+            if asked is RELOAD:
                 self._reload()
             self._traffic.watch()
+        notify("STOPPING=1")
 
     def _reload(self) -> None:
         """Load the configuration anew; if it is refused, say why and go on with the one that runs.
@@ -120,16 +106,15 @@ class Box:
         try:
             config = load_box_config(self._path)
             self._refuse_other_wiring(config)
-            successor = Generation.load(Judgement.of(config), config.workers, self._generation)
+            self._exchange(Generation.load(Judgement.of(config), config.workers, self._generation))
         except Exception as error:
-            reason = str(error) if isinstance(error, TidegateError) else f"{type(error).__name__}: {error}"
             self._reloads["failure"] += 1
-            self._log(f"reload refused, the running rules stay: {reason}")
+            self._log(f"reload refused, the running rules stay: {_told(error)}")
             notify("READY=1")
             return
-        self._exchange(successor)
+        assert self._generation is not None
         try:
-            self._feed_routes(successor)
+            self._feed_routes(self._generation)
         except (TidegateError, HookError) as error:
             self._log(f"programs find no routes: {error}")
         self._reloads["success"] += 1
@@ -147,14 +132,36 @@ class Box:
                 )
 
     def _exchange(self, successor: Generation) -> None:
+        """Let the successor judge. Raises what kept it from that; its predecessor judges on then.
+
+        Once the code is swapped there is no way back: what goes wrong with putting the old one away is only said.
+        """
         assert self._generation is not None
         assert self._traffic is not None
+        predecessor = self._generation
         with self._lock:
-            successor.collection.take_over()
-            self._traffic.swap(successor.run)
-            self._totals.retire(self._generation)
-            self._generation.close(successor)
+            try:
+                successor.collection.take_over()
+                self._traffic.swap(successor.run)
+            except Exception:
+                self._go_back(predecessor, successor)
+                raise
             self._generation = successor
+            try:
+                self._totals.retire(predecessor)
+                predecessor.close(successor)
+            except Exception as error:
+                self._log(f"the rules before this reload can't be put away: {_told(error)}")
+
+    def _go_back(self, predecessor: Generation, successor: Generation) -> None:
+        """Let the predecessor judge again; the successor's code is freed only if no worker can be in it any more."""
+        assert self._traffic is not None
+        try:
+            predecessor.collection.take_over()
+            self._traffic.swap(predecessor.run)
+            successor.close(predecessor)
+        except Exception as error:
+            self._log(f"the rules that failed can't be put away: {_told(error)}")
 
     def _end_generation(self) -> None:
         with self._lock:
@@ -187,6 +194,11 @@ class Box:
                 reloads=dict(self._reloads),
                 reload_timestamp=self._loaded_at,
             )
+
+
+def _told(error: Exception) -> str:
+    """An error of ours in its own words, any other with its kind."""
+    return str(error) if isinstance(error, TidegateError) else f"{type(error).__name__}: {error}"
 
 
 def _endpoint(address: str, port: int) -> str:

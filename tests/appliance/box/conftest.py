@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.netns import Topology, run_inside
 
-TIDEGATE = [sys.executable, "-c", "from appliance.cli import main; main()"]
+MAIN = "from appliance.cli import main; main()"
+TIDEGATE = [sys.executable, "-c", MAIN]
+
+
+def after(python: str) -> list[str]:
+    """The program, with some Python executed before: to break what can't be broken from outside."""
+    return [sys.executable, "-c", f"{python}\n{MAIN}"]
+
+
 HEAD = """\
 version: 1
 interfaces: [{outside: outside, inside: inside, mode: inline}]
@@ -26,11 +36,14 @@ DROP_NINE = "rules:\n  - {id: nine, match: {udp.dport: 9}, action: drop}\n"
 class RunningBox:
     """One `tidegate run`. What it says on standard error is read from a file, as a journal would be."""
 
-    def __init__(self, net: Topology, config: Path, program: Sequence[str] = TIDEGATE) -> None:
+    def __init__(
+        self, net: Topology, config: Path, program: Sequence[str] = TIDEGATE, env: Mapping[str, str] | None = None
+    ) -> None:
         self.net, self.config = net, config
         self._log = config.with_suffix(".log")
         with self._log.open("wb") as log:
-            self.process = net.box.popen([*program, "run", str(config)], stderr=log)
+            argv = [*program, "run", str(config)]
+            self.process = net.box.popen(argv, stderr=log, env={**os.environ, **(env or {})})
 
     @property
     def log(self) -> str:
@@ -93,10 +106,10 @@ def start(net: Topology, tmp_path: Path) -> Iterator[Start]:
     """Start a box with these rules (or a whole document) and wait until it serves."""
     boxes: list[RunningBox] = []
 
-    def begin(rules: str, *, head: str = HEAD, until: str = "metrics on") -> RunningBox:
+    def begin(rules: str, *, head: str = HEAD, until: str = "metrics on", **options: Any) -> RunningBox:
         config = tmp_path / "box.yaml"
         config.write_text(head + rules)
-        boxes.append(RunningBox(net, config))
+        boxes.append(RunningBox(net, config, **options))
         if until:
             boxes[-1].wait_for(until)
         return boxes[-1]

@@ -7,7 +7,9 @@ import signal
 import threading
 from pathlib import Path
 
-from tests.appliance.box.conftest import DROP_NINE, HEAD, Start
+import pytest
+
+from tests.appliance.box.conftest import DROP_NINE, HEAD, Start, after
 from tests.appliance.box.wire import arrivals, udp
 from tests.netns import Topology
 
@@ -58,6 +60,49 @@ def test_a_reload_without_memory_leaves_the_old_rules_and_says_why(net: Topology
     resource.prlimit(box.process.pid, resource.RLIMIT_AS, (limit, limit))
     box.reload(DROP_NINE.replace("nine", "other"), "reload refused, the running rules stay")
     assert arrivals(net, udp(9), udp(10)) == [udp(10)]
+    assert box.end() == 0
+
+
+FAIL_ONCE = """
+from {module} import {cls} as broken
+real = broken.{method}
+def fail(self, *arguments):
+    broken.{method} = real
+    raise OSError("no more of it")
+broken.{method} = fail
+"""
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        pytest.param(
+            {"module": "appliance.jit.collection", "cls": "Collection", "method": "take_over"}, id="take-over"
+        ),
+        pytest.param({"module": "appliance.box.traffic", "cls": "Traffic", "method": "swap"}, id="swap"),
+    ],
+)
+def test_an_exchange_that_fails_leaves_the_old_rules_and_says_why(
+    net: Topology, start: Start, broken: dict[str, str]
+) -> None:
+    other = DROP_NINE.replace("9", "10")
+    box = start(DROP_NINE, program=after(FAIL_ONCE.format(**broken)))
+    box.reload(other, "reload refused, the running rules stay: OSError: no more of it")
+    assert arrivals(net, udp(9), udp(10)) == [udp(10)]
+    assert box.rule("nine") == 1
+    assert box.metrics()['tidegate_reloads_total{result="failure"}'] == 1
+    box.reload(other, "reloaded")
+    assert arrivals(net, udp(9), udp(10)) == [udp(9)]
+    assert "can't be put away" not in box.log
+    assert box.end() == 0
+
+
+def test_old_rules_that_cannot_be_put_away_do_not_end_the_box(net: Topology, start: Start) -> None:
+    broken = {"module": "appliance.box.totals", "cls": "Totals", "method": "retire"}
+    box = start(DROP_NINE, program=after(FAIL_ONCE.format(**broken)))
+    box.reload(DROP_NINE.replace("9", "10"), "reloaded")
+    assert "the rules before this reload can't be put away: OSError: no more of it" in box.log
+    assert arrivals(net, udp(9), udp(10)) == [udp(9)]
     assert box.end() == 0
 
 
