@@ -9,8 +9,8 @@ OPTIONS :=
 demo: $(READY)  ## the box between attackers and a server, in a private network, for a minute
 	@.venv/bin/tidegate lab --seconds 60
 
-test: $(READY)  ## every test
-	$(PYTHON) -m pytest
+test: $(READY)  ## every test; OPTIONS="-k NAME" and the like go to pytest
+	$(PYTHON) -m pytest $(OPTIONS)
 
 test-pythons: $(READY)  ## a short run through every other supported Python that this machine has
 	$(PYTHON) -m tests.pythons

@@ -14,29 +14,16 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-import pytest
-
 from hooks.interfaces.netns import Namespace, owned_name
 from tests.bpffs import BPFFS
+from tests.capabilities import requires
+from tests.cgroup2 import hierarchy
 from tests.programs.kernel import bpftool
 
 _numbers = itertools.count()
 
 
-def _cgroup2() -> Path | None:
-    """Where the second version's hierarchy is mounted."""
-    for line in Path("/proc/self/mounts").read_text().splitlines():
-        _, place, kind = line.split()[:3]
-        if kind == "cgroup2" and os.access(place, os.W_OK):
-            return Path(place)
-    return None
-
-
-HIERARCHY = _cgroup2()
-needs_cgroups = pytest.mark.skipif(
-    os.geteuid() != 0 or HIERARCHY is None or not BPFFS.is_dir() or shutil.which("bpftool") is None,
-    reason="attaching programs to sockets takes root, a cgroup2 hierarchy, and bpftool",
-)
+needs_cgroups = requires("root", "bpf", "bpffs", "bpftool", "cgroup2")
 
 _INSIDE = """
 import json, os, socket, sys
@@ -55,9 +42,10 @@ class ControlGroup:
 
     def __init__(self, path: Path, sections: Mapping[str, str]) -> None:
         """`path` is an object; `sections` says for each of its programs where bpftool attaches it (`connect4`…)."""
-        assert HIERARCHY is not None
+        found = hierarchy()
+        assert found is not None
         name = f"tidegate-test-{os.getpid()}-{next(_numbers)}"
-        self.home, self._pins = HIERARCHY / name, BPFFS / name
+        self.home, self._pins = found / name, BPFFS / name
         self._path, self._sections = path, sections
         self._namespace = Namespace(owned_name("tgcg", str(next(_numbers))))
 

@@ -1,11 +1,19 @@
-"""Fixtures that every folder of tests may use."""
+"""Fixtures and hooks for every folder of tests."""
 
 import pytest
 
 from tests.bpffs import mount_bpffs
 from tests.netns import namespace, topology
+from tests.skips import pytest_addoption, pytest_make_collect_report, pytest_runtest_makereport, pytest_runtest_setup
 
-__all__ = ["namespace", "topology"]
+__all__ = [
+    "namespace",
+    "pytest_addoption",
+    "pytest_make_collect_report",
+    "pytest_runtest_makereport",
+    "pytest_runtest_setup",
+    "topology",
+]
 
 
 @pytest.fixture(scope="session", autouse=True)

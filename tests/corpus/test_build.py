@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import shutil
-import subprocess
 from pathlib import Path
 
 import pytest
 
+from tests.capabilities import require, requires
 from tests.corpus.building import build
 from tests.corpus.corpus import NAMES, OBJECTS, loaded, object_of
 
-pytestmark = pytest.mark.skipif(
-    shutil.which("clang") is None or shutil.which("bpftool") is None, reason="compiling takes clang and bpftool"
-)
+pytestmark = requires("clang", "bpftool")
 
 
 @pytest.fixture(scope="module")
@@ -29,8 +26,7 @@ def test_fresh_objects_mean_the_same(built: Path, name: str) -> None:
 
 
 def test_fresh_objects_have_the_same_bytes(built: Path) -> None:
-    if "14.0.6" not in subprocess.run(["clang", "--version"], capture_output=True, text=True, check=True).stdout:
-        pytest.skip("another clang than Debian 12's makes other bytes")
+    require("clang 14.0.6")
     assert {path.name: path.read_bytes() for path in built.glob("*.o")} == {
         path.name: path.read_bytes() for path in OBJECTS.glob("*.o")
     }

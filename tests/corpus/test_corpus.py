@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from tests.capabilities import require
 from tests.corpus import kernel
 from tests.corpus.corpus import NAMES, Rejection, object_of, rejections, verdict
 from tests.corpus.disagreements import disagreements
@@ -40,8 +41,7 @@ def test_the_corpus_is_whole() -> None:
 @pytest.mark.parametrize("side", SIDES)
 @pytest.mark.parametrize("name", NAMES)
 def test_linux_agrees_or_the_table_says_why_not(name: str, side: str) -> None:
-    if not kernel.available():
-        pytest.skip("this process may not call bpf()")
+    require("bpf")
     words = {True: "accepted", False: "rejected"}
     ours, linux = words[accepted(name, side)], words[kernel.accepts(object_of(name, side))]
     row = DISAGREEMENTS.get((name, side))

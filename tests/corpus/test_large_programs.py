@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import shutil
-import subprocess
 from pathlib import Path
 
 import pytest
 
 from tests.appliance.verifier import kernel
+from tests.capabilities import require, requires
 from tests.corpus import large_programs as large
 
 SAID = large.rejections()
@@ -30,8 +29,7 @@ def test_the_bad_one_is_rejected_for_what_is_bad(name: str) -> None:
 
 @pytest.mark.parametrize("name", large.NAMES)
 def test_linux_agrees(name: str) -> None:
-    if not kernel.available():
-        pytest.skip("this process may not call bpf()")
+    require("bpf")
     good, bad = (large.loaded(name, side) for side in ("good", "bad"))
     with kernel.kernel_maps(good.maps) as maps:
         for program, spec in good.programs.items():
@@ -51,9 +49,7 @@ def test_they_are_large() -> None:
     assert max(sizes) > 9000
 
 
-@pytest.mark.skipif(shutil.which("clang") is None or shutil.which("llvm-strip-14") is None, reason="takes clang 14")
+@requires("clang 14.0.6", "llvm-strip-14")
 def test_fresh_objects_have_the_same_bytes(tmp_path: Path) -> None:
-    if "14.0.6" not in subprocess.run(["clang", "--version"], capture_output=True, text=True, check=True).stdout:
-        pytest.skip("another clang than Debian 12's makes other bytes")
     fresh = {path.name: path.read_bytes() for path in large.build(tmp_path).glob("*.o")}
     assert fresh == {path.name: path.read_bytes() for path in large.OBJECTS.glob("*.o")}

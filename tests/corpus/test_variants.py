@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import itertools
-import shutil
 from pathlib import Path
 
 import pytest
 
+from tests.capabilities import requires
 from tests.corpus.building import build
 from tests.corpus.corpus import NAMES, object_of, verdict
 from tests.corpus.disagreements import disagreements, unproved
@@ -27,7 +27,7 @@ def check_variant(folder: Path, level: str, cpu: str) -> None:
     assert [name for (name, side), report in verdicts.items() if side == "bad" and report is None] == []
 
 
-@pytest.mark.skipif(shutil.which("clang") is None or shutil.which("bpftool") is None, reason="takes clang and bpftool")
+@requires("clang", "bpftool")
 @pytest.mark.parametrize(("level", "cpu"), VARIANTS)
 def test_verdicts(level: str, cpu: str, tmp_path: Path) -> None:
     check_variant(build(tmp_path, level, cpu), level, cpu)

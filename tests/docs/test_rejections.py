@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from appliance.verifier.reports.rejections import Rejection
-from tests.corpus import kernel
+from tests.capabilities import require
 from tests.docs.rejection_pages import (
     BAD,
     FIXED,
@@ -57,8 +57,7 @@ def test_the_bad_program_is_rejected_in_those_words_and_the_fixed_one_is_accepte
 
 @pytest.mark.parametrize("kind", [kind for kind in Rejection if Page.of(kind).source(BAD)[0] == "c"], ids=str)
 def test_linux_says_what_the_page_says(kind: Rejection, tmp_path: Path) -> None:
-    if not kernel.available():
-        pytest.skip("this process may not call bpf()")
+    require("bpf")
     page = Page.of(kind)
     assert ask_linux(page, FIXED, tmp_path) is None
     said = ask_linux(page, BAD, tmp_path)

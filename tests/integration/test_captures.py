@@ -13,13 +13,14 @@ from appliance.box.judgement_of_file import judgement_of_file
 from appliance.box.rehearsal import InterpretedRehearsal, NativeRehearsal
 from appliance.datapath.capture import FRAME, PCAP_MAGIC, Capture, CaptureRefused
 from hooks.contracts.contract import Verdict
+from tests.capabilities import requires
 from tests.captures import SHARED
 
 MOST = 100  # frames of one capture; the interpreter takes a millisecond for each
 PATHS = sorted(SHARED.rglob("*.pcap*")) if SHARED.is_dir() else []
 PROGRAMS = ("configs/rulesets/default.yaml", "tests/integration/everything.yaml", "programs/xdp_firewall.bpf.o")
 
-pytestmark = pytest.mark.skipif(not PATHS, reason=f"the recordings of {SHARED} are not on this machine")
+pytestmark = requires("recordings")
 
 
 def link_type(path: Path) -> int | None:

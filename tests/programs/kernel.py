@@ -13,16 +13,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
-import pytest
-
 from tests.bpffs import BPFFS
+from tests.capabilities import requires
 
 VERDICTS = {0: "aborted", 1: "drop", 2: "pass", 3: "tx", 4: "redirect"}
 
-needs_kernel = pytest.mark.skipif(
-    os.geteuid() != 0 or not BPFFS.is_dir() or shutil.which("bpftool") is None,
-    reason="loading programs into the kernel takes root, a kernel with bpf(), and bpftool",
-)
+needs_kernel = requires("root", "bpf", "bpffs", "bpftool")
 
 _numbers = itertools.count()
 

@@ -77,7 +77,12 @@ def test_ctrl_c_ends_a_long_verification(slow: Path) -> None:
 def verifying(*arguments: object) -> subprocess.Popen[bytes]:
     """The command as a process that ends with the test."""
     line = [*PROGRAM, "verify", *map(str, arguments)]
-    return Ended(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=ENVIRONMENT)
+    return Ended(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=ENVIRONMENT, preexec_fn=interruptible)
+
+
+def interruptible() -> None:
+    """In the child: Ctrl-C is what it is at a prompt. A shell's background jobs begin with it ignored."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 class Ended(subprocess.Popen[bytes]):

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.appliance.cli.conftest import BOX, FRAMES, ROOT, RULES, Tidegate, process
+from tests.capabilities import requires
 
 NOBODY = 65534
 COMMANDS: dict[str, Callable[[Path], list[object]]] = {
@@ -86,7 +87,7 @@ def somebody_else() -> Iterator[None]:
 
 
 @every_command
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
+@requires("root")  # who can become somebody else
 def test_an_unreadable_file(tidegate: Tidegate, tmp_path: Path, command: str) -> None:
     path = tmp_path / "secret"
     path.write_bytes(OBJECT)

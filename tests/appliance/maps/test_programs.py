@@ -26,7 +26,7 @@ from tests.appliance.maps.three_engines import (
     told,
     with_value,
 )
-from tests.appliance.verifier import kernel
+from tests.capabilities import require
 
 QUEUE, STACK = MapSpec("m", MapType.QUEUE, 0, 8, 3), MapSpec("m", MapType.STACK, 0, 8, 3)
 BLOOM = MapSpec("m", MapType.BLOOM_FILTER, 0, 8, 1000)
@@ -64,8 +64,7 @@ def on_this_processor(label: str, key: int) -> str:
 
 @pytest.fixture(scope="module", autouse=True)
 def linux() -> Iterator[None]:
-    if not kernel.available():
-        pytest.skip("this process may not call bpf()")
+    require("bpf")
     yield
 
 

@@ -14,10 +14,9 @@ import subprocess
 from pathlib import Path
 from types import TracebackType
 
-import pytest
-
 from appliance.rules import CompiledRules
 from tests.bpffs import BPFFS
+from tests.capabilities import requires
 
 VERDICTS = {0: "aborted", 1: "drop", 2: "pass", 3: "tx", 4: "redirect"}
 SHORTEST = 14  # bytes: the kernel runs no frame shorter than an Ethernet header
@@ -27,10 +26,7 @@ _LOOKUP, _UPDATE, _OBJ_GET, _TEST_RUN = 1, 2, 7, 10
 _libc = ctypes.CDLL(None, use_errno=True)
 _numbers = itertools.count()
 
-needs_kernel = pytest.mark.skipif(
-    os.geteuid() != 0 or not BPFFS.is_dir() or shutil.which("bpftool") is None,
-    reason="loading programs into the kernel takes root, a kernel with bpf(), and bpftool",
-)
+needs_kernel = requires("root", "bpf", "bpffs", "bpftool")
 
 
 def _bpf(command: int, attributes: bytes) -> tuple[int, bytes]:

@@ -17,6 +17,7 @@ from appliance.verifier.reports.rejections import Rejection
 from appliance.verifier.reports.report import Report
 from tests.appliance.verifier import kernel
 from tests.appliance.verifier.support import EVERY_MAP, Case, load_cases
+from tests.capabilities import require
 
 CASES = load_cases()
 
@@ -58,8 +59,7 @@ def test_names_are_unique() -> None:
 
 @pytest.fixture(scope="module")
 def descriptors() -> Iterator[dict[str, int]]:
-    if not kernel.available():
-        pytest.skip("this process may not call bpf()")
+    require("bpf")
     with kernel.kernel_maps(EVERY_MAP) as numbers:
         yield numbers
 

@@ -39,16 +39,30 @@ class Walk:
 
 def some_walk(chance: Random, types: Btf, hook: TypedHook, target: str) -> Walk | None:
     """A program at that place; None if it can have none."""
+    found = _numbered(types, hook, target)
+    if found is None or not found[0].context.fields:
+        return None
+    place, number = found
+    field = chance.choice([f for f in place.context.fields if f.structure] or list(place.context.fields))
+    return Walk(place, number, tuple(_instructions(chance, types, field)))
+
+
+def stands(types: Btf, hook: TypedHook, target: str) -> bool:
+    """Whether the kernel lets a program stand there that does nothing: some refuse whatever it is, unread."""
+    found = _numbered(types, hook, target)
+    empty = (Move(64, 0, Immediate(0)), Exit())
+    return found is not None and linux_accepts(Walk(*found, empty))
+
+
+def _numbered(types: Btf, hook: TypedHook, target: str) -> tuple[HookPoint, int] | None:
+    """The place, and its number among the kernel's types; None if there is none."""
     try:
         place = hook_at(hook, target, types)
     except UnknownTarget:
         return None
     name = hook.prefix + target
     number = types.find(Kind.TYPEDEF, name) if hook.traced else types.function(name)
-    if number is None or not place.context.fields:
-        return None
-    field = chance.choice([f for f in place.context.fields if f.structure] or list(place.context.fields))
-    return Walk(place, number, tuple(_instructions(chance, types, field)))
+    return None if number is None else (place, number)
 
 
 def _instructions(chance: Random, types: Btf, field: ContextField) -> list[Instruction]:

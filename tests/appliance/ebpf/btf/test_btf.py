@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import struct
 import subprocess
 from pathlib import Path
@@ -26,6 +25,7 @@ from appliance.ebpf.elf.elf import read_elf
 from appliance.ebpf.object_errors import ObjectError
 from tests.appliance.ebpf.compiling import PROGRAMS, compile_by_llvm_20, compile_c
 from tests.appliance.ebpf.objects.patching import Object, refusal
+from tests.capabilities import requires
 
 PASS = (PROGRAMS / "xdp_pass.bpf.o").read_bytes()
 FIREWALL = (PROGRAMS / "xdp_firewall.bpf.o").read_bytes()
@@ -184,7 +184,7 @@ def _entry(entry: object) -> dict[str, Any]:
 _UNKEPT = {"bits_offset", "nr_bits", "encoding", "index_type_id", "linkage", "fwd_kind", "component_idx", "vlen"}
 
 
-@pytest.mark.skipif(shutil.which("bpftool") is None, reason="bpftool is the other reader")
+@requires("bpftool")  # the other reader
 @pytest.mark.parametrize("name", ["firewall", "kinds", "llvm 20"])
 def test_types_are_what_bpftool_reads(name: str, tmp_path: Path) -> None:
     data = {

@@ -1,7 +1,6 @@
 """Object files as a whole: programs, their functions, lines, platform, license, and what is refused."""
 
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -27,7 +26,6 @@ from tests.hook_programs import FOLDER as HOOKS
 
 LICENSE = 'char _license[] SEC("license") = "GPL";'
 PASS = 'SEC("xdp") int pass_all(struct xdp_md *ctx) { return XDP_PASS; }'
-SPIKE = Path("/work/shared/spikes/rule_to_object.py")
 
 
 def test_sections_programs_and_their_order() -> None:
@@ -253,21 +251,6 @@ def test_what_llvm_20_makes_of_our_programs(path: Path) -> None:
         other = ours.programs[name]
         assert (program.section, program.hook, program.license) == (other.section, other.hook, other.license)
         assert {line.line for line in program.lines.values()} & {line.line for line in other.lines.values()}
-
-
-@pytest.mark.skipif(not SPIKE.exists(), reason="the shared spike is not on this machine")
-def test_an_object_made_from_rules(tmp_path: Path) -> None:
-    rules, made = tmp_path / "rules.yaml", tmp_path / "rules.o"
-    rules.write_text("version: 1\nrules:\n  - {id: a}\n  - {id: b}\n")
-    subprocess.run([sys.executable, str(SPIKE), str(rules), str(made)], check=True)
-    spec = load_object_file(made)
-    assert spec.maps == {"counters": MapSpec("counters", MapType.ARRAY, 4, 8, 16)}
-    assert {str(line) for line in spec.programs["filter"].lines.values()} == {
-        f"{rules}:2",
-        f"{rules}:3:5",
-        f"{rules}:4:5",
-    }
-    assert spec.programs["filter"].lines[1].text == "  - {id: a}"
 
 
 # refusals

@@ -18,12 +18,12 @@ from appliance.maps import (
     MapUnreadable,
     NoSuchEntry,
     OperationRefused,
-    control,
     emit_operations,
     export_operations,
     model,
     open_map,
 )
+from appliance.maps.control import compiled
 from appliance.maps.kind import NESTED, SIGNATURES, SIZED_AT_RUN_TIME
 
 HASH = MapSpec("m", MapType.HASH, 4, 4, 8)
@@ -113,11 +113,11 @@ def test_an_array_is_filled_without_any_code() -> None:
     """Every section of variables is one, of a size of its own."""
     index = (1).to_bytes(4, "little")
     spec = MapSpec("data", MapType.ARRAY, 4, 12, 2, contents=((index, b"twelve bytes"),))
-    before = control._compiled.cache_info().misses
+    before = compiled._compiled.cache_info().misses
     with open_map(spec) as map:
-        assert control._compiled.cache_info().misses == before
+        assert compiled._compiled.cache_info().misses == before
         assert map.lookup(index) == b"twelve bytes"
-        assert control._compiled.cache_info().misses == before + 1
+        assert compiled._compiled.cache_info().misses == before + 1
 
 
 def test_an_index_beyond_the_array_is_refused() -> None:

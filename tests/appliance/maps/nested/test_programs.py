@@ -11,14 +11,13 @@ from appliance.ebpf.spec import MapSpec, MapType
 from tests.appliance.jit.support import collection_spec
 from tests.appliance.maps.nested.nested import HASH, INNER, STEPS, TYPES, collection, find
 from tests.appliance.maps.three_engines import agreed, by_interpreter, by_jit, program
-from tests.appliance.verifier import kernel
+from tests.capabilities import require
 
 
 @pytest.mark.parametrize("type_", TYPES, ids=lambda type_: type_.value)
 @pytest.mark.parametrize("inner", INNER)
 def test_programs_work_on_what_they_find(inner: str, type_: MapType) -> None:
-    if not kernel.available():
-        pytest.skip("this process may not call bpf()")
+    require("bpf")
     assert agreed(collection(INNER[inner], type_)) > 31**8  # something was found
 
 

@@ -18,7 +18,7 @@ from appliance.maps.rings.perf_event_array import DATA_SIZE
 from hooks.contracts.xdp import FrameContext
 from tests.appliance.jit.support import Frame, run_loaded, run_loops
 from tests.appliance.maps.three_engines import ANSWER, FOLD, check, program, told
-from tests.appliance.verifier import kernel
+from tests.capabilities import requires
 
 ARRAY = MapSpec("m", MapType.PERF_EVENT_ARRAY, 4, 4, 4)
 CURRENT = 0xFFFFFFFF
@@ -34,7 +34,7 @@ def sending(*steps: str) -> ProgramSpec:
     return program(["r6 = r1;", *steps])
 
 
-@pytest.mark.skipif(not kernel.available(), reason="this process may not call bpf()")
+@requires("bpf")
 @pytest.mark.parametrize("flags", [CURRENT, 0, 1, 3, 4, 1 << 52, 1 << 63])
 def test_without_a_listener_every_engine_refuses_alike(flags: int) -> None:
     check(["r6 = r1;", step(flags), step(flags, 0)], ARRAY)

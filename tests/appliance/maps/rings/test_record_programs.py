@@ -18,9 +18,9 @@ from appliance.maps.model.ringbuf import ModelRingBuffer
 from hooks.contracts.xdp import FrameContext
 from tests.appliance.jit.support import run_loaded, run_loops
 from tests.appliance.maps.three_engines import ANSWER, FOLD, by_interpreter, by_jit, check, collection_of, program
-from tests.appliance.verifier import kernel
+from tests.capabilities import requires
 
-pytestmark = pytest.mark.skipif(not kernel.available(), reason="this process may not call bpf()")
+pytestmark = requires("bpf")
 
 RING = MapSpec("m", MapType.RINGBUF, 0, 0, 4096)
 FLAGS = st.sampled_from([0, 0, 0, 1, 2, 3, 4])
