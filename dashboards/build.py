@@ -220,6 +220,15 @@ def box() -> list[PanelBuilder]:
             unit="bytes",
             span=8,
         ),
+        graph(
+            "Closed to the host",
+            {
+                "{{interface}} closed": series("interface_isolated"),
+                "{{interface}} closed again": f"increase({series('interface_closed_again_total')}[$__rate_interval])",
+            },
+            "1: the machine's own stack neither hears nor speaks there. Closed again: somebody puts filters in front.",
+            unit="none",
+        ),
         tile(
             "Configuration is",
             f"time() - {series('reload_timestamp_seconds')}",

@@ -177,6 +177,7 @@ class Box:
                 return Snapshot(__version__)
             rules = generation.judgement.rules
             counts = self._totals.rules(generation)
+            isolation = traffic.isolation() if traffic else {}
             return Snapshot(
                 version=__version__,
                 rules=tuple(
@@ -185,6 +186,8 @@ class Box:
                 ),
                 interfaces=traffic.statistics() if traffic else {},
                 interfaces_up=traffic.up() if traffic else {},
+                interfaces_isolated={name: state.isolated for name, state in isolation.items()},
+                interfaces_closed_again={name: state.closed_again for name, state in isolation.items()},
                 parse_errors=self._totals.parse_errors(generation),
                 maps=tuple(
                     MapUse(name, len(map_), map_.spec.max_entries) for name, map_ in generation.filling_maps().items()

@@ -11,11 +11,12 @@ opened anew, some milliseconds.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 
 from appliance.box.config import PassageConfig
+from appliance.box.isolation_watch import IsolationState, IsolationWatch
 from appliance.closing import Closing
 from appliance.datapath.datapath import Datapath, Passage
 from appliance.datapath.statistics import InterfaceStatistics
@@ -37,7 +38,8 @@ class _Held:
 class Traffic(Closing):
     """The datapath of a box, whatever becomes of its interfaces. A context manager; closing twice is harmless.
 
-    `log` is told what the operator should know. All of it is called from one thread, but for `statistics` and `up`.
+    `log` is told what the operator should know. All of it is called from one thread, but for `statistics`, `up` and
+    `isolation`.
     """
 
     def __init__(
@@ -60,6 +62,8 @@ class Traffic(Closing):
         self._datapath: Datapath | None = None
         self._announced: frozenset[PassageConfig] = frozenset()  # what the operator believes to be served
         self._complaints: dict[PassageConfig | None, str] = {}
+        inline = [name for passage in passages if passage.inside for name in passage.interfaces]
+        self._isolation = IsolationWatch(inline, log)
         self._counting = threading.Lock()  # so that what a closing datapath counted is seen once, and not twice
         try:
             for passage in self._passages:
@@ -103,7 +107,8 @@ class Traffic(Closing):
             self._datapath.swap(run)
 
     def watch(self) -> None:
-        """Notice interfaces that went or came, and follow. Cheap; to be called every half second or so."""
+        """Notice interfaces that went, came or were opened to the host, and follow. Cheap; to be called every half
+        second or so."""
         self._release_lost()
         resized = [held for held in self._held.values() if _resized(held.passage) != held.passage]
         if resized:
@@ -113,6 +118,8 @@ class Traffic(Closing):
         taken = [config for config in self._passages if config not in self._held and self._try_to_take(config)]
         if taken or (self._held and self._datapath is None):
             self._try_to_wire()
+        inline = (held.passage for held in self._held.values() if held.passage.inside)
+        self._isolation.look([interface for passage in inline for interface in passage.interfaces])
 
     def _release_lost(self) -> bool:
         """Give up the passages of which an interface is gone; whether there were any."""
@@ -171,6 +178,10 @@ class Traffic(Closing):
         """Whether each interface is there, up, and has a carrier."""
         states = {name: interface_state(name) for name in self.interfaces}
         return {name: state is not None and state.up and state.carrier for name, state in states.items()}
+
+    def isolation(self) -> Mapping[str, IsolationState]:
+        """Whether each inline interface is closed to the host."""
+        return self._isolation.states
 
     def _unwire(self) -> None:
         """End the service; what it counted stays counted."""

@@ -116,6 +116,20 @@ FAMILIES = (
         lambda snapshot: (((name,), float(up)) for name, up in snapshot.interfaces_up.items()),
     ),
     Family(
+        "interface_isolated",
+        GaugeMetricFamily,
+        "0 while the host's own stack may hear or speak on an inline interface; else 1.",
+        ("interface",),
+        lambda snapshot: (((name,), float(closed)) for name, closed in snapshot.interfaces_isolated.items()),
+    ),
+    Family(
+        "interface_closed_again",
+        CounterMetricFamily,
+        "How often an inline interface was found open to the host's own stack, and was closed again.",
+        ("interface",),
+        lambda snapshot: (((name,), count) for name, count in snapshot.interfaces_closed_again.items()),
+    ),
+    Family(
         "program_verify_seconds",
         GaugeMetricFamily,
         "How long the proof of the running program took.",

@@ -35,6 +35,8 @@ class Snapshot:
     rules: tuple[RuleCount, ...] = ()
     interfaces: Mapping[str, InterfaceStatistics] = field(default_factory=dict)
     interfaces_up: Mapping[str, bool] = field(default_factory=dict)
+    interfaces_isolated: Mapping[str, bool] = field(default_factory=dict)
+    interfaces_closed_again: Mapping[str, int] = field(default_factory=dict)
     parse_errors: Mapping[str, int] = field(default_factory=dict)
     maps: tuple[MapUse, ...] = ()
     verify_seconds: Mapping[str, float] = field(default_factory=dict)

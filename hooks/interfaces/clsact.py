@@ -9,24 +9,30 @@ take the bypass: they carry a mark (BOX_MARK), and the filter on the way out let
 
 The filter is a classifier of a few classic BPF instructions in direct-action mode. Classic BPF asks for CAP_NET_ADMIN
 alone, not for the bpf() system call that many containers forbid. A clsact that is there already is kept, with its
-filters: ours have a handle of their own, and one that a killed process left is the same filter and simply replaced.
+filters: ours have handles of their own.
 
-Sources: tc-bpf(8), net/sched/cls_bpf.c, `sch_handle_ingress` and `sch_handle_egress` in net/core/dev.c. The messages
-are written here because pyroute2 can't express the classic form of cls_bpf.
+The first filter decides. Filters stand by priority, and within a priority the newest is first: so whoever comes later
+with a BPF filter at priority 1 stands in front of ours, and what that one passes, the host hears. `opening` finds it.
+Ours comes first again by being added anew, under the other one of its two handles, before the old one goes: there is
+no moment without it. Programs of tcx (BPF_TCX_INGRESS) come before every clsact, and are not seen here.
+
+Sources: tc-bpf(8), net/sched/cls_bpf.c (`cls_bpf_change` adds at the list's head), `sch_handle_ingress` and
+`sch_handle_egress` in net/core/dev.c.
 """
 
 from __future__ import annotations
 
-import ctypes
 import errno
 import os
 import socket
 import struct
-from collections.abc import Set
+from collections.abc import Iterator, Set
+from dataclasses import dataclass
 
 from pyroute2 import IPRoute
 
 from hooks.errors import InterfaceError, PrivilegeError
+from hooks.interfaces.messages import attribute, attributes, dump, request
 from hooks.linux import rtnetlink as kernel
 from hooks.linux.filter import (
     BPF_ABS,
@@ -43,10 +49,11 @@ from hooks.linux.filter import (
 from hooks.linux.if_packet import ETH_P_ALL
 
 PRIORITY = 1
-HANDLE = 0x7469  # "ti"
+HANDLES = (0x7469, 0x746A)  # "ti", "tj"
 NAME = b"tidegate-closed\0"
 BOX_MARK = 0x74696465  # SO_MARK of frames that the box itself sends through the queueing discipline ("tide")
 _DROP = sock_filter(BPF_RET | BPF_K, 0, 0, kernel.TC_ACT_SHOT)
+_DIRECTIONS = {kernel.TC_H_MIN_INGRESS: "ingress", kernel.TC_H_MIN_EGRESS: "egress"}
 _FILTERS = {
     kernel.TC_H_MIN_INGRESS: (_DROP,),
     kernel.TC_H_MIN_EGRESS: (
@@ -56,6 +63,7 @@ _FILTERS = {
         sock_filter(BPF_RET | BPF_K, 0, 0, kernel.TC_ACT_OK),
     ),
 }
+_INFO = PRIORITY << 16 | socket.htons(ETH_P_ALL)
 _GONE = {errno.ENODEV, errno.ENOENT, errno.EINVAL}  # no interface, no filter, no clsact
 
 
@@ -69,25 +77,81 @@ def has_clsact(interface: str, index: int) -> bool:
     return "clsact" in kinds
 
 
+@dataclass(frozen=True, slots=True)
+class _Filter:
+    """One filter as it stands at an interface. `options` are those of its kind, by their number."""
+
+    kind: str
+    handle: int
+    info: int
+    options: dict[int, bytes]
+
+    @property
+    def has_our_handle(self) -> bool:
+        return self.kind == "bpf" and self.info == _INFO and self.handle in HANDLES
+
+    def closes(self, direction: int) -> bool:
+        """Whether it is ours, and is as we made it."""
+        flags = int.from_bytes(self.options.get(kernel.TCA_BPF_FLAGS, b""), "little")
+        return (
+            self.has_our_handle
+            and self.options.get(kernel.TCA_BPF_OPS) == b"".join(map(bytes, _FILTERS[direction]))
+            and bool(flags & kernel.TCA_BPF_FLAG_ACT_DIRECT)
+        )
+
+    def __str__(self) -> str:
+        return f"a filter of somebody else ({self.kind}, priority {self.info >> 16}, handle {self.handle:#x})"
+
+
+def opening(index: int) -> str | None:
+    """What lets frames through between the interface and the host's stack, in words; None while it is closed.
+
+    Some 0.1 ms: cheap enough to look every half second. Raises OSError.
+    """
+    for direction, name in _DIRECTIONS.items():
+        first = next(_filters(index, direction), None)
+        if first is None:
+            return f"the filter that shuts the host out is gone from its {name}"
+        if not first.closes(direction):
+            return f"{first} stands first at its {name}"
+    return None
+
+
 def close_to_host(interface: str, index: int) -> None:
-    """Let no frame pass between the interface and the host's stack. Done twice, it changes nothing the second time.
+    """Let no frame pass between the interface and the host's stack, whoever else has filters there. Done twice, it
+    changes nothing the second time.
 
     Raises InterfaceError or PrivilegeError.
     """
     flags = kernel.NLM_F_CREATE | kernel.NLM_F_EXCL
-    failure = _request(kernel.RTM_NEWQDISC, flags, _clsact_address(index), _attribute(kernel.TCA_KIND, b"clsact\0"))
+    failure = request(kernel.RTM_NEWQDISC, flags, _clsact_address(index), attribute(kernel.TCA_KIND, b"clsact\0"))
     _check(failure, interface, "the kernel has no clsact (CONFIG_NET_SCH_INGRESS)", tolerated={errno.EEXIST})
-    for direction, instructions in _FILTERS.items():
-        options = (
-            _attribute(kernel.TCA_BPF_OPS_LEN, struct.pack("=H", len(instructions)))
-            + _attribute(kernel.TCA_BPF_OPS, b"".join(map(bytes, instructions)))
-            + _attribute(kernel.TCA_BPF_NAME, NAME)
-            + _attribute(kernel.TCA_BPF_FLAGS, struct.pack("=I", kernel.TCA_BPF_FLAG_ACT_DIRECT))
-        )
-        attributes = _attribute(kernel.TCA_KIND, b"bpf\0") + _attribute(kernel.TCA_OPTIONS, options)
-        flags = kernel.NLM_F_CREATE | kernel.NLM_F_REPLACE
-        failure = _request(kernel.RTM_NEWTFILTER, flags, _filter_address(index, direction), attributes)
-        _check(failure, interface, "clsact has a filter of another kind at priority 1 or the kernel lacks cls_bpf")
+    for direction in _FILTERS:
+        _put_first(interface, index, direction)
+    if left := opening(index):
+        hint = f"see `tc filter show dev {interface} ingress`, and egress"
+        raise InterfaceError(f"it can't be closed to the host's stack: {left}", where=interface, hint=hint)
+
+
+def _put_first(interface: str, index: int, direction: int) -> None:
+    there = list(_filters(index, direction))
+    if there and there[0].closes(direction):
+        return
+    ours = [found.handle for found in there if found.has_our_handle]
+    free = next((handle for handle in HANDLES if handle not in ours), HANDLES[0])
+    if free in ours:  # both are there, as a process left them that was killed between two steps
+        _remove(interface, index, direction, free)
+    failure = request(
+        kernel.RTM_NEWTFILTER,
+        kernel.NLM_F_CREATE | kernel.NLM_F_EXCL,
+        _filter_address(index, direction, free),
+        _description(direction),
+    )
+    meaning = f"{there[0]} is in the way at its {_DIRECTIONS[direction]}" if there else "the kernel lacks cls_bpf"
+    _check(failure, interface, meaning)
+    for handle in ours:
+        if handle != free:
+            _remove(interface, index, direction, handle)
 
 
 def open_to_host(interface: str, index: int, remove_clsact: bool) -> None:
@@ -96,51 +160,47 @@ def open_to_host(interface: str, index: int, remove_clsact: bool) -> None:
     `remove_clsact` takes clsact away as well, unless somebody else has put filters there meanwhile.
     """
     for direction in _FILTERS:
-        failure = _request(kernel.RTM_DELTFILTER, 0, _filter_address(index, direction))
-        _check(failure, interface, "the drop filter can't be removed", tolerated=_GONE)
-    if remove_clsact and not _has_filters(index):
-        failure = _request(kernel.RTM_DELQDISC, 0, _clsact_address(index))
+        for handle in HANDLES:
+            _remove(interface, index, direction, handle)
+    if remove_clsact and not any(list(_filters(index, direction)) for direction in _FILTERS):
+        failure = request(kernel.RTM_DELQDISC, 0, _clsact_address(index))
         _check(failure, interface, "clsact can't be removed", tolerated=_GONE)
 
 
-def _has_filters(index: int) -> bool:
-    with IPRoute() as route:
-        return any(
-            entry for direction in _FILTERS for entry in route.get_filters(index=index, parent=0xFFFF0000 | direction)
-        )
+def _remove(interface: str, index: int, direction: int, handle: int) -> None:
+    failure = request(kernel.RTM_DELTFILTER, 0, _filter_address(index, direction, handle))
+    _check(failure, interface, "the drop filter can't be removed", tolerated=_GONE)
+
+
+def _filters(index: int, direction: int) -> Iterator[_Filter]:
+    """The filters that a frame meets in that direction, in that order."""
+    asked = kernel.tcmsg(tcm_ifindex=index, tcm_parent=kernel.TC_H_CLSACT_HANDLE | direction)
+    for message, given in dump(kernel.RTM_GETTFILTER, asked):
+        in_first_chain = int.from_bytes(given.get(kernel.TCA_CHAIN, b""), "little") == 0
+        if message.tcm_handle and in_first_chain:  # handle 0: the head of all that have its priority
+            kind = given[kernel.TCA_KIND].rstrip(b"\0").decode()
+            yield _Filter(kind, message.tcm_handle, message.tcm_info, attributes(given.get(kernel.TCA_OPTIONS, b"")))
 
 
 def _clsact_address(index: int) -> kernel.tcmsg:
     return kernel.tcmsg(tcm_ifindex=index, tcm_handle=kernel.TC_H_CLSACT_HANDLE, tcm_parent=kernel.TC_H_CLSACT)
 
 
-def _filter_address(index: int, direction: int) -> kernel.tcmsg:
-    return kernel.tcmsg(
-        tcm_ifindex=index,
-        tcm_handle=HANDLE,
-        tcm_parent=kernel.TC_H_CLSACT_HANDLE | direction,
-        tcm_info=PRIORITY << 16 | socket.htons(ETH_P_ALL),
+def _filter_address(index: int, direction: int, handle: int) -> kernel.tcmsg:
+    parent = kernel.TC_H_CLSACT_HANDLE | direction
+    return kernel.tcmsg(tcm_ifindex=index, tcm_handle=handle, tcm_parent=parent, tcm_info=_INFO)
+
+
+def _description(direction: int) -> bytes:
+    """The attributes of our filter."""
+    instructions = _FILTERS[direction]
+    options = (
+        attribute(kernel.TCA_BPF_OPS_LEN, struct.pack("=H", len(instructions)))
+        + attribute(kernel.TCA_BPF_OPS, b"".join(map(bytes, instructions)))
+        + attribute(kernel.TCA_BPF_NAME, NAME)
+        + attribute(kernel.TCA_BPF_FLAGS, struct.pack("=I", kernel.TCA_BPF_FLAG_ACT_DIRECT))
     )
-
-
-def _attribute(kind: int, value: bytes) -> bytes:
-    """`struct rtattr`: length (itself included) and type, 16 bits each in host order, then the value, padded to 4."""
-    return struct.pack("=HH", 4 + len(value), kind) + value + bytes(-len(value) % 4)
-
-
-def _request(kind: int, flags: int, address: kernel.tcmsg, attributes: bytes = b"") -> int:
-    """Send one rtnetlink request in this thread's namespace; return 0 or the errno of the answer."""
-    body = bytes(address) + attributes
-    head = kernel.nlmsghdr(
-        nlmsg_len=ctypes.sizeof(kernel.nlmsghdr) + len(body),
-        nlmsg_type=kind,
-        nlmsg_flags=kernel.NLM_F_REQUEST | kernel.NLM_F_ACK | flags,
-        nlmsg_seq=1,
-    )
-    with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, socket.NETLINK_ROUTE) as rtnetlink:
-        rtnetlink.send(bytes(head) + body)
-        answer = rtnetlink.recv(65536)
-    return -int(kernel.nlmsgerr.from_buffer_copy(answer, ctypes.sizeof(kernel.nlmsghdr)).error)
+    return attribute(kernel.TCA_KIND, b"bpf\0") + attribute(kernel.TCA_OPTIONS, options)
 
 
 def _check(failure: int, interface: str, meaning: str, tolerated: Set[int] = frozenset()) -> None:

@@ -35,6 +35,8 @@ def snapshot(began: float, frames: int) -> Snapshot:
         ),
         interfaces={"eth0": interface, "eth1": interface},
         interfaces_up={"eth0": True, "eth1": True},
+        interfaces_isolated={"eth0": True, "eth1": True},
+        interfaces_closed_again={"eth0": 0, "eth1": frames},
         parse_errors={"vlan_nested": frames},
         maps=(MapUse("syn-rate.sources", 50, 100),),
         verify_seconds={"tidegate_in": 0.02, "tidegate_out": 0.01},

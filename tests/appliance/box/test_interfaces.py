@@ -11,6 +11,8 @@ from tests.appliance.box.conftest import DROP_NINE, HEAD, Start, wait_until
 from tests.appliance.box.wire import MACS, arrivals, interface_settings, udp
 from tests.netns import Topology
 
+PASSES_ALL = ["prio", "1", "protocol", "all", "bpf", "da", "bytecode", "1,6 0 0 0"]
+
 
 def test_the_host_does_not_answer_on_an_inline_interface(net: Topology, start: Start) -> None:
     net.box.add_address("lo", "10.0.0.99/32")
@@ -24,6 +26,43 @@ def test_the_host_does_not_answer_on_an_inline_interface(net: Topology, start: S
         wire.send(question)
         assert far.receive(1) == [question]
         assert wire.drain(0.2) == []
+
+
+def test_a_filter_that_others_put_in_front_is_overtaken_and_told(net: Topology, start: Start) -> None:
+    """What it would pass, the host would answer; within a second the host is shut out again."""
+    net.box.add_address("lo", "10.0.0.99/32")
+    question = bytes(Ether(dst="ff:ff:ff:ff:ff:ff", src=MACS["src"]) / ARP(psrc="10.0.0.1", pdst="10.0.0.99"))
+    before = interface_settings(net)
+    box = start(DROP_NINE)
+    again = 'tidegate_interface_closed_again_total{interface="outside"}'
+    assert (box.metrics()['tidegate_interface_isolated{interface="outside"}'], box.metrics()[again]) == (1, 0)
+    net.box.run(["tc", "filter", "add", "dev", "outside", "ingress", *PASSES_ALL])
+    box.wait_for(
+        "outside: the host was not shut out any more, and is again: a filter of somebody else (bpf, priority 1"
+    )
+    with net.outside.packet_socket() as wire, net.inside.packet_socket() as far:
+        wire.send(question)
+        assert far.receive(1) == [question]
+        assert wire.drain(0.2) == []
+    assert (box.metrics()['tidegate_interface_isolated{interface="outside"}'], box.metrics()[again]) == (1, 1)
+    net.box.run(["tc", "filter", "del", "dev", "outside", "ingress", *PASSES_ALL[:4], "handle", "0x1", "bpf"])
+    assert box.end() == 0
+    assert interface_settings(net) == before
+
+
+def test_an_interface_that_stays_open_to_the_host_is_told(net: Topology, start: Start) -> None:
+    """Somebody takes the filter away and puts one in its place that ours can't overtake."""
+    box = start(DROP_NINE)
+    theirs = "tc filter add dev outside ingress prio 1 protocol all u32 match u32 0 0 classid 1:1"
+    while "u32" not in net.box.run(["tc", "filter", "show", "dev", "outside", "ingress"]).stdout:
+        net.box.run(["sh", "-c", f"tc filter del dev outside ingress; {theirs}"], check=False)
+    isolated = 'tidegate_interface_isolated{interface="outside"}'
+    wait_until(lambda: box.metrics()[isolated] == 0)
+    assert box.metrics()['tidegate_interface_isolated{interface="inside"}'] == 1
+    assert "the host is not shut out any more: outside: it can't be closed to the host's stack" in box.log
+    net.box.run(["tc", "filter", "del", "dev", "outside", "ingress"])
+    wait_until(lambda: box.metrics()[isolated] == 1)
+    assert box.end() == 0
 
 
 def test_everything_is_as_before_when_it_ends(net: Topology, start: Start) -> None:

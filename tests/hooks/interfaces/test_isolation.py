@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from hooks.errors import InterfaceError
-from hooks.interfaces.clsact import BOX_MARK
+from hooks.interfaces.clsact import BOX_MARK, close_to_host, opening
 from hooks.interfaces.ethtool import Feature, read_features, set_features
 from hooks.interfaces.isolation import Isolation
 from hooks.interfaces.netdev import Interface, find_interface
@@ -192,6 +192,78 @@ def test_filters_that_somebody_adds_meanwhile_stay(net: Topology, tmp_path: Path
     left = net.box.run(["tc", "filter", "show", "dev", "outside", "egress"]).stdout
     assert "pref 7 u32" in left
     assert "tidegate" not in left
+
+
+PASSES_ALL = ["prio", "1", "protocol", "all", "bpf", "da", "bytecode", "1,6 0 0 0"]
+
+
+def add_filter_in_front(box: Host, direction: str) -> None:
+    """What lets every frame through, at the priority of ours: the newest there is the first."""
+    box.run(["tc", "qdisc", "add", "dev", "outside", "clsact"], check=False)
+    box.run(["tc", "filter", "add", "dev", "outside", direction, *PASSES_ALL])
+
+
+@pytest.mark.parametrize("direction", ["ingress", "egress"])
+def test_a_filter_in_front_is_found_and_ours_put_first_again(net: Topology, tmp_path: Path, direction: str) -> None:
+    with net.box.entered():
+        add_filter_in_front(net.box, direction)
+        before = snapshot(net.box)
+        index = find_interface("outside").index
+        with Isolation("outside", state_directory=tmp_path):
+            assert opening(index) is None
+            for handle in ("0x2", "0x3", "0x4"):
+                add_filter_in_front(net.box, direction)
+                found = f"a filter of somebody else (bpf, priority 1, handle {handle}) stands first at its {direction}"
+                assert opening(index) == found
+                close_to_host("outside", index)
+                assert opening(index) is None
+            for handle in ("0x2", "0x3", "0x4"):
+                net.box.run(
+                    ["tc", "filter", "del", "dev", "outside", direction, *PASSES_ALL[:4], "handle", handle, "bpf"]
+                )
+        assert snapshot(net.box) == before
+
+
+@pytest.mark.parametrize("direction", ["ingress", "egress"])
+def test_a_filter_that_is_gone_or_another_is_found_and_put_back(net: Topology, tmp_path: Path, direction: str) -> None:
+    with net.box.entered(), Isolation("outside", state_directory=tmp_path):
+        index = find_interface("outside").index
+        net.box.run(["tc", "filter", "del", "dev", "outside", direction])
+        assert opening(index) == f"the filter that shuts the host out is gone from its {direction}"
+        close_to_host("outside", index)
+        assert opening(index) is None
+        net.box.run(["tc", "filter", "replace", "dev", "outside", direction, "handle", "0x7469", *PASSES_ALL])
+        assert opening(index) is not None
+        close_to_host("outside", index)
+        assert opening(index) is None
+        net.box.run(["tc", "qdisc", "del", "dev", "outside", "clsact"])
+        assert opening(index) is not None
+        close_to_host("outside", index)
+        assert opening(index) is None
+
+
+def test_a_filter_in_front_of_a_killed_boxs_does_not_stay_there(net: Topology, tmp_path: Path) -> None:
+    with net.box.entered():
+        with hold_in_child(net.box, tmp_path) as child:
+            child.kill()
+        add_filter_in_front(net.box, "ingress")
+        with Isolation("outside", state_directory=tmp_path):
+            assert opening(find_interface("outside").index) is None
+
+
+def test_a_filter_that_cannot_be_overtaken_is_named(net: Topology, tmp_path: Path) -> None:
+    net.box.run(["tc", "qdisc", "add", "dev", "outside", "clsact"])
+    theirs = ["tc", "filter", "add", "dev", "outside", "ingress", "prio", "1", "protocol", "all", "u32"]
+    net.box.run([*theirs, "match", "u32", "0", "0", "classid", "1:1"])
+    with net.box.entered():
+        before = snapshot(net.box)
+        with pytest.raises(InterfaceError) as raised, Isolation("outside", state_directory=tmp_path):
+            pass
+        assert str(raised.value) == (
+            "outside: it can't be closed to the host's stack: Invalid argument"
+            " (a filter of somebody else (u32, priority 1, handle 0x80000000) is in the way at its ingress)"
+        )
+        assert snapshot(net.box) == before
 
 
 def test_leaving_is_quiet_when_the_interface_is_gone(net: Topology, tmp_path: Path) -> None:

@@ -1,0 +1,60 @@
+"""Are the inline interfaces still closed to the host's stack? Others may put filters in front of the box's, or take
+them away; this notices within a second, says so, and closes the interface again where the kernel allows it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+
+from hooks.errors import HookError
+from hooks.interfaces.clsact import close_to_host, opening
+from hooks.interfaces.netdev import Interface, interface_state
+
+MENTION_SECONDS = 60.0  # another program that insists is mentioned this often, not twice a second
+
+
+@dataclass(frozen=True, slots=True)
+class IsolationState:
+    """`isolated`: False while the host's own stack may hear or speak on the interface; True if there is none of that
+    name. `closed_again`: how often it was found open and closed again."""
+
+    isolated: bool = True
+    closed_again: int = 0
+
+
+class IsolationWatch:
+    """Looks when it is told to, from one thread; `states` may be read from any."""
+
+    def __init__(self, names: Iterable[str], log: Callable[[str], None]) -> None:
+        self._log = log
+        self._mentioned: dict[tuple[str, bool], float] = {}
+        self.states: Mapping[str, IsolationState] = {name: IsolationState() for name in names}
+
+    def look(self, held: Iterable[Interface]) -> None:
+        """`held` are the interfaces that the box has isolated; an inline one that is there and not held is open."""
+        by_name = {interface.name: interface for interface in held}
+        self.states = {name: self._look(name, by_name.get(name)) for name in self.states}
+
+    def _look(self, name: str, held: Interface | None) -> IsolationState:
+        closed_again = self.states[name].closed_again
+        state = interface_state(name)
+        if state is None or held is None or held.index != state.index:
+            return IsolationState(state is None, closed_again)
+        try:
+            found = opening(held.index)
+            if found is None:
+                return IsolationState(True, closed_again)
+            close_to_host(name, held.index)
+        except (HookError, OSError) as error:
+            self._mention(name, False, f"the host is not shut out any more: {error}")
+            return IsolationState(interface_state(name) is None, closed_again)
+        self._mention(name, True, f"{name}: the host was not shut out any more, and is again: {found}")
+        return IsolationState(True, closed_again + 1)
+
+    def _mention(self, name: str, isolated: bool, text: str) -> None:
+        now = time.monotonic()
+        if now - self._mentioned.get((name, isolated), -MENTION_SECONDS) >= MENTION_SECONDS:
+            self._mentioned[name, isolated] = now
+            self._log(text)
