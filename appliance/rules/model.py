@@ -38,6 +38,11 @@ class Direction(Enum):
         """Whether a rule of this direction judges frames that go that way (IN or OUT)."""
         return self in (way, Direction.BOTH)
 
+    @property
+    def opposite(self) -> Direction:
+        """The way of what answers frames that go this way."""
+        return {Direction.IN: Direction.OUT, Direction.OUT: Direction.IN}.get(self, self)
+
 
 @dataclass(frozen=True, slots=True)
 class InRanges:
@@ -107,9 +112,9 @@ class Rate:
 class Retransmit:
     """A test that only a real TCP stack passes: the rule's action is for sources that haven't passed it.
 
-    A source passes by sending the same segment again between `after` and `before` seconds after its first try, and
-    stays known for `remember` seconds after its last matching frame. `sources` known hosts and `tries` first tries
-    are remembered, the ones seen last.
+    A segment passes when it is sent again between `after` and `before` seconds after its last try. A source that then
+    acknowledges what it was answered is known for `remember` seconds, and all its segments pass. `sources` known hosts
+    and `tries` first tries are remembered, the ones seen last.
     """
 
     after: float

@@ -16,6 +16,7 @@ from tests.integration.engines import ENGINES, InterpretedRules, NativeRules
 from tests.rule_cases import build
 
 FLOOD = 400  # frames
+SECOND = 10**9  # nanoseconds
 
 every_engine = pytest.mark.parametrize("engine", [*ENGINES, pytest.param("kernel", marks=needs_kernel)])
 
@@ -40,3 +41,39 @@ def test_a_flood_with_random_low_halves_is_one_source(engine: str, tmp_path: Pat
         flood = Counter(rules.run(build(f'Ether()/IPv6(src="2001:db8:0:1:{low}")/UDP()')) for low in low_halves)
         assert flood == {"pass": 3, "drop": FLOOD - 3}
         assert rules.run(honest) == "drop", "its bucket was pushed out of what is remembered"
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_flood_that_repeats_its_syns_makes_nobody_known_and_nobody_forgotten(engine: str, tmp_path: Path) -> None:
+    """Forged sources repeat each SYN after a second, and guess at the ACK; the server answers every one of them."""
+    text = """
+    rules: [{id: prove, match: {tcp.flags: {all: [syn], not: [ack]}}, action: drop,
+             retransmit: {sources: 32, tries: 64}}]"""
+    choice = random.Random(1)
+    now = 1_700_000_000 * SECOND
+
+    def segment(source: str, port: int, flags: str, sequence: int, acknowledged: int = 0) -> bytes:
+        ports = f"sport={port}, dport=80"
+        return build(f'Ether()/IP(src="{source}")/TCP({ports}, flags="{flags}", seq={sequence}, ack={acknowledged})')
+
+    def answer(source: str, port: int, sequence: int, acknowledged: int) -> bytes:
+        numbers = f"seq={sequence}, ack={acknowledged}"
+        return build(f'Ether()/IP(dst="{source}")/TCP(sport=80, dport={port}, flags="SA", {numbers})')
+
+    with _loaded(engine, tmp_path, text) as rules:
+        assert not isinstance(rules, KernelRules)
+        assert rules.run(segment("192.0.2.1", 5, "S", 1), "in", now) == "drop"
+        assert rules.run(segment("192.0.2.1", 5, "S", 1), "in", now + SECOND) == "pass"
+        assert rules.run(answer("192.0.2.1", 5, 100, 2), "out", now + SECOND) == "pass"
+        assert rules.run(segment("192.0.2.1", 5, "A", 2, 101), "in", now + SECOND) == "pass"
+        for _ in range(FLOOD // 4):
+            now += SECOND // 100
+            forged, port = f"198.51.100.{choice.randrange(256)}", choice.randrange(1024, 65536)
+            server = choice.getrandbits(31)
+            assert rules.run(segment(forged, port, "S", 9), "in", now) == "drop"
+            assert rules.run(segment(forged, port, "S", 9), "in", now + SECOND) == "pass"
+            assert rules.run(answer(forged, port, server, 10), "out", now + SECOND) == "pass"
+            for guess in (0, server, server + 2, choice.getrandbits(32)):
+                assert rules.run(segment(forged, port, "A", 10, guess), "in", now + SECOND) == "pass"
+            assert rules.run(segment(forged, port + 1 & 0xFFFF, "S", 9), "in", now + SECOND) == "drop"
+        assert rules.run(segment("192.0.2.1", 6, "S", 7), "in", now + SECOND) == "pass"

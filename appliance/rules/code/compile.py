@@ -3,7 +3,8 @@
     tidegate_in    judges frames from outside: rules with direction in or both
     tidegate_out   judges frames from inside: rules with direction out or both
 
-Neither has a loop:
+Neither has a loop. A direction without rules and policy passes everything, and reads only what the rules of the other
+direction want to know of answers:
 
     parse ── addresses known ── allowlist? ─────────────────────────────────────> PASS
       │                                                                            ^
@@ -35,9 +36,9 @@ from appliance.rules.code.bpf_module import BpfModule
 from appliance.rules.code.branching import Branching
 from appliance.rules.code.fields import Fields, FrameRecord
 from appliance.rules.code.frame import FrameParser
-from appliance.rules.code.gates import write_keys
 from appliance.rules.code.judge import Judge, Shared
 from appliance.rules.code.layout import CompiledRules
+from appliance.rules.code.memory import write_keys
 from appliance.rules.model import Action, Direction, Mode, Rule, RuleSet
 from hooks.contracts.contract import Verdict
 from hooks.contracts.xdp import XDP_LINUX
@@ -77,12 +78,15 @@ class _Program:
         self.has_policy = way is Direction.IN or defaults.direction is not Direction.IN
         self.policy = defaults.policy if self.has_policy else Action.PASS
         self.is_monitored = defaults.mode is Mode.MONITOR
+        self.judges = any(self.parts) or self.has_policy
+        rules = defaults.rules
+        self.watches = any(rule.retransmit and rule.direction.covers(way.opposite) for rule in rules)
 
     def write(self) -> None:
         functions = [self._part(number, part) for number, part in enumerate(self.parts) if part and self.shared.is_cut]
         code = self.module.program(PROGRAMS[self.way], SECTION)
         self.code = code
-        if not any(self.parts) and not self.has_policy:
+        if not self.judges and not self.watches:
             code.ret(_VERDICTS[Action.PASS])
             return
         self.counter = code.variable(I32, 0)
@@ -94,8 +98,9 @@ class _Program:
         self.parser = FrameParser(code, self.fields, self._allowlist, self.malformed)
         self.parser.parse()
         write_keys(code, self.fields, [rule for part in self.parts for rule in part])
+        judge = Judge(self.shared, code, self.fields, self._decide)
+        judge.handshakes(self.way)
         if record is None:
-            judge = Judge(self.shared, code, self.fields, self._decide)
             for rule in self.parts[0]:
                 judge.rule(rule)
         for function in functions:
@@ -125,7 +130,7 @@ class _Program:
         """Written where the addresses become known: what is on the list passes, whatever else is wrong with it."""
         allowed = self.shared.rules.allowlist
         ranges = allowed.v4 if family == 4 else allowed.v6
-        if not ranges:
+        if not ranges or not self.judges:
             return
         branching = Branching(self.module, self.code, self.fields, self.shared.sets)
         found, otherwise = branching.block("allowed"), branching.block("judged")

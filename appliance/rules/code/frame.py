@@ -264,7 +264,8 @@ class FrameParser:
         self.refuse_if(code.compare(length, ">", self.layer4_length.get()), "tcp_header_length")
         self._ports(header, TcpHeader, _TCP)
         self.set(tcp_flags=code.and_(offset_flags, 0x1FF), tcp_window=read(code, header, TcpHeader, "window"))
-        self.set(sequence=read(code, header, TcpHeader, "sequence"))
+        for name in ("sequence", "acknowledgement"):
+            self.set(**{name: read(code, header, TcpHeader, name)})
 
     def _udp(self) -> None:
         code = self.code

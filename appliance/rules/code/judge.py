@@ -11,9 +11,10 @@ from appliance.rules.code import layout
 from appliance.rules.code.bpf_module import BpfModule, MapShape
 from appliance.rules.code.branching import Branching, Sets, cost
 from appliance.rules.code.fields import Fields
-from appliance.rules.code.gates import Gates
-from appliance.rules.code.limits import define_conforms
-from appliance.rules.model import Action, Mode, Rule, RuleSet
+from appliance.rules.code.memory import Memory
+from appliance.rules.code.retransmit import RetransmitTest
+from appliance.rules.code.token_bucket import TokenBucket, define_conforms
+from appliance.rules.model import Action, Direction, Mode, Rule, RuleSet
 
 # How much is written into one function, in compares or so. A larger set is cut into functions, none larger than this:
 # BPF's jumps reach 32767 instructions far, its stack holds 512 bytes, and LLVM's work grows faster than its input.
@@ -80,7 +81,9 @@ class Judge:
         self.fields = fields
         self.decide = decide
         self.branching = Branching(shared.module, code, fields, shared.sets)
-        self.gates = Gates(shared.module, code, fields, self.branching, shared.state, shared.conforms)
+        memory = Memory(shared.module, code, fields, self.branching, shared.state)
+        self.bucket = TokenBucket(memory, shared.conforms)
+        self.test = RetransmitTest(memory)
 
     def rule(self, rule: Rule) -> None:
         """One rule; what is written next is reached by the frames that it leaves undecided."""
@@ -89,9 +92,23 @@ class Judge:
         self.branching.conditions(rule.conditions, following)
         if rule.mode is Mode.MONITOR:
             self.branching.unless(self.code.compare(self.fields["monitored"], "==", 0), following)
-        self.gates.pass_through(rule, following)
+        if rule.rate is not None:
+            self.bucket.gate(rule, rule.rate, following)
+        if rule.retransmit is not None:
+            self.test.gate(rule, rule.retransmit, following)
         self._act(rule, following)
         self.code.builder.position_at_end(following)
+
+    def handshakes(self, way: Direction) -> None:
+        """Before the rules: what the frame says of sources that some rule tests, in this direction or the other."""
+        for rule in self.shared.rules.rules:
+            if rule.retransmit is None:
+                continue
+            self.shared.module.at(self.code, rule.where)
+            if rule.direction.covers(way):
+                self.test.note_acknowledgement(rule, rule.retransmit)
+            if rule.direction.covers(way.opposite):
+                self.test.note_answer(rule, rule.retransmit)
 
     def _act(self, rule: Rule, following: ir.Block) -> None:
         if rule.action is not Action.COUNT and rule.mode is Mode.ENFORCE:

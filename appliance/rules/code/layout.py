@@ -5,7 +5,9 @@
     rate_…          array           0 ── the theoretical arrival time of a rule's bucket
     rsrc_… rdst_…   LRU hash        host ── the same, of each IPv4 address or IPv6 /64
     known_…         LRU hash        host ── until when the source is known
-    seen_…          LRU hash        address, ports, sequence number ── when the segment was first seen
+    seen_…          LRU hash        address, ports, sequence number ── when the segment last came, what acknowledges
+                                    its answer
+    answer_…        array           hash of the same ── what acknowledges the answer
     set4_… set6_…   LPM trie        prefix ── 1, for sets too large for compares
     bits_…          array           number / 64 ── 64 bits, for sets of numbers below 65536 too large for compares
     nums_…          LPM trie        prefix of 64 bits ── 1, for sets of larger numbers too large for compares
@@ -32,7 +34,14 @@ ERRORS = "parse_errors"
 ALLOWLIST, POLICY, MALFORMED = "allowlist", "policy", "malformed"
 VERDICT_COUNTERS = (ALLOWLIST, POLICY, MALFORMED)  # behind the rules, in this order
 
-_SIZED_BY = {"rate": "rate", "rsrc": "sources", "rdst": "sources", "known": "sources", "seen": "tries"}
+_SIZED_BY = {
+    "rate": "rate",
+    "rsrc": "sources",
+    "rdst": "sources",
+    "known": "sources",
+    "seen": "tries",
+    "answer": "answers",
+}
 
 NO_PREALLOC = 1  # BPF_F_NO_PREALLOC, include/uapi/linux/bpf.h: a trie takes no other
 

@@ -24,4 +24,5 @@ def test_state_maps_are_called_by_rule_and_key(tmp_path: Path) -> None:
         "rdst": "target.sources",
         "known": "first.sources",
         "seen": "first.tries",
+        "answer": "first.answers",
     }

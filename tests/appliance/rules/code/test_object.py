@@ -12,7 +12,7 @@ from appliance.ebpf.spec import MapType
 from appliance.rules import compile_rule_set, load_rule_set
 from appliance.rules.code import judge
 from appliance.rules.code.compile import INWARD_PROGRAM, OUTWARD_PROGRAM
-from appliance.rules.code.limits import SECOND, Cost
+from appliance.rules.code.token_bucket import SECOND, Cost
 from appliance.rules.model import Rate
 from tests.appliance.rules.kernel import KernelRules, needs_kernel
 from tests.rule_cases import build
@@ -70,7 +70,8 @@ def test_maps_are_named_after_the_rules_ids(tmp_path: Path) -> None:
         ("parse", MapType.PERCPU_ARRAY, 4, 8, len(first.parse_error_reasons)),
         ("rsrc", MapType.LRU_HASH, 16, 8, 100),
         ("known", MapType.LRU_HASH, 16, 8, 10),
-        ("seen", MapType.LRU_HASH, 24, 8, 20),
+        ("seen", MapType.LRU_HASH, 24, 16, 20),
+        ("answer", MapType.ARRAY, 4, 4, 1 << 16),
     }  # fmt: skip
 
 
@@ -82,11 +83,13 @@ def test_what_is_counted_is_in_the_order_of_the_counters(tmp_path: Path) -> None
     assert [c.id for c in compiled.rules] == ["web", "slow", "prove"]
 
 
-def test_a_direction_without_rules_is_two_instructions(tmp_path: Path) -> None:
-    spec = load_object(
-        compile_rule_set(load_rule_set(_write(tmp_path, "defaults: {direction: in}\n" + TEXT))).object, "o"
-    )
-    assert len(spec.programs[OUTWARD_PROGRAM].instructions) == 2
+def test_a_direction_without_rules_is_two_instructions_unless_it_must_hear_answers(tmp_path: Path) -> None:
+    text = "defaults: {direction: in}\n" + TEXT
+    listening = load_object(compile_rule_set(load_rule_set(_write(tmp_path, text))).object, "o")
+    assert len(listening.programs[OUTWARD_PROGRAM].instructions) > 100
+    text = text[: text.index("  - {id: prove")]
+    silent = load_object(compile_rule_set(load_rule_set(_write(tmp_path, text))).object, "o")
+    assert len(silent.programs[OUTWARD_PROGRAM].instructions) == 2
 
 
 def test_a_small_set_is_one_function_and_a_large_one_several() -> None:

@@ -19,9 +19,13 @@ from dataclasses import dataclass
 
 from llvmlite import ir
 
-from appliance.ir import I64, PTR, Code, Value
-from appliance.rules.code.bpf_module import BpfModule
-from appliance.rules.model import Rate
+from appliance.ebpf.spec import MapType
+from appliance.ir import I32, I64, PTR, Code, Value
+from appliance.rules.code.bpf_module import BpfModule, MapShape
+from appliance.rules.code.fields import HOST_SIZE
+from appliance.rules.code.memory import Memory
+from appliance.rules.matchers import Layer
+from appliance.rules.model import Rate, Rule
 
 TICKS = 16  # per nanosecond
 TICKS_SHIFT = 4
@@ -74,3 +78,39 @@ def define_conforms(module: BpfModule, *, inline: bool) -> ir.Function:
             code.ret(1)
     code.ret(0)
     return code.function
+
+
+class TokenBucket:
+    """Writes rates into one function. `conforms` is what `define_conforms` defined."""
+
+    def __init__(self, memory: Memory, conforms: ir.Function) -> None:
+        self.memory = memory
+        self.code = memory.code
+        self.fields = memory.fields
+        self.branching = memory.branching
+        self.conforms = conforms
+
+    def gate(self, rule: Rule, rate: Rate, within: ir.Block) -> None:
+        """Leave for `within` if the frame is within the rate."""
+        code, memory, block = self.code, self.memory, self.branching.block
+        if rate.per is None:
+            buckets = memory.state("rate", rule, MapShape(MapType.ARRAY, 4, 8, 1))
+            key = memory.key
+            code.store(ir.Constant(I32, 0), key, align=4)
+        else:
+            self.branching.presence(Layer.IP, within)
+            kind, key = "rsrc" if rate.per == "ip.src" else "rdst", self.fields.keys[rate.per]
+            buckets = memory.state(kind, rule, MapShape(MapType.LRU_HASH, HOST_SIZE, 8, rate.sources))
+        cost = Cost.of(rate)
+        now = code.shl(memory.time(), TICKS_SHIFT)
+        price = cost.write(code, self.fields["length"])
+        over, unknown = block("over"), block("unknown")
+        bucket = memory.lookup(buckets, key, unknown)
+        conforms = code.call(self.conforms, bucket, now, price, cost.burst)
+        code.builder.cbranch(code.compare(conforms, "!=", 0), within, over)
+        code.builder.position_at_end(unknown)
+        if rate.per is not None:
+            self.branching.unless(code.compare(price, "<=", cost.burst), over)
+            memory.update(buckets, key, code.add(now, price))
+        code.builder.branch(within)
+        code.builder.position_at_end(over)
