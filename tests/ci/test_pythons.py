@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.pythons.__main__ import enumerations
 from tests.pythons.interpreters import Interpreter, identity, search, supported
 from tests.pythons.rooms import MOST, some_files
 
@@ -54,6 +55,13 @@ def test_a_python_that_is_not_there_is_a_reason(bare: Path) -> None:
 def test_an_environment_is_known_by_the_python_and_its_version() -> None:
     path, *version = identity(Path(sys.executable)).split()
     assert (Path(path), ".".join(version)) == (Path(sys.executable).resolve(), sys.version.split()[0])
+
+
+def test_the_members_of_enumerations_are_told() -> None:
+    told = enumerations(sys.executable)
+    assert "hooks.contracts.contract.Verdict.DROP = 'drop', True, Verdict.DROP" in told
+    assert len(told) > 400
+    assert not [line for line in told if "0x7" in line], "addresses differ in each process"
 
 
 def test_every_room_has_a_file_and_none_more_than_a_few() -> None:

@@ -1,6 +1,6 @@
 """A short run through every supported Python but the one that runs the whole suite: `make test-pythons [VERSION…]`.
 
-                 ┌─ found ──> an environment of its own ──> imports ──> the lab ──> a test of some files of each room
+                 ┌─ found ──> an environment of its own ──> imports ──> the lab ──> some tests ──> enumerations alike
     classifiers ─┤
                  └─ not found: said, and skipped
 
@@ -9,6 +9,7 @@ What a newer Python calls deprecated is an error here: what is only told today i
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import time
@@ -48,12 +49,25 @@ def _failure(found: Interpreter) -> str | None:
             subprocess.run(command, check=True, timeout=LONGEST_SECONDS)
         except (subprocess.CalledProcessError, subprocess.TimeoutExpired) as error:
             return f"{name} failed: {error}"
-    return None
+    ours, theirs = (enumerations(python) for python in (sys.executable, str(_python(found))))
+    return "its enumerations differ:\n" + "\n".join(sorted(ours ^ theirs)) if ours != theirs else None
+
+
+def enumerations(python: str) -> set[str]:
+    """The members of every enumeration, as this Python has them."""
+    command = [python, "-m", "tests.pythons.enumerations"]
+    environment = {**os.environ, "PYTHONHASHSEED": "0"}  # sets in one order
+    done = subprocess.run(command, env=environment, check=True, capture_output=True, text=True, timeout=LONGEST_SECONDS)
+    return set(done.stdout.splitlines())
+
+
+def _python(found: Interpreter) -> Path:
+    return ENVIRONMENTS / found.version / "bin" / "python"
 
 
 def _steps(found: Interpreter) -> Iterator[tuple[str, list[str]]]:
     environment = ENVIRONMENTS / found.version
-    python, tidegate = (str(environment / "bin" / name) for name in ("python", "tidegate"))
+    python, tidegate = str(_python(found)), str(_python(found).with_name("tidegate"))
     made_by = environment / "made-by"
     if not made_by.exists() or made_by.read_text() != identity(found.path):
         yield "making an environment", [str(found.path), "-m", "venv", "--clear", str(environment)]

@@ -13,6 +13,11 @@ LEAST = 300  # modules; fewer means that packages were not walked
 
 
 def main() -> None:
+    print(f"{len(import_all())} modules imported by Python {sys.version.split()[0]}")
+
+
+def import_all() -> list[str]:
+    """Import them; their names."""
     names = [
         module.name
         for package in (appliance, hooks)
@@ -23,7 +28,7 @@ def main() -> None:
         raise SystemExit(f"only {len(names)} modules were found")
     for name in names:
         importlib.import_module(name)
-    print(f"{len(names)} modules imported by Python {sys.version.split()[0]}")
+    return names
 
 
 def _refuse(name: str) -> None:
