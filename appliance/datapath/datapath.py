@@ -121,9 +121,13 @@ class Datapath(Closing):
         return result
 
     def halt(self) -> None:
-        """End the workers. The rings stay, and so do the counts, which are final now."""
+        """End the workers. The rings stay, and so do the counts, which are final now: what still waits never left."""
         for thread in self._threads:
             thread.close()
+        for _, thread, index in self._ports:
+            port = thread.block.ports[index]
+            port.counters.transmit_failed += port.transmit_pending
+            port.transmit_pending = port.transmit_pending_bytes = 0
 
     def close(self) -> None:
         """End the workers, then close the rings."""

@@ -55,7 +55,6 @@ class Port(ctypes.Structure):
         ("transmit_slots", ctypes.c_uint32),
         ("transmit_next", ctypes.c_uint32),
         ("transmit_pending", ctypes.c_uint32),  # frames in the ring that the kernel has not taken yet
-        ("transmit_retries", ctypes.c_uint32),
         ("fd", ctypes.c_int32),
         ("oversize_fd", ctypes.c_int32),
         ("ifindex", ctypes.c_uint32),
@@ -64,6 +63,11 @@ class Port(ctypes.Structure):
         ("enforce", ctypes.c_uint32),  # 0: judge and count only (tap)
         ("max_frame", ctypes.c_uint32),  # the longest frame that may leave here, without VLAN tag
         ("transmit_pending_bytes", ctypes.c_uint64),
+        (
+            "transmit_first_refused",
+            ctypes.c_uint64,
+        ),  # since when the kernel has refused the first of them, 0: it has not
+        ("transmit_nothing_left", ctypes.c_uint64),  # since when nothing has left (both: CLOCK_MONOTONIC, nanoseconds)
         ("failed", ctypes.c_uint32),  # errno of a socket that no longer works
         ("counters", PortCounters),
     )

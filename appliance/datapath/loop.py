@@ -14,10 +14,11 @@ from collections.abc import Mapping
 
 from llvmlite import ir
 
+from appliance.datapath.kick import emit_flush
 from appliance.datapath.layout import PORT_FAILED, STOPPED, VERDICTS, VNET_SIZE, Port, PortCounters, Worker
 from appliance.datapath.receive import emit_receive
 from appliance.datapath.redirect import emit_cross, emit_redirect
-from appliance.datapath.transmit import emit_flush, emit_transmit
+from appliance.datapath.transmit import emit_transmit
 from appliance.ir import I32, I64, PTR, VOID, Code, Value, external
 from hooks.contracts.contract import HookPoint, Verdict
 from hooks.contracts.xdp import FrameContext

@@ -20,8 +20,8 @@ from functools import cache
 from llvmlite import ir
 
 from appliance.datapath.trial_data import kind_of_data
-from appliance.helpers.native.general import NANOSECONDS, Timespec
-from appliance.ir import I32, I64, PTR, VOID, Code, Engine, Value, external
+from appliance.helpers.native.general import clock_gettime
+from appliance.ir import I64, PTR, VOID, Code, Engine
 from appliance.jit.program import entry_name
 from hooks.contracts.contract import HostContext
 
@@ -65,22 +65,13 @@ def try_out() -> Callable[[int], None]:
     program = code.builder.inttoptr(code.field(block, TrialBlock, "program").load(), entry)
     context = code.pointer(code.field(block, TrialBlock, "context").load())
     answer = code.variable(I64, 0)
-    began = _now(code)
+    began = clock_gettime(code, time.CLOCK_MONOTONIC)
     with code.count(code.field(block, TrialBlock, "repeat").load()):
         answer.set(code.call(program, context))
-    code.field(block, TrialBlock, "nanoseconds").store(code.sub(_now(code), began))
+    code.field(block, TrialBlock, "nanoseconds").store(code.sub(clock_gettime(code, time.CLOCK_MONOTONIC), began))
     code.field(block, TrialBlock, "answer").store(answer.get())
     code.ret()
     return Engine(code.module).function("try_out", None, ctypes.c_void_p)
-
-
-def _now(code: Code) -> Value:
-    """This machine's monotonic clock in nanoseconds."""
-    clock_gettime = external(code.module, "clock_gettime", I32, I32, PTR)
-    now = code.buffer(ctypes.sizeof(Timespec))
-    code.call(clock_gettime, time.CLOCK_MONOTONIC, now)
-    seconds, nanoseconds = (code.field(now, Timespec, name).load() for name in ("seconds", "nanoseconds"))
-    return code.add(code.mul(seconds, NANOSECONDS), nanoseconds)
 
 
 def run_trial(engine: Engine, program: str, data: bytes, context: HostContext, repeat: int) -> Trial:

@@ -23,15 +23,14 @@ class Timespec(ctypes.Structure):
 
 def ktime(ticks: Ticks, call: HelperCall) -> Value:
     """Time on the collection's clock, in the helper's unit."""
-    now = call.field("time_ns").load() if call.clock is Clock.FRAME else _clock_gettime(call.code, ticks.clock)
+    now = call.field("time_ns").load() if call.clock is Clock.FRAME else clock_gettime(call.code, ticks.clock)
     return now if ticks.nanoseconds == 1 else call.code.builder.udiv(now, call.number(ticks.nanoseconds))
 
 
-def _clock_gettime(code: Code, clock: int) -> Value:
+def clock_gettime(code: Code, clock: int) -> Value:
     """Nanoseconds on a clock of this machine; the C library asks the vDSO, without a system call."""
-    clock_gettime = external(code.module, "clock_gettime", I32, I32, PTR)
     now = code.buffer(ctypes.sizeof(Timespec))
-    code.call(clock_gettime, clock, now)
+    code.call(external(code.module, "clock_gettime", I32, I32, PTR), clock, now)
     seconds, nanoseconds = (code.field(now, Timespec, name).load() for name in ("seconds", "nanoseconds"))
     return code.add(code.mul(seconds, NANOSECONDS), nanoseconds)
 
