@@ -10,44 +10,28 @@ What is changed, and why:
 Promiscuous mode is not here: a packet socket asks for it (PACKET_MR_PROMISC), and the kernel ends it with the socket.
 In tap mode the box changes nothing else, so a tapped interface is never isolated.
 
-What was there before is written to a file under /run/tidegate first. The file is locked while the interface is held,
-so no two boxes take the same one; and if the process is killed the next one finds the file, restores what the *first*
-found, and not what the killed one left.
+What was there before is written to a file first (see records). The file is locked while the interface is held, so no
+two boxes take the same one; and if the process is killed the next one finds the file, restores what the *first* found,
+and not what the killed one left.
 """
 
 from __future__ import annotations
 
 import errno
-import fcntl
-import json
-import os
 import socket
 from contextlib import ExitStack, suppress
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
 
 from pyroute2.netlink.exceptions import NetlinkError
 
-from hooks.errors import InterfaceError, PrivilegeError
+from hooks.errors import InterfaceError
 from hooks.interfaces.clsact import close_to_host, has_clsact, open_to_host
 from hooks.interfaces.ethtool import read_features, set_features
 from hooks.interfaces.netdev import Interface, find_interface, set_up
+from hooks.interfaces.records import STATE_DIRECTORY, Before, Record, remove_stale
 
-STATE_DIRECTORY = Path("/run/tidegate")
 RECEIVE_OFFLOADS = ("rx-gro", "rx-lro", "rx-gro-hw", "rx-gro-list", "rx-udp-gro-forwarding")
-
-
-@dataclass(frozen=True, slots=True)
-class Before:
-    """How the interface was. `offloads` are the receive offloads that were asked for; `disable_ipv6` None: no IPv6."""
-
-    name: str
-    ethernet: str
-    up: bool
-    offloads: tuple[str, ...]
-    disable_ipv6: str | None
-    clsact: bool
 
 
 class Isolation:
@@ -72,7 +56,8 @@ class Isolation:
         with ExitStack() as undo:
             interface = find_interface(self.name)
             _refuse_unfit(interface)
-            record = undo.enter_context(_Record(self._state_directory, interface))
+            remove_stale(self._state_directory)
+            record = undo.enter_context(Record(self._state_directory, interface))
             before = record.read()
             if before is None:
                 before = _read_state(interface)
@@ -127,7 +112,7 @@ def _isolate(interface: Interface) -> None:
         set_up(interface, True)
 
 
-def _restore(interface: Interface, before: Before, record: _Record) -> None:
+def _restore(interface: Interface, before: Before, record: Record) -> None:
     """Put everything back, under the name that the interface has now; if it is gone there is nothing to do."""
     try:
         name = socket.if_indextoname(interface.index)
@@ -167,57 +152,3 @@ def _ipv6_switch(interface: str, value: str | None) -> str | None:
         if error.errno not in (errno.EROFS, errno.EACCES):
             raise
         return None
-
-
-class _Record:
-    """The file that says how the interface was, locked while it is held."""
-
-    def __init__(self, directory: Path, interface: Interface) -> None:
-        namespace = Path("/proc/thread-self/ns/net").stat().st_ino
-        self._path = directory / f"{namespace}-{interface.index}.json"
-        self._interface = interface
-        self._descriptor = -1
-
-    def __enter__(self) -> _Record:
-        where = self._interface.name
-        try:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            self._open_and_lock()
-            while os.fstat(self._descriptor).st_nlink == 0:  # its last holder removed it in between
-                os.close(self._descriptor)
-                self._open_and_lock()
-        except BlockingIOError:
-            os.close(self._descriptor)
-            raise InterfaceError("another box holds it", where=where, hint="end that one first") from None
-        except PermissionError:
-            raise PrivilegeError(f"{self._path} can't be written", where=where, hint="run as root") from None
-        except OSError as error:
-            hint = f"make {self._path.parent} writable"
-            raise InterfaceError(f"{self._path}: {error.strerror}", where=where, hint=hint) from None
-        return self
-
-    def _open_and_lock(self) -> None:
-        self._descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-        fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-
-    def read(self) -> Before | None:
-        """What a killed box wrote about this same interface; None if there is nothing of use."""
-        try:
-            written = json.loads(os.pread(self._descriptor, 1 << 16, 0))
-            before = Before(**{**written, "offloads": tuple(written["offloads"])})
-        except (ValueError, TypeError, KeyError):
-            return None
-        same = (before.name, before.ethernet) == (self._interface.name, self._interface.ethernet)
-        return before if same else None
-
-    def write(self, before: Before) -> None:
-        os.ftruncate(self._descriptor, 0)
-        os.pwrite(self._descriptor, json.dumps(asdict(before)).encode(), 0)
-
-    def forget(self) -> None:
-        self._path.unlink(missing_ok=True)
-
-    def __exit__(self, *_: object) -> None:
-        if not os.fstat(self._descriptor).st_size:  # nothing was changed, so there is nothing to tell the next one
-            self.forget()
-        os.close(self._descriptor)

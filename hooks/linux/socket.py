@@ -10,6 +10,8 @@ POLLERR = 0x008
 POLLHUP = 0x010
 POLLNVAL = 0x020
 
+SO_NETNS_COOKIE = 71  # <asm-generic/socket.h>, since Linux 5.14
+
 MSG_DONTWAIT = 0x40
 MSG_TRUNC = 0x20
 

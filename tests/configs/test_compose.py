@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
-from hooks.interfaces.isolation import STATE_DIRECTORY
+from hooks.interfaces.records import STATE_DIRECTORY
 
 
 def load(path: str) -> Any:

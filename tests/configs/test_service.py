@@ -48,4 +48,4 @@ def test_it_has_the_privileges_of_the_container() -> None:
     assert service["Type"] == "notify"
     assert service["ExecReload"] == "/bin/kill -HUP $MAINPID"
     assert set(service["CapabilityBoundingSet"].split()) == {"CAP_NET_RAW", "CAP_NET_ADMIN"}
-    assert service["RuntimeDirectory"] == "tidegate"  # hooks.interfaces.isolation.STATE_DIRECTORY
+    assert service["RuntimeDirectory"] == "tidegate"  # hooks.interfaces.records.STATE_DIRECTORY
