@@ -6,20 +6,10 @@
 
 from appliance.ebpf.interpreter.context import Context, PacketMemory
 from appliance.ebpf.interpreter.interpreter import BUDGET, Fault, Interpreter
-from appliance.ebpf.interpreter.machine import HelperCall
-from appliance.ebpf.interpreter.regions import Region
-from appliance.ebpf.interpreter.values import (
-    Dynptr,
-    FunctionAddress,
-    Helper,
-    InterpreterMap,
-    Invocation,
-    MapHandle,
-    Pointer,
-    TailCall,
-    Value,
-    Violation,
-)
+from appliance.ebpf.interpreter.machine import Helper, HelperCall, Invocation, TailCall
+from appliance.ebpf.interpreter.maps import InterpreterMap, MapHandle
+from appliance.ebpf.interpreter.regions import Dynptr, FunctionAddress, Pointer, Region, Value
+from appliance.ebpf.interpreter.violation import Violation
 
 __all__ = [
     "BUDGET",

@@ -6,7 +6,7 @@ from appliance.ebpf.interpreter.arithmetic import MASKS, OPERATIONS, signed, swa
 from appliance.ebpf.interpreter.machine import Machine
 from appliance.ebpf.interpreter.operands import Step, constant_or_register, needs_number, unwritten
 from appliance.ebpf.interpreter.pointers import combine
-from appliance.ebpf.interpreter.values import FunctionAddress, Value
+from appliance.ebpf.interpreter.regions import FunctionAddress, Value
 from appliance.ebpf.isa.instructions import Alu, ByteSwap, LoadConstant, LoadFunction, Move, Negate
 
 

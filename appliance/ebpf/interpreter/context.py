@@ -5,8 +5,8 @@ from __future__ import annotations
 import errno
 from collections.abc import Callable
 
-from appliance.ebpf.interpreter.regions import Region
-from appliance.ebpf.interpreter.values import Pointer, Value, Violation
+from appliance.ebpf.interpreter.regions import Pointer, Region, Value
+from appliance.ebpf.interpreter.violation import Violation
 from hooks.contracts.contract import ContextField, FieldKind, HookPoint, HostContext
 
 ETH_HLEN = 14

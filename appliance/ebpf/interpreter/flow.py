@@ -6,7 +6,8 @@ from appliance.ebpf.interpreter.arithmetic import comparison, signed
 from appliance.ebpf.interpreter.machine import Machine
 from appliance.ebpf.interpreter.operands import Step, constant_or_register, needs_number, unwritten
 from appliance.ebpf.interpreter.pointers import compare
-from appliance.ebpf.interpreter.values import FunctionAddress, Violation
+from appliance.ebpf.interpreter.regions import FunctionAddress
+from appliance.ebpf.interpreter.violation import Violation
 from appliance.ebpf.isa.instructions import Branch, CallFunction, CallHelper, CallKernel, CallRegister, Exit, Jump
 
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from appliance.ebpf.interpreter.context import Context
-from appliance.ebpf.interpreter.machine import ELSEWHERE, Code, Machine
-from appliance.ebpf.interpreter.regions import Region
+from appliance.ebpf.interpreter.machine import ELSEWHERE, Code, Helper, Machine
+from appliance.ebpf.interpreter.maps import InterpreterMap
+from appliance.ebpf.interpreter.regions import Pointer, Region, describe
 from appliance.ebpf.interpreter.steps import make_steps
-from appliance.ebpf.interpreter.values import Helper, InterpreterMap, Pointer, Violation, describe
+from appliance.ebpf.interpreter.violation import Violation
 from appliance.ebpf.isa.disassembler import statement
 from appliance.ebpf.isa.instructions import slot_numbers
 from appliance.ebpf.platform import PLATFORMS

@@ -4,22 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from appliance.ebpf.interpreter.context import Context
-from appliance.ebpf.interpreter.holdings import Holdings
-from appliance.ebpf.interpreter.regions import Region
-from appliance.ebpf.interpreter.values import (
-    FunctionAddress,
-    Helper,
-    InterpreterMap,
-    Invocation,
-    MapHandle,
-    Pointer,
-    TailCall,
-    Value,
-    Violation,
-    describe,
-)
+from appliance.ebpf.interpreter.maps import InterpreterMap, MapHandle
+from appliance.ebpf.interpreter.references import References
+from appliance.ebpf.interpreter.regions import FunctionAddress, Pointer, Region, Value, describe
+from appliance.ebpf.interpreter.violation import Violation
 from appliance.ebpf.isa.instructions import FRAME_POINTER
 from appliance.ebpf.spec import ProgramSpec
 
@@ -63,8 +54,8 @@ class Machine:
         "code",
         "context",
         "helpers",
-        "holdings",
         "maps",
+        "references",
         "registers",
         "resume",
         "tail_calls",
@@ -89,11 +80,11 @@ class Machine:
         self.registers.append(Pointer(Region.stack(), 0))
         self._frames: list[Frame] = []
         self._values: dict[int, Region] = {}
-        self.holdings = Holdings()
+        self.references = References()
 
     def enter(self, target: int, resume: int, helper: Generator[Invocation, int, Value] | None = None) -> int:
         """Call the subprogram at `target`: a new stack, r1 to r5 as they are, nothing in the others."""
-        self.holdings.demand_no_lock("a call of a function")
+        self.references.demand_no_lock("a call of a function")
         if len(self._frames) == MAX_FRAMES - 1:
             raise Violation(f"a call more than {MAX_FRAMES} frames deep")
         registers = self.registers
@@ -104,9 +95,9 @@ class Machine:
 
     def leave(self) -> int:
         """Return to the caller, or finish."""
-        self.holdings.demand_no_lock("a return")
+        self.references.demand_no_lock("a return")
         if not self._frames:
-            self.holdings.demand_no_record()
+            self.references.demand_no_record()
             return FINISHED
         frame = self._frames.pop()
         registers = self.registers
@@ -138,7 +129,7 @@ class Machine:
             raise Violation(f"there is no helper {number} here")
         name, helper = self.helpers[number]
         if name != "spin_unlock":
-            self.holdings.demand_no_lock(f"a call of {name}")
+            self.references.demand_no_lock(f"a call of {name}")
         answer = helper(HelperCall(self, self.registers[1:6], name))
         if isinstance(answer, TailCall):
             return self._replace(answer.program)
@@ -181,6 +172,21 @@ class Machine:
             )
             self._values[id(value)] = region
         return Pointer(region, offset)
+
+
+@dataclass(frozen=True, slots=True)
+class Invocation:
+    """A helper calls a function of the program back, with r1 and the following registers as given."""
+
+    function: FunctionAddress
+    arguments: tuple[Value, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class TailCall:
+    """A helper's answer that is none: the run goes on in the program of that name, in the place of the caller."""
+
+    program: str
 
 
 class HelperCall:
@@ -244,3 +250,7 @@ class HelperCall:
     def write(self, argument: int, content: bytes) -> None:
         pointer = self.pointer(argument)
         pointer.region.write(pointer.offset, content)
+
+
+# A helper that calls back yields an Invocation, is sent what the function returned, and returns its own answer.
+Helper: TypeAlias = Callable[[HelperCall], Value | TailCall | Generator[Invocation, int, Value] | None]

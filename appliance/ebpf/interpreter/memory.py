@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from appliance.ebpf.interpreter.arithmetic import ATOMICS, MASKS, signed
 from appliance.ebpf.interpreter.machine import FINISHED, Machine
+from appliance.ebpf.interpreter.maps import MapHandle
 from appliance.ebpf.interpreter.operands import (
     Step,
     constant_or_register,
@@ -12,7 +13,8 @@ from appliance.ebpf.interpreter.operands import (
     unfit,
     unwritten,
 )
-from appliance.ebpf.interpreter.values import MapHandle, Pointer, Violation
+from appliance.ebpf.interpreter.regions import Pointer
+from appliance.ebpf.interpreter.violation import Violation
 from appliance.ebpf.isa.instructions import Atomic, LegacyPacketLoad, Load, LoadMap, LoadMapValue, Store
 from appliance.ebpf.isa.opcodes import AtomicOp
 

@@ -7,7 +7,8 @@ from typing import TypeAlias
 
 from appliance.ebpf.interpreter.arithmetic import MASKS
 from appliance.ebpf.interpreter.machine import Machine
-from appliance.ebpf.interpreter.values import Pointer, Value, Violation, describe
+from appliance.ebpf.interpreter.regions import Pointer, Value, describe
+from appliance.ebpf.interpreter.violation import Violation
 from appliance.ebpf.isa.instructions import Operand, Register
 
 Step: TypeAlias = Callable[[Machine], int]

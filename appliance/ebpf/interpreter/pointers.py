@@ -6,7 +6,8 @@ import operator
 from collections.abc import Callable
 
 from appliance.ebpf.interpreter.arithmetic import signed
-from appliance.ebpf.interpreter.values import Pointer, Value, Violation, describe
+from appliance.ebpf.interpreter.regions import Pointer, Value, describe
+from appliance.ebpf.interpreter.violation import Violation
 from appliance.ebpf.isa.opcodes import AluOp, Condition
 
 

@@ -1,4 +1,12 @@
-"""Memories, each with its bounds, and with a note of what was never written and where a pointer is kept.
+"""What a register can hold, and the memories that pointers lead into.
+
+    None              nothing yet
+    int               0 to 2**64 - 1
+    Pointer           a place in one region; never a number
+    MapHandle         a map, to be given to a helper
+    FunctionAddress   a subprogram, to be called
+
+A region has bounds, and a note of what was never written and where a pointer is kept:
 
     index into data     0            low - origin                  high - origin
                         +-----------------+-----------------------------+-----------+
@@ -12,11 +20,40 @@ bytes. Anything that overwrites one of them ends it. A dynptr is kept likewise w
 
 from __future__ import annotations
 
-from appliance.ebpf.interpreter.values import Dynptr, Value, Violation
+from dataclasses import dataclass
+from typing import NamedTuple, TypeAlias
+
+from appliance.ebpf.interpreter.maps import MapHandle
+from appliance.ebpf.interpreter.violation import Violation
 from appliance.ebpf.isa.instructions import STACK_SIZE
 
 POINTER_SIZE = 8
 DYNPTR_SIZE = 16
+
+
+class Pointer(NamedTuple):
+    """Byte `offset` of a region, where 0 is the region's own origin; it may lie outside of the region."""
+
+    region: Region
+    offset: int
+
+
+class Dynptr(NamedTuple):
+    """What 16 bytes of a region stand for, at which a program may not look: `size` bytes from `start` on, None if there
+    are none. It is in no register."""
+
+    start: Pointer | None
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class FunctionAddress:
+    """The address of the subprogram that starts at instruction `index`."""
+
+    index: int
+
+
+Value: TypeAlias = int | Pointer | MapHandle | FunctionAddress
 
 
 class Region:
@@ -153,3 +190,20 @@ class Region:
         raise Violation(
             f"read of {size} bytes at offset {offset} of {self.name}, not all of which were written", self.name, offset
         )
+
+
+def describe(value: Value | None) -> str:
+    """What a register holds, in the words of a message."""
+    match value:
+        case None:
+            return "nothing yet"
+        case 0:
+            return "null"
+        case int():
+            return "a number"
+        case Pointer():
+            return f"a pointer to {value.region.name}"
+        case MapHandle():
+            return f"the map {value.map.spec.name!r}"
+        case FunctionAddress():
+            return "a function"

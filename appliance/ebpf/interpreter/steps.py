@@ -12,7 +12,7 @@ from typing import Any
 from appliance.ebpf.interpreter import compute, flow, memory
 from appliance.ebpf.interpreter.machine import Machine
 from appliance.ebpf.interpreter.operands import Step
-from appliance.ebpf.interpreter.values import Violation
+from appliance.ebpf.interpreter.violation import Violation
 from appliance.ebpf.isa.instructions import (
     FRAME_POINTER,
     Alu,

@@ -7,8 +7,8 @@ from appliance.ebpf.btf.btf import Member as MemberType
 from appliance.ebpf.object_errors import ObjectError
 from appliance.ebpf.values.arrays import Array, ByteArray
 from appliance.ebpf.values.codec import Codec, RawBytes
-from appliance.ebpf.values.composites import Composite
-from appliance.ebpf.values.members import Anonymous, BitField, Field, Member
+from appliance.ebpf.values.composites import Anonymous, Composite
+from appliance.ebpf.values.members import BitField, Field, Member
 from appliance.ebpf.values.names import type_name
 from appliance.ebpf.values.scalars import Boolean, Enumeration, Float, Number
 

@@ -83,6 +83,24 @@ class Composite(Codec):
         return ", ".join(self.fields) or "no fields"
 
 
+class Anonymous(Member):
+    """A structure or union without a name of its own."""
+
+    def __init__(self, composite: Composite, offset: int) -> None:
+        self.composite = composite
+        self.offset = offset
+        self.fields = composite.fields
+
+    def pack(self, fields: Mapping[str, Any], into: bytearray, offset: int) -> None:
+        self.composite.pack_fields(fields, into, offset + self.offset)
+
+    def unpack(self, data: bytes, offset: int, fields: dict[str, Any]) -> None:
+        self.composite.unpack_fields(data, offset + self.offset, fields)
+
+    def mark(self, into: bytearray, offset: int) -> None:
+        self.composite.mark(into, offset + self.offset)
+
+
 def fields_of(value: object) -> Mapping[str, Any] | None:
     """What a mapping or an instance of a dataclass has, by the names that C uses; None if it is neither."""
     if isinstance(value, Mapping):

@@ -3,7 +3,7 @@
 struct flow {
     __u32 packets;                      Field
     __u32 syn : 1, length : 15;         BitField, BitField
-    union { __u32 v4; __u8 v6[16]; };   Anonymous: its fields are found by name in the structure around it
+    union { __u32 v4; __u8 v6[16]; };   Anonymous (composites.py): its fields are found in what is around it
 };
 """
 
@@ -11,14 +11,11 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from appliance.ebpf.values.codec import Codec
 from appliance.ebpf.values.errors import ValueUnfit
 from appliance.ebpf.values.scalars import Number
-
-if TYPE_CHECKING:
-    from appliance.ebpf.values.composites import Composite
 
 
 class Member(ABC):
@@ -106,21 +103,3 @@ class BitField(_Named):
         place = slice(offset + self._first, offset + self._after)
         known = int.from_bytes(into[place], "little")
         into[place] = (known | bits << self._shift).to_bytes(self._after - self._first, "little")
-
-
-class Anonymous(Member):
-    """A structure or union without a name of its own."""
-
-    def __init__(self, composite: Composite, offset: int) -> None:
-        self.composite = composite
-        self.offset = offset
-        self.fields = composite.fields
-
-    def pack(self, fields: Mapping[str, Any], into: bytearray, offset: int) -> None:
-        self.composite.pack_fields(fields, into, offset + self.offset)
-
-    def unpack(self, data: bytes, offset: int, fields: dict[str, Any]) -> None:
-        self.composite.unpack_fields(data, offset + self.offset, fields)
-
-    def mark(self, into: bytearray, offset: int) -> None:
-        self.composite.mark(into, offset + self.offset)

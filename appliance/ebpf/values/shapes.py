@@ -22,9 +22,8 @@ from typing import Any
 
 from appliance.ebpf.values.arrays import Array, ByteArray
 from appliance.ebpf.values.codec import Codec, RawBytes
-from appliance.ebpf.values.composites import Composite, c_name, python_name
+from appliance.ebpf.values.composites import Anonymous, Composite, c_name, python_name
 from appliance.ebpf.values.errors import ValueUnfit
-from appliance.ebpf.values.members import Anonymous
 from appliance.ebpf.values.scalars import Boolean, Float, Number
 
 Convert = Callable[[Any], Any]

@@ -31,7 +31,7 @@ def ringbuf_reserve_dynptr(call: HelperCall) -> Value:
     if record is None:
         _put(call, 3, _NONE)
         return (error or -errno.EINVAL) & M64
-    _put(call, 3, Dynptr(call.machine.holdings.take_record(map_, record), size))
+    _put(call, 3, Dynptr(call.machine.references.take_record(map_, record), size))
     return 0
 
 
@@ -95,7 +95,7 @@ def _error(invalid: bool) -> int:
 def _give_back(call: HelperCall, *, discard: bool) -> None:
     start, place = _start(call, 0), call.pointer(0)
     if start is not None:
-        call.machine.holdings.give_record(start, call.number(1), discard=discard)
+        call.machine.references.give_record(start, call.number(1), discard=discard)
     place.region.end_dynptr(place.offset)
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from appliance.ebpf.interpreter.regions import Region
-from appliance.ebpf.interpreter.values import InterpreterMap, Pointer, Violation
+from appliance.ebpf.interpreter.maps import InterpreterMap
+from appliance.ebpf.interpreter.regions import Pointer, Region
+from appliance.ebpf.interpreter.violation import Violation
 from appliance.ebpf.spec import LOCK_SIZE
 
 
@@ -16,7 +17,7 @@ class _Record:
     data: bytearray
 
 
-class Holdings:
+class References:
     """Starts empty, and must be empty when the program ends."""
 
     __slots__ = ("_lock", "_records")
