@@ -1,8 +1,8 @@
 """An object file becomes a CollectionSpec: the one door for every program, whoever compiled it.
 
     bytes ─> ElfFile ─┬─> MapPlaces ──────┐
-                      ├─> FunctionTable ──┼─> Resolver ─> functions put together ─> decode ─> ProgramSpec
-                      └─> Btf, .BTF.ext ──┘                (CO-RE questions answered)
+                      ├─> FunctionTable ──┼─> Resolver ─> Linker ─> ProgramSpec
+                      └─> Btf, .BTF.ext ──┘
 
 The same bytes, and the same kernel for those that ask of one, give the same spec on every machine. Nothing is loaded,
 and the running kernel is asked for nothing but what files ask of it: its types, if no others are given, by those with
@@ -11,38 +11,35 @@ CO-RE questions or programs whose arguments have types of the kernel, its config
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from appliance.ebpf.btf.btf import Btf, Kind, read_btf
+from appliance.ebpf.btf.btf import Btf, read_btf
 from appliance.ebpf.btf.index import read_btf_file
 from appliance.ebpf.btf.kernel_types import KernelTypes
 from appliance.ebpf.btf.typed_contexts import UnknownTarget
 from appliance.ebpf.core.btf_ext import NO_INFO, InstructionInfo, read_btf_ext
 from appliance.ebpf.core.code import CodeRelocator
 from appliance.ebpf.elf.elf import ElfFile, read_elf
-from appliance.ebpf.elf.functions import Function, FunctionTable, first_slots
-from appliance.ebpf.isa.codec import ConstantReference, DecodeError, FunctionReference, Reference, decode
-from appliance.ebpf.isa.codec.slots import SLOT_SIZE
-from appliance.ebpf.isa.instructions import Branch, Instruction, Jump, slot_numbers
+from appliance.ebpf.elf.functions import Function, FunctionTable
+from appliance.ebpf.isa.codec import DecodeError
 from appliance.ebpf.object_errors import CoreError, ObjectError, UnsupportedObject
-from appliance.ebpf.objects.externs import Externs, KernelSymbol
+from appliance.ebpf.objects.externs import Externs
+from appliance.ebpf.objects.linking import Linker
 from appliance.ebpf.objects.map_declarations import find_maps
 from appliance.ebpf.objects.recognition import recognise_platform
-from appliance.ebpf.objects.relocation import Resolver, Target
+from appliance.ebpf.objects.relocation import Resolver
 from appliance.ebpf.objects.struct_ops import operations_of
 from appliance.ebpf.objects.struct_ops_targets import operation_at
 from appliance.ebpf.objects.targets import hook_at
 from appliance.ebpf.platform import Platform
 from appliance.ebpf.spec import CollectionSpec, Fault, MapSpec, ProgramSpec, SkippedProgram
-from appliance.errors import SourceLine
 from hooks.contracts.contract import HookPoint
 from hooks.contracts.struct_ops import SLEEPABLE_OPERATIONS
 from hooks.running_kernel import RunningKernel
 
 _CALLED = ".text"  # the section of functions that programs call
 NO_AUTOLOAD = "?"  # in front of a section's name: its programs are loaded when somebody asks for them
-MAX_SLOTS = 1 << 20  # of all programs of a file together, called functions counted for each caller
 
 
 def load_object_file(
@@ -101,13 +98,17 @@ class _Loader:
         self.functions = FunctionTable(elf)
         self.maps = find_maps(elf, self.functions, self.btf, self.platform)
         self.externs = Externs(elf, self.btf, self.platform, kernel)
-        self.resolver = Resolver(elf, self.functions, self.maps, self.externs)
         self.kernel = KernelTypes(lambda: target_btf or read_btf_file())
-        self.relocator = CodeRelocator(elf, self.info, self.btf, lambda: self.kernel.btf)
+        self.linker = Linker(
+            elf,
+            Resolver(elf, self.functions, self.maps, self.externs),
+            CodeRelocator(elf, self.info, self.btf, lambda: self.kernel.btf),
+            self.externs,
+            self.info,
+            self.btf,
+        )
         self.operations = operations_of(elf, self.functions, self.btf)
-        self.targets: dict[Function, dict[int, Target]] = {}
         self.license = self._license()
-        self.room = MAX_SLOTS
 
     def load(self) -> CollectionSpec:
         programs: dict[str, ProgramSpec] = {}
@@ -174,12 +175,10 @@ class _Loader:
             raise ObjectError("the license is not ASCII text", where="section license")
         return text.decode()
 
-    # programs
-
     def _linked(self, program: Function, section: str, hook: HookPoint) -> ProgramSpec:
         """The program, or what is wrong with it alone: the others of its file need not mind."""
         try:
-            return self._program(program, section, hook)
+            code = self.linker.link(program, hook)
         except (UnsupportedObject, CoreError, DecodeError) as error:
             return ProgramSpec(
                 name=program.name,
@@ -190,78 +189,18 @@ class _Loader:
                 autoload=_autoload(section, hook),
                 fault=Fault(error.what, str(error.where), error.hint),
             )
-
-    def _program(self, program: Function, section: str, hook: HookPoint) -> ProgramSpec:
-        """A program with the functions that it reaches behind it."""
-        reached = self._reached(program)
-        starts = first_slots(reached)
-        references = {
-            starts[function] + slot: self._reference(target, starts, hook)
-            for function, targets in reached.items()
-            for slot, target in targets.items()
-        }
-        instructions = decode(b"".join(map(self.relocator.code, reached)), references)
-        index_of = {slot: index for index, slot in enumerate(slot_numbers(instructions))}
-        functions = {self._index(index_of, start, function): function for function, start in starts.items()}
-        _check_jumps(instructions, functions)
         return ProgramSpec(
             name=program.name,
             section=_hook_section(section),
             hook=hook,
-            instructions=instructions,
-            lines=dict(self._lines(starts, index_of)),
+            instructions=code.instructions,
+            lines=code.lines,
             license=self.license,
-            functions={index: function.name for index, function in functions.items()},
-            function_types=self._function_types(functions),
+            functions={index: function.name for index, function in code.functions.items()},
+            function_types=code.function_types,
             autoload=_autoload(section, hook),
             kernel=self.kernel if hook.in_kernel is not None or not hook.runs_here else None,
         )
-
-    def _reached(self, program: Function) -> dict[Function, dict[int, Target]]:
-        """The program and every function it calls or takes the address of, in the order in which they are met."""
-        reached: dict[Function, dict[int, Target]] = {}
-        waiting = [program]
-        while waiting:
-            function = waiting.pop()
-            if function in reached:
-                continue
-            self.room -= function.slots
-            if self.room < 0:
-                raise ObjectError(f"the programs have more than {MAX_SLOTS} slots together")
-            if function not in self.targets:
-                self.targets[function] = self.resolver.targets(function)
-            reached[function] = self.targets[function]
-            called = [target for target in reached[function].values() if isinstance(target, Function)]
-            waiting.extend(reversed(called))
-        return reached
-
-    def _reference(self, target: Target, starts: Mapping[Function, int], hook: HookPoint) -> Reference:
-        if isinstance(target, KernelSymbol):
-            return ConstantReference(self.externs.address_at(target, hook))
-        return FunctionReference(starts[target]) if isinstance(target, Function) else target
-
-    @staticmethod
-    def _index(index_of: Mapping[int, int], start: int, function: Function) -> int:
-        if start not in index_of:
-            raise ObjectError("the function before it ends in the middle of an instruction", where=function.name)
-        return index_of[start]
-
-    def _function_types(self, functions: Mapping[int, Function]) -> dict[int, int]:
-        types = {}
-        for index, function in functions.items():
-            known = self.info.functions.get(self.elf.sections[function.section].name, {}).get(function.start)
-            if known is not None and self.btf is not None and self.btf.type(known).kind is Kind.FUNC:
-                types[index] = known
-        return types
-
-    def _lines(self, starts: Mapping[Function, int], index_of: Mapping[int, int]) -> Iterator[tuple[int, SourceLine]]:
-        for function, start in starts.items():
-            end = function.start + len(function.code)
-            name = self.elf.sections[function.section].name
-            for offset, line in self.info.lines.between(name, function.start, end):
-                index = index_of.get(start + (offset - function.start) // SLOT_SIZE)
-                if index is not None:
-                    yield index, line
 
 
 def _debug_information(elf: ElfFile) -> tuple[Btf | None, InstructionInfo]:
@@ -280,18 +219,3 @@ def _hook_section(section: str) -> str:
 def _autoload(section: str, hook: HookPoint) -> bool:
     """Whether the program is loaded if nobody asks for it."""
     return hook.runs_here and not section.startswith(NO_AUTOLOAD)
-
-
-def _check_jumps(instructions: Iterable[Instruction], functions: Mapping[int, Function]) -> None:
-    """A jump stays in its function: beyond it, other code lies here than in the file."""
-    bounds = [*functions, None]
-    position = 0
-    for index, instruction in enumerate(instructions):
-        if bounds[position + 1] == index:
-            position += 1
-        if not isinstance(instruction, Jump | Branch):
-            continue
-        first, after = bounds[position], bounds[position + 1]
-        if instruction.target < (first or 0) or (after is not None and instruction.target >= after):
-            name = functions[first or 0].name
-            raise ObjectError(f"the jump at instruction {index} leaves the function", where=f"function {name}")

@@ -165,7 +165,7 @@ def test_a_jump_out_of_its_function() -> None:
 
 
 def test_programs_that_multiply_have_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("appliance.ebpf.objects.objects.MAX_SLOTS", 5)
+    monkeypatch.setattr("appliance.ebpf.objects.linking.MAX_SLOTS", 5)
     assert refusal(compile_c(CALLS)) == "the programs have more than 5 slots together"
 
 
