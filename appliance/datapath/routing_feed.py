@@ -16,7 +16,7 @@ from appliance.errors import TidegateError
 from appliance.helpers.routing.tables import RoutingTables
 from appliance.verifier.program import VerifiedProgram
 from hooks.errors import HookError
-from hooks.interfaces.routing import RoutingWatch
+from hooks.routing.watch import RoutingWatch
 
 QUIET_SECONDS = 0.05  # changes come in crowds
 ASKING = frozenset({"fib_lookup", "check_mtu"})
@@ -48,7 +48,7 @@ class RoutingFeed(Closing):
     def _follow(self) -> None:
         while self._watch.wait(self._stop):
             time.sleep(QUIET_SECONDS)
-            self._watch.settle()
+            self._watch.drain()
             try:
                 self._tables.publish(self._watch.read())
             except (TidegateError, HookError) as error:

@@ -1,4 +1,4 @@
-"""linux/{netlink,rtnetlink,pkt_sched,pkt_cls}.h: messages that attach a filter to an interface."""
+"""linux/{netlink,rtnetlink,neighbour,fib_rules,pkt_sched,pkt_cls}.h: filters at interfaces, routes and notices."""
 
 from __future__ import annotations
 
@@ -19,6 +19,26 @@ RTM_DELQDISC = 37
 RTM_NEWTFILTER = 44
 RTM_DELTFILTER = 45
 RTM_GETTFILTER = 46
+
+RTNLGRP_LINK = 1
+RTNLGRP_NEIGH = 3
+RTNLGRP_IPV4_IFADDR = 5
+RTNLGRP_IPV4_ROUTE = 7
+RTNLGRP_IPV4_RULE = 8
+RTNLGRP_IPV6_IFADDR = 9
+RTNLGRP_IPV6_ROUTE = 11
+RTNLGRP_IPV6_RULE = 19
+RTNLGRP_IPV4_NETCONF = 24
+RTNLGRP_IPV6_NETCONF = 25
+
+RT_TABLE_DEFAULT = 253
+RT_TABLE_MAIN = 254
+RT_TABLE_LOCAL = 255
+FR_ACT_TO_TBL = 1
+NUD_VALID = 0x02 | 0x04 | 0x08 | 0x10 | 0x40 | 0x80  # reachable, stale, delay, probe, noarp, permanent
+RTNH_F_DEAD = 1
+RTM_F_CLONED = 0x200
+RTAX_MTU = 2
 
 TC_H_CLSACT = 0xFFFFFFF1
 TC_H_CLSACT_HANDLE = 0xFFFF0000

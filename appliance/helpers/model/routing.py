@@ -22,9 +22,10 @@ from appliance.helpers.routing.answers import (
     STRICT,
 )
 from appliance.helpers.routing.layout import ARRAYS, Copy, HopEntry, RouteEntry, RuleEntry, Tables
-from hooks.interfaces.routing import AF_INET, AF_INET6, RT_TABLE_MAIN, RouteKind
 from hooks.linux import bpf
 from hooks.linux.bpf import bpf_fib_lookup
+from hooks.linux.rtnetlink import RT_TABLE_MAIN
+from hooks.routing.routes import AF_INET, AF_INET6, RouteKind
 
 M32 = (1 << 32) - 1
 M64 = (1 << 64) - 1

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from hooks.interfaces.routing import RouteKind
 from hooks.linux import bpf
+from hooks.routing.routes import RouteKind
 
 IP_MAX_MTU = 0xFFFF  # include/net/ip.h
 LOOPBACK_INTERFACE = 1  # where packets of the machine's own come from

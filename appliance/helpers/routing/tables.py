@@ -1,7 +1,7 @@
 """The routes, neighbours and links that programs may ask for: fed by the control plane, read by native code.
 
     with RoutingTables() as tables:
-        tables.publish(Routing(links=…, routes=…, neighbours=…))     # hooks.interfaces.routing reads the kernel's
+        tables.publish(Routing(links=…, routes=…, neighbours=…))     # hooks.routing reads the kernel's
         FrameContext(routing=tables.address)
 
 Tables that were never fed have no links.
@@ -31,19 +31,8 @@ from appliance.helpers.routing.layout import (
     Tables,
 )
 from appliance.helpers.routing.ranges import Prefix, flatten
-from hooks.interfaces.routing import (
-    AF_INET,
-    AF_INET6,
-    DEFAULT_RULES,
-    RT_TABLE_LOCAL,
-    RT_TABLE_MAIN,
-    Neighbour,
-    NetworkLink,
-    NextHop,
-    Route,
-    Routing,
-    Rule,
-)
+from hooks.linux.rtnetlink import RT_TABLE_LOCAL, RT_TABLE_MAIN
+from hooks.routing.routes import AF_INET, AF_INET6, DEFAULT_RULES, Neighbour, NetworkLink, NextHop, Route, Routing, Rule
 
 M64 = (1 << 64) - 1
 DEFAULT_RULES_IPV4 = tuple(rule for rule in DEFAULT_RULES if rule.family == AF_INET)

@@ -29,9 +29,10 @@ from appliance.helpers.native.routing.search import entry_at, find_exactly, find
 from appliance.helpers.routing.answers import IP_MAX_MTU, LOOPBACK_INTERFACE, STRICT
 from appliance.helpers.routing.layout import HopEntry, LinkEntry, NeighbourEntry, RouteEntry
 from appliance.ir import I8, I16, I32, I64, PTR, Code, Value
-from hooks.interfaces.routing import AF_INET, AF_INET6, RT_TABLE_MAIN, RouteKind
 from hooks.linux import bpf
 from hooks.linux.bpf import bpf_fib_lookup
+from hooks.linux.rtnetlink import RT_TABLE_MAIN
+from hooks.routing.routes import AF_INET, AF_INET6, RouteKind
 
 SIZE = ctypes.sizeof(bpf_fib_lookup)
 

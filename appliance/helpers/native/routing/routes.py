@@ -11,8 +11,8 @@ from appliance.helpers.native.routing.search import NULL, entry_at, find_last, k
 from appliance.helpers.routing.answers import ANSWER_OF_KIND, CHAIN_LIMIT, HASH_MULTIPLIER
 from appliance.helpers.routing.layout import Copy, HopEntry, Range, RouteEntry, RuleEntry
 from appliance.ir import I32, I64, PTR, Code, Value
-from hooks.interfaces.routing import AF_INET, RouteKind
 from hooks.linux import bpf
+from hooks.routing.routes import AF_INET, RouteKind
 
 I128 = ir.IntType(128)
 UNROUTED = 0  # in the place of a route's number

@@ -17,8 +17,9 @@ from appliance.errors import CannotRun
 from appliance.helpers.routing.tables import RoutingTables
 from appliance.jit.collection import Collection
 from hooks.interfaces.netns import Namespace
-from hooks.interfaces.routing import Neighbour, NetworkLink, NextHop, Route, RouteKind, Routing, RoutingWatch, Rule
 from hooks.linux import bpf
+from hooks.routing.routes import Neighbour, NetworkLink, NextHop, Route, RouteKind, Routing, Rule
+from hooks.routing.watch import RoutingWatch
 from tests.appliance.helpers.routing.routed import COMMANDS, DESTINATIONS, SOURCES
 from tests.appliance.helpers.routing.routed_engines import PROGRAMS, QUESTION, Engines, answer, question
 from tests.appliance.jit.support import run_loops
