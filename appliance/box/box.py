@@ -28,7 +28,6 @@ from appliance.helpers.cookie_secrets import CookieSecrets
 from appliance.helpers.routing.tables import RoutingTables
 from appliance.helpers.services import Surroundings
 from appliance.metrics import BoxCollector, MapUse, MetricsServer, RuleCount, Snapshot
-from hooks.errors import HookError
 
 WATCH_SECONDS = 0.5
 
@@ -115,7 +114,7 @@ class Box:
         assert self._generation is not None
         try:
             self._feed_routes(self._generation)
-        except (TidegateError, HookError) as error:
+        except TidegateError as error:
             self._log(f"programs find no routes: {error}")
         self._reloads["success"] += 1
         self._loaded_at = time.time()

@@ -16,7 +16,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from appliance.errors import InputRefused
+from appliance.errors import InputRefused, SourceLine
 from appliance.rules.document.check import check
 from appliance.rules.document.document import Document, read_document
 from appliance.rules.document.load import parse_rule_set
@@ -137,7 +137,7 @@ def _collected(defects: list[InputRefused], read: Any) -> Any:
 
 def _position(defect: InputRefused) -> tuple[str, int, int]:
     where = defect.where
-    return (where.file, where.line, where.column) if where is not None and not isinstance(where, str) else ("", 0, 0)
+    return (where.file, where.line, where.column) if isinstance(where, SourceLine) else ("", 0, 0)
 
 
 def _contradictions(document: Document, entry: BoxEntry) -> list[InputRefused]:

@@ -16,7 +16,6 @@ import click
 
 from appliance import __version__
 from appliance.errors import CannotRun, TidegateError
-from hooks.errors import HookError
 
 # Command → what it does. The module of the same name in this package, with _ for -, has it as `command`.
 COMMANDS = {
@@ -73,7 +72,7 @@ def _run(group: click.Group, arguments: list[str]) -> int:
     try:
         status = group.main(arguments, prog_name="tidegate", standalone_mode=False)
         sys.stdout.flush()
-    except (TidegateError, HookError) as error:
+    except TidegateError as error:
         print(f"tidegate: {error}", file=sys.stderr)
         return error.exit_status
     except click.ClickException as error:

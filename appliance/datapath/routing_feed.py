@@ -15,7 +15,6 @@ from appliance.closing import Closing
 from appliance.errors import TidegateError
 from appliance.helpers.routing.tables import RoutingTables
 from appliance.verifier.program import VerifiedProgram
-from hooks.errors import HookError
 from hooks.routing.watch import RoutingWatch
 
 QUIET_SECONDS = 0.05  # changes come in crowds
@@ -51,7 +50,7 @@ class RoutingFeed(Closing):
             self._watch.drain()
             try:
                 self._tables.publish(self._watch.read())
-            except (TidegateError, HookError) as error:
+            except TidegateError as error:
                 self._on_failure(str(error))
 
     def close(self) -> None:
