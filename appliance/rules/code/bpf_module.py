@@ -21,12 +21,18 @@ from appliance.errors import SourceLine
 from appliance.ir import I8, I32, I64, PTR, Code, Value
 
 LICENSE = b"GPL\0"
-NAME_LIMIT = 15  # BPF_OBJ_NAME_LEN less its zero byte, include/uapi/linux/bpf.h
 
 _MAP_TYPE_NUMBERS = {kind: number for number, kind in LINUX.map_types.items()}
 _HELPER_NUMBERS = {name: number for number, name in LINUX.helpers.items()}
 
 Node = Any  # a metadata node of llvmlite's
+
+
+class NameTaken(AssertionError):
+    """Two different maps of one object got the same name: they would share their entries. A defect of the compiler."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"two different maps are called {name!r}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,9 +111,9 @@ class BpfModule:
 
     def declare_map(self, name: str, shape: MapShape) -> Value:
         """A map, as the pointer that helpers take. Declaring the same map again gives the first one."""
-        assert len(name) <= NAME_LIMIT, name
         if name in self.maps:
-            assert self.maps[name] == shape, name
+            if self.maps[name] != shape:
+                raise NameTaken(name)
             return self.module.globals[name].bitcast(PTR)
         self.maps[name] = shape
         properties = {

@@ -12,7 +12,7 @@ from llvmlite import ir
 
 from appliance.ebpf.spec import MapType
 from appliance.ir import I32, I64, Code, Value
-from appliance.rules.code.bpf_module import BpfModule, MapShape
+from appliance.rules.code.bpf_module import BpfModule, MapShape, NameTaken
 from appliance.rules.code.fields import Fields
 from appliance.rules.code.layout import NO_PREALLOC, set_name
 from appliance.rules.matchers import Layer
@@ -65,7 +65,8 @@ class Sets:
 
     def _map(self, kind: str, shape: MapShape, entries: tuple[tuple[bytes, bytes], ...]) -> Value:
         name = set_name(kind, entries)
-        self.contents[name] = entries
+        if self.contents.setdefault(name, entries) != entries:
+            raise NameTaken(name)
         return self.module.declare_map(name, shape)
 
 

@@ -2,18 +2,19 @@
 
     rule_counters   per-CPU array   rule index ── packets, bytes        then allowlist, policy, malformed
     parse_errors    per-CPU array   index in PARSE_ERRORS ── frames
-    rate_…          array           0 ── the theoretical arrival time of a rule's bucket
-    rsrc_… rdst_…   LRU hash        host ── the same, of each IPv4 address or IPv6 /64
-    known_…         LRU hash        host ── until when the source is known
-    seen_…          LRU hash        address, ports, sequence number ── when the segment last came, what acknowledges
+    rate_ID         array           0 ── the theoretical arrival time of a rule's bucket
+    rsrc_ID rdst_ID LRU hash        host ── the same, of each IPv4 address or IPv6 /64
+    known_ID        LRU hash        host ── until when the source is known
+    tries_ID        LRU hash        address, ports, sequence number ── when the segment last came, what acknowledges
                                     its answer
-    answer_…        array           hash of the same ── what acknowledges the answer
+    answers_ID      array           hash of the same ── what acknowledges the answer
     set4_… set6_…   LPM trie        prefix ── 1, for sets too large for compares
     bits_…          array           number / 64 ── 64 bits, for sets of numbers below 65536 too large for compares
     nums_…          LPM trie        prefix of 64 bits ── 1, for sets of larger numbers too large for compares
 
-The names of a rule's maps follow from its id, so that a reload which keeps the id finds the state under the same name;
-the name of a set's map follows from its elements, so that a set which changes is another map.
+The names of a rule's maps hold its id, so that a reload which keeps the id finds the state under the same name; the
+name of a set's map is a digest of its elements, so that a set which changes is another map. A kernel shows the first 15
+characters of a name (BPF_OBJ_NAME_LEN), and keeps nothing apart by them.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from dataclasses import dataclass
 
 from appliance.ebpf.spec import MapType
 from appliance.errors import SourceLine
-from appliance.rules.code.bpf_module import NAME_LIMIT, MapShape
+from appliance.rules.code.bpf_module import MapShape
 from appliance.rules.code.frame import PARSE_ERRORS
 from appliance.rules.model import Action, Mode, Rule, RuleSet
 
@@ -39,9 +40,12 @@ _SIZED_BY = {
     "rsrc": "sources",
     "rdst": "sources",
     "known": "sources",
-    "seen": "tries",
-    "answer": "answers",
+    "tries": "tries",
+    "answers": "answers",
 }
+
+# Ids are of small letters, digits, `-`, `_` and `.`; capitals are free to stand for what an identifier can't hold.
+_AS_IDENTIFIER = str.maketrans({"-": "_", "_": "U", ".": "D"})
 
 NO_PREALLOC = 1  # BPF_F_NO_PREALLOC, include/uapi/linux/bpf.h: a trie takes no other
 
@@ -116,8 +120,8 @@ def verdict_index(rules: RuleSet, name: str) -> int:
 
 
 def state_name(kind: str, rule: Rule) -> str:
-    """The name of a rule's state map of that kind."""
-    return _hashed(kind, rule.id.encode())
+    """The name of a rule's state map of that kind: one for each id, as an identifier of C."""
+    return f"{kind}_{rule.id.translate(_AS_IDENTIFIER)}"
 
 
 def state_use(kind: str, rule: Rule) -> str:
@@ -126,10 +130,5 @@ def state_use(kind: str, rule: Rule) -> str:
 
 
 def set_name(kind: str, contents: object) -> str:
-    """The name of a set's map of that kind."""
-    return _hashed(kind, repr(contents).encode())
-
-
-def _hashed(kind: str, data: bytes) -> str:
-    room = NAME_LIMIT - len(kind) - 1
-    return f"{kind}_{hashlib.sha256(data).hexdigest()[:room]}"
+    """The name of a set's map of that kind, by 128 bits of a digest."""
+    return f"{kind}_{hashlib.sha256(repr(contents).encode()).hexdigest()[:32]}"

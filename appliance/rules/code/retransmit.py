@@ -95,8 +95,8 @@ class RetransmitTest:
         sizes = ctypes.sizeof(SegmentKey), ctypes.sizeof(Try)
         return _Maps(
             self.memory.state("known", rule, MapShape(MapType.LRU_HASH, HOST_SIZE, 8, test.sources)),
-            self.memory.state("seen", rule, MapShape(MapType.LRU_HASH, *sizes, test.tries)),
-            self.memory.state("answer", rule, MapShape(MapType.ARRAY, 4, 4, 1 << _ANSWERS_BITS)),
+            self.memory.state("tries", rule, MapShape(MapType.LRU_HASH, *sizes, test.tries)),
+            self.memory.state("answers", rule, MapShape(MapType.ARRAY, 4, 4, 1 << _ANSWERS_BITS)),
         )
 
     def gate(self, rule: Rule, test: Retransmit, passed: ir.Block) -> None:

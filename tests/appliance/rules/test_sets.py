@@ -5,8 +5,13 @@ from __future__ import annotations
 import ipaddress
 import random
 from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
 
 from appliance.rules import CompiledRules, compile_rule_set, load_rule_set
+from appliance.rules.code import layout
+from appliance.rules.code.bpf_module import NameTaken
 from appliance.rules.code.branching import MOST_COMPARES
 from tests.appliance.rules.kernel import KernelRules, needs_kernel
 from tests.rule_cases import build
@@ -114,3 +119,14 @@ def test_a_set_of_the_same_elements_is_the_same_map(tmp_path: Path) -> None:
         )
         names.append(tuple(compiled.contents))
     assert names[0] == names[1] != names[2]
+
+
+def test_sets_that_got_one_name_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(layout.hashlib, "sha256", lambda data: SimpleNamespace(hexdigest=lambda: "0" * 64))
+    text = _set("port", [str(port) for port in range(1, 2 * MOST_COMPARES + 3, 2)])
+    rule = '{id: %s, match: {%s: "@big"}, action: drop}'
+    same = ", ".join(rule % (name, f"udp.{name}") for name in ("sport", "dport"))
+    assert len(_compiled(tmp_path, f"{text}rules: [{same}]").contents) == 1
+    other = '{id: other, match: {udp.dport: {not: "@big"}}, action: drop}'
+    with pytest.raises(NameTaken, match="bits_0000"):
+        _compiled(tmp_path, f"{text}rules: [{same}, {other}]")

@@ -2,7 +2,10 @@
 
 from pathlib import Path
 
-from appliance.rules import compile_rule_set, load_rule_set
+from appliance.ebpf.objects.objects import load_object
+from appliance.rules import CompiledRules, compile_rule_set, load_rule_set
+from tests.appliance.rules.kernel import KernelRules, needs_kernel
+from tests.rule_cases import build
 
 RULES = """
 rules:
@@ -23,6 +26,30 @@ def test_state_maps_are_called_by_rule_and_key(tmp_path: Path) -> None:
         "rsrc": "each.sources",
         "rdst": "target.sources",
         "known": "first.sources",
-        "seen": "first.tries",
-        "answer": "first.answers",
+        "tries": "first.tries",
+        "answers": "first.answers",
     }
+
+
+# Ids that are one when what an identifier can't hold is left out or replaced alike, and the longest.
+IDS = ("a-b", "a_b", "a.b", "aub", "adb", "a--b", "a-_b", "a_-b", "a__b", "x" * 63, "x" * 62 + "-")
+
+
+def _rates(folder: Path) -> CompiledRules:
+    path = folder / "rules.yaml"
+    path.write_text("rules:\n" + "".join(f"  - {{id: {name}, rate: {{pps: 10}}, action: drop}}\n" for name in IDS))
+    return compile_rule_set(load_rule_set(path))
+
+
+def test_no_two_ids_share_a_map(tmp_path: Path) -> None:
+    compiled = _rates(tmp_path)
+    assert list(compiled.state_maps.values()) == [f"{name}.rate" for name in IDS]
+    assert "rate_a_b" in compiled.state_maps
+    assert all(name.isidentifier() and name.isascii() for name in compiled.state_maps)
+    assert set(compiled.state_maps) <= set(load_object(compiled.object, "rules.o").maps)
+
+
+@needs_kernel
+def test_a_kernel_takes_names_that_it_cuts(tmp_path: Path) -> None:
+    with KernelRules(_rates(tmp_path), tmp_path) as kernel:
+        assert kernel.run(build("Ether()/ARP()")) == "pass"
