@@ -4,7 +4,7 @@ PYTHON := .venv/bin/python
 READY := .venv/ready
 OPTIONS :=
 
-.PHONY: demo test test-pythons install lint bench fuzz programs lock clean
+.PHONY: demo test test-pythons container-test install lint bench fuzz programs lock clean
 
 demo: $(READY)  ## the box between attackers and a server, in a private network, for a minute
 	@.venv/bin/tidegate lab --seconds 60
@@ -14,6 +14,10 @@ test: $(READY)  ## every test; OPTIONS="-k NAME" and the like go to pytest
 
 test-pythons: $(READY)  ## a short run through every other supported Python that this machine has
 	$(PYTHON) -m tests.pythons
+
+container-test: $(READY)  ## build the image and run it as docker-compose.yml says, by podman (root)
+	.ci/debian tests/container/packages.txt
+	$(PYTHON) -m pytest -m container $(OPTIONS) tests/container
 
 install: $(READY)  ## the set-up alone
 	@echo "ready: .venv/bin/tidegate"
@@ -43,6 +47,6 @@ clean:
 ifneq ($(shell .ci/python --identity 2>/dev/null),$(shell cat .venv/made-by 2>/dev/null))
 .PHONY: $(READY)
 endif
-$(READY): requirements-dev.lock pyproject.toml packages.txt .ci/install .ci/packages .ci/python
+$(READY): requirements-dev.lock pyproject.toml packages.txt .ci/install .ci/debian .ci/packages .ci/python
 	.ci/install
 	@touch $@

@@ -184,15 +184,19 @@ class Topology:
     """The network drawn above: `outside`, `box` and `inside`. A context manager.
 
     `ipv6` gives every interface IPv6 (link-local addresses and router solicitations included);
-    `offloads=False` makes the two hosts send finished frames of at most one MTU.
+    `offloads=False` makes the two hosts send finished frames of at most one MTU; `ports` are the names of the box's
+    interfaces.
     """
 
-    def __init__(self, *, ipv6: bool = False, offloads: bool = True) -> None:
+    def __init__(
+        self, *, ipv6: bool = False, offloads: bool = True, ports: tuple[str, str] = ("outside", "inside")
+    ) -> None:
         self._owned = ExitStack()
         remove_leftovers(PREFIX)
         self.outside = Host(fresh_name("outside"), "eth0", "10.0.0.1", "fd00::1", "02:00:00:00:00:01")
         self.inside = Host(fresh_name("inside"), "eth0", "10.0.0.2", "fd00::2", "02:00:00:00:00:02")
-        self.box = Host(fresh_name("box"), "outside")
+        self.box = Host(fresh_name("box"), ports[0])
+        self._ports = ports
         try:
             self._build(ipv6, offloads)
         except BaseException:
@@ -205,7 +209,7 @@ class Topology:
             self._owned.enter_context(Namespace.create(place.name))
             for scope in ("all", "default"):
                 place.sysctl(f"ipv6/conf/{scope}/disable_ipv6", int(not ipv6))
-        for host, port in zip(hosts, ("outside", "inside"), strict=True):
+        for host, port in zip(hosts, self._ports, strict=True):
             host.add_veth(host.interface, self.box, port, address=host.ethernet)
         for host, other in (hosts, hosts[::-1]):
             host.add_address(host.interface, f"{host.ipv4}/24")
@@ -219,7 +223,7 @@ class Topology:
     @contextmanager
     def bridge(self) -> Iterator[None]:
         """Join the box's two interfaces by a Linux bridge for the length of a `with` block."""
-        self.box.add_bridge("bridge", ("outside", "inside"))
+        self.box.add_bridge("bridge", self._ports)
         try:
             yield
         finally:

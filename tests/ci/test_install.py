@@ -47,7 +47,7 @@ def test_an_environment_of_another_python_is_made_anew_and_ones_own_is_kept(
 ) -> None:
     checkout = tmp_path / "checkout"
     (checkout / ".ci").mkdir(parents=True)
-    for name in ("install", "python"):
+    for name in ("install", "debian", "python"):
         shutil.copy(CI / name, checkout / ".ci" / name)
     (checkout / "packages.txt").write_text("# nothing\n")
     (checkout / ".ci" / "packages").write_text("#!/bin/sh\n")
