@@ -200,6 +200,13 @@ def _map_value_or_null(environment: Environment, prototype: HelperPrototype, map
     return Pointer(Kind.MAP_VALUE_OR_NULL, id=environment.fresh(), map=map_)
 
 
+def looked_up(environment: Environment, map_: str) -> Pointer:
+    """The value of an entry that was found. If it has a lock it has a name of its own: another entry's lock is another
+    one."""
+    name = environment.fresh() if environment.map(map_).lock is not None else 0
+    return Pointer(Kind.MAP_VALUE, id=name, map=map_)
+
+
 def _redirection(environment: Environment, prototype: HelperPrototype, map_: str | None, given: _Given) -> Value:
     """The flags' action, 0 for wrong flags, or REDIRECT; with a map that is always empty, never REDIRECT."""
     flags = given[2]

@@ -6,7 +6,7 @@ packet      0 <= place; place + size within what comparisons with `data_end` pro
 metadata    the same, against `data`
 app id      the same, against `app_id_end`; only read
 map value   0 <= place, place + size <= value size; written only if the map may be; never its lock
-map key     the same with the key's size; never written
+map key     the same with the key's size; never written, and gone when the callback is over that it was given to
 record      0 <= place, place + size <= the size that was reserved
 kernel's    see `kernel_memory`
 slice       the same with the size that was asked for; no atomics, as it may begin anywhere
@@ -301,6 +301,14 @@ def _map_key(environment: Environment, state: State, request: Request) -> None:
         )
 
 
+def _gone_key(environment: Environment, state: State, request: Request) -> None:
+    raise Violation(
+        Rejection.STACK_OF_CALLEE,
+        f"{request.purpose.value} memory through r{request.register}, which is {request.pointer}: the key is gone",
+        "copy the key in the callback, to memory of the caller",
+    )
+
+
 def _maybe_null(environment: Environment, state: State, request: Request) -> None:
     raise Violation(
         Rejection.NULL_POINTER,
@@ -335,6 +343,7 @@ _RULES: dict[Kind, Rule] = {
     Kind.RING_DYNPTR: _no_memory,
     Kind.SLICE: _slice,
     Kind.MAP_KEY: _map_key,
+    Kind.GONE_KEY: _gone_key,
     Kind.MAP: _no_memory,
     Kind.MAP_OR_NULL: _no_memory,
     Kind.FUNCTION: _no_memory,

@@ -4,8 +4,8 @@ A pointer is   base of its region  +  variable part (a set of numbers)  +  const
 
 Two pointers with the same `id` have the same base and the same variable part, whatever its value; so what is learned
 of one holds for the other, at its own distance. The packet's start is the id PACKET_START with no variable part. The
-id of a pointer to the stack is the number of its frame, that of a pointer to a record the name of a reference. Values
-of maps without a lock have no id.
+id of a pointer to the stack is the number of its frame, that of a pointer to a key the number of the callback's frame
+that it was given to, that of a pointer to a record the name of a reference. Values of maps without a lock have no id.
 
 A dynptr is in no register: it is 16 bytes of the stack, of which each half is a cell, at offset 0 and 8 of the dynptr.
 """
@@ -53,6 +53,7 @@ class Kind(Enum):
     SLICE = "a pointer to a slice of a dynptr"
     SLICE_OR_NULL = "null or a pointer to a slice of a dynptr"
     MAP_KEY = "a pointer to a key of map `{map}`"
+    GONE_KEY = "what was a pointer to a key of map `{map}` while a callback ran"
     MAP = "map `{map}`"
     MAP_OR_NULL = "null or map `{map}`"
     FUNCTION = "a function of the program"

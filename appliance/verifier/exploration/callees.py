@@ -17,7 +17,7 @@ from appliance.ebpf.isa.instructions import CallFunction, CallHelper, CallRegist
 from appliance.helpers.kernel.prototypes import EVERY_PROTOTYPE
 from appliance.helpers.limits import MAX_LOOPS
 from appliance.helpers.prototypes import HelperPrototype
-from appliance.verifier.checks.helper_calls import any_verdict, apply_call
+from appliance.verifier.checks.helper_calls import any_verdict, apply_call, looked_up
 from appliance.verifier.checks.transfer import TRANSFERS
 from appliance.verifier.domains import scalar
 from appliance.verifier.domains.scalar import Scalar
@@ -141,7 +141,7 @@ def _call_back(passing: Passing, instruction: CallHelper, prototype: HelperProto
     function = _function(state, prototype.callback_register)
 
     def turn(before: State) -> list[State]:
-        for register, value in enumerate(arguments, 1):
+        for register, value in enumerate(arguments(), 1):
             before.set(register, value)
         return passing.explore(function, before, passing.index, callback=True)
 
@@ -155,7 +155,8 @@ def _call_back(passing: Passing, instruction: CallHelper, prototype: HelperProto
     return Passed(outcomes)
 
 
-_Turns: TypeAlias = tuple[tuple[Value | None, ...], int]
+# What a function is called with each time, r1 first, and how often at most.
+_Turns: TypeAlias = tuple[Callable[[], tuple[Value | None, ...]], int]
 
 
 def _of_loop(environment: Environment, state: State) -> _Turns:
@@ -163,15 +164,18 @@ def _of_loop(environment: Environment, state: State) -> _Turns:
     turns = state.registers[1]
     assert type(turns) is Scalar
     most = min(turns.low.umax, MAX_LOOPS)
-    return (scalar.between(0, max(most - 1, 0)), state.registers[3]), most
+    arguments = (scalar.between(0, max(most - 1, 0)), state.registers[3])
+    return lambda: arguments, most
 
 
 def _of_map_elements(environment: Environment, state: State) -> _Turns:
-    """The map, a key, its value, and what was passed along. A callback may put entries in for ever."""
-    held = state.registers[1]
-    assert type(held) is Pointer
-    key, value = Pointer(Kind.MAP_KEY, map=held.map), Pointer(Kind.MAP_VALUE, map=held.map)
-    return (held, key, value, state.registers[3]), MAX_LOOPS
+    """The map, a key, its value, and what was passed along. A callback may put entries in for ever. Each call gets
+    another value, and a key that is a copy, which is gone when the function returns."""
+    held, along = state.registers[1], state.registers[3]
+    assert type(held) is Pointer and held.map is not None
+    name = held.map
+    key = Pointer(Kind.MAP_KEY, id=state.depth + 1, map=name)
+    return lambda: (held, key, looked_up(environment, name), along), MAX_LOOPS
 
 
 # Which argument of the helper an argument of its function comes from; the others are made for it.

@@ -319,7 +319,8 @@ class State:
         self.registers[FRAME_POINTER] = Pointer(Kind.STACK, -FRAME_DISTANCE * self.depth, id=self.depth)
 
     def leave(self) -> None:
-        """The end of a called function: its frame is gone, r0 is its result, r1 to r5 are lost, r6 to r9 are back."""
+        """The end of a called function: its frame is gone, and the key that it was called back with. r0 is its result,
+        r1 to r5 are lost, r6 to r9 are back."""
         gone, self.depth = self.depth, self.depth - 1
         saved = len(self.registers) - (SAVED.stop - SAVED.start)
         for register in range(1, SAVED.stop):
@@ -329,8 +330,9 @@ class State:
         self._rename({saved + n: register for n, register in enumerate(range(SAVED.start, SAVED.stop))})
         limit = -FRAME_DISTANCE * gone
         self._unlink_stack(limit - STACK_SIZE, limit)
-        self.stack = {at: cell for at, cell in self.stack.items() if at >= limit and not _points_into(cell.value, gone)}
-        self.registers = [None if _points_into(value, gone) else value for value in self.registers]
+        left = ((at, _cell_left(cell, gone)) for at, cell in self.stack.items() if at >= limit)
+        self.stack = {at: cell for at, cell in left if cell is not None}
+        self.registers = [_left_of(value, gone) for value in self.registers]
         self.registers[FRAME_POINTER] = Pointer(Kind.STACK, -FRAME_DISTANCE * self.depth, id=self.depth)
 
     def _rename(self, places: Mapping[int, int]) -> None:
@@ -357,5 +359,18 @@ class State:
         self.outside = {packet: length for packet, length in self.outside.items() if packet in used}
 
 
-def _points_into(value: Value | None, frame: int) -> bool:
-    return type(value) is Pointer and value.kind is Kind.STACK and value.id == frame
+def _cell_left(cell: Cell, frame: int) -> Cell | None:
+    value = _left_of(cell.value, frame)
+    if value is cell.value:
+        return cell  # states that share it are compared sooner
+    return Cell(cell.size, value) if value is not None else None
+
+
+def _left_of(value: Value | None, frame: int) -> Value | None:
+    """What is left of a value when that frame is gone: nothing of a pointer into it, and nothing to be read behind one
+    to the key that it was given."""
+    if type(value) is not Pointer or value.id != frame:
+        return value
+    if value.kind is Kind.MAP_KEY:
+        return Pointer(Kind.GONE_KEY, map=value.map)
+    return None if value.kind is Kind.STACK else value
