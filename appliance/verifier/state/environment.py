@@ -134,7 +134,7 @@ class FactsRecorder:
         )
 
     def copy(self) -> FactsRecorder:
-        copy = FactsRecorder()
+        copy = FactsRecorder(judged=self._judged)
         copy._accesses, copy._calls = self._accesses.copy(), self._calls.copy()
         copy.reachable, copy.functions = self.reachable.copy(), self.functions.copy()
         copy.stack = self.stack.copy()
