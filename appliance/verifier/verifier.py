@@ -14,10 +14,11 @@ from appliance.ebpf.platform import LINUX, Platform
 from appliance.ebpf.spec import MapSpec, ProgramSpec
 from appliance.errors import InputRefused
 from appliance.helpers.kernel.groups import numbering
+from appliance.verifier.budget import Budget, BudgetSpent
 from appliance.verifier.control_flow import cfg
 from appliance.verifier.diagnostics.reporting import report_of
 from appliance.verifier.explanation import Explanation
-from appliance.verifier.exploration.budget import EVERY_TURN, Attempt, Budget, Effort, Refused
+from appliance.verifier.exploration.budget import EVERY_TURN, Attempt, Effort, Refused
 from appliance.verifier.exploration.explore import Program, explore
 from appliance.verifier.exploration.partitioning import refined
 from appliance.verifier.program import _TOKEN, Facts, VerifiedProgram
@@ -74,17 +75,18 @@ class Verifier:
         return Explanation(spec, numbering(self._platform, spec.hook), verdict, witness.kept)
 
     def _judge(self, spec: ProgramSpec, witness: Witness | None) -> VerifiedProgram:
-        began = time.perf_counter()
+        began, budget = time.perf_counter(), self._budget(len(spec.instructions))
         try:
-            facts = self._prove(spec, witness)
+            facts = self._prove(spec, budget, witness)
         except Refused as refused:
-            report = report_of(refused, lambda: self._environment(spec))
+            budget.open_reserve()
+            report = report_of(refused, lambda: self._environment(spec), budget)
             raise (Unsupported if refused.violation.unsupported else Rejected)(report) from None
         return VerifiedProgram(_TOKEN, spec, self._maps, facts, time.perf_counter() - began)
 
-    def _prove(self, spec: ProgramSpec, witness: Witness | None) -> Facts:
+    def _prove(self, spec: ProgramSpec, budget: Budget, witness: Witness | None) -> Facts:
         _check_shape(spec)
-        program, budget = Program(self._environment(spec)), self._budget(len(spec.instructions))
+        program = Program(self._environment(spec), budget)
         if witness is not None:
             budget.seconds *= WATCHED
         failure: Refused | None = None
@@ -122,8 +124,13 @@ class Verifier:
                 failure = refused
             else:
                 return environment.facts.facts()
-            more = refined(effort.partitions, failure, spec.instructions, environment.platform) if left else None
-            if more is None or failure.violation.unsupported:
+            if not left or failure.violation.unsupported:
+                return failure
+            try:
+                more = refined(effort.partitions, failure, spec.instructions, environment.platform, effort.budget)
+            except BudgetSpent:
+                return failure
+            if more is None:
                 return failure
             effort.again(more)
             left -= 1

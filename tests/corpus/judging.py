@@ -9,7 +9,8 @@ from functools import partial
 
 from appliance.ebpf.spec import CollectionSpec, ProgramSpec
 from appliance.verifier import Rejected, Verifier
-from appliance.verifier.exploration.budget import Attempt, Budget
+from appliance.verifier.budget import Budget
+from appliance.verifier.exploration.budget import Attempt
 from tests.appliance.verifier import kernel
 from tests.corpus.corpus import loaded, object_of
 from tests.corpus.hostile import faults

@@ -28,7 +28,7 @@ from appliance.ebpf.btf.index import read_btf_file
 from appliance.ebpf.objects.objects import load_object
 from appliance.ebpf.platform import LINUX
 from appliance.verifier import Rejected, Verifier
-from appliance.verifier.exploration.budget import Budget
+from appliance.verifier.budget import Budget
 from appliance.verifier.reports.rejections import PAGES, Rejection
 from tests.appliance.verifier.support import MAPS, program
 from tests.corpus import kernel

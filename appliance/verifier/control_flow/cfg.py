@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from appliance.ebpf.isa.instructions import Branch, CallFunction, Exit, Instruction, Jump, LoadFunction
+from appliance.verifier.budget import Budget
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,13 +68,18 @@ def outside_target(instructions: Sequence[Instruction]) -> int | None:
 
 
 def build(
-    instructions: Sequence[Instruction], entry: int = 0, ends_block: Callable[[Instruction], bool] = calls_function
+    instructions: Sequence[Instruction],
+    budget: Budget,
+    entry: int = 0,
+    ends_block: Callable[[Instruction], bool] = calls_function,
 ) -> ControlFlowGraph:
     """The graph of what is reachable from `entry`, if all jumps stay inside the program.
 
     `ends_block` says behind which instructions a new block begins though control just goes on there.
+    Raises BudgetSpent.
     """
     following, leaders = _walk(instructions, entry, ends_block)
+    budget.visit(len(following))
     starts = [entry, *sorted(leaders - {entry})]
     numbers = {start: number for number, start in enumerate(starts)}
     blocks = []

@@ -39,6 +39,7 @@ from appliance.ebpf.spec import MapSpec
 from appliance.helpers.dynptrs import DYNPTR_SIZE
 from appliance.helpers.kernel.prototypes import EVERY_PROTOTYPE
 from appliance.helpers.prototypes import ArgumentKind
+from appliance.verifier.budget import Budget
 from appliance.verifier.control_flow.cfg import ControlFlowGraph
 
 _STACK_BIT = 11 + STACK_SIZE
@@ -92,10 +93,12 @@ def live_at_blocks(
     graph: ControlFlowGraph,
     helpers: Mapping[int, str],
     maps: Mapping[str, MapSpec],
+    budget: Budget,
 ) -> list[int]:
-    """The places that are live at the start of each block."""
+    """The places that are live at the start of each block. Raises BudgetSpent."""
+    budget.visit(sum(block.end - block.start for block in graph.blocks))
     effects = [_block_registers(instructions[block.start : block.end], helpers) for block in graph.blocks]
-    live = _solve(graph, effects, 0)
+    live = _solve(graph, effects, 0, budget)
     always = 0
     stacks = []
     for block, (reads, kills) in zip(graph.blocks, effects, strict=True):
@@ -108,7 +111,7 @@ def live_at_blocks(
         tracker.leave(live_out)
         always |= tracker.escaped
         stacks.append((reads | tracker.reads, kills | tracker.kills))
-    return _solve(graph, stacks, always)
+    return _solve(graph, stacks, always, budget)
 
 
 def _block_registers(instructions: Sequence[Instruction], helpers: Mapping[int, str]) -> tuple[int, int]:
@@ -121,13 +124,14 @@ def _block_registers(instructions: Sequence[Instruction], helpers: Mapping[int, 
     return reads, kills
 
 
-def _solve(graph: ControlFlowGraph, effects: Sequence[tuple[int, int]], always: int) -> list[int]:
+def _solve(graph: ControlFlowGraph, effects: Sequence[tuple[int, int]], always: int, budget: Budget) -> list[int]:
     """Backward data flow: live-in = reads + (live-out - kills), and what is `always` live."""
     live = [0] * len(graph.blocks)
     order = graph.reverse_postorder()
     order.reverse()
     changed = True
     while changed:
+        budget.visit(len(order))
         changed = False
         for number in order:
             out = always

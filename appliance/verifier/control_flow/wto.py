@@ -17,6 +17,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
+from appliance.verifier.budget import Budget
 from appliance.verifier.control_flow.cfg import ControlFlowGraph
 
 Time: TypeAlias = tuple[int, ...]
@@ -24,10 +25,13 @@ Time: TypeAlias = tuple[int, ...]
 
 @dataclass(slots=True)
 class Order:
-    """`places` of a block: its position on each level. `loops` of a block: heads of the loops around it."""
+    """`places` of a block: its position on each level. `loops` of a block: heads of the loops around it.
+    `bodies` of a head: the blocks of its loop, itself the first, each behind those that lead to it but for inner
+    loops."""
 
     places: dict[int, tuple[int, ...]] = field(default_factory=dict)
     loops: dict[int, tuple[int, ...]] = field(default_factory=dict)
+    bodies: dict[int, list[int]] = field(default_factory=dict)
 
     def start(self, block: int) -> Time:
         """The time of the first arrival at a block from outside of every loop."""
@@ -55,14 +59,17 @@ class Order:
         return (*time, places[-1])
 
 
-def weak_topological_order(graph: ControlFlowGraph) -> Order:
-    """The order of a graph's blocks. A loop's head is the first of its blocks in reverse postorder."""
+def weak_topological_order(graph: ControlFlowGraph, budget: Budget) -> Order:
+    """The order of a graph's blocks. A loop's head is the first of its blocks in reverse postorder. Takes a
+    visit for each block, and one more for each loop that it is in: raises BudgetSpent where loops stand so deep in each
+    other that these are too many."""
     order = Order()
     row = graph.reverse_postorder()
     ranks = {block: rank for rank, block in enumerate(row)}
     work: list[tuple[list[int], int, tuple[int, ...], tuple[int, ...]]] = [(row, 0, (), ())]
     while work:
         blocks, first, places, loops = work.pop()
+        budget.visit(len(blocks))
         for position, component in enumerate(_components(graph, blocks), first):
             head = min(component, key=ranks.__getitem__)
             if len(component) == 1 and head not in graph.blocks[head].successors:
@@ -72,6 +79,7 @@ def weak_topological_order(graph: ControlFlowGraph) -> Order:
             order.places[head] = (*places, position, 0)
             order.loops[head] = (*loops, head)
             rest = sorted((block for block in component if block != head), key=ranks.__getitem__)
+            order.bodies[head] = [head, *rest]
             work.append((rest, 1, (*places, position), (*loops, head)))
     return order
 

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from appliance.ebpf.isa.instructions import FRAME_POINTER, Branch, CallHelper, Exit
+from appliance.verifier.budget import Budget
 from appliance.verifier.diagnostics.blame import blamed
 from appliance.verifier.diagnostics.deciding import Branches
 from appliance.verifier.diagnostics.effects import behind_call, made_from
@@ -31,8 +32,6 @@ from appliance.verifier.state.history import Arrival, Visit, path_to
 from appliance.verifier.state.partitions import END, Part, Place, Point
 from appliance.verifier.state.state import SAVED, State
 
-MOST_VISITS = 100_000  # of a history that are looked at; behind them the way is still given, but no cause
-MOST_REPLAYED = 100_000  # instructions
 MOST_BEHIND = 64  # visits that are looked at for branches when nothing is wanted any more
 MOST_ARGUMENTS = 2  # of a call that are told
 
@@ -46,26 +45,28 @@ class Way(NamedTuple):
     causes: tuple[Cause, ...]
 
 
-def way_to(refused: Refused, environment: Callable[[], Environment]) -> Way:
-    """The way to a demand that was not met, and what has a part in that. `environment` makes one that is new."""
+def way_to(refused: Refused, environment: Callable[[], Environment], budget: Budget) -> Way:
+    """The way to a demand that was not met, and what has a part in that. `environment` makes one that is new. Where the
+    `budget` is spent, the way is still given, but no cause before."""
     if refused.state is None or refused.state.past is None:
         return Way((), ())
     if refused.violation.unsupported:
         return Way(path_to(refused.state.past, refused.index), ())
-    return _Walk(environment).to(refused.state, refused.state.past, refused)
+    return _Walk(environment, budget).to(refused.state, refused.state.past, refused)
 
 
 class _Walk:
     """Back along one way, with the places that are wanted there."""
 
-    def __init__(self, environment: Callable[[], Environment]) -> None:
+    def __init__(self, environment: Callable[[], Environment], budget: Budget) -> None:
         self._make = environment
+        self._budget = budget
         self._notes = Notes(environment())
         self._instructions = self._notes.instructions
-        self._branches = Branches(self._notes)
+        self._branches = Branches(self._notes, budget)
         self._known: dict[tuple[Point, int, Places, int], Places] = {}
         self._blamed: Places = frozenset()
-        self._replayed = self._behind = 0
+        self._behind = 0
 
     def to(self, state: State, visit: Visit, refused: Refused) -> Way:
         """The way to the instruction, in that state of that visit."""
@@ -76,7 +77,7 @@ class _Walk:
         end, upto, after, following, open_frames = refused.index, refused.index + 1, state, 0, state.depth
         while True:
             pieces.append(range(visit.start, upto))
-            places = self._through(visit, end, after, places, following) if self._looks(places, len(pieces)) else _NONE
+            places = self._through(visit, end, after, places, following) if self._looks(places) else _NONE
             arrival = self._arrival(visit, places)
             before = arrival.before
             if before is None:
@@ -91,10 +92,10 @@ class _Walk:
         path = tuple(index for piece in reversed(pieces) for index in piece)
         return Way(path, self._notes.causes())
 
-    def _looks(self, places: Places, visits: int) -> bool:
+    def _looks(self, places: Places) -> bool:
         """Whether there is something to look for. Behind the last place, it is the branch that led there."""
         self._behind = 0 if places else self._behind + 1
-        return self._behind <= MOST_BEHIND and visits <= MOST_VISITS and self._replayed <= MOST_REPLAYED
+        return self._behind <= MOST_BEHIND and self._budget.affords(1)
 
     def _through(self, visit: Visit, end: int, after: State, places: Places, following: int) -> Places:
         """Back through one visit, from before the instruction `end` to its start."""
@@ -124,8 +125,9 @@ class _Walk:
             if isinstance(final, Branch):
                 self._branches.decide(visit, final, following, after)
             return places
+        if not self._budget.affords(end - visit.start):
+            return _NONE
         states = states_within(visit, end, self._make)
-        self._replayed += end - visit.start
         if isinstance(final, Branch):
             self._branches.meet(visit, final, states[-1], after, places, following)
         elif isinstance(final, Exit):

@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from appliance.ebpf.isa.instructions import Branch, Register
+from appliance.verifier.budget import Budget
 from appliance.verifier.diagnostics.notes import Notes
 from appliance.verifier.diagnostics.sides import Later, Sides
 from appliance.verifier.diagnostics.words import learned_of, name_of
@@ -34,11 +35,12 @@ class Branches:
     """The branches that the walk back meets. `later` is what was wanted at the blocks behind, by function."""
 
     notes: Notes
+    budget: Budget
     later: dict[int, dict[int, Later]] = field(default_factory=dict)
     _sides: Sides = field(init=False)
 
     def __post_init__(self) -> None:
-        self._sides = Sides(self.notes.environment)
+        self._sides = Sides(self.notes.environment, self.budget)
 
     def meet(self, visit: Visit, branch: Branch, before: State, after: State, places: Places, following: int) -> None:
         """A branch between two states; `following` is the instruction that it led to."""

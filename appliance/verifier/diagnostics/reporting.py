@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 
 from appliance.ebpf.isa.disassembler import statement
 from appliance.ebpf.isa.instructions import FRAME_POINTER, slot_numbers
+from appliance.verifier.budget import Budget
 from appliance.verifier.control_flow import liveness
 from appliance.verifier.diagnostics.blame import ABOUT_HELD
 from appliance.verifier.diagnostics.causes import way_to
@@ -34,13 +35,14 @@ _WEIGHTS = {
 }
 
 
-def report_of(refused: Refused, environment: Callable[[], Environment]) -> Report:
-    """The report. `environment` makes one that is new, for what is explored again."""
+def report_of(refused: Refused, environment: Callable[[], Environment], budget: Budget) -> Report:
+    """The report. `environment` makes one that is new, for what is explored again. Where the `budget` ends, less of
+    the way is told."""
     given = environment()
     spec, violation, index = given.spec, refused.violation, refused.index
     slots = slot_numbers(spec.instructions)
     inside = index < len(spec.instructions)
-    way = way_of_states(refused, spec) if refused.exhausted else way_to(refused, environment)
+    way = way_of_states(refused, spec) if refused.exhausted else way_to(refused, environment, budget)
     return Report(
         kind=violation.kind,
         program=spec.name,

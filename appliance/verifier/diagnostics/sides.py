@@ -11,6 +11,7 @@ from appliance.ebpf.isa.instructions import FRAME_POINTER, Branch, CallHelper, I
 from appliance.ebpf.isa.opcodes import Condition
 from appliance.helpers.kernel.prototypes import EVERY_PROTOTYPE
 from appliance.helpers.prototypes import ArgumentKind
+from appliance.verifier.budget import Budget
 from appliance.verifier.control_flow import cfg
 from appliance.verifier.control_flow.cfg import ControlFlowGraph
 from appliance.verifier.domains.values import FRAME_DISTANCE
@@ -37,6 +38,7 @@ class Sides:
     """The graphs of the functions on the way, made when they are asked for."""
 
     environment: Environment
+    budget: Budget
     _graphs: dict[int, ControlFlowGraph] = field(default_factory=dict)
 
     def other(self, function: int, block: int, *, taken: bool) -> int:
@@ -97,7 +99,7 @@ class Sides:
         graph = self._graphs.get(function)
         if graph is None:
             ends = partial(passes_control, self.environment.platform.helpers)
-            graph = self._graphs[function] = cfg.build(self.environment.spec.instructions, function, ends)
+            graph = self._graphs[function] = cfg.build(self.environment.spec.instructions, self.budget, function, ends)
         return graph
 
     def _gives_back(self, instruction: Instruction) -> bool:

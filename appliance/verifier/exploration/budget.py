@@ -1,22 +1,20 @@
-"""What a proof may spend, and how it ends if it does not succeed.
+"""One attempt at a proof, what it may spend of the budget, and how it ends if it does not succeed.
 
-    Budget     steps, seconds and states of one proof, for all attempts together
     Attempt    how one attempt explores, and its share of the steps
     Effort     one attempt as it goes on: what it has spent, and where
 
-Steps decide: they are the same on every machine, and so is the verdict. The seconds are those of the processor, and a
-net for machines that are slow beyond reason. What is kept of the past (`history`) is no budget: it serves reports and
-partitions alone, and where it grows too large, the oldest is forgotten.
+What is kept of the past (`history`) is no budget: it serves reports and partitions alone, and where it grows too large,
+the oldest is forgotten.
 """
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
+from appliance.verifier.budget import Budget, BudgetSpent
 from appliance.verifier.reports.rejections import Rejection
 from appliance.verifier.reports.report import Violation
 from appliance.verifier.state.partitions import Partitions
@@ -75,31 +73,6 @@ MOST_PAST = 2_000_000
 
 
 @dataclass(slots=True)
-class Budget:
-    """What all attempts at a proof may spend together; `states` are those that wait to be explored at one time."""
-
-    steps: int = 200_000
-    seconds: float = 4.5
-    states: int = 20_000
-    clock: Callable[[], float] = time.thread_time
-    spent: int = 0
-    began: float = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.began = self.clock()
-
-    @classmethod
-    def of(cls, instructions: int) -> Budget:
-        """For a program of that length: each has to be seen a few times, in five seconds if there are some 9,000."""
-        return cls(200_000 + 3 * instructions, 4.5 + instructions / 20_000)
-
-    @property
-    def is_spent(self) -> bool:
-        """Whether another attempt would end at once."""
-        return self.spent > self.steps or self.clock() - self.began > self.seconds
-
-
-@dataclass(slots=True)
 class Effort:
     """One attempt. `joined` tells afterwards whether precision was given up anywhere, `counted` whether by a loop that
     was not walked (`induction`).
@@ -143,15 +116,14 @@ class Effort:
         spent."""
         self.states[index] = self.states.get(index, 0) + states
         self.spent += states * steps
-        self.budget.spent += states * steps
         if self.limit is not None and self.spent > self.limit:
             raise self._excess(f"takes more than {self.limit} steps to explore")
         if self.joined and self.spent > self.share:
             raise self._excess(f"takes more than {self.share} steps to explore")
-        if self.budget.spent > self.budget.steps:
-            raise self._excess(f"takes more than {self.budget.steps} steps to explore")
-        if self.budget.clock() - self.budget.began > self.budget.seconds:
-            raise self._excess(f"takes more than {self.budget.seconds:g} seconds to explore")
+        try:
+            self.budget.spend(states * steps)
+        except BudgetSpent as spent:
+            raise self._excess(str(spent)) from None
 
     @contextmanager
     def trying(self, steps: int, turns: int) -> Iterator[None]:

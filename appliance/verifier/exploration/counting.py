@@ -6,6 +6,7 @@ from collections.abc import Callable, Hashable
 from functools import partial, reduce
 from typing import NamedTuple, TypeAlias
 
+from appliance.verifier.budget import BudgetSpent
 from appliance.verifier.exploration.budget import Effort, Refused
 from appliance.verifier.exploration.worklist import Agenda
 from appliance.verifier.loops.induction import Induction, counts, settled
@@ -37,6 +38,8 @@ class Counting(NamedTuple):
         environment = self.environment
         start = reduce(partial(join, fresh=environment.fresh), self.states)
         growth = self._growth()
+        if growth is None:
+            return None
         for count in counts(growth, start, self.effort.around):
             notes, waiting, joined = environment.notes(), self.effort.waiting, self.effort.joined
             with self.effort.trying(self.steps, count.turns):
@@ -48,8 +51,11 @@ class Counting(NamedTuple):
             environment.forget(notes)
         return None
 
-    def _growth(self) -> Growth:
-        return growth_of(self.environment, self.function, self.loop)
+    def _growth(self) -> Growth | None:
+        try:
+            return growth_of(self.environment, self.function, self.loop, self.effort.budget)
+        except BudgetSpent:
+            return None
 
     def _try(self, induction: Induction) -> Agenda | None:
         ends = Agenda()
@@ -63,4 +69,5 @@ class Counting(NamedTuple):
             proved = settled(induction, self.states, turn, self.kind, self.environment.fresh)
         except Refused:
             return None
-        return ends if proved and induction.agrees(self._growth()) else None
+        growth = self._growth() if proved else None
+        return ends if growth is not None and induction.agrees(growth) else None

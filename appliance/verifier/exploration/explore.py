@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from appliance.ebpf.isa.instructions import Branch, Exit, Instruction
+from appliance.verifier.budget import Budget, BudgetSpent
 from appliance.verifier.checks.demands import DEMANDS
 from appliance.verifier.checks.transfer import TRANSFERS
 from appliance.verifier.control_flow import cfg, liveness, wto
@@ -40,6 +41,10 @@ from appliance.verifier.state.state import State
 # Passing from block to block takes time, too: a block counts as at least so many instructions.
 LEAST_STEPS = 8
 
+# Where the budget is spent before the first state: what takes more than time in proportion to a program's length.
+_TANGLED = "the loops of this function stand too deep in each other to be put in order"
+_UNTANGLE = "move inner loops to functions of their own (`__noinline`), or make one loop of them"
+
 # To count a loop's turns may take half the steps that the walked ones took, and so many more.
 LEAST_TRIED = 4_000
 
@@ -62,20 +67,28 @@ class Function:
 class Program:
     """The functions of one program, each prepared when it is first called."""
 
-    def __init__(self, environment: Environment) -> None:
+    def __init__(self, environment: Environment, budget: Budget) -> None:
         self._environment = environment
+        self._budget = budget
         self._functions: dict[int, Function] = {}
 
     def function(self, entry: int) -> Function:
-        """The function that starts at that instruction."""
+        """The function that starts at that instruction. Raises Refused if it takes too much to prepare it."""
         function = self._functions.get(entry)
         if function is None:
-            instructions = self._environment.spec.instructions
-            helpers = self._environment.platform.helpers
-            graph = cfg.build(instructions, entry, partial(passes_control, helpers))
-            live = liveness.live_at_blocks(instructions, graph, helpers, self._environment.maps)
-            function = self._functions[entry] = Function(entry, graph, wto.weak_topological_order(graph), live)
+            try:
+                function = self._functions[entry] = self._prepared(entry)
+            except BudgetSpent as spent:
+                violation = Violation(Rejection.BUDGET, f"{spent}; {_TANGLED}", _UNTANGLE)
+                raise Refused(violation, entry, None, exhausted=True) from None
         return function
+
+    def _prepared(self, entry: int) -> Function:
+        environment, budget = self._environment, self._budget
+        instructions, helpers = environment.spec.instructions, environment.platform.helpers
+        graph = cfg.build(instructions, budget, entry, partial(passes_control, helpers))
+        live = liveness.live_at_blocks(instructions, graph, helpers, environment.maps, budget)
+        return Function(entry, graph, wto.weak_topological_order(graph, budget), live)
 
 
 def explore(environment: Environment, program: Program, effort: Effort) -> None:

@@ -12,6 +12,7 @@ from typing import TypeAlias
 
 from appliance.ebpf.isa.instructions import Instruction
 from appliance.ebpf.platform import Platform
+from appliance.verifier.budget import Budget
 from appliance.verifier.exploration.budget import Refused
 from appliance.verifier.exploration.origins import across, last, sources, wanted
 from appliance.verifier.state.history import Visit
@@ -21,9 +22,9 @@ _Step: TypeAlias = tuple[Visit, int, Place]  # a place before the instruction of
 
 
 def refined(
-    partitions: Partitions, refused: Refused, instructions: Sequence[Instruction], platform: Platform
+    partitions: Partitions, refused: Refused, instructions: Sequence[Instruction], platform: Platform, budget: Budget
 ) -> Partitions | None:
-    """The partitions and what the demand that failed calls for; None if no join is to blame."""
+    """The partitions and what the demand that failed calls for; None if no join is to blame. Raises BudgetSpent."""
     if refused.state is None or refused.state.past is None or refused.index >= len(instructions):
         return None
     found: dict[tuple[Visit, Place], None] = {}
@@ -32,6 +33,7 @@ def refined(
     work: list[_Step] = [(refused.state.past, refused.index, place) for place in places]
     while work:
         visit, index, place = work.pop()
+        budget.visit(1 + index - visit.start)
         for origin in _origins(visit, index, place, instructions):
             if (visit, origin) in found:
                 continue

@@ -11,6 +11,7 @@ from functools import partial
 
 from appliance.ebpf.isa.disassembler import statement
 from appliance.ebpf.isa.instructions import CallFunction, LoadFunction
+from appliance.verifier.budget import Budget
 from appliance.verifier.control_flow import cfg
 from appliance.verifier.explanation import Explanation
 from appliance.verifier.exploration.callees import passes_control
@@ -73,7 +74,8 @@ def text_of(explanation: Explanation, index: int, slots: Sequence[int]) -> str:
 
 def _blocks(explanation: Explanation, entry: int) -> list[DrawnBlock]:
     ends_block = partial(passes_control, explanation.platform.helpers)
-    blocks = cfg.build(explanation.spec.instructions, entry, ends_block).blocks
+    instructions = explanation.spec.instructions
+    blocks = cfg.build(instructions, Budget.of(len(instructions)), entry, ends_block).blocks
     return [
         DrawnBlock(block.start, block.end, tuple(blocks[number].start for number in block.successors))
         for block in blocks

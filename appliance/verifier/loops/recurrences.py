@@ -37,6 +37,7 @@ from appliance.ebpf.isa.instructions import (
     Store,
 )
 from appliance.ebpf.isa.opcodes import AluOp
+from appliance.verifier.budget import Budget
 from appliance.verifier.checks.helper_calls import written_arguments
 from appliance.verifier.control_flow.cfg import BasicBlock, ControlFlowGraph
 from appliance.verifier.control_flow.liveness import register_effects, stack_bytes
@@ -77,11 +78,15 @@ class Loop(NamedTuple):
     head: int
     blocks: tuple[int, ...]
 
+    @property
+    def length(self) -> int:
+        """How many instructions it has."""
+        return sum(block.end - block.start for block in map(self.graph.blocks.__getitem__, self.blocks))
+
 
 def loop_of(graph: ControlFlowGraph, order: Order, head: int) -> Loop:
     """The loop of which that block is the head."""
-    blocks = (block for block, heads in order.loops.items() if head in heads)
-    return Loop(graph, order, head, tuple(sorted(blocks, key=order.places.__getitem__)))
+    return Loop(graph, order, head, tuple(sorted(order.bodies[head], key=order.places.__getitem__)))
 
 
 @dataclass(slots=True)
@@ -137,24 +142,26 @@ class Growth:
     comparisons: tuple[Comparison, ...]
 
 
-def growth_of(environment: Environment, function: int, loop: Loop) -> Growth:
+def growth_of(environment: Environment, function: int, loop: Loop, budget: Budget) -> Growth:
     """What a turn of a loop adds. `function` is the first instruction of the one that it is in; whatever a turn can
-    do must have been noted."""
-    return _Turn(environment, function, loop).growth()
+    do must have been noted. Raises BudgetSpent."""
+    return _Turn(environment, function, loop, budget).growth()
 
 
 _Edges: TypeAlias = dict[int, list[_Sums]]
 
 
 class _Turn:
-    def __init__(self, environment: Environment, function: int, loop: Loop) -> None:
+    def __init__(self, environment: Environment, function: int, loop: Loop, budget: Budget) -> None:
         self._environment = environment
         self._function = function
         self._loop = loop
+        self._budget = budget
         self._comparisons: list[Comparison] = []
 
     def growth(self) -> Growth:
         loop = self._loop
+        self._budget.visit(loop.length)
         inside, arriving, ends = set(loop.blocks), _Edges(), list[_Sums]()
         arriving[loop.head] = [_Sums()]
         for number in loop.blocks:
@@ -183,7 +190,9 @@ class _Turn:
     def _forget_inner(self, sums: _Sums, head: int) -> None:
         """An inner loop begins: what any of its turns writes is not known."""
         written = _Sums()
-        for number in loop_of(self._loop.graph, self._loop.order, head).blocks:
+        inner = loop_of(self._loop.graph, self._loop.order, head)
+        self._budget.visit(inner.length)
+        for number in inner.blocks:
             block = self._loop.graph.blocks[number]
             for index in range(block.start, block.end) if self._is_reached(block) else ():
                 self._forget(written, index, self._environment.spec.instructions[index])

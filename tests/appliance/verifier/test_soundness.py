@@ -12,7 +12,8 @@ from appliance.ebpf.interpreter import Context, Interpreter, PacketMemory
 from appliance.helpers.model.table import python_helpers
 from appliance.maps.model.models import model
 from appliance.verifier import Rejected, VerifiedProgram, Verifier
-from appliance.verifier.exploration.budget import Attempt, Budget
+from appliance.verifier.budget import Budget
+from appliance.verifier.exploration.budget import Attempt
 from appliance.verifier.verifier import ATTEMPTS
 from hooks.contracts.xdp import XDP_LINUX, FrameContext
 from tests.appliance.verifier.generate import random_program

@@ -13,10 +13,11 @@ from appliance.ebpf.objects.objects import load_object
 from appliance.errors import InputRefused, SourceLine
 from appliance.helpers.prototypes import ArgumentKind
 from appliance.verifier import Access, CallFacts, Region, Rejected, Unsupported, VerifiedProgram, Verifier
+from appliance.verifier.budget import Budget
 from appliance.verifier.checks import helper_calls
 from appliance.verifier.checks.demands import DEMANDS
 from appliance.verifier.checks.transfer import TRANSFERS
-from appliance.verifier.exploration.budget import EVERY_TURN, MOST_PAST, Attempt, Budget, Effort, Refused
+from appliance.verifier.exploration.budget import EVERY_TURN, MOST_PAST, Attempt, Effort, Refused
 from appliance.verifier.program import Facts
 from tests.appliance.verifier.support import MAPS, program
 
@@ -174,7 +175,7 @@ def test_the_budget_is_named_with_the_loop() -> None:
     verifier = Verifier(MAPS, budget=lambda instructions: Budget(1000))
     with pytest.raises(Rejected) as refused:
         verifier.verify(program("r2 = 0; again: r2 += 3; if r2 != 9998 goto again; exit"))
-    assert refused.value.report.demand == "takes more than 1000 steps to explore; this loop went through 119 turns"
+    assert refused.value.report.demand == "takes more than 1000 steps to explore; this loop went through 118 turns"
 
 
 def test_the_budget_is_named_with_the_place_of_the_states() -> None:

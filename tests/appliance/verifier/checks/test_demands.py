@@ -21,6 +21,7 @@ ROOM = Path(verifier.__file__).parent
 # What cases in assembly don't show: the file, the beginning of its words in the source, and where it is tested.
 ELSEWHERE = {
     ("exploration/callees.py", "what"): "tests/appliance/cli/test_verify_output.py: it needs types of a kernel",
+    ("exploration/explore.py", "f'{spent}; {_TANGLED}'"): "test_budget.py: it takes thousands of loops",
     ("checks/kernel_structures.py", "f\"needs the kernel's `{name}`, and"): "test_kernel_structures.py: damaged types",
     (
         "checks/kernel_structures.py",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 
+from appliance.verifier.budget import Budget
 from appliance.verifier.control_flow import cfg, wto
 from appliance.verifier.control_flow.cfg import BasicBlock, ControlFlowGraph
 from tests.appliance.verifier.support import program
@@ -29,7 +30,7 @@ def graph_of(successors: list[list[int]]) -> ControlFlowGraph:
 
 
 def test_blocks_of_what_is_reachable() -> None:
-    graph = cfg.build(program(LOOP_IN_A_LOOP).instructions)
+    graph = cfg.build(program(LOOP_IN_A_LOOP).instructions, Budget())
     assert [(block.start, block.end, block.successors) for block in graph.blocks] == [
         (0, 1, (1,)),
         (1, 2, (2,)),
@@ -40,7 +41,7 @@ def test_blocks_of_what_is_reachable() -> None:
 
 
 def test_loops_nest_in_the_order() -> None:
-    row = wto.weak_topological_order(cfg.build(program(LOOP_IN_A_LOOP).instructions))
+    row = wto.weak_topological_order(cfg.build(program(LOOP_IN_A_LOOP).instructions, Budget()), Budget())
     assert row.loops == {0: (), 1: (1,), 2: (1, 2), 3: (1,), 4: ()}
     start = row.start(0)
     outer = row.advance(start, 0, 1)
@@ -60,7 +61,7 @@ def test_control_never_goes_to_an_earlier_time() -> None:
     for _ in range(300):
         count = chance.randint(1, 12)
         graph = graph_of([[chance.randrange(count) for _ in range(chance.randint(0, 2))] for _ in range(count)])
-        row = wto.weak_topological_order(graph)
+        row = wto.weak_topological_order(graph, Budget())
         block, time = 0, row.start(0)
         seen = {time: 0}
         for _ in range(60):
@@ -76,5 +77,5 @@ def test_control_never_goes_to_an_earlier_time() -> None:
 
 def test_a_long_chain_needs_no_recursion() -> None:
     count = 20_000
-    row = wto.weak_topological_order(graph_of([[n + 1] for n in range(count)] + [[]]))
+    row = wto.weak_topological_order(graph_of([[n + 1] for n in range(count)] + [[]]), Budget())
     assert row.places[count] == (count,)

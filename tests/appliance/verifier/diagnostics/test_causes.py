@@ -13,8 +13,9 @@ from appliance.errors import SourceLine
 from appliance.rules.code.compile import compile_rule_set
 from appliance.rules.document.load import load_rule_set
 from appliance.verifier import Rejected, Verifier
-from appliance.verifier.diagnostics import causes
-from appliance.verifier.exploration.budget import Attempt, Budget
+from appliance.verifier import budget as budgets
+from appliance.verifier.budget import Budget
+from appliance.verifier.exploration.budget import Attempt
 from appliance.verifier.reports.path import Role, Step, told
 from appliance.verifier.reports.rejections import Rejection
 from appliance.verifier.reports.report import Report
@@ -183,7 +184,7 @@ def test_what_is_looked_at_is_bounded_and_the_way_is_whole(monkeypatch: pytest.M
     """
     whole = report_of(code)
     assert [step.slot for step in whole.steps] == [1, 3, 6]
-    monkeypatch.setattr(causes, "MOST_VISITS", 10)
+    monkeypatch.setattr(budgets, "RESERVED_STEPS", 10)
     cut = report_of(code)
     assert cut.path == whole.path
     assert [step.slot for step in cut.steps] == [6]

@@ -7,7 +7,8 @@ import random
 import pytest
 
 from appliance.verifier import Rejected, Verifier
-from appliance.verifier.exploration.budget import Attempt, Budget
+from appliance.verifier.budget import Budget
+from appliance.verifier.exploration.budget import Attempt
 from tests.appliance.verifier.counting import random_loop
 from tests.appliance.verifier.support import MAPS, program
 from tests.corpus.hostile import faults

@@ -7,8 +7,9 @@ from typing import Any
 
 from appliance.ebpf.spec import ProgramSpec
 from appliance.verifier import Verifier
+from appliance.verifier.budget import Budget
 from appliance.verifier.domains import scalar
-from appliance.verifier.exploration.budget import Attempt, Budget, Effort
+from appliance.verifier.exploration.budget import Attempt, Effort
 from appliance.verifier.exploration.explore import Program
 from appliance.verifier.state.inclusion import includes
 from appliance.verifier.state.state import State
