@@ -16,7 +16,7 @@ from llvmlite import ir
 
 from appliance.datapath.layout import SCRATCH_HEADROOM, SCRATCH_SIZE, VNET_SIZE, Port, Worker
 from appliance.ir import I1, I32, I64, PTR, VOID, Code, Value, external
-from hooks.contracts.xdp import FrameContext
+from hooks.contracts.xdp import FrameContext, RedirectKind
 from hooks.linux import if_packet as kernel
 from hooks.linux.if_packet import tpacket2_hdr
 from hooks.linux.socket import MSG_DONTWAIT
@@ -58,12 +58,17 @@ def emit_receive(module: ir.Module) -> ir.Function:
 
 
 def _describe(code: Code, worker: Value, frame: Value, end: Value, low: Value, high: Value) -> None:
-    """Where the frame is, and between which addresses a program may move its ends."""
+    """Where the frame is, between which addresses a program may move its ends, and that it is redirected nowhere yet.
+
+    What an earlier frame's program named may be of code that a reload has closed since. The two stores become one.
+    """
     context = code.field(worker, Worker, "context").address
     code.field(worker, Worker, "offload_start").store(code.integer(frame))
     places = {"data": frame, "data_meta": frame, "data_end": end, "hard_start": low, "hard_end": high}
     for name, place in places.items():
         code.field(context, FrameContext, name).store(code.integer(place))
+    code.field(context, FrameContext, "redirect_ifindex").store(0)
+    code.field(context, FrameContext, "redirect_kind").store(RedirectKind.INTERFACE)
 
 
 def _emit_fetch(module: ir.Module) -> ir.Function:
