@@ -8,7 +8,6 @@ outside ──> program `in`  ──(counted, never sent)   tap
 from __future__ import annotations
 
 import ctypes
-import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -21,7 +20,7 @@ from appliance.datapath.statistics import InterfaceStatistics
 from appliance.datapath.worker import NOTHING_AROUND, Run, Wiring, WorkerThread
 from appliance.helpers.services import Surroundings
 from appliance.ir import Engine
-from hooks.af_packet.socket import Geometry, PacketSocket
+from hooks.af_packet.socket import NEW_GROUP, Geometry, PacketSocket
 from hooks.contracts.contract import HookPoint
 from hooks.interfaces.netdev import Interface
 
@@ -74,6 +73,7 @@ class Datapath(Closing):
     ) -> None:
         """Open every ring and begin to serve. Raises HookError; then nothing stays open."""
         self._sockets: list[PacketSocket] = []
+        self._groups: dict[str, int] = {}  # of sockets that share an interface
         self._threads: list[WorkerThread] = []
         self._ports: list[tuple[PacketSocket, WorkerThread, int]] = []
         try:
@@ -97,9 +97,11 @@ class Datapath(Closing):
         for passage in passages:
             first = len(wirings)
             for side, interface in enumerate(passage.interfaces):
-                fanout = (os.getpid() + interface.index) & 0xFFFF if shared else None
+                fanout = self._groups.get(interface.name, NEW_GROUP) if shared else None
                 opened = PacketSocket(interface.name, Geometry.for_mtu(interface.mtu), fanout=fanout)
                 self._sockets.append(opened)
+                if shared:
+                    self._groups[interface.name] = opened.fanout_group()
                 inline = passage.inside is not None
                 peer = first + 1 - side if inline else None
                 wirings.append(Wiring(opened, interface.index, interface.mtu, (INWARD, OUTWARD)[side], peer, inline))
