@@ -35,7 +35,7 @@ class PortCounters(ctypes.Structure):
         ("verdict_bytes", ctypes.c_uint64 * len(VERDICTS)),
         ("transmitted_packets", ctypes.c_uint64),
         ("transmitted_bytes", ctypes.c_uint64),
-        ("truncated", ctypes.c_uint64),  # longer than a slot, and the kernel kept no whole copy
+        ("truncated", ctypes.c_uint64),  # longer than a slot, and no whole copy was to be had
         ("transmit_too_long", ctypes.c_uint64),  # longer than the outgoing interface's MTU
         ("transmit_ring_full", ctypes.c_uint64),
         ("transmit_failed", ctypes.c_uint64),  # the kernel refused the frame
