@@ -14,9 +14,10 @@ from scapy.layers.inet import IP, TCP, UDP
 from scapy.layers.inet6 import IPv6
 from scapy.layers.l2 import Dot1AD, Dot1Q, Ether
 
-from appliance.datapath.datapath import Datapath, Passage, run_function
+from appliance.datapath.datapath import Datapath, Passage
 from appliance.datapath.layout import LONGEST_FRAME
 from appliance.datapath.statistics import Count
+from appliance.datapath.worker import Run
 from appliance.ir import Engine
 from hooks.contracts.contract import Verdict
 from hooks.interfaces.netdev import find_interface
@@ -240,7 +241,7 @@ def test_swap_loses_and_reorders_nothing(engine: Engine) -> None:
             reader.start()
             sender.start()
             for code in [other, engine] * 15:
-                box.datapath.swap(run_function(code))
+                box.datapath.swap(Run.of(code))
             sender.join()
             reader.join()
         assert numbers == list(range(count))
@@ -266,7 +267,7 @@ def test_the_workers_share_with_nobody_else(engine: Engine) -> None:
             number = (os.getpid() + interface.index) & 0xFFFF
             other.socket.setsockopt(kernel.SOL_PACKET, kernel.PACKET_FANOUT, number | kind << 16)
         passage = Passage(*found)
-        with run_inside(net.box, lambda: Datapath([passage], run_function(engine), workers=2)) as datapath:
+        with run_inside(net.box, lambda: Datapath([passage], Run.of(engine), workers=2)) as datapath:
             sent = flows(100)
             exchange(Box(net, datapath, {}), *sent, expect=len(sent))
             assert datapath.statistics()["outside"].received.packets == len(sent)

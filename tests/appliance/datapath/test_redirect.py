@@ -7,7 +7,8 @@ from contextlib import ExitStack, contextmanager
 
 import pytest
 
-from appliance.datapath.datapath import Datapath, PacketLoops, Passage, run_function
+from appliance.datapath.datapath import Datapath, PacketLoops, Passage
+from appliance.datapath.worker import Run
 from appliance.ebpf.isa.assembler import assemble
 from appliance.ebpf.spec import CollectionSpec, MapSpec, MapType, ProgramSpec
 from appliance.jit.collection import Collection
@@ -75,7 +76,7 @@ def redirecting_box() -> Iterator[Box]:
             loaded.maps["array"].update(number(key), number(index, 8))
             loaded.maps["hash"].update(number(key), number(index))
         loaded.maps["processors"].update(number(1), number(128, 8))
-        run = run_function(loaded.engine)
+        run = Run.of(loaded.engine)
         with run_inside(net.box, lambda: Datapath([Passage(outside, inside)], run)) as datapath:
             yield Box(net, datapath, {})
 
@@ -149,11 +150,11 @@ def test_a_target_that_was_not_used_is_forgotten(flags: int) -> None:
         first, second = load(naming, MAPS[0]), load("r0 = 4; exit")
         found = run_inside(net.box, lambda: [find_interface(name) for name in ("outside", "inside")])
         first.maps["array"].update(number(2), number(found[1].index, 8))
-        run = run_function(first.engine)
+        run = Run.of(first.engine)
         with run_inside(net.box, lambda: Datapath([Passage(*found)], run)) as datapath:
             box = Box(net, datapath, {})
             assert exchange(box, frame(NO_MAP)) == (0, 0)
-            datapath.swap(run_function(second.engine))
+            datapath.swap(Run.of(second.engine))
             first.close()
             assert exchange(box, frame(NO_MAP)) == (0, 0)
             seen = datapath.statistics()["outside"]
