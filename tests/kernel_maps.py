@@ -29,7 +29,7 @@ class KernelMap:
     def lookup(self, key: bytes) -> bytes | None:
         return self._value(LOOKUP, key)
 
-    def extract(self, key: bytes) -> bytes | None:
+    def lookup_and_delete(self, key: bytes) -> bytes | None:
         return self._value(LOOKUP_AND_DELETE, key)
 
     def update(self, key: bytes, value: bytes, flags: int = 0) -> int:

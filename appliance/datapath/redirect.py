@@ -31,10 +31,9 @@ def emit_cross(code: Code, worker: Value, port: Value, transmit: ir.Function) ->
 
 
 def emit_redirect(module: ir.Module, transmit: ir.Function) -> ir.Function:
-    """`void redirect(worker, port)`: send the frame where its program said.
+    """`void redirect(worker, port)`: send the frame where its program said, and forget that.
 
-    A program that answers REDIRECT without having named a target has named interface 0, which no box has: as in a
-    kernel the frame goes nowhere, and an error is counted (xdp_do_redirect, net/core/filter.c, gives -EINVAL).
+    A program that answers REDIRECT without having named a target has named interface 0, which no box has.
     """
     known = module.globals.get("redirect")
     if known is not None:
@@ -45,6 +44,8 @@ def emit_redirect(module: ir.Module, transmit: ir.Function) -> ir.Function:
     context = code.field(worker, Worker, "context").address
     kind, interface = (code.field(context, FrameContext, f"redirect_{name}") for name in ("kind", "ifindex"))
     meant, target = kind.load(), interface.load()
+    kind.store(RedirectKind.INTERFACE)
+    interface.store(0)
     with code.if_(code.compare(meant, "==", RedirectKind.INTERFACE), likely=True):
         code.call(send, worker, port, target)
         code.ret()

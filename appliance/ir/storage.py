@@ -52,10 +52,22 @@ class Field:
         """Plain read, add, write: for counters that one thread alone writes."""
         self.store(self._code.add(self.load(), value))
 
+    def load_monotonic(self) -> Value:
+        """A word that other threads write, whole and as it is or was; says nothing about other words (LLVM's
+        `monotonic`, C's relaxed). A plain load of it would be undefined."""
+        return self._code.builder.load_atomic(self.address, "monotonic", self._align, typ=self.type)
+
+    def store_monotonic(self, value: Value) -> None:
+        """A word that other threads read, whole; says nothing about other words."""
+        typed = self._code.typed(self.address, self.type)
+        self._code.builder.store_atomic(self._code.value(value, self.type), typed, "monotonic", self._align)
+
     def load_acquire(self) -> Value:
+        """What was written before the store that this reads from is seen by all that comes after."""
         return self._code.builder.load_atomic(self.address, "acquire", self._align, typ=self.type)
 
     def store_release(self, value: Value) -> None:
+        """Who reads this with `load_acquire` sees all that was written before it."""
         typed = self._code.typed(self.address, self.type)
         self._code.builder.store_atomic(self._code.value(value, self.type), typed, "release", self._align)
 

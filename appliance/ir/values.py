@@ -82,6 +82,13 @@ class Values:
     def pointer(self, integer: Value) -> Value:
         return self.builder.inttoptr(integer, PTR)
 
+    def freeze(self, value: Value) -> Value:
+        """One value, whichever: of what was read from memory that somebody may have written meanwhile, so that it can
+        be branched on before it is known whether that happened."""
+        frozen = ir.Instruction(self.builder.block, value.type, "freeze", [value])
+        self.builder._insert(frozen)
+        return frozen
+
     def swap_bytes(self, value: Value) -> Value:
         """Network order to host order, and back."""
         return value if value.type.width == 8 else self.builder.bswap(value)

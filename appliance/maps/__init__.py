@@ -17,7 +17,8 @@ from appliance.maps.errors import (
     NoSuchEntry,
     OperationRefused,
 )
-from appliance.maps.kind import Flag, MapFunctions
+from appliance.maps.kind import Flag
+from appliance.maps.map_ops import MapOps
 from appliance.maps.model.map import ModelMap
 from appliance.maps.model.models import MODELS, model, models
 from appliance.maps.operations import KINDS, emit_operations, export_operations
@@ -31,8 +32,8 @@ __all__ = [
     "MapError",
     "MapFrozen",
     "MapFull",
-    "MapFunctions",
     "MapOfMaps",
+    "MapOps",
     "MapRefused",
     "MapUnreadable",
     "ModelMap",

@@ -12,8 +12,9 @@ from enum import Enum, IntEnum
 from llvmlite import ir
 
 from appliance.ebpf.spec import MapSpec, MapType
-from appliance.ir import I32, I64, PTR, Code
+from appliance.ir import Code
 from appliance.maps.errors import MapError
+from appliance.maps.map_ops import KEYED, SIGNATURES
 from appliance.maps.memory import Memory
 
 CACHE_LINE = 64
@@ -89,79 +90,6 @@ class Shape:
         return round_up(self.value_size, 8)
 
 
-@dataclass(frozen=True, slots=True)
-class MapFunctions:
-    """The native operations of one shape, in one module. -errno is the negative number of errno.h, 64 bits.
-
-    lookup(map, key, I32 processor)                       pointer to the value, or null
-    update(map, key, value, I64 flags, I32 processor)     0 or -errno
-    delete(map, key)                                      0 or -errno
-    extract(map, key, value out or null, I32 processor)   deletes the entry: pointer to its value, or null; copies it
-                                                          out, for all processors, before it is anybody else's
-    next(map, I64 position, key out, value out or null)   a position after the given one, or -ENOENT at the end
-    push(map, value, I64 flags)                           0 or -errno
-    pop(map, value out)                                   0 or -errno
-    peek(map, value)                                      0 or -errno; a queue's value is written, a filter's is read
-    output(map, data, I64 size, I64 flags)                a record with that data: 0 or -errno
-    reserve(map, I64 size, I64 flags)                     room for a record, to be committed: pointer to it, or null
-    commit(map, record, I64 flags, I32 discard)           the record is done, to be seen or never; 0
-    query(map, I64 what)                                  a number about the ring
-    sample(map, I32 processor, I64 index, data, I64 size, packet, I64 packet_size)
-                                                          the data and the packet's bytes, to whom listens: 0 or -errno
-    program(map, I32 index)                               pointer to the code of the program there, or null
-    drain(map, I32 processor, out, I64 room)              copies records out, which are gone then: bytes used
-
-    Key and value need no alignment. A value's pointer stays good memory for as long as the map; its entry may be
-    deleted, and its memory given to another entry, under whoever still holds it (as with the kernel's preallocated
-    maps). `next` starts at position 0 and copies one entry out; it visits everything that stays in the map meanwhile
-    exactly once. Of a per-CPU map it copies the values of all processors, one after the other, unpadded.
-
-    All of them are there for every type, so that code which learns only at run time what map it has can name them: what
-    a type doesn't have answers null or -EINVAL.
-    """
-
-    lookup: ir.Function
-    update: ir.Function
-    delete: ir.Function
-    extract: ir.Function
-    next: ir.Function
-    push: ir.Function
-    pop: ir.Function
-    peek: ir.Function
-    output: ir.Function
-    reserve: ir.Function
-    commit: ir.Function
-    query: ir.Function
-    sample: ir.Function
-    program: ir.Function
-    drain: ir.Function
-
-
-SIGNATURES: Mapping[str, tuple[ir.Type, Mapping[str, ir.Type]]] = {
-    "lookup": (PTR, {"map": PTR, "key": PTR, "processor": I32}),
-    "update": (I64, {"map": PTR, "key": PTR, "value": PTR, "flags": I64, "processor": I32}),
-    "delete": (I64, {"map": PTR, "key": PTR}),
-    "extract": (PTR, {"map": PTR, "key": PTR, "value_out": PTR, "processor": I32}),
-    "next": (I64, {"map": PTR, "position": I64, "key_out": PTR, "value_out": PTR}),
-    "push": (I64, {"map": PTR, "value": PTR, "flags": I64}),
-    "pop": (I64, {"map": PTR, "value_out": PTR}),
-    "peek": (I64, {"map": PTR, "value": PTR}),
-    "output": (I64, {"map": PTR, "data": PTR, "size": I64, "flags": I64}),
-    "reserve": (PTR, {"map": PTR, "size": I64, "flags": I64}),
-    "commit": (I64, {"map": PTR, "record": PTR, "flags": I64, "discard": I32}),
-    "query": (I64, {"map": PTR, "what": I64}),
-    "sample": (
-        I64,
-        {"map": PTR, "processor": I32, "index": I64, "data": PTR, "size": I64, "packet": PTR, "packet_size": I64},
-    ),
-    "program": (PTR, {"map": PTR, "index": I32}),
-    "drain": (I64, {"map": PTR, "processor": I32, "out": PTR, "room": I64}),
-}
-KEYED = ("lookup", "update", "delete", "next")
-HASHED = (*KEYED, "extract")
-QUEUED = ("push", "pop", "peek")
-
-
 class Weight(Enum):
     """How a function is to be compiled: what a frame waits for is made fast, all else is made small and soon."""
 
@@ -179,9 +107,9 @@ ATTRIBUTES: Mapping[Weight, tuple[str, ...]] = {
 
 
 def define(module: ir.Module, shape: Shape, operation: str, weight: Weight = Weight.SHARED) -> Code:
-    """Start writing one of the operations that SIGNATURES names."""
-    result, parameters = SIGNATURES[operation]
-    return internal(module, f"{shape.name}.{operation}", result, weight, **parameters)
+    """Start writing one of the operations of `map_ops`."""
+    signature = SIGNATURES[operation]
+    return internal(module, f"{shape.name}.{operation}", signature.result, weight, **signature.parameters)
 
 
 def internal(

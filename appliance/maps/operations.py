@@ -1,8 +1,7 @@
 """The table of map types, and what every module that works on maps needs of it: operations, written once per shape.
 
-Programs call the operations themselves (internal functions, inlined where they are small). The control plane calls
-exported wrappers, which add one operation: read(map, key, value out, processor, flags) copies a value out, so that
-Python never follows a pointer into an entry that somebody else is about to delete.
+Programs call the operations themselves (internal functions, inlined where they are small), the control plane exported
+wrappers of them.
 """
 
 from __future__ import annotations
@@ -13,7 +12,7 @@ from collections.abc import Mapping
 from llvmlite import ir
 
 from appliance.ebpf.spec import MapSpec, MapType
-from appliance.ir import I32, I64, PTR, Code, external
+from appliance.ir import PTR, Code, external
 from appliance.maps.array.array import ARRAY
 from appliance.maps.array.percpu_array import PERCPU_ARRAY
 from appliance.maps.array.prog_array import PROG_ARRAY
@@ -26,14 +25,14 @@ from appliance.maps.hash.hash import HASH
 from appliance.maps.hash.lru_hash import LRU_HASH
 from appliance.maps.hash.lru_percpu_hash import LRU_PERCPU_HASH
 from appliance.maps.hash.percpu_hash import PERCPU_HASH
-from appliance.maps.kind import SIGNATURES, Kind, MapFunctions, Shape, Weight, internal
+from appliance.maps.kind import Kind, Shape, Weight, internal
 from appliance.maps.lpm.trie import LPM_TRIE
+from appliance.maps.map_ops import SIGNATURES, MapOps
 from appliance.maps.nested.nested import ARRAY_OF_MAPS, HASH_OF_MAPS
 from appliance.maps.queues.queue import QUEUE
 from appliance.maps.queues.stack import STACK
 from appliance.maps.rings.perf_event_array import PERF_EVENT_ARRAY
 from appliance.maps.rings.ringbuf import RINGBUF
-from appliance.maps.value_lock import copy_out, held
 
 KINDS: Mapping[MapType, Kind] = {
     MapType.ARRAY: ARRAY,
@@ -59,9 +58,8 @@ KINDS: Mapping[MapType, Kind] = {
 
 
 def exported_operations(kind: Kind) -> tuple[str, ...]:
-    """The operations of the control plane, as `control_name` names them; `read` stands in for `lookup`."""
-    operations = kind.operations if kind.control is None else kind.control
-    return tuple("read" if operation == "lookup" else operation for operation in operations)
+    """The operations of the control plane, as `control_name` names them."""
+    return kind.operations if kind.control is None else kind.control
 
 
 def kind_of(spec: MapSpec) -> Kind:
@@ -77,48 +75,49 @@ def kind_of(spec: MapSpec) -> Kind:
     return kind
 
 
-def emit_operations(module: ir.Module, spec: MapSpec, processors: int) -> MapFunctions:
+def emit_operations(module: ir.Module, spec: MapSpec, processors: int) -> MapOps:
     """The operations on maps of this shape, written into `module` when they are first asked for."""
     shape = Shape.of(spec, processors)
     kind = kind_of(spec)
     if f"{shape.name}.{kind.operations[0]}" not in module.globals:
         kind.emit(module, shape)
-    return MapFunctions(
+    return MapOps(
         **{
             operation: module.globals[f"{shape.name}.{operation}"]
             if operation in kind.operations
-            else _refusal(module, operation)
+            else _no_operation(module, operation)
             for operation in SIGNATURES
         }
     )
 
 
-def link_operations(module: ir.Module, spec: MapSpec, processors: int, *, lookup: bool) -> MapFunctions:
+def link_operations(module: ir.Module, spec: MapSpec, processors: int, *, lookup: bool) -> MapOps:
     """As `emit_operations`, but of a type that has much code the operations are only declared, save for the `lookup` if
     it is asked for: they are the control plane's code, which linking finds (`appliance.jit.linking`), so that a
     program's module compiles no more than the program gains by."""
     shape, kind = Shape.of(spec, processors), kind_of(spec)
     if kind.emit_lookup is None:
         return emit_operations(module, spec, processors)
-    functions = {operation: _refusal(module, operation) for operation in SIGNATURES}
+    functions = {operation: _no_operation(module, operation) for operation in SIGNATURES}
     for operation in kind.operations:
-        result, parameters = SIGNATURES[operation]
-        functions[operation] = external(module, control_name(shape, operation), result, *parameters.values())
+        signature = SIGNATURES[operation]
+        name = control_name(shape, operation)
+        functions[operation] = external(module, name, signature.result, *signature.parameters.values())
     if lookup:
         name = f"{shape.name}.lookup"
         if name not in module.globals:
             kind.emit_lookup(module, shape)
         functions["lookup"] = module.globals[name]
-    return MapFunctions(**functions)
+    return MapOps(**functions)
 
 
-def _refusal(module: ir.Module, operation: str) -> ir.Function:
+def _no_operation(module: ir.Module, operation: str) -> ir.Function:
     """What a type of map answers that doesn't have the operation: null, or -EINVAL. One for all shapes."""
     name = f"map.no.{operation}"
     if name not in module.globals:
-        result, parameters = SIGNATURES[operation]
-        code = internal(module, name, result, Weight.INLINE, **parameters)
-        code.ret(ir.Constant(PTR, None) if result == PTR else -errno.EINVAL)
+        signature = SIGNATURES[operation]
+        code = internal(module, name, signature.result, Weight.INLINE, **signature.parameters)
+        code.ret(ir.Constant(PTR, None) if signature.result == PTR else -errno.EINVAL)
     return module.globals[name]
 
 
@@ -130,30 +129,10 @@ def control_name(shape: Shape, operation: str) -> str:
 def export_operations(module: ir.Module, spec: MapSpec, processors: int) -> None:
     """Make the operations of this shape callable from outside of the module (the control plane finds them by name)."""
     shape = Shape.of(spec, processors)
-    kind, functions = KINDS[spec.type], emit_operations(module, spec, processors)
-    for operation in (*exported_operations(kind), *(("lookup",) if kind.emit_lookup else ())):
-        name = control_name(shape, operation)
+    functions = emit_operations(module, spec, processors)
+    for operation in exported_operations(KINDS[spec.type]):
+        name, signature = control_name(shape, operation), SIGNATURES[operation]
         if name in module.globals:
             return
-        if operation == "read":
-            _export_read(module, shape, functions.lookup)
-        else:
-            result, parameters = SIGNATURES[operation]
-            code = Code.define(module, name, result, linkage="external", **parameters)
-            code.ret(code.call(getattr(functions, operation), *code.function.args))
-
-
-def _export_read(module: ir.Module, shape: Shape, lookup: ir.Function) -> None:
-    """Copy, and look again: if the entry has moved meanwhile, what was copied may be another entry's value."""
-    name = control_name(shape, "read")
-    code = Code.define(module, name, I64, linkage="external", map=PTR, key=PTR, value_out=PTR, processor=I32, flags=I64)
-    copied = code.variable(PTR, ir.Constant(PTR, None))
-    with code.loop() as loop:
-        value = code.call(lookup, code["map"], code["key"], code["processor"])
-        with code.if_(code.is_null(value)):
-            code.ret(-errno.ENOENT)
-        loop.break_if(code.compare(code.integer(value), "==", code.integer(copied.get())))
-        with held(code, shape, value, code["flags"]):
-            copy_out(code, shape, code["value_out"], value)
-        copied.set(value)
-    code.ret(0)
+        code = Code.define(module, name, signature.result, linkage="external", **signature.parameters)
+        code.ret(code.call(getattr(functions, operation), *code.function.args))

@@ -18,7 +18,7 @@ from llvmlite import ir
 
 from appliance.ebpf.spec import MapSpec, MapType
 from appliance.ir import I64, PTR, Code, Engine
-from appliance.maps import Map, MapFunctions, emit_operations, export_operations
+from appliance.maps import Map, MapOps, emit_operations, export_operations
 from tests.bench.figures import Bench, Figure
 
 ENTRIES = 1_000_000
@@ -35,7 +35,7 @@ def _loop(module: ir.Module, name: str, spec: MapSpec, body: Callable[[Code, obj
     code.ret(total.get())
 
 
-def _lookup(code: Code, functions: MapFunctions, key: object) -> object:
+def _lookup(code: Code, functions: MapOps, key: object) -> object:
     """1 if the key is there and its value isn't 0."""
     value = code.call(functions.lookup, code["map"], key, 0)
     found = code.variable(I64, 0)

@@ -27,7 +27,7 @@ class InterpreterMap(Protocol):
         """0 or -errno."""
         ...
 
-    def extract(self, key: bytes) -> bytearray | memoryview | None:
+    def lookup_and_delete(self, key: bytes) -> bytearray | memoryview | None:
         """The value, whose entry goes; None if there is none."""
         ...
 

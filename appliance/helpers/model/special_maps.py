@@ -22,7 +22,7 @@ def map_lookup_percpu_elem(call: HelperCall) -> Value:
 def map_lookup_and_delete_elem(call: HelperCall) -> Value:
     """A pointer to the value that was under the key (r2) until now, or null."""
     map_ = call.map(0)
-    value = map_.extract(call.read(1, map_.spec.key_size))
+    value = map_.lookup_and_delete(call.read(1, map_.spec.key_size))
     return 0 if value is None else call.machine.value_pointer(map_, value)
 
 

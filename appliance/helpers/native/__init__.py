@@ -28,7 +28,7 @@ from appliance.helpers.native import (
     task,
     text,
 )
-from appliance.helpers.native.call import Clock, HelperCall, Implementation, MapOperations, MapSite
+from appliance.helpers.native.call import Clock, HelperCall, Implementation, MapSite
 from appliance.helpers.native.routing.fib import fib_lookup
 from appliance.helpers.native.routing.search import check_mtu
 
@@ -99,4 +99,4 @@ IMPLEMENTATIONS: Mapping[str, Implementation] = {
     "get_ns_current_pid_tgid": task.get_ns_current_pid_tgid,
 }
 
-__all__ = ["IMPLEMENTATIONS", "Clock", "HelperCall", "Implementation", "MapOperations", "MapSite"]
+__all__ = ["IMPLEMENTATIONS", "Clock", "HelperCall", "Implementation", "MapSite"]

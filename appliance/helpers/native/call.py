@@ -12,12 +12,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from typing import Protocol, TypeAlias
-
-from llvmlite import ir
+from typing import TypeAlias
 
 from appliance.ebpf.spec import MapSpec
 from appliance.ir import I32, I64, Code, Field, Value
+from appliance.maps.map_ops import MapOps
 from hooks.contracts.contract import HookPoint
 
 
@@ -26,39 +25,6 @@ class Clock(Enum):
 
     MONOTONIC = "this machine's, since it started"
     FRAME = "the frame's own: HostContext.time_ns"
-
-
-class MapOperations(Protocol):
-    """The native operations of one shape of map, in the module being built (appliance.maps writes them)."""
-
-    @property
-    def lookup(self) -> ir.Function: ...
-    @property
-    def update(self) -> ir.Function: ...
-    @property
-    def delete(self) -> ir.Function: ...
-    @property
-    def extract(self) -> ir.Function: ...
-    @property
-    def next(self) -> ir.Function: ...
-    @property
-    def push(self) -> ir.Function: ...
-    @property
-    def pop(self) -> ir.Function: ...
-    @property
-    def peek(self) -> ir.Function: ...
-    @property
-    def program(self) -> ir.Function: ...
-    @property
-    def output(self) -> ir.Function: ...
-    @property
-    def reserve(self) -> ir.Function: ...
-    @property
-    def commit(self) -> ir.Function: ...
-    @property
-    def query(self) -> ir.Function: ...
-    @property
-    def sample(self) -> ir.Function: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +39,7 @@ class MapSite:
 
     address: Value | None
     spec: MapSpec
-    functions: MapOperations
+    functions: MapOps
     values: Value | None = None
     processors: int = 1
 

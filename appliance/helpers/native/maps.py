@@ -61,11 +61,11 @@ def map_lookup_and_delete_elem(call: HelperCall) -> Value:
     """The address of the value that was under the key (r2) until now, or 0. Its memory is the next new entry's."""
     code, key, processor = call.code, call.pointers[1], call.field("processor_id").load()
 
-    def extract(site: MapSite) -> Value:
+    def lookup_and_delete(site: MapSite) -> Value:
         nowhere = ir.Constant(PTR, None)
-        return code.integer(code.call(site.functions.extract, memory(call, site), key, nowhere, processor))
+        return code.integer(code.call(site.functions.lookup_and_delete, memory(call, site), key, nowhere, processor))
 
-    return on_the_map(call, extract)
+    return on_the_map(call, lookup_and_delete)
 
 
 def map_push_elem(call: HelperCall) -> Value:

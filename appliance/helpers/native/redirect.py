@@ -11,7 +11,7 @@ from appliance.ebpf.spec import MapType
 from appliance.helpers.native.call import HelperCall, MapSite
 from appliance.helpers.native.maps import memory, on_the_map
 from appliance.helpers.redirections import ACTION_MASK, BPF_F_BROADCAST, BPF_F_EXCLUDE_INGRESS, KINDS, known_flags
-from appliance.ir import I32, I64, Value
+from appliance.ir import I32, I64, Field, Value
 from hooks.contracts.contract import Verdict
 from hooks.contracts.xdp import RedirectKind
 
@@ -59,7 +59,7 @@ def _redirect_to_entry(call: HelperCall, site: MapSite, answer: Value) -> None:
         with missing:
             _aim(call, RedirectKind.INTERFACE, 0)
         with found:
-            _aim(call, KINDS[site.spec.type], code.load(entry, I32))
+            _aim(call, KINDS[site.spec.type], code.resize(Field(code, entry, I64, 8).load_monotonic(), I32))
             answer.set(call.hook.number(Verdict.REDIRECT))
 
 

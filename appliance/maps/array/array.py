@@ -22,6 +22,7 @@ from appliance.maps.checks import ARRAY_FLAGS, check_flags, check_key_size, chec
 from appliance.maps.errors import NoSuchEntry
 from appliance.maps.kind import EVERY_PROCESSOR, Flag, Kind, Shape, Weight, define
 from appliance.maps.memory import Memory
+from appliance.maps.read import emit_read
 from appliance.maps.value_lock import copy_in, copy_out, held, without_lock
 
 INDEX_SIZE = 4
@@ -61,6 +62,7 @@ def _emit(module: ir.Module, shape: Shape) -> None:
 def emit_array(module: ir.Module, shape: Shape, copies: Copies) -> None:
     """The operations of an array of which there are one or, one for each processor, several copies."""
     _emit_lookup(module, shape, copies)
+    emit_read(module, shape)
     _emit_update(module, shape, copies)
     _emit_delete(module, shape)
     _emit_next(module, shape, copies)

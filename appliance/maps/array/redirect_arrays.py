@@ -21,12 +21,13 @@ from functools import partial
 from llvmlite import ir
 
 from appliance.ebpf.spec import MapSpec
-from appliance.ir import I32, I64, PTR, Code, Value
+from appliance.ir import I32, I64, PTR, Code, Field, Value
 from appliance.maps.array.array import INDEX_SIZE, nothing_to_initialise
 from appliance.maps.checks import REDIRECT_FLAGS, check_flags, check_key_size, check_sizes
 from appliance.maps.errors import MapRefused, NoSuchEntry, TargetRefused
 from appliance.maps.kind import Flag, Kind, Shape, Weight, define
 from appliance.maps.memory import Memory
+from appliance.maps.read import emit_read
 
 ENTRY = 8
 TARGET_ONLY, WITH_PROGRAM = 4, 8  # sizes of a value
@@ -82,13 +83,14 @@ def _nothing(memory: Memory, shape: Shape) -> int:
     return 0
 
 
-def _entry(code: Code, map: Value, index: Value) -> Value:
-    return code.at(map, code.mul(code.resize(index, I64), ENTRY))
+def _entry(code: Code, map: Value, index: Value) -> Field:
+    return Field(code, code.at(map, code.mul(code.resize(index, I64), ENTRY)), I64, ENTRY)
 
 
 def _emit(longest: int | None, module: ir.Module, shape: Shape) -> None:
     """`longest`: the greatest target, if there is one."""
     _emit_lookup(module, shape)
+    emit_read(module, shape)
     _emit_update(module, shape, longest)
     _emit_delete(module, shape)
     _emit_next(module, shape)
@@ -100,7 +102,7 @@ def _emit_lookup(module: ir.Module, shape: Shape) -> None:
     with code.if_(code.compare(index, ">=", shape.max_entries), likely=False):
         code.ret(NONE)
     entry = _entry(code, code["map"], index)
-    code.ret(code.select(code.compare(code.load(entry, I32, align=ENTRY), "==", 0), NONE, entry))
+    code.ret(code.select(code.compare(entry.load_monotonic(), "==", 0), NONE, entry.address))
 
 
 def _emit_update(module: ir.Module, shape: Shape, longest: int | None) -> None:
@@ -117,7 +119,7 @@ def _emit_update(module: ir.Module, shape: Shape, longest: int | None) -> None:
     if longest is not None:
         with code.if_(code.compare(target, ">", longest), likely=False):
             code.ret(-errno.EOVERFLOW)
-    code.store(code.resize(target, I64), _entry(code, code["map"], index), align=ENTRY)
+    _entry(code, code["map"], index).store_monotonic(code.resize(target, I64))
     code.ret(0)
 
 
@@ -127,8 +129,7 @@ def _emit_delete(module: ir.Module, shape: Shape) -> None:
     with code.if_(code.compare(index, ">=", shape.max_entries), likely=False):
         code.ret(-errno.EINVAL)
     entry = _entry(code, code["map"], index)
-    known = code.load(entry, I64, align=ENTRY)
-    code.store(ir.Constant(I64, 0), entry, align=ENTRY)
+    known = code.builder.atomic_rmw("xchg", code.typed(entry.address, I64), ir.Constant(I64, 0), "monotonic")
     code.ret(code.select(code.compare(known, "==", 0), ir.Constant(I64, -errno.ENOENT), 0))
 
 
@@ -140,17 +141,17 @@ def _emit_next(module: ir.Module, shape: Shape) -> None:
         with code.if_(code.compare(index, ">=", shape.max_entries)):
             code.ret(-errno.ENOENT)
         position.set(code.add(index, 1))
-        entry = _entry(code, code["map"], index)
-        loop.continue_if(code.compare(code.load(entry, I32, align=ENTRY), "==", 0))
+        entry = _entry(code, code["map"], index).load_monotonic()
+        loop.continue_if(code.compare(entry, "==", 0))
         code.store(code.resize(index, I32), code["key_out"])
-        code.copy(code["value_out"], entry, shape.value_size)
+        code.store(code.resize(entry, ir.IntType(8 * shape.value_size)), code["value_out"])
         code.ret(position.get())
     code.builder.unreachable()
 
 
 def _emit_empty(module: ir.Module, shape: Shape) -> None:
     """A map that nothing can be put into."""
-    answers = {"lookup": NONE, "update": -errno.EOPNOTSUPP, "delete": -errno.ENOENT, "next": -errno.ENOENT}
+    answers = {"lookup": NONE, **dict.fromkeys(("read", "delete", "next"), -errno.ENOENT), "update": -errno.EOPNOTSUPP}
     for operation, answer in answers.items():
         define(module, shape, operation, Weight.INLINE).ret(answer)
 

@@ -3,7 +3,7 @@
     read    next ─> key, value │ next ─> key, value │ …        until the buffers are full, or the map ends
     write   key, value ─> update │ key, value ─> update │ …    until one is refused
     erase   key ─> delete │ key ─> delete │ …                  those that aren't there don't count
-    take    next ─> key ─> extract ─> value │ …                as read, and the entries go
+    take    next ─> key ─> lookup_and_delete ─> value │ …                as read, and the entries go
 
 The loops are given the operations by address and the sizes as numbers, so that they are compiled once, when somebody
 first asks for many entries, and not into every module. In the buffers, keys stand one behind the other; so do values.
@@ -20,7 +20,8 @@ from typing import Any, TypeAlias
 from llvmlite import ir
 
 from appliance.ir import I64, PTR, Code, Engine, Value
-from appliance.maps.kind import EVERY_PROCESSOR, SIGNATURES
+from appliance.maps.kind import EVERY_PROCESSOR
+from appliance.maps.map_ops import SIGNATURES
 
 CHUNK = 1024  # entries: as many as are read ahead of who iterates, and as others may have to wait for
 CHUNK_BYTES = 1 << 20
@@ -42,13 +43,13 @@ def read(next_: Native, map_: int, position: int, count: int, key_size: int, val
 
 
 def take(
-    next_: Native, extract: Native, map_: int, position: int, count: int, key_size: int, value_size: int
+    next_: Native, remove: Native, map_: int, position: int, count: int, key_size: int, value_size: int
 ) -> tuple[Entries, int]:
     """As `read`, and the entries go. What somebody else has deleted meanwhile is left out."""
     where = _I64(position)
     keys, values = _room(count, key_size), _room(count, value_size)
     arguments = ctypes.byref(where), keys, values, count, key_size, value_size
-    done = _loop("take")(next_, extract, map_, *arguments)
+    done = _loop("take")(next_, remove, map_, *arguments)
     return _entries(keys, values, done, key_size, value_size), where.value
 
 
@@ -119,9 +120,9 @@ def _define(module: ir.Module, name: str, **parameters: ir.Type) -> Code:
 
 def _call(code: Code, operation: str, *arguments: Value) -> Value:
     """Call the operation whose address is the parameter of its name."""
-    result, parameters = SIGNATURES[operation]
-    signature = ir.FunctionType(result, tuple(parameters.values())).as_pointer()
-    return code.call(code.builder.inttoptr(code[operation], signature), *arguments)
+    signature = SIGNATURES[operation]
+    type_ = ir.FunctionType(signature.result, tuple(signature.parameters.values())).as_pointer()
+    return code.call(code.builder.inttoptr(code[operation], type_), *arguments)
 
 
 def _emit_read(module: ir.Module) -> None:
@@ -136,7 +137,7 @@ def _emit_read(module: ir.Module) -> None:
 
 def _emit_take(module: ir.Module) -> None:
     parameters = {
-        "next": I64, "extract": I64, "map": PTR, "position": PTR, "keys": PTR, "values": PTR, **_SIZES
+        "next": I64, "lookup_and_delete": I64, "map": PTR, "position": PTR, "keys": PTR, "values": PTR, **_SIZES
     }  # fmt: skip
     code = _define(module, "take", **parameters)
     taken = code.variable(I64, 0)
@@ -146,7 +147,7 @@ def _emit_take(module: ir.Module) -> None:
         key = code.at(code["keys"], code.mul(done, code["key_size"]))
         value = code.at(code["values"], code.mul(done, code["value_size"]))
         _advance(code, done, key, value)
-        found = _call(code, "extract", code["map"], key, value, 0)
+        found = _call(code, "lookup_and_delete", code["map"], key, value, 0)
         taken.add(code.select(code.is_null(found), ir.Constant(I64, 0), ir.Constant(I64, 1)))
     code.ret(taken.get())
 

@@ -27,7 +27,8 @@ class KeyedMap(GuardedMap):
     # one entry
 
     def lookup(self, key: bytes, processor: int = 0, flags: int = Flag.ANY) -> bytes | None:
-        """A copy of the value, or None. To an LRU hash this is a use. Per-CPU maps: the value of one processor.
+        """A copy of the value, or None; of a hash or a trie, all of it from one update. Per-CPU maps: the value of one
+        processor. To an LRU hash this is no use, nor is a walk.
 
         A lock in the value is told as zeros; with Flag.LOCK the copy is made while it is held.
 
@@ -84,7 +85,7 @@ class KeyedMap(GuardedMap):
         self._check_writable()
         self._check(key, self.spec.key_size, "key")
         value = ctypes.create_string_buffer(self.spec.value_size * self._copies)
-        return value.raw if self._call("extract", key, value, 0) else None
+        return value.raw if self._call("lookup_and_delete", key, value, 0) else None
 
     def _put(self, key: bytes, value: bytes, flags: int) -> None:
         self._check(key, self.spec.key_size, "key")
@@ -137,7 +138,7 @@ class KeyedMap(GuardedMap):
         while position >= 0 and len(entries) < count:
             room = min(count - len(entries), self._chunk)
             sizes = self.spec.key_size, self.spec.value_size * self._copies
-            taken, position = self._run(take, ("next", "extract"), position, room, *sizes)
+            taken, position = self._run(take, ("next", "lookup_and_delete"), position, room, *sizes)
             entries += taken
         return entries
 

@@ -1,65 +1,35 @@
 """A map's life: its memory, and who keeps it.
 
-    open ──> fill ──> … ──> close ──> (held? lives on) ──> ended ──(grace period)──> memory given back
+    open ──> fill ──> … ──> close ──> (held? lives on) ──> memory given back
                                    ^
     hold ──────────────────────────┴── release
 
 Whoever opens a map closes it. Others may hold it meanwhile: a map of maps that it was put into, a pin. A map that is
-held when it is closed lives on, and ends with the last one who lets it go. From then on nobody finds it; who has found
-it before is a reader, and the memory is given back once all of them have let go (appliance.epochs). Source of the idea:
-the reference counts of kernel/bpf/syscall.c.
+held when it is closed lives on, and ends with the last one who lets it go: the native memory that
+others point into is never given back under them. Source of the idea: the reference counts of kernel/bpf/syscall.c.
 """
 
 from __future__ import annotations
 
-import ctypes
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any, Self, TypeVar
 
 from appliance.closing import Closing
 from appliance.ebpf.spec import MapSpec
-from appliance.epochs import default_domain
 from appliance.errors import CannotRun
 from appliance.maps.checks import check_memory
 from appliance.maps.control.compiled import control_plane_of
 from appliance.maps.errors import OperationRefused
 from appliance.maps.kind import Shape
+from appliance.maps.map_ops import c_signature, python_name
 from appliance.maps.operations import control_name, exported_operations, kind_of
-
-_P, _U32, _U64, _I64 = ctypes.c_void_p, ctypes.c_uint32, ctypes.c_uint64, ctypes.c_int64
-
-_ARGUMENTS: Mapping[str, tuple[Any, ...]] = {
-    "read": (_P, _P, _P, _U32, _U64),
-    "update": (_P, _P, _P, _U64, _U32),
-    "delete": (_P, _P),
-    "extract": (_P, _P, _P, _U32),
-    "next": (_P, _U64, _P, _P),
-    "push": (_P, _P, _U64),
-    "pop": (_P, _P),
-    "peek": (_P, _P),
-    "output": (_P, _P, _U64, _U64),
-    "reserve": (_P, _U64, _U64),
-    "commit": (_P, _P, _U64, _U32),
-    "query": (_P, _U64),
-    "sample": (_P, _U32, _U64, _P, _U64, _P, _U64),
-    "program": (_P, _U32),
-    "drain": (_P, _U32, _P, _U64),
-}
-
-_RESULTS: Mapping[str, Any] = {"extract": _P, "reserve": _P, "program": _P}  # the others: 0 or -errno
-
-# What the control plane calls an operation, where that is another name.
-_SPOKEN = {"read": "lookup", "next": "items", "extract": "lookup_and_delete"}
 
 Result = TypeVar("Result")
 
 
 class OpenMap(Closing):
-    """Memory in the shape that a declaration gives it. A context manager; closing twice is harmless.
-
-    Any thread may use it; the control plane's operations on one map wait for each other, workers wait for none.
-    """
+    """Memory in the shape that a declaration gives it. A context manager; closing twice is harmless."""
 
     @classmethod
     def open(cls, spec: MapSpec, processors: int) -> Self:
@@ -88,9 +58,7 @@ class OpenMap(Closing):
         self._holders = 0
         self._given_up = False
         self._closed = False
-        self._lock = threading.Lock()  # one operation of the control plane at a time
-        self._keeping = threading.Lock()  # who keeps it; held for a moment
-        self._reader = f"an operation on map {spec.name!r}"
+        self._lock = threading.Lock()
 
     @property
     def memory_size(self) -> int:
@@ -107,7 +75,7 @@ class OpenMap(Closing):
 
     @property
     def closed(self) -> bool:
-        """Whether it has ended: it can't be used, and its memory is given back once no reader is left."""
+        """Whether its memory was given back."""
         return self._closed
 
     @property
@@ -117,35 +85,27 @@ class OpenMap(Closing):
 
     def hold(self) -> None:
         """Keep it, whatever its owner does, until `release`. Once for each holder. Raises RuntimeError if closed."""
-        with self._keeping:
+        with self._lock:
             self._check_open()
             self._holders += 1
 
     def release(self) -> None:
-        """Let go what `hold` kept."""
-        with self._keeping:
+        """Let go what `hold` kept. No native code may work on the map any more, if this holder was the last."""
+        with self._lock:
             self._holders -= 1
-            ends = self._ends()
-        if ends:
-            self._end()
+            if self._holders == 0 and self._given_up:
+                self._end()
 
     def close(self) -> None:
-        """Give it up. Unless somebody holds it, it ends."""
-        with self._keeping:
+        """Give it up. If nobody holds it, the memory is given back: no native code may work on it any more."""
+        with self._lock:
             self._given_up = True
-            ends = self._ends()
-        if ends:
-            self._end()
-
-    def _ends(self) -> bool:
-        """Whether it ends now. What comes after that is closed."""
-        ends = self._given_up and self._holders == 0 and not self._closed
-        self._closed = self._closed or ends
-        return ends
+            if self._holders == 0 and not self._closed:
+                self._end()
 
     def _end(self) -> None:
-        """It is closed: have the memory given back. Not with a lock held, as `Domain.retire` says."""
-        default_domain.retire(self._memory.close)
+        self._closed = True
+        self._memory.close()
 
     # for those who build on it
 
@@ -158,28 +118,27 @@ class OpenMap(Closing):
         return self.processors if self._kind.per_processor else 1
 
     def _call(self, operation: str, *arguments: Any) -> int:
-        with default_domain.reading(self._reader), self._lock:
+        with self._lock:
             return self._function(operation)(self.address, *arguments)
 
     def _run(self, loop: Callable[..., Result], operations: tuple[str, ...], *arguments: Any) -> Result:
         """One of the loops of `batches`, around the compiled operations."""
-        with default_domain.reading(self._reader), self._lock:
+        with self._lock:
             return loop(*map(self._function, operations), self.address, *arguments)
 
     def _function(self, operation: str) -> Callable[..., int]:
-        """A compiled operation; good inside of a read-side critical section."""
+        """A compiled operation; good as long as the lock is held."""
         self._check_open()
         if operation not in self._native:
             if operation not in exported_operations(self._kind):
                 raise self._refusal(operation)
             native = control_plane_of(self.spec, self.processors)
-            signature = _RESULTS.get(operation, _I64), *_ARGUMENTS[operation]
-            self._native[operation] = native.function(control_name(self.shape, operation), *signature)
+            self._native[operation] = native.function(control_name(self.shape, operation), *c_signature(operation))
         return self._native[operation]
 
     def _refusal(self, operation: str) -> OperationRefused:
-        what = f"a map of type {self.spec.type.value} has no {_SPOKEN.get(operation, operation)}"
-        known = ", ".join(_SPOKEN.get(known, known) for known in exported_operations(self._kind))
+        what = f"a map of type {self.spec.type.value} has no {python_name(operation)}"
+        known = ", ".join(dict.fromkeys(map(python_name, exported_operations(self._kind))))
         return OperationRefused(self.spec.name, what, hint=f"it has {known}")
 
     def _check_open(self) -> None:

@@ -20,7 +20,7 @@ from collections.abc import Iterator
 from llvmlite import ir
 
 from appliance.ebpf.spec import MapSpec
-from appliance.ir import I32, I64, Code, Value
+from appliance.ir import I32, I64, Code, Field, Value
 from appliance.maps.checks import BLOOM_FLAGS, check_flags, check_key_size, check_sizes
 from appliance.maps.errors import MapRefused
 from appliance.maps.hash.hashing import SEEDS, hash_words, key_words
@@ -92,7 +92,7 @@ def _emit_push(module: ir.Module, shape: Shape) -> None:
 def _emit_peek(module: ir.Module, shape: Shape) -> None:
     code = define(module, shape, "peek")
     for word, bit in _bits(code, shape):
-        with code.if_(code.compare(code.and_(code.load(word, I64, align=8), bit), "==", 0)):
+        with code.if_(code.compare(code.and_(Field(code, word, I64, 8).load_monotonic(), bit), "==", 0)):
             code.ret(-errno.ENOENT)
     code.ret(0)
 

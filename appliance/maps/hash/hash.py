@@ -1,6 +1,6 @@
 """BPF_MAP_TYPE_HASH: at most max_entries values under keys of any kind; a new key in a full map fails with E2BIG.
 
-Layout: hash_layout.py. Concurrency: hash_table.py. Source of the semantics: kernel/bpf/hashtab.c.
+Layout: layout.py. Concurrency: table.py. Source of the semantics: kernel/bpf/hashtab.c.
 """
 
 from __future__ import annotations
@@ -11,7 +11,8 @@ from appliance.ebpf.spec import MapSpec
 from appliance.maps.checks import HASH_FLAGS, check_flags, check_key_size, check_sizes
 from appliance.maps.hash.layout import HashLayout, count, initialise
 from appliance.maps.hash.operations import HashOperations
-from appliance.maps.kind import HASHED, Kind, Shape
+from appliance.maps.kind import Kind, Shape
+from appliance.maps.map_ops import HASHED
 
 LONGEST_KEY = 512  # bytes; a program's whole stack, where keys are made
 
@@ -28,7 +29,7 @@ def _check(spec: MapSpec) -> None:
 
 
 def _size(shape: Shape) -> int:
-    return HashLayout.of(shape, marks=False).size
+    return HashLayout.of(shape, referenced=False).size
 
 
 def _emit(module: ir.Module, shape: Shape) -> None:

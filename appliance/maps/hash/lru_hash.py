@@ -1,13 +1,16 @@
 """BPF_MAP_TYPE_LRU_HASH: a hash that, when full, gives up an entry that was not used lately instead of failing.
 
 Which one is decided by a clock (second chance): a hand goes round over the elements in the order of their numbers.
-An element that was used since the hand last passed keeps its place and loses its mark; the first unmarked one goes.
+An element that was used since the hand last passed keeps its place and loses its reference bit; the first one without
+goes. Elements that are no entries (they are free, or stand by to take an entry's place) are passed over. Programs use
+an entry by looking it up, and everybody by updating it; the control plane's lookups and walks are no use, as in the
+kernel (htab_lru_map_lookup_elem_sys of kernel/bpf/hashtab.c).
 
-              hand                          mark  1 = used since the hand last passed
+              hand                          reference bit  1 = used since the hand last passed
                v
     [1] [0] [1] [0] [0] [1] …               here the hand clears the third, and takes the fourth
 
-New entries are not marked: a flood of keys that are seen once pushes out itself, and not what is used again and
+New entries have no reference bit: a flood of keys that are seen once pushes out itself, and not what is used again and
 again. The order depends on nothing but the operations, so that every engine gives up the same entries.
 """
 
@@ -18,19 +21,20 @@ from functools import cached_property
 from llvmlite import ir
 
 from appliance.ebpf.spec import MapSpec
-from appliance.ir import I8, I32, PTR, Code, Value, Variable, lock
+from appliance.ir import I8, I32, PTR, Code, Field, Value, Variable, lock
 from appliance.maps.checks import LRU_FLAGS
 from appliance.maps.hash.hash import check_hash
 from appliance.maps.hash.layout import Bucket, HashHeader, HashLayout, count, initialise
 from appliance.maps.hash.operations import HashOperations
-from appliance.maps.kind import HASHED, Kind, Shape, internal
+from appliance.maps.kind import Kind, Shape, internal
+from appliance.maps.map_ops import HASHED
 from appliance.maps.memory import Memory
 
 
 class LruOperations(HashOperations):
-    """A hash whose elements begin with a byte that says whether they were used."""
+    """A hash whose elements begin with a byte that says whether they were used, the reference bit."""
 
-    marks = True
+    referenced = True
 
     @cached_property
     def _evict_number(self) -> ir.Function:
@@ -42,11 +46,12 @@ class LruOperations(HashOperations):
 
     def on_use(self, code: Code, element: Value) -> None:
         """Written only if it changes something, as workers share the line."""
-        with code.if_(code.compare(code.load(element, I8), "==", 0)):
-            code.store(ir.Constant(I8, 1), element)
+        bit = _reference_bit(code, element)
+        with code.if_(code.compare(bit.load_monotonic(), "==", 0)):
+            bit.store_monotonic(1)
 
     def on_insert(self, code: Code, element: Value) -> None:
-        code.store(ir.Constant(I8, 0), element)
+        _reference_bit(code, element).store_monotonic(0)
 
     def on_full(self, code: Code, map: Value, spare: Variable) -> None:
         spare.set(code.call(self._evict, map))
@@ -62,11 +67,11 @@ class LruOperations(HashOperations):
         hand = code.field(map, HashHeader, "hand").address
         with code.loop() as loop:
             turns = code.atomic_add(hand, 1)
-            entries = code.field(map, HashHeader, "max_entries").load()
-            number = code.add(code.builder.urem(code.resize(turns, I32), entries), 1)
-            mark = pool.element(code, map, number)
-            with code.if_(code.compare(code.load(mark, I8), "!=", 0)):
-                code.store(ir.Constant(I8, 0), mark)
+            elements = code.field(map, HashHeader, "element_count").load()
+            number = code.add(code.builder.urem(code.resize(turns, I32), elements), 1)
+            bit = _reference_bit(code, pool.element(code, map, number))
+            with code.if_(code.compare(bit.load_monotonic(), "!=", 0)):
+                bit.store_monotonic(0)
                 loop.continue_()
             with code.if_(code.call(self._evict_number, map, number)):
                 code.ret(number)
@@ -86,7 +91,7 @@ class LruOperations(HashOperations):
         code = internal(self.module, f"{self.shape.name}.evict_number", ir.IntType(1), map=PTR, number=I32)
         map, number, table = code["map"], code["number"], self.table
         key = table.key(code, table.pool.element(code, map, number))
-        hash = table.hash(code, map, key)
+        hash = code.freeze(table.hash(code, map, key))
         home = table.home(code, map, hash)
         mutex = code.field(home, Bucket, "lock").address
         slot = code.buffer(8)
@@ -94,7 +99,7 @@ class LruOperations(HashOperations):
         word = code.call(table.locate, map, key, hash, slot)
         ours = code.compare(word, "==", table.word(code, hash, number))
         same = code.compare(table.hash(code, map, key), "==", hash)
-        with code.if_(code.and_(ours, same)):
+        with code.if_(code.freeze(code.and_(ours, same))):
             code.call(table.unlink, home, code.load(slot, PTR, align=8))
             lock.release(code, mutex)
             code.ret(1)
@@ -103,16 +108,20 @@ class LruOperations(HashOperations):
         return code.function
 
 
+def _reference_bit(code: Code, element: Value) -> Field:
+    return Field(code, element, I8, 1)
+
+
 def _check(spec: MapSpec) -> None:
     check_hash(spec, LRU_FLAGS)
 
 
 def _size(shape: Shape) -> int:
-    return HashLayout.of(shape, marks=True).size
+    return HashLayout.of(shape, referenced=True).size
 
 
 def _initialise(memory: Memory, shape: Shape) -> None:
-    initialise(memory, shape, marks=True)
+    initialise(memory, shape, referenced=True)
 
 
 def _emit(module: ir.Module, shape: Shape) -> None:

@@ -1,5 +1,9 @@
 """The operations of hash maps, written from the table's building blocks.
 
+An update of an entry gives it another element, which has the key and the new value, and readers see the one or the
+other whole. As in the kernel (htab_map_update_elem of kernel/bpf/hashtab.c), a value is written where it is with
+Flag.LOCK, under its lock, and in per-CPU hashes, where a program writes the value of its own processor alone.
+
 What some kinds of hash do differently stands in five hooks of HashOperations, `found`, `on_update`, `on_use`,
 `on_insert` and `on_full`, and in its `table_type`.
 """
@@ -12,26 +16,27 @@ from llvmlite import ir
 
 from appliance.ir import I32, I64, PTR, Code, Field, Value, Variable, lock
 from appliance.maps.hash.layout import SLOTS, Bucket, HashHeader, HashLayout
-from appliance.maps.hash.table import FIRST_SLOT, LINE, HashTable
-from appliance.maps.kind import Flag, Shape, Weight, define
-from appliance.maps.value_lock import without_lock
+from appliance.maps.hash.table import FIRST_SLOT, LINE, UNSURE, HashTable
+from appliance.maps.kind import Flag, Shape, Weight, define, internal
+from appliance.maps.value_lock import copy_out, held, without_lock
 
 
 class HashOperations:
-    """Writes lookup, update, delete, extract and next for one shape."""
+    """Writes lookup, read, update, delete, lookup_and_delete and next for one shape."""
 
-    marks = False  # whether elements begin with a mark of use
+    referenced = False  # whether elements begin with a reference bit
     table_type = HashTable
 
     def __init__(self, module: ir.Module, shape: Shape) -> None:
         self.module = module
         self.shape = shape
-        self.table = self.table_type(module, shape, HashLayout.of(shape, marks=self.marks))
+        self.table = self.table_type(module, shape, HashLayout.of(shape, referenced=self.referenced))
 
     def emit(self) -> None:
         self.emit_lookup()
+        self._emit_read()
         self._emit_update()
-        self._emit_delete(self._emit_extract())
+        self._emit_delete(self._emit_lookup_and_delete())
         self._emit_next()
 
     # what kinds of hash do differently
@@ -57,15 +62,53 @@ class HashOperations:
     # the operations
 
     def emit_lookup(self) -> None:
+        """Without the lock; what it leaves unsure is a tail call, so that no register is saved for it."""
+        again = self._emit_lookup_locked()
         code = define(self.module, self.shape, "lookup", Weight.HOT)
         map, key = code["map"], code["key"]
-        slot = code.buffer(8)
-        word = code.call(self.table.find, map, key, self.table.hash(code, map, key), slot)
+        word = code.call(self.table.find, map, key, self.table.hash(code, map, key), code.buffer(8))
+        with code.if_(code.compare(word, "<=", UNSURE)):
+            with code.if_(code.compare(word, "==", 0)):
+                code.ret(ir.Constant(PTR, None))
+            code.ret(code.call(again, *code.function.args))
+        self._answer(code, word)
+
+    def _emit_lookup_locked(self) -> ir.Function:
+        name = f"{self.shape.name}.lookup_locked"
+        code = internal(self.module, name, PTR, map=PTR, key=PTR, processor=I32)
+        map, key = code["map"], code["key"]
+        hash = self.table.hash(code, map, key)
+        mutex = code.field(self.table.home(code, map, hash), Bucket, "lock").address
+        lock.acquire(code, mutex)
+        word = code.call(self.table.locate, map, key, hash, code.buffer(8))
+        lock.release(code, mutex)
         with code.if_(code.compare(word, "==", 0)):
             code.ret(ir.Constant(PTR, None))
-        element = self.table.element(code, map, word)
+        self._answer(code, word)
+        return code.function
+
+    def _answer(self, code: Code, word: Value) -> None:
+        """Return from a lookup what it gives of the element."""
+        element = self.table.element(code, code["map"], word)
         self.on_use(code, element)
         code.ret(self.found(code, element))
+
+    def _emit_read(self) -> None:
+        """Copied under the lock of its home: no update gives the element to another entry meanwhile."""
+        code = define(self.module, self.shape, "read")
+        map, key = code["map"], code["key"]
+        hash = self.table.hash(code, map, key)
+        mutex = code.field(self.table.home(code, map, hash), Bucket, "lock").address
+        lock.acquire(code, mutex)
+        word = code.call(self.table.locate, map, key, hash, code.buffer(8))
+        with code.if_(code.compare(word, "==", 0)):
+            lock.release(code, mutex)
+            code.ret(-errno.ENOENT)
+        value = self.table.value(code, self.table.element(code, map, word), code["processor"])
+        with held(code, self.shape, value, code["flags"]):
+            copy_out(code, self.shape, code["value_out"], value)
+        lock.release(code, mutex)
+        code.ret(0)
 
     def _emit_update(self) -> None:
         """Look under the lock. What isn't there needs an element: one that is left, or, the lock let go meanwhile
@@ -84,25 +127,47 @@ class HashOperations:
             lock.acquire(code, mutex)
             word = code.call(self.table.locate, map, key, hash, slot)
             with code.if_(code.compare(word, "!=", 0)):
-                self._update_found(code, mutex, spare, self.table.element(code, map, word), value)
+                with code.if_(code.compare(flags, "==", Flag.NOEXIST)):
+                    self._leave(code, mutex, spare, -errno.EEXIST)
+                self._update_entry(code, hash, word, slot, value)
+                self._leave(code, mutex, spare, 0)
             with code.if_(code.compare(flags, "==", Flag.EXIST)):
                 self._leave(code, mutex, spare, -errno.ENOENT)
             with code.if_(code.compare(spare.get(), "==", 0)):
                 spare.set(code.call(self.table.pool.take, map))
             with code.if_(code.compare(spare.get(), "!=", 0)):
-                self._insert(code, home, hash, spare.get(), value)
+                self.on_insert(code, self._fill(code, spare.get(), value, new=True))
+                code.call(self.table.link, map, home, self.table.word(code, hash, spare.get()))
                 lock.release(code, mutex)
                 code.ret(0)
             lock.release(code, mutex)
             self.on_full(code, map, spare)
         code.builder.unreachable()
 
-    def _update_found(self, code: Code, mutex: Value, spare: Variable, element: Value, value: Value) -> None:
-        with code.if_(code.compare(without_lock(code, self.shape, code["flags"]), "==", Flag.NOEXIST)):
-            self._leave(code, mutex, spare, -errno.EEXIST)
+    def _update_entry(self, code: Code, hash: Value, word: Value, slot: Value, value: Value) -> None:
+        """The entry that is there gets the value."""
+        if not self.table.layout.extras:
+            self._update_in_place(code, word, value)
+        elif self.shape.lock is None:
+            self._replace(code, hash, word, slot, value)
+        else:
+            with code.if_else(code.compare(code.and_(code["flags"], Flag.LOCK), "!=", 0)) as (under_lock, whole):
+                with under_lock:
+                    self._update_in_place(code, word, value)
+                with whole:
+                    self._replace(code, hash, word, slot, value)
+
+    def _update_in_place(self, code: Code, word: Value, value: Value) -> None:
+        element = self.table.element(code, code["map"], word)
         self.table.copy_in(code, element, value, new=False)
         self.on_use(code, element)
-        self._leave(code, mutex, spare, 0)
+
+    def _replace(self, code: Code, hash: Value, word: Value, slot: Value, value: Value) -> None:
+        """In the slot that the entry has: no reader finds it twice, or not at all."""
+        number, place = self.table.extras.take(code)
+        self.on_use(code, self._fill(code, number, value, new=False))
+        Field(code, code.load(slot, PTR, align=8), I64, 8).store_release(self.table.word(code, hash, number))
+        self.table.extras.put_back(place, code.resize(word, I32))
 
     def _leave(self, code: Code, mutex: Value, spare: Variable, status: int) -> None:
         """Return from `update` without having used the spare element, if there is one."""
@@ -111,20 +176,22 @@ class HashOperations:
             code.call(self.table.pool.give_back, code["map"], spare.get())
         code.ret(status)
 
-    def _insert(self, code: Code, home: Value, hash: Value, number: Value, value: Value) -> None:
+    def _fill(self, code: Code, number: Value, value: Value, *, new: bool) -> Value:
+        """Write the entry into an element that no slot leads to, and give its address. Who still reads it sees that the
+        slot has changed before it sees any of this."""
+        code.builder.fence("release")
         element = self.table.pool.element(code, code["map"], number)
         code.copy(self.table.key(code, element), code["key"], self.shape.key_size)
-        self.table.copy_in(code, element, value, new=True)
-        self.on_insert(code, element)
-        code.call(self.table.link, code["map"], home, self.table.word(code, hash, number))
+        self.table.copy_in(code, element, value, new=new)
+        return element
 
-    def _emit_delete(self, extract: ir.Function) -> None:
+    def _emit_delete(self, lookup_and_delete: ir.Function) -> None:
         code = define(self.module, self.shape, "delete")
-        value = code.call(extract, code["map"], code["key"], ir.Constant(PTR, None), 0)
+        value = code.call(lookup_and_delete, code["map"], code["key"], ir.Constant(PTR, None), 0)
         code.ret(code.select(code.is_null(value), ir.Constant(I64, -errno.ENOENT), ir.Constant(I64, 0)))
 
-    def _emit_extract(self) -> ir.Function:
-        code = define(self.module, self.shape, "extract")
+    def _emit_lookup_and_delete(self) -> ir.Function:
+        code = define(self.module, self.shape, "lookup_and_delete")
         map, key = code["map"], code["key"]
         hash = self.table.hash(code, map, key)
         home = self.table.home(code, map, hash)
@@ -145,13 +212,14 @@ class HashOperations:
         return code.function
 
     def _emit_next(self) -> None:
-        """Positions count slots. An entry is copied out, and counts if it is still in its slot afterwards."""
+        """Positions count slots. An entry is copied out under the lock of its home, which its key tells: the hash is
+        taken again then, as the element may have got another key meanwhile."""
         code = define(self.module, self.shape, "next")
-        map = code["map"]
+        map, table = code["map"], self.table
+        slots = code.mul(code.field(map, HashHeader, "bucket_count").load(), SLOTS)
         position = code.variable(I64, code["position"])
         with code.loop() as loop:
             current = position.get()
-            slots = code.mul(code.field(map, HashHeader, "bucket_count").load(), SLOTS)
             with code.if_(code.compare(current, ">=", slots)):
                 code.ret(-errno.ENOENT)
             slot = Field(code, self._slot_at(code, current), I64, 8)
@@ -159,13 +227,20 @@ class HashOperations:
             with code.if_(code.compare(word, "==", 0)):
                 position.set(code.add(current, 1))
                 loop.continue_()
-            element = self.table.element(code, map, word)
-            code.copy(code["key_out"], self.table.key(code, element), self.shape.key_size)
-            with code.if_(code.builder.not_(code.is_null(code["value_out"]))):
-                self.table.copy_out(code, code["value_out"], element)
-            code.builder.fence("acquire")
-            with code.if_(code.compare(slot.load_acquire(), "==", word)):
+            element = table.element(code, map, word)
+            key = table.key(code, element)
+            hash = code.freeze(table.hash(code, map, key))
+            mutex = code.field(table.home(code, map, hash), Bucket, "lock").address
+            lock.acquire(code, mutex)
+            same = code.compare(table.hash(code, map, key), "==", hash)
+            there = code.compare(slot.load_acquire(), "==", table.word(code, hash, code.resize(word, I32)))
+            with code.if_(code.freeze(code.and_(same, there))):
+                code.copy(code["key_out"], key, self.shape.key_size)
+                with code.if_(code.builder.not_(code.is_null(code["value_out"]))):
+                    table.copy_out(code, code["value_out"], element)
+                lock.release(code, mutex)
                 code.ret(code.add(current, 1))
+            lock.release(code, mutex)
         code.builder.unreachable()
 
     def _slot_at(self, code: Code, position: Value) -> Value:

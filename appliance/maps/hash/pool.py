@@ -1,7 +1,8 @@
 """The elements of a hash map: taken and given back by several threads without a lock.
 
 The stack's top carries a tag that grows with every change, so that a compare-exchange fails if the top was taken and
-put back meanwhile (the ABA problem): the link read from it would be stale.
+put back meanwhile (the ABA problem): the link read from it would be stale. Links are read and written as words: who
+reads one may be late, and what it reads then be another thread's key, of which nothing comes.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from functools import cached_property
 
 from llvmlite import ir
 
-from appliance.ir import I32, I64, PTR, VOID, Code, Value
+from appliance.ir import I32, I64, PTR, VOID, Code, Field, Value
 from appliance.maps.hash.layout import HashHeader, HashLayout
 from appliance.maps.kind import Shape, internal
 
@@ -36,8 +37,8 @@ class Pool:
         first = code.inside(map, code.field(map, HashHeader, "elements").load())
         return code.inside(first, code.mul(code.sub(code.resize(number, I64), 1), self._layout.element_size))
 
-    def _link(self, code: Code, map: Value, number: Value) -> Value:
-        return code.at(self.element(code, map, number), self._layout.key)
+    def _link(self, code: Code, map: Value, number: Value) -> Field:
+        return Field(code, code.at(self.element(code, map, number), self._layout.key), I32, 4)
 
     def _exchange_top(self, code: Code, map: Value, old: Value, number: Value) -> Value:
         """Make element `number` the top if the top is still `old`."""
@@ -58,7 +59,7 @@ class Pool:
             old = top.load_acquire()
             number = code.resize(old, I32)
             with code.if_(code.compare(number, "!=", 0)):
-                link = code.load(self._link(code, map, number), I32, align=4)
+                link = self._link(code, map, number).load_monotonic()
                 with code.if_(self._exchange_top(code, map, old, link)):
                     code.atomic_add(counter.address, 1, I32)
                     code.ret(number)
@@ -72,13 +73,16 @@ class Pool:
         return code.function
 
     def _emit_give_back(self, module: ir.Module) -> ir.Function:
+        """give_back(map, number): no slot leads to the element any more, and readers see that before they see what is
+        written into it."""
         code = internal(module, f"{self._name}.give_back", VOID, map=PTR, number=I32)
         map, number = code["map"], code["number"]
+        code.builder.fence("release")
         top = code.field(map, HashHeader, "free")
         code.atomic_add(code.field(map, HashHeader, "count").address, -1, I32)
         with code.loop() as loop:
             old = top.load_acquire()
-            code.store(code.resize(old, I32), self._link(code, map, number), align=4)
+            self._link(code, map, number).store_monotonic(code.resize(old, I32))
             loop.break_if(self._exchange_top(code, map, old, number))
         code.ret()
         return code.function

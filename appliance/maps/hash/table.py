@@ -1,12 +1,18 @@
 """Finding, linking and unlinking entries of a hash map: what its operations are made of.
 
-Readers take no lock and never wait. A slot is one word, so an entry appears and disappears at once; and as an entry
-never moves from slot to slot, a reader that walks from the home bucket to the end of its reach sees every entry that
-stays. An element may be freed and given another key while a reader compares keys: the reader then finds that the slot
-has changed (it is cleared before the element is freed), and goes on.
+Readers take no lock. A slot is one word, so an entry appears, disappears and gets another element at once; and as an
+entry never moves from slot to slot, a reader that walks from the home bucket to the end of its reach sees every entry
+that stays. An element may be given another key while a reader compares keys: the reader then finds that the slot has
+changed (which is before the element is written), and starts again. A tag that fits and a key that doesn't, with the
+slot still the same, is another key with the same tag, once in 2^31; or between two looks the entry was given another
+element and its old one back: so that reader asks under the lock.
 
 Writers of keys with the same home take turns by the home bucket's lock. A slot in another bucket is claimed by
 compare-exchange, as writers with other homes look for room there too.
+
+Keys and values are copied as plain memory, and what a reader concludes from them counts only if the slot says
+afterwards that nobody wrote them meanwhile; until then it is frozen, not undefined (LLVM's language reference, "Memory
+Model for Concurrent Operations").
 """
 
 from __future__ import annotations
@@ -16,7 +22,8 @@ from functools import cached_property
 
 from llvmlite import ir
 
-from appliance.ir import I8, I16, I32, I64, PTR, VOID, Code, Field, Value, external
+from appliance.ir import I8, I16, I32, I64, PTR, VOID, Code, Field, Loop, Value, external
+from appliance.maps.hash.extra import Extras
 from appliance.maps.hash.hashing import SEEDS, hash_words, key_words, same_key
 from appliance.maps.hash.layout import SLOTS, Bucket, HashHeader, HashLayout
 from appliance.maps.hash.pool import Pool
@@ -26,6 +33,8 @@ from appliance.maps.value_lock import copy_in, copy_out, held
 LINE = ctypes.sizeof(Bucket)
 WORDS = LINE // 8
 FIRST_SLOT = Bucket.slots.offset // 8
+UNSURE = 1 << 32  # less than any slot's word but 0: tags and numbers are 1 at least
+_SEARCH = {"map": PTR, "key": PTR, "hash": I64, "slot_out": PTR}
 
 
 class HashTable:
@@ -39,6 +48,7 @@ class HashTable:
         self.shape = shape
         self.layout = layout
         self.pool = Pool(module, shape, layout)
+        self.extras = Extras(shape, layout)
         self._module = module
 
     @cached_property
@@ -125,30 +135,37 @@ class HashTable:
     # the building blocks
 
     def _emit_find(self, module: ir.Module) -> ir.Function:
-        """find(map, key, hash, slot out) -> word: the entry under `key`, and the slot that it is in; 0 without."""
-        code = internal(module, f"{self.shape.name}.find", I64, Weight.INLINE, map=PTR, key=PTR, hash=I64, slot_out=PTR)
-        map, hash = code["map"], code["hash"]
-        home = self.home(code, map, hash)
-        tag = self.tag(code, hash)
-        bucket = code.variable(PTR, home)
-        distance = code.variable(I32, 0)
-        with code.loop() as buckets:
-            self._find_in_bucket(code, bucket.get(), tag)
-            reach = code.field(home, Bucket, "reach").load_acquire()
-            buckets.break_if(code.compare(distance.get(), ">=", reach))
-            distance.add(1)
-            bucket.set(self.following(code, map, bucket.get()))
-        code.ret(0)
+        """find(map, key, hash, slot out) -> word: the entry under `key`, and the slot that it is in; 0 without. UNSURE
+        if that can't be told without the lock."""
+        code = internal(module, f"{self.shape.name}.find", I64, Weight.INLINE, **_SEARCH)
+        self._search(code, locked=False)
         return code.function
 
     def _emit_locate(self, module: ir.Module) -> ir.Function:
-        """`find` for writers, who can afford the call."""
-        code = internal(module, f"{self.shape.name}.locate", I64, map=PTR, key=PTR, hash=I64, slot_out=PTR)
-        code.ret(code.call(self.find, *code.function.args))
+        """`find` for who holds the lock of the key's home, and can afford the call."""
+        code = internal(module, f"{self.shape.name}.locate", I64, **_SEARCH)
+        self._search(code, locked=True)
         return code.function
 
-    def _find_in_bucket(self, code: Code, bucket: Value, tag: Value) -> None:
-        """Return from `find` if the entry is in this bucket."""
+    def _search(self, code: Code, *, locked: bool) -> None:
+        map, hash = code["map"], code["hash"]
+        home = self.home(code, map, hash)
+        tag = self.tag(code, hash)
+        bucket, distance = code.variable(PTR), code.variable(I32)
+        with code.loop() as attempts:
+            bucket.set(home)
+            distance.set(0)
+            with code.loop():
+                self._search_bucket(code, bucket.get(), tag, None if locked else attempts)
+                reach = code.field(home, Bucket, "reach").load_acquire()
+                with code.if_(code.compare(distance.get(), ">=", reach)):
+                    code.ret(0)
+                distance.add(1)
+                bucket.set(self.following(code, map, bucket.get()))
+        code.builder.unreachable()
+
+    def _search_bucket(self, code: Code, bucket: Value, tag: Value, attempts: Loop | None) -> None:
+        """Return from the search if the entry is in this bucket. Without the lock, start again if a slot changes."""
         candidates = code.variable(I8, self._slots_with_tag(code, bucket, tag))
         count_zeros = external(code.module, "llvm.cttz.i8", I8, I8, ir.IntType(1))
         with code.loop() as loop:
@@ -160,11 +177,15 @@ class HashTable:
             word = slot.load_acquire()
             loop.continue_if(code.compare(code.shr(word, 32), "!=", tag))
             key = self.key(code, self.element(code, code["map"], word))
-            loop.continue_if(code.xor(same_key(code, key, code["key"], self.shape.key_size), 1))
+            same = code.freeze(same_key(code, key, code["key"], self.shape.key_size))
             code.builder.fence("acquire")
-            with code.if_(code.compare(slot.load_acquire(), "==", word)):
+            unchanged = code.compare(slot.load_monotonic(), "==", word)
+            with code.if_(code.and_(same, unchanged), likely=True):
                 code.store(place, code["slot_out"], align=8)
                 code.ret(word)
+            if attempts is not None:
+                attempts.continue_if(code.builder.not_(unchanged))
+                code.ret(UNSURE)
 
     def _slots_with_tag(self, code: Code, bucket: Value, tag: Value) -> Value:
         """One bit for each slot that holds the tag. The whole line is read at once, as a hint: each candidate is
@@ -173,7 +194,7 @@ class HashTable:
         tags = code.builder.lshr(code.load(bucket, vector, align=LINE), ir.Constant(vector, [32] * WORDS))
         equal = code.builder.icmp_unsigned("==", tags, _splat(code, tag, vector))
         mask = code.builder.bitcast(equal, I8)
-        return code.and_(mask, ((1 << SLOTS) - 1) << FIRST_SLOT)
+        return code.freeze(code.and_(mask, ((1 << SLOTS) - 1) << FIRST_SLOT))
 
     def _emit_link(self, module: ir.Module) -> ir.Function:
         """link(map, home, word): put an entry into the first free slot. The caller holds the home's lock.
@@ -195,7 +216,7 @@ class HashTable:
                     code.if_(code.compare(Field(code, place, I64, 8).load_acquire(), "==", 0)),
                     code.if_(code.compare_exchange(place, 0, code["word"])),
                 ):
-                    code.field(home, Bucket, "strays").add(code.resize(away, I16))
+                    code.field(home, Bucket, "overflow").add(code.resize(away, I16))
                     code.ret()
             distance.add(1)
             bucket.set(self.following(code, map, bucket.get()))
@@ -205,16 +226,16 @@ class HashTable:
     def _emit_unlink(self, module: ir.Module) -> ir.Function:
         """unlink(home, slot): free the slot of an entry. The caller holds the home's lock.
 
-        When the last stray goes, readers need not look beyond the home bucket any more.
+        When the last one away from home goes, readers need not look beyond the home bucket any more.
         """
         code = internal(module, f"{self.shape.name}.unlink", VOID, home=PTR, slot=PTR)
         home = code["home"]
         Field(code, code["slot"], I64, 8).store_release(0)
         distance = code.sub(code.integer(code["slot"]), code.integer(home))
         with code.if_(code.compare(distance, ">=", LINE)):
-            strays = code.field(home, Bucket, "strays")
-            strays.add(-1)
-            with code.if_(code.compare(strays.load(), "==", 0)):
+            overflow = code.field(home, Bucket, "overflow")
+            overflow.add(-1)
+            with code.if_(code.compare(overflow.load(), "==", 0)):
                 code.field(home, Bucket, "reach").store_release(0)
         code.ret()
         return code.function

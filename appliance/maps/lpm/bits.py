@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from llvmlite import ir
 
-from appliance.ir import I1, I8, I16, I32, I64, Code, Value, external
+from appliance.ir import I1, I8, I16, I32, I64, Code, Field, Value, external
 
 _TYPES = {1: I8, 2: I16, 4: I32, 8: I64}
 
@@ -44,7 +44,18 @@ def store_bits(code: Code, bits: Value, size: int, data: Value) -> None:
 
 
 def copy_prefix(code: Code, source: Value, words: int, length: Value, target: Value) -> None:
-    """Copy the first `length` (I32) bits, and zeros behind them. Source and target may be the same."""
+    """Copy the first `length` (I32) bits, and zeros behind them. Others may be reading the target, word by word."""
+    for number, word in enumerate(_kept(code, source, words, length)):
+        Field(code, code.at(target, 8 * number), I64, 8).store_monotonic(word)
+
+
+def clear_behind(code: Code, bits: Value, words: int, length: Value) -> None:
+    """Keep the first `length` (I32) bits of a string that is the caller's alone, and make zeros of those behind."""
+    for number, word in enumerate(_kept(code, bits, words, length)):
+        code.store(word, code.at(bits, 8 * number), align=8)
+
+
+def _kept(code: Code, source: Value, words: int, length: Value) -> Iterator[Value]:
     for number in range(words):
         before = 64 * number
         inside = code.resize(code.sub(length, before), I64)  # meaningful if the prefix ends in this word
@@ -52,15 +63,17 @@ def copy_prefix(code: Code, source: Value, words: int, length: Value, target: Va
         mask = code.select(code.compare(length, ">=", before + 64), -1, ends_here)
         mask = code.select(code.compare(length, "<=", before), 0, mask)
         word = code.load(code.at(source, 8 * number), I64, align=8)
-        code.store(code.and_(word, mask), code.at(target, 8 * number), align=8)
+        yield code.and_(word, mask)
 
 
 def common_length(code: Code, left: Value, right: Value, words: int) -> Value:
-    """How many bits (I32) both strings begin with alike; 64 * words if they are equal."""
+    """How many bits (I32) both strings begin with alike; 64 * words if they are equal. Others may be writing the left
+    one, word by word."""
     count_zeros = external(code.module, "llvm.ctlz.i64", I64, I64, I1)
     common: Value = ir.Constant(I64, 64 * words)
     for number in reversed(range(words)):
-        one, other = (code.load(code.at(bits, 8 * number), I64, align=8) for bits in (left, right))
+        one = Field(code, code.at(left, 8 * number), I64, 8).load_monotonic()
+        other = code.load(code.at(right, 8 * number), I64, align=8)
         difference = code.xor(one, other)
         here = code.add(code.call(count_zeros, difference, 0), 64 * number)
         common = code.select(code.compare(difference, "!=", 0), here, common)

@@ -1,19 +1,31 @@
 """Reading an LPM trie: the parts of its memory, and the longest match.
 
-Readers take no lock and never wait. Every change of the trie is one store of one link (or of one node's is_entry), so
-what a reader walks through is the trie before or after it. Only a node that was freed and used again can lead astray:
-freeing makes `sequence` grow before the node is written, and a reader that finds it grown starts again. Until it looks,
-it follows only links to longer prefixes, so that its walk ends whatever it reads.
+Readers take no lock and never wait. Every change of the trie is one store of one link (or of one node's `prefix`), so
+what a reader walks through is the trie before or after it; and a node is not changed otherwise while it is linked. Only
+a node that was freed and used again can lead astray: freeing makes `sequence` grow before the node is written, and a
+reader that finds it grown starts again. Until it looks, it follows only links to longer prefixes, so that its walk ends
+whatever it reads.
+
+The orderings, on any machine:
+
+    writer                                reader
+    link: store release                   sequence: load acquire
+    sequence: add (what unlinked it       links: load acquire ─> the whole node
+      comes before)                       what is in nodes: load monotonic
+    fence release                         fence acquire
+    what is in the node: store monotonic  sequence: load: grown if anything of a node came from behind the fence
 """
 
 from __future__ import annotations
 
+import errno
+
 from llvmlite import ir
 
-from appliance.ir import I32, I64, PTR, Code, Field, Value
+from appliance.ir import I32, I64, PTR, Code, Field, Value, lock
 from appliance.maps.kind import Shape, Weight, define, internal
 from appliance.maps.lpm.bits import bit_at, common_length, first_bits, load_bits
-from appliance.maps.lpm.layout import LENGTH_SIZE, Node, TrieHeader, TrieLayout
+from appliance.maps.lpm.layout import ENTRY, LENGTH_SIZE, Node, TrieHeader, TrieLayout
 
 NULL = ir.Constant(PTR, None)
 
@@ -32,6 +44,10 @@ class Trie:
 
     def link(self, code: Code, place: Value) -> Field:
         return Field(code, place, I32, 4)
+
+    def entry(self, code: Code, map: Value, id: Value) -> Field:
+        """Where an id says its node. Ids begin at 1."""
+        return Field(code, code.at(map, code.add(code.mul(code.resize(id, I64), 4), self.layout.ids - 4)), I32, 4)
 
     def child(self, code: Code, node: Value, bit: Value) -> Value:
         """The place of one of the node's two links."""
@@ -62,6 +78,20 @@ class Trie:
         return bits
 
 
+def emit_read(module: ir.Module, trie: Trie, lookup: ir.Function) -> None:
+    """Copied under the lock: no update gives the node to another entry meanwhile."""
+    code = define(module, trie.shape, "read")
+    mutex = code.field(code["map"], TrieHeader, "lock").address
+    lock.acquire(code, mutex)
+    value = code.call(lookup, code["map"], code["key"], code["processor"])
+    with code.if_(code.is_null(value)):
+        lock.release(code, mutex)
+        code.ret(-errno.ENOENT)
+    code.copy(code["value_out"], value, trie.shape.value_size)
+    lock.release(code, mutex)
+    code.ret(0)
+
+
 def emit_lookup(module: ir.Module, trie: Trie) -> ir.Function:
     """The value of the longest prefix that the key begins with, of those that aren't longer than the key says."""
     walk = _emit_walk(module, trie)
@@ -81,7 +111,7 @@ def emit_lookup(module: ir.Module, trie: Trie) -> ir.Function:
         with code.if_(code.is_null(found.get())):
             found.set(code.call(walk, map, trie.shallow(code, map), bits, length))
         code.builder.fence("acquire")
-        loop.break_if(code.compare(sequence.load_acquire(), "==", before))
+        loop.break_if(code.compare(sequence.load_monotonic(), "==", before))
     code.ret(found.get())
     return code.function
 
@@ -107,12 +137,13 @@ def _emit_walk(module: ir.Module, trie: Trie) -> ir.Function:
         number = trie.link(code, place.get()).load_acquire()
         loop.break_if(code.compare(number, "==", 0))
         node = trie.node(code, map, number)
-        node_length = code.field(node, Node, "length").load()
+        prefix = code.field(node, Node, "prefix").load_monotonic()
+        node_length = code.and_(prefix, ~ENTRY)
         loop.break_if(code.compare(node_length, ">", length))
         loop.break_if(code.compare(node_length, "<", least.get()))
         common = common_length(code, trie.bits(code, node), bits, words)
         loop.break_if(code.compare(common, "<", node_length))
-        with code.if_(code.compare(code.field(node, Node, "is_entry").load_acquire(), "!=", 0)):
+        with code.if_(code.compare(code.and_(prefix, ENTRY), "!=", 0)):
             found.set(trie.value(code, node))
         loop.break_if(code.compare(node_length, "==", length))
         place.set(trie.child(code, node, bit_at(code, bits, words, node_length)))

@@ -8,7 +8,7 @@
 
 Bits behind the prefix mean nothing, and come back as 0. Update and delete mean one very prefix. A prefix longer than
 the data is EINVAL to them and null to a lookup; a new prefix in a full trie is ENOSPC.
-Layout: lpm_layout.py. Concurrency: lpm_lookup.py. Source of the semantics: kernel/bpf/lpm_trie.c.
+Layout: layout.py. Concurrency: lookup.py. Source of the semantics: kernel/bpf/lpm_trie.c.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from appliance.ebpf.spec import MapSpec
 from appliance.maps.checks import LPM_FLAGS, check_flags, check_key_size, check_sizes
 from appliance.maps.kind import Kind, Shape
 from appliance.maps.lpm.layout import LENGTH_SIZE, TrieLayout, count
-from appliance.maps.lpm.lookup import Trie, emit_lookup
+from appliance.maps.lpm.lookup import Trie, emit_lookup, emit_read
 from appliance.maps.lpm.update import TrieWriter
 from appliance.maps.memory import Memory
 
@@ -44,7 +44,7 @@ def _nothing_to_initialise(memory: Memory, shape: Shape) -> None:
 def _emit(module: ir.Module, shape: Shape) -> None:
     trie = Trie(shape)
     writer = TrieWriter(module, trie)
-    emit_lookup(module, trie)
+    emit_read(module, trie, emit_lookup(module, trie))
     writer.emit_update()
     writer.emit_delete()
     writer.emit_next()

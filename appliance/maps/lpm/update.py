@@ -1,5 +1,6 @@
 """Changing an LPM trie: one writer at a time, and every change seen at once by readers.
 
+update 10.1/16            place ─> new, with the node's children     a reader has the whole of the old value or the new
 insert 10.1/16            no node there      the prefix is above one       they part in between
                           place ─> new       place ─> new ─> node          place ─> branch ─> new, node
 
@@ -16,9 +17,11 @@ from llvmlite import ir
 
 from appliance.ir import I32, I64, PTR, VOID, Code, Value, Variable, lock
 from appliance.maps.kind import Flag, define, internal
-from appliance.maps.lpm.bits import bit_at, common_length, copy_prefix, store_bits
-from appliance.maps.lpm.layout import LENGTH_SIZE, Node, TrieHeader
+from appliance.maps.lpm.bits import bit_at, clear_behind, common_length, copy_prefix, store_bits
+from appliance.maps.lpm.layout import ENTRY, FREE, LENGTH_SIZE, RESTING, Node, TrieHeader
 from appliance.maps.lpm.lookup import NULL, Trie
+
+WINDOW = 64  # ids that a walk looks at before it lets the lock go
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,29 +46,56 @@ class TrieWriter:
     # nodes; the caller holds the lock
 
     def _emit_take(self) -> ir.Function:
-        """take(map) -> the number of a node. There is always one: see lpm_layout."""
+        """take(map) -> the number of a node. There is always one: see `layout`."""
         code = internal(self.module, f"{self.trie.shape.name}.take", I32, map=PTR)
-        free, fresh = (code.field(code["map"], TrieHeader, name) for name in ("free", "fresh"))
-        number = free.load()
-        with code.if_(code.compare(number, "!=", 0)):
+        free, count, fresh = (code.field(code["map"], TrieHeader, name) for name in ("free", "free_count", "fresh"))
+        rested = code.compare(count.load(), ">", RESTING)
+        with code.if_(code.or_(rested, code.compare(fresh.load(), ">=", self.trie.layout.node_count))):
+            number = free.load()
             node = self.trie.node(code, code["map"], number)
             free.store(code.field(node, Node, "children").load())
+            count.add(-1)
             code.ret(number)
         fresh.add(1)
         code.ret(fresh.load())
         return code.function
 
     def _emit_give_back(self) -> ir.Function:
-        """give_back(map, number): the node is linked nowhere any more."""
+        """give_back(map, number): the node is linked nowhere any more. It goes behind the others that are free."""
         code = internal(self.module, f"{self.trie.shape.name}.give_back", VOID, map=PTR, number=I32)
-        node = self.trie.node(code, code["map"], code["number"])
-        code.atomic_add(code.field(code["map"], TrieHeader, "sequence").address, 1, I32, "seq_cst")
-        free = code.field(code["map"], TrieHeader, "free")
-        code.field(node, Node, "is_entry").store(0)
-        code.field(node, Node, "children").store(free.load())
-        free.store(code["number"])
+        map, number = code["map"], code["number"]
+        first, last, count = (code.field(map, TrieHeader, name) for name in ("free", "free_last", "free_count"))
+        code.atomic_add(code.field(map, TrieHeader, "sequence").address, 1, I32, "acq_rel")
+        code.builder.fence("release")
+        with code.if_else(code.compare(count.load(), "==", 0)) as (alone, behind):
+            with alone:
+                first.store(number)
+            with behind:
+                code.field(self.trie.node(code, map, last.load()), Node, "children").store_monotonic(number)
+        last.store(number)
+        count.add(1)
         code.ret()
         return code.function
+
+    # ids; the caller holds the lock
+
+    def _take_id(self, code: Code) -> Value:
+        """An id that no entry has. There is one, as there are fewer entries than max_entries."""
+        map = code["map"]
+        free, fresh = (code.field(map, TrieHeader, name) for name in ("free_id", "fresh_id"))
+        taken = code.variable(I32, free.load())
+        with code.if_else(code.compare(taken.get(), "==", 0)) as (none_free, one_free):
+            with none_free:
+                fresh.add(1)
+                taken.set(fresh.load())
+            with one_free:
+                free.store(code.and_(self.trie.entry(code, map, taken.get()).load(), ~FREE))
+        return taken.get()
+
+    def _give_back_id(self, code: Code, id: Value) -> None:
+        free = code.field(code["map"], TrieHeader, "free_id")
+        self.trie.entry(code, code["map"], id).store(code.or_(free.load(), FREE))
+        free.store(id)
 
     # the way down
 
@@ -75,7 +105,7 @@ class TrieWriter:
         with code.if_(code.compare(length, ">", self.trie.layout.longest), likely=False):
             code.ret(-errno.EINVAL)
         bits = self.trie.key_bits(code, code["key"])
-        copy_prefix(code, bits, self.words, length, bits)
+        clear_behind(code, bits, self.words, length)
         return length, bits
 
     def _descend(self, code: Code, length: Value, bits: Value) -> _Descent:
@@ -87,7 +117,7 @@ class TrieWriter:
             number = trie.link(code, way.place.get()).load()
             loop.break_if(code.compare(number, "==", 0))
             node = trie.node(code, map, number)
-            node_length = code.field(node, Node, "length").load()
+            node_length = code.and_(code.field(node, Node, "prefix").load(), ~ENTRY)
             common = common_length(code, trie.bits(code, node), bits, self.words)
             shorter = code.select(code.compare(node_length, "<", length), node_length, length)
             way.common.set(code.select(code.compare(common, "<", shorter), common, shorter))
@@ -106,8 +136,11 @@ class TrieWriter:
     def _is_exact(self, code: Code, number: Value, node: Value, way: _Descent, length: Value) -> Value:
         """Whether the way ended at the very prefix."""
         there = code.compare(number, "!=", 0)
-        same_length = code.compare(code.field(node, Node, "length").load(), "==", length)
+        same_length = code.compare(code.and_(code.field(node, Node, "prefix").load(), ~ENTRY), "==", length)
         return code.and_(there, code.and_(same_length, code.compare(way.common.get(), "==", length)))
+
+    def _is_entry(self, code: Code, node: Value) -> Value:
+        return code.compare(code.and_(code.field(node, Node, "prefix").load(), ENTRY), "!=", 0)
 
     def _leave(self, code: Code, status: int) -> None:
         lock.release(code, code.field(code["map"], TrieHeader, "lock").address)
@@ -125,57 +158,68 @@ class TrieWriter:
         way = self._descend(code, length, bits)
         number, node = self._end(code, way)
         exact = self._is_exact(code, number, node, way, length)
-        is_entry = code.field(node, Node, "is_entry")
-        with code.if_(code.and_(exact, code.compare(is_entry.load(), "!=", 0))):
+        with code.if_(code.and_(exact, self._is_entry(code, node))):
             with code.if_(code.compare(flags, "==", Flag.NOEXIST)):
                 self._leave(code, -errno.EEXIST)
-            self._set_value(code, node)
-            self._leave(code, 0)
+            self._replace(code, length, bits, way, code.field(node, Node, "id").load())
         with code.if_(code.compare(flags, "==", Flag.EXIST)):
             self._leave(code, -errno.ENOENT)
         count = code.field(map, TrieHeader, "count")
         with code.if_(code.compare(count.load(), ">=", self.trie.shape.max_entries)):
             self._leave(code, -errno.ENOSPC)
         count.add(1)
+        id = self._take_id(code)
         with code.if_(exact):
-            self._set_value(code, node)
-            is_entry.store_release(1)
-            self._leave(code, 0)
-        self._insert(code, length, bits, way, number)
+            self._replace(code, length, bits, way, id)
+        self._insert(code, length, bits, way, number, id)
         self._leave(code, 0)
         return code.function
 
-    def _set_value(self, code: Code, node: Value) -> None:
+    def _new_entry(self, code: Code, bits: Value, length: Value, id: Value) -> tuple[Value, Value]:
+        """Number and address of the node of the entry that is put in, which readers don't see yet."""
+        number, node = self._new_node(code, bits, code.or_(length, ENTRY))
+        code.field(node, Node, "id").store(id)
+        self.trie.entry(code, code["map"], id).store(number)
         code.copy(self.trie.value(code, node), code["value"], self.trie.shape.value_size)
+        return number, node
 
-    def _new_node(self, code: Code, bits: Value, length: Value, *, is_entry: bool) -> tuple[Value, Value]:
-        """Number and address of a node that nobody sees yet; its children are 0."""
+    def _new_node(self, code: Code, bits: Value, prefix: Value) -> tuple[Value, Value]:
+        """Number and address of a node that nobody sees yet, unless it is too late; its children are 0."""
         number = code.call(self._take, code["map"])
         node = self.trie.node(code, code["map"], number)
         for bit in (0, 1):
-            self.trie.link(code, self.trie.child(code, node, ir.Constant(I64, bit))).store(0)
-        code.field(node, Node, "length").store(length)
-        code.field(node, Node, "is_entry").store(int(is_entry))
-        copy_prefix(code, bits, self.words, length, self.trie.bits(code, node))
+            self.trie.link(code, self.trie.child(code, node, ir.Constant(I64, bit))).store_monotonic(0)
+        code.field(node, Node, "prefix").store_monotonic(prefix)
+        copy_prefix(code, bits, self.words, code.and_(prefix, ~ENTRY), self.trie.bits(code, node))
         return number, node
 
-    def _insert(self, code: Code, length: Value, bits: Value, way: _Descent, number: Value) -> None:
+    def _replace(self, code: Code, length: Value, bits: Value, way: _Descent, id: Value) -> None:
+        """Return from `update`: the node at the end of the way, which has the prefix, makes room for another."""
+        trie, map, link = self.trie, code["map"], self.trie.link(code, way.place.get())
+        old = link.load()
+        number, node = self._new_entry(code, bits, length, id)
+        for bit, child in enumerate(self._children(code, trie.node(code, map, old))):
+            trie.link(code, trie.child(code, node, ir.Constant(I64, bit))).store_monotonic(child)
+        link.store_release(number)
+        code.call(self._give_back, map, old)
+        self._leave(code, 0)
+
+    def _insert(self, code: Code, length: Value, bits: Value, way: _Descent, number: Value, id: Value) -> None:
         trie, map, place = self.trie, code["map"], way.place.get()
-        new_number, new = self._new_node(code, bits, length, is_entry=True)
-        self._set_value(code, new)
+        new_number, new = self._new_entry(code, bits, length, id)
         with code.if_(code.compare(number, "==", 0)):
             trie.link(code, place).store_release(new_number)
             self._leave(code, 0)
         old_bits = trie.bits(code, trie.node(code, map, number))
         common = way.common.get()
         with code.if_(code.compare(common, "==", length)):
-            trie.link(code, trie.child(code, new, bit_at(code, old_bits, self.words, length))).store(number)
+            trie.link(code, trie.child(code, new, bit_at(code, old_bits, self.words, length))).store_monotonic(number)
             trie.link(code, place).store_release(new_number)
             self._leave(code, 0)
-        branch_number, branch = self._new_node(code, bits, common, is_entry=False)
+        branch_number, branch = self._new_node(code, bits, common)
         bit = bit_at(code, bits, self.words, common)
-        trie.link(code, trie.child(code, branch, bit)).store(new_number)
-        trie.link(code, trie.child(code, branch, code.xor(bit, 1))).store(number)
+        trie.link(code, trie.child(code, branch, bit)).store_monotonic(new_number)
+        trie.link(code, trie.child(code, branch, code.xor(bit, 1))).store_monotonic(number)
         trie.link(code, place).store_release(branch_number)
 
     # delete
@@ -187,14 +231,14 @@ class TrieWriter:
         lock.acquire(code, code.field(map, TrieHeader, "lock").address)
         way = self._descend(code, length, bits)
         number, node = self._end(code, way)
-        is_entry = code.field(node, Node, "is_entry")
         exact = self._is_exact(code, number, node, way, length)
-        with code.if_(code.xor(code.and_(exact, code.compare(is_entry.load(), "!=", 0)), 1)):
+        with code.if_(code.xor(code.and_(exact, self._is_entry(code, node)), 1)):
             self._leave(code, -errno.ENOENT)
         code.field(map, TrieHeader, "count").add(-1)
+        self._give_back_id(code, code.field(node, Node, "id").load())
         left, right = self._children(code, node)
         with code.if_(code.and_(code.compare(left, "!=", 0), code.compare(right, "!=", 0))):
-            is_entry.store_release(0)
+            code.field(node, Node, "prefix").store_monotonic(length)
             self._leave(code, 0)
         only_child = code.or_(left, right)
         with (
@@ -212,7 +256,7 @@ class TrieWriter:
         above = self.trie.link(code, way.above.get())
         branch_number = above.load()
         branch = self.trie.node(code, code["map"], branch_number)
-        with code.if_(code.compare(code.field(branch, Node, "is_entry").load(), "==", 0)):
+        with code.if_(code.builder.not_(self._is_entry(code, branch))):
             left, right = self._children(code, branch)
             above.store_release(code.xor(code.xor(left, right), number))
             code.call(self._give_back, code["map"], number)
@@ -226,21 +270,30 @@ class TrieWriter:
     # next
 
     def emit_next(self) -> ir.Function:
-        """Positions are numbers of nodes."""
+        """Positions are ids, and an entry keeps its id. WINDOW of them are looked at under the lock; then whoever waits
+        for it has a turn, as nobody knows how many ids are free one behind the other."""
         code = define(self.module, self.trie.shape, "next")
         trie, map = self.trie, code["map"]
-        lock.acquire(code, code.field(map, TrieHeader, "lock").address)
-        end = code.resize(code.field(map, TrieHeader, "fresh").load(), I64)
+        mutex = code.field(map, TrieHeader, "lock").address
         position = code.variable(I64, code["position"])
-        with code.loop() as loop:
-            loop.break_if(code.compare(position.get(), ">=", end))
-            position.add(1)
-            node = trie.node(code, map, position.get())
-            loop.continue_if(code.compare(code.field(node, Node, "is_entry").load(), "==", 0))
-            code.store(code.field(node, Node, "length").load(), code["key_out"])
-            store_bits(code, trie.bits(code, node), trie.layout.data_size, code.at(code["key_out"], LENGTH_SIZE))
-            code.copy(code["value_out"], trie.value(code, node), trie.shape.value_size)
-            lock.release(code, code.field(map, TrieHeader, "lock").address)
-            code.ret(position.get())
-        self._leave(code, -errno.ENOENT)
+        with code.loop():
+            lock.acquire(code, mutex)
+            end = code.resize(code.field(map, TrieHeader, "fresh_id").load(), I64)
+            with code.count(ir.Constant(I64, WINDOW)):
+                with code.if_(code.compare(position.get(), ">=", end)):
+                    self._leave(code, -errno.ENOENT)
+                position.add(1)
+                number = trie.entry(code, map, position.get()).load()
+                with code.if_(code.compare(code.and_(number, FREE), "==", 0)):
+                    self._copy_entry(code, trie.node(code, map, number))
+                    lock.release(code, mutex)
+                    code.ret(position.get())
+            lock.release(code, mutex)
+        code.builder.unreachable()
         return code.function
+
+    def _copy_entry(self, code: Code, node: Value) -> None:
+        trie, key = self.trie, code["key_out"]
+        code.store(code.and_(code.field(node, Node, "prefix").load(), ~ENTRY), key)
+        store_bits(code, trie.bits(code, node), trie.layout.data_size, code.at(key, LENGTH_SIZE))
+        code.copy(code["value_out"], trie.value(code, node), trie.shape.value_size)

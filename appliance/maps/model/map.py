@@ -21,7 +21,8 @@ class ModelMap:
         return self._values.get(key)
 
     def update(self, key: bytes, value: bytes, flags: int = Flag.ANY) -> int:
-        """0 or -errno. An entry that is there keeps its bytearray."""
+        """0 or -errno."""
+        asked = flags
         if self.spec.lock is not None:
             flags &= ~Flag.LOCK
         if flags > Flag.EXIST:
@@ -31,9 +32,13 @@ class ModelMap:
             return -errno.ENOENT if flags == Flag.EXIST else self._insert(key, value)
         if flags == Flag.NOEXIST:
             return -errno.EEXIST
-        known[:] = self._with_lock(value, known)
-        self._used(key)
+        self._put(key, value, asked)
         return 0
+
+    def _put(self, key: bytes, value: bytes, flags: int) -> None:
+        """The entry that is there gets the value, in the same bytearray if its type does so in native code."""
+        known = self._values[key]
+        known[:] = self._with_lock(value, known)
 
     def _with_lock(self, value: bytes, known: bytes | bytearray) -> bytes:
         """The value, with the lock of the one that is known."""
@@ -47,7 +52,7 @@ class ModelMap:
         self._deleted(key)
         return 0
 
-    def extract(self, key: bytes) -> bytearray | None:
+    def lookup_and_delete(self, key: bytes) -> bytearray | None:
         """The value, whose entry goes, or None. Only hashes have it."""
         return None
 
@@ -107,9 +112,6 @@ class ModelMap:
     def _insert(self, key: bytes, value: bytes) -> int:
         """Put in what is not there, or refuse: 0 or -errno."""
         raise NotImplementedError
-
-    def _used(self, key: bytes) -> None:
-        """The entry has been updated."""
 
     def _deleted(self, key: bytes) -> None:
         """The entry is gone."""

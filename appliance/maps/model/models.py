@@ -94,6 +94,9 @@ class ModelLpmTrie(ModelMap):
         self._lengths[self._split(key)[0]] += 1
         return 0
 
+    def _put(self, key: bytes, value: bytes, flags: int) -> None:
+        self._values[key] = bytearray(value)
+
     def _deleted(self, key: bytes) -> None:
         self._lengths[self._split(key)[0]] -= 1
 

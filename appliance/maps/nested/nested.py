@@ -2,7 +2,7 @@
 
     outer map ─> ┌─────────┬─────────┬─────────┬─── ─ ─
                  │ address │    0    │ address │              array: one word for each index, 0 where there is no map
-                 └────┬────┴─────────┴────┬────┴─── ─ ─       hash: the value of an element (hash_layout)
+                 └────┬────┴─────────┴────┬────┴─── ─ ─       hash: the value of an element (hash/layout.py)
                       v                   v
                  memory of a map     memory of a map
 
@@ -28,7 +28,8 @@ from appliance.maps.hash.layout import HashLayout, count, initialise
 from appliance.maps.hash.operations import HashOperations
 from appliance.maps.hash.table import HashTable
 from appliance.maps.kind import ADDRESS_SIZE as WORD
-from appliance.maps.kind import HASHED, Flag, Kind, Shape, Weight, define
+from appliance.maps.kind import Flag, Kind, Shape, Weight, define
+from appliance.maps.map_ops import HASHED
 from appliance.maps.memory import Memory
 
 DESCRIPTOR = 4  # bytes of a value, to those who count them: the number by which bpf() names a map
@@ -100,8 +101,7 @@ def _emit_update(module: ir.Module, shape: Shape) -> None:
 def _emit_delete(module: ir.Module, shape: Shape) -> None:
     code = define(module, shape, "delete")
     slot = _slot(code, -errno.E2BIG, shape)
-    old = slot.load()
-    slot.store_release(0)
+    old = code.builder.atomic_rmw("xchg", code.typed(slot.address, I64), ir.Constant(I64, 0), "acq_rel")
     code.ret(code.select(code.compare(old, "==", 0), ir.Constant(I64, -errno.ENOENT), ir.Constant(I64, 0)))
 
 
@@ -147,7 +147,7 @@ def _check_hash(spec: MapSpec) -> None:
 
 
 def _hash_size(shape: Shape) -> int:
-    return HashLayout.of(shape, marks=False).size
+    return HashLayout.of(shape, referenced=False).size
 
 
 def _emit_hash(module: ir.Module, shape: Shape) -> None:

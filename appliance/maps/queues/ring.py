@@ -19,7 +19,8 @@ from llvmlite import ir
 from appliance.ebpf.spec import MapSpec
 from appliance.ir import I32, I64, Code, Value, lock
 from appliance.maps.checks import COMMON_FLAGS, check_flags, check_key_size, check_sizes
-from appliance.maps.kind import CACHE_LINE, QUEUED, Flag, Kind, Shape, define
+from appliance.maps.kind import CACHE_LINE, Flag, Kind, Shape, define
+from appliance.maps.map_ops import QUEUED
 from appliance.maps.memory import Memory
 
 

@@ -14,7 +14,7 @@ from llvmlite import ir
 
 from appliance.ebpf.spec import MapSpec
 from appliance.ir import I64, PTR, Code, Engine, external
-from appliance.maps import Flag, Map, MapFunctions, emit_operations, export_operations
+from appliance.maps import Flag, Map, MapOps, emit_operations, export_operations
 
 
 class Tally(ctypes.Structure):
@@ -28,17 +28,18 @@ Entries = Sequence[tuple[bytes, bytes]]
 
 @cache
 def engine_for(spec: MapSpec, processors: int = 1) -> Engine:
-    """The operations of the spec's shape, and what the threads run: churn, insert, watch."""
+    """The operations of the spec's shape, and what the threads run: churn, insert, rewrite, watch."""
     module = ir.Module("churn")
     functions = emit_operations(module, spec, processors)
     export_operations(module, spec, processors)
     _emit_churn(module, spec, functions)
     _emit_insert(module, spec, functions)
+    _emit_rewrite(module, spec, functions)
     _emit_watch(module, spec, functions)
     return Engine(module)
 
 
-def _emit_churn(module: ir.Module, spec: MapSpec, functions: MapFunctions) -> None:
+def _emit_churn(module: ir.Module, spec: MapSpec, functions: MapOps) -> None:
     """Insert (NOEXIST), or one time in four delete, one of the entries at random; `rounds` times."""
     parameters = {"map": PTR, "keys": PTR, "values": PTR, "count": I64, "rounds": I64, "seed": I64, "tally": PTR}
     code = Code.define(module, "churn", ir.VoidType(), linkage="external", **parameters)
@@ -62,7 +63,7 @@ def _emit_churn(module: ir.Module, spec: MapSpec, functions: MapFunctions) -> No
     code.ret()
 
 
-def _emit_insert(module: ir.Module, spec: MapSpec, functions: MapFunctions) -> None:
+def _emit_insert(module: ir.Module, spec: MapSpec, functions: MapOps) -> None:
     """Insert all the entries, in their order."""
     parameters = {"map": PTR, "keys": PTR, "values": PTR, "count": I64, "tally": PTR}
     code = Code.define(module, "insert", ir.VoidType(), linkage="external", **parameters)
@@ -76,7 +77,20 @@ def _emit_insert(module: ir.Module, spec: MapSpec, functions: MapFunctions) -> N
     code.ret()
 
 
-def _emit_watch(module: ir.Module, spec: MapSpec, functions: MapFunctions) -> None:
+def _emit_rewrite(module: ir.Module, spec: MapSpec, functions: MapOps) -> None:
+    """Update all the entries in their order, `rounds` times; each must be there."""
+    parameters = {"map": PTR, "keys": PTR, "values": PTR, "count": I64, "rounds": I64, "tally": PTR}
+    code = Code.define(module, "rewrite", ir.VoidType(), linkage="external", **parameters)
+    wrong = code.field(code["tally"], Tally, "wrong")
+    with code.count(code["rounds"]), code.count(code["count"]) as index:
+        key = code.at(code["keys"], code.mul(index, spec.key_size))
+        value = code.at(code["values"], code.mul(index, spec.value_size))
+        status = code.call(functions.update, code["map"], key, value, int(Flag.EXIST), 0)
+        wrong.add(code.resize(code.compare(status, "!=", 0), I64))
+    code.ret()
+
+
+def _emit_watch(module: ir.Module, spec: MapSpec, functions: MapOps) -> None:
     """Look all the entries up, `rounds` times; each must be there with its value."""
     parameters = {"map": PTR, "keys": PTR, "values": PTR, "count": I64, "rounds": I64, "tally": PTR}
     code = Code.define(module, "watch", ir.VoidType(), linkage="external", **parameters)
@@ -115,6 +129,12 @@ class Crew:
         tally = Tally()
         self.churned.append(tally)
         self._start("insert", entries, tally)
+
+    def rewrite(self, entries: Entries, rounds: int) -> None:
+        """Update all the entries, `rounds` times, each with the value that it has."""
+        tally = Tally()
+        self.watched.append(tally)
+        self._start("rewrite", entries, tally, rounds)
 
     def watch(self, entries: Entries, rounds: int) -> None:
         tally = Tally()

@@ -35,6 +35,9 @@ class NativeMap:
         self._update = engine.function(
             control_name(shape, "update"), ctypes.c_int64, pointer, pointer, pointer, word, ctypes.c_uint32
         )
+        self._lookup = engine.function(
+            control_name(shape, "lookup"), ctypes.c_void_p, pointer, pointer, ctypes.c_uint32
+        )
         self._delete = engine.function(control_name(shape, "delete"), ctypes.c_int64, pointer, pointer)
 
     def update(self, key: bytes, value: bytes, flags: int = Flag.ANY, processor: int = 0) -> int:
@@ -50,7 +53,9 @@ class NativeMap:
         return int(self._push(self.map.address, value, flags))
 
     def lookup(self, key: bytes) -> bytes | None:
-        return self.map.lookup(key)
+        """As a program looks it up."""
+        value = self._lookup(self.map.address, key, 0)
+        return ctypes.string_at(value, self.map.spec.value_size) if value else None
 
     def __enter__(self) -> NativeMap:
         return self

@@ -58,9 +58,9 @@ def machine_for(spec: MapSpec) -> type[RuleBasedStateMachine]:
             assert self.kernel.delete(key) == self.model.delete(key)
 
         @rule(key=keys)
-        def extract(self, key: bytes) -> None:
+        def lookup_and_delete(self, key: bytes) -> None:
             if spec.type is MapType.HASH:
-                assert self.kernel.extract(key) == self.model.extract(key)
+                assert self.kernel.lookup_and_delete(key) == self.model.lookup_and_delete(key)
 
         @rule(key=keys)
         def lookup(self, key: bytes) -> None:

@@ -108,9 +108,9 @@ def machine_for(spec: MapSpec) -> type[RuleBasedStateMachine]:
             assert self.native.delete(key) == self.model.delete(key)
 
         @rule(key=keys)
-        def extract(self, key: bytes) -> None:
+        def lookup_and_delete(self, key: bytes) -> None:
             if spec.type in HASHES:
-                assert self.native.map.lookup_and_delete(key) == self.model.extract(key)
+                assert self.native.map.lookup_and_delete(key) == self.model.lookup_and_delete(key)
 
         @rule(key=keys)
         def lookup(self, key: bytes) -> None:

@@ -97,11 +97,13 @@ def test_lru_hash_keeps_its_elements_under_eviction(max_entries: int, keys: int)
 
 
 def run_around(crew: Crew, stable: Entries, churned: Entries, watched: Entries) -> None:
-    """Two threads put the churned entries in and out, around what stays; one reads what is watched, always there."""
+    """Two threads put the churned entries in and out, around what stays; one updates what stays, and one reads what is
+    watched, always there."""
     for key, value in stable:
         crew.map.update(key, value)
     crew.churn(churned, ROUNDS)
     crew.churn(churned, ROUNDS)
+    crew.rewrite(stable, ROUNDS // len(stable))
     crew.watch(watched, ROUNDS // len(watched))
     crew.run(lambda: check_stable(crew, stable, [*stable, *churned]))
     assert crew.total("wrong") == 0

@@ -43,8 +43,8 @@ class Recorder:
         self.calls.append(("delete", key))
         return -errno.ENOENT
 
-    def extract(self, key: bytes) -> bytearray | None:
-        self.calls.append(("extract", key))
+    def lookup_and_delete(self, key: bytes) -> bytearray | None:
+        self.calls.append(("lookup_and_delete", key))
         return None
 
     def push(self, value: bytes, flags: int) -> int:

@@ -78,7 +78,7 @@ def machine_for(spec: MapSpec) -> type[RuleBasedStateMachine]:
             taken = self.map.lookup_and_delete_batch(count)
             assert len(taken) == min(count, len(self.model))
             for key, value in taken:
-                assert self.model.extract(key) == value
+                assert self.model.lookup_and_delete(key) == value
 
         @rule(count=st.integers(1, 7))
         def read_in_parts(self, count: int) -> None:

@@ -24,7 +24,8 @@ from appliance.maps import (
     open_map,
 )
 from appliance.maps.control import compiled
-from appliance.maps.kind import NESTED, SIGNATURES, SIZED_AT_RUN_TIME
+from appliance.maps.kind import NESTED, SIZED_AT_RUN_TIME
+from appliance.maps.map_ops import SIGNATURES
 
 HASH = MapSpec("m", MapType.HASH, 4, 4, 8)
 ARRAY = MapSpec("m", MapType.ARRAY, 4, 4, 8)
@@ -40,7 +41,7 @@ REFUSALS = [
     ),
     (
         replace(HASH, max_entries=100_000_000),
-        "map 'm' (hash): 100000000 entries take 3200000192 bytes, more than the 1073741824 that one map may have\n"
+        "map 'm' (hash): 100000000 entries take 3200000576 bytes, more than the 1073741824 that one map may have\n"
         "  hint: lower max_entries or the size of the value",
     ),
     (

@@ -78,23 +78,23 @@ def test_full_buckets_overflow_into_the_next_and_come_back() -> None:
     """200 maps, each with seeds of its own, filled: some buckets have more entries than slots."""
     spec = MapSpec("m", MapType.HASH, 4, 4, 32)
     keys = [number.to_bytes(4, "little") for number in range(32)]
-    strays = 0
+    overflow = 0
     for _ in range(200):
         with NativeMap(spec) as map:
             assert {map.update(key, key) for key in keys} == {0}
             assert all(map.lookup(key) == key for key in keys)
-            strays += sum(bucket.strays for bucket in buckets_of(map))
+            overflow += sum(bucket.overflow for bucket in buckets_of(map))
             random.shuffle(keys)
             assert {map.delete(key) for key in keys[:16]} == {0}
             assert all(map.lookup(key) == key for key in keys[16:])
             assert {map.delete(key) for key in keys[16:]} == {0}
-            assert all((bucket.strays, bucket.reach, bucket.lock) == (0, 0, 0) for bucket in buckets_of(map))
+            assert all((bucket.overflow, bucket.reach, bucket.lock) == (0, 0, 0) for bucket in buckets_of(map))
             assert not any(any(bucket.slots) for bucket in buckets_of(map))
-    assert strays > 5
+    assert overflow > 5
 
 
 def buckets_of(map: NativeMap) -> list[Bucket]:
-    layout = HashLayout.of(map.map.shape, marks=False)
+    layout = HashLayout.of(map.map.shape, referenced=False)
     first = map.map.address + layout.buckets
     return [Bucket.from_address(first + number * ctypes.sizeof(Bucket)) for number in range(layout.bucket_count)]
 
@@ -111,7 +111,7 @@ def test_structures_are_whole_cache_lines() -> None:
 
 
 def test_small_elements_do_not_cross_cache_lines() -> None:
-    layout = HashLayout.of(Shape(MapType.HASH, 16, 8, 1000, 0, 1), marks=False)
+    layout = HashLayout.of(Shape(MapType.HASH, 16, 8, 1000, 0, 1), referenced=False)
     assert (layout.element_size, layout.elements % 64, layout.value) == (32, 0, 16)
 
 

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import errno
+from dataclasses import replace
+
+import pytest
 
 from appliance.ebpf.spec import MapSpec, MapType
 from appliance.maps import Flag, model
@@ -50,6 +53,19 @@ def test_an_update_counts_as_use_and_iteration_does_not() -> None:
         sources.update(key(9), key(9))
         assert numbers(sources) == [0, 2, 3, 9]
         assert sources.lookup(key(0)) == b"used"
+
+
+@pytest.mark.parametrize("type_", [MapType.LRU_HASH, MapType.LRU_PERCPU_HASH])
+def test_looking_from_outside_is_no_use(type_: MapType) -> None:
+    """Whoever watches a map (a walk, a batch, a lookup) keeps nothing in it."""
+    with filled(replace(LRU, type=type_)) as sources:
+        sources.lookup(key(1))  # a program
+        for number in range(4):
+            assert sources.map.lookup(key(number)) == key(number)
+        assert len(list(sources.map.items())) == len(sources.map.lookup_batch(10)[0]) == 4
+        for number in (9, 10, 11):
+            sources.update(key(number), key(number))
+        assert numbers(sources) == [1, 9, 10, 11]
 
 
 def test_if_all_were_used_the_hand_goes_round_once() -> None:

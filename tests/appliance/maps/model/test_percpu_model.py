@@ -58,9 +58,11 @@ def machine_for(spec: MapSpec) -> type[RuleBasedStateMachine]:
 
         @rule(key=keys, processor=processors)
         def look(self, key: bytes, processor: int) -> None:
+            """A program, whose use counts; and Python, whose doesn't."""
             known = self.model.lookup(key)
             found = self.native.map.lookup(key, processor)
             assert found == (None if known is None else part(bytes(known), processor))
+            assert self.native.lookup(key) == (None if known is None else part(bytes(known), 0))
 
         @rule(key=keys)
         def delete(self, key: bytes) -> None:
@@ -69,7 +71,7 @@ def machine_for(spec: MapSpec) -> type[RuleBasedStateMachine]:
         @rule(key=keys)
         def take(self, key: bytes) -> None:
             if spec.type is not MapType.PERCPU_ARRAY:
-                known = self.model.extract(key)
+                known = self.model.lookup_and_delete(key)
                 assert self.native.map.lookup_and_delete(key) == (None if known is None else bytes(known))
 
         @invariant()
