@@ -20,7 +20,11 @@ NULL = ir.Constant(PTR, None)
 
 @contextmanager
 def reading(code: Code, tables: Value) -> Iterator[Value]:
-    """The copy that is whole; what is written in the block is done again if the copy was changed meanwhile."""
+    """The copy that is whole; what is written in the block is done again if the copy was changed meanwhile.
+
+    `generation` is read before, and `writing` after, all of the copy, on any machine; RoutingTables.publish writes them
+    in the order that this needs (appliance.ir.publish).
+    """
     with code.loop() as loop:
         generation = code.field(tables, Tables, "generation").load_acquire()
         copies = code.field(tables, Tables, "copies").address
@@ -48,7 +52,7 @@ def entry_at(code: Code, copy: Value, array: str, index: Value) -> Value:
 def find_last(code: Code, copy: Value, array: str, wanted: Value) -> Value:
     """The last entry whose key is not above `wanted`, or null."""
     first = code.pointer(code.field(copy, Copy, array).load())
-    count = code.field(copy, Copy, f"{array}_count").load()
+    count = code.field(copy, Copy, f"{array}_count").load_monotonic()
     return code.call(_emit_find(code.module), first, count, ctypes.sizeof(ARRAYS[array][0]), wanted)
 
 
@@ -56,7 +60,7 @@ def find_exactly(code: Code, copy: Value, array: str, wanted: Value) -> Value:
     """The entry of that key, or null."""
     found = code.variable(PTR, find_last(code, copy, array, wanted))
     with code.if_(code.builder.not_(code.is_null(found.get()))):
-        same = code.compare(code.load(found.get(), WIDE, align=8), "==", wanted)
+        same = code.freeze(code.compare(code.load(found.get(), WIDE, align=8), "==", wanted))
         found.set(code.select(same, found.get(), NULL))
     return found.get()
 
@@ -79,7 +83,7 @@ def _emit_find(module: ir.Module) -> ir.Function:
         loop.break_if(code.compare(start, ">=", end))
         middle = code.shr(code.add(start, end), 1)
         held = code.load(code.at(first, code.mul(middle, stride)), WIDE, align=8)
-        below = code.compare(held, "<=", code["wanted"])
+        below = code.freeze(code.compare(held, "<=", code["wanted"]))
         low.set(code.select(below, code.add(middle, 1), start))
         high.set(code.select(below, end, middle))
     number = low.get()
