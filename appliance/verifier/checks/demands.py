@@ -33,9 +33,10 @@ from appliance.ebpf.isa.instructions import (
 )
 from appliance.ebpf.isa.opcodes import AtomicOp
 from appliance.ebpf.spec import MapType
+from appliance.verifier.checks.alignment import demand_alignment, demand_order
 from appliance.verifier.checks.arithmetic import demand_alu, demand_branch, demand_byte_swap, demand_move, demand_negate
 from appliance.verifier.checks.helper_calls import demand_call
-from appliance.verifier.checks.memory import demand_access, demand_alignment, demand_order
+from appliance.verifier.checks.memory import demand_access
 from appliance.verifier.checks.operands import (
     KNOWS_ADDRESSES,
     demand_number,
@@ -45,13 +46,13 @@ from appliance.verifier.checks.operands import (
     is_secret,
     is_stale,
 )
+from appliance.verifier.checks.references import demand_no_lock, demand_no_record
 from appliance.verifier.checks.requests import Purpose
 from appliance.verifier.domains.scalar import Scalar
 from appliance.verifier.domains.values import STALE, Kind, Pointer, is_lost
 from appliance.verifier.reports.rejections import Rejection
 from appliance.verifier.reports.report import Violation
 from appliance.verifier.state.environment import Environment
-from appliance.verifier.state.references import demand_no_lock, demand_no_record
 from appliance.verifier.state.state import State
 
 LEGACY_LOADS = "legacy_loads"  # the family of hooks whose programs may use them (may_access_skb of Linux)

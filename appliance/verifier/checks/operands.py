@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from appliance.ebpf.isa.instructions import FRAME_POINTER, Operand, Register
-from appliance.verifier.checks.transfer import operand
+from appliance.verifier.domains import scalar
 from appliance.verifier.domains.values import STALE, STRUCTURE_KINDS, Pointer, Value, is_lost
 from appliance.verifier.reports.rejections import Rejection
 from appliance.verifier.reports.report import Violation
@@ -65,3 +65,12 @@ def demand_number(state: State, register: int, action: str) -> None:
 def is_secret(value: Value) -> bool:
     """Whether the program must not learn the number that it is."""
     return type(value) is Pointer and value.kind not in STRUCTURE_KINDS
+
+
+def operand(state: State, source: Operand) -> Value:
+    """The second operand's value."""
+    if type(source) is Register:
+        value = state.registers[source.number]
+        assert value is not None
+        return value
+    return scalar.constant(source.value)  # type: ignore[union-attr]

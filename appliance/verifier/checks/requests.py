@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from enum import Enum
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 from appliance.verifier.domains.values import Pointer
+from appliance.verifier.state.environment import Environment
+from appliance.verifier.state.state import State
 
 
 class Purpose(Enum):
@@ -48,6 +51,10 @@ class Request(NamedTuple):
         if self.high - self.low == self.size:
             return what + span_words(self.low, self.high)
         return f"{byte_words(self.size)} somewhere in {what}{span_words(self.low, self.high)}"
+
+
+# When such a request may be granted: raises Violation where it may not.
+Rule: TypeAlias = Callable[[Environment, State, Request], None]
 
 
 def byte_words(size: int) -> str:

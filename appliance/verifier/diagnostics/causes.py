@@ -18,6 +18,7 @@ from appliance.verifier.diagnostics.deciding import Branches
 from appliance.verifier.diagnostics.effects import behind_call, made_from
 from appliance.verifier.diagnostics.endless import note_turn
 from appliance.verifier.diagnostics.notes import Cause, Notes
+from appliance.verifier.diagnostics.paths import path_to
 from appliance.verifier.diagnostics.replay import states_within
 from appliance.verifier.diagnostics.sides import Later
 from appliance.verifier.domains.scalar import Scalar
@@ -28,9 +29,9 @@ from appliance.verifier.exploration.origins import across, last
 from appliance.verifier.reports.path import Role
 from appliance.verifier.reports.rejections import Rejection
 from appliance.verifier.state.environment import Environment
-from appliance.verifier.state.history import Arrival, Visit, path_to
-from appliance.verifier.state.partitions import END, Part, Place, Point
-from appliance.verifier.state.state import SAVED, State
+from appliance.verifier.state.partitions import Part, Place
+from appliance.verifier.state.points import END, Point
+from appliance.verifier.state.state import SAVED, Arrival, State, Visit
 
 MOST_BEHIND = 64  # visits that are looked at for branches when nothing is wanted any more
 MOST_ARGUMENTS = 2  # of a call that are told

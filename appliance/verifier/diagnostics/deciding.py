@@ -21,9 +21,8 @@ from appliance.verifier.diagnostics.words import learned_of, name_of
 from appliance.verifier.domains.values import RANGED_KINDS, Pointer
 from appliance.verifier.exploration.branches import is_end_of
 from appliance.verifier.reports.path import Role
-from appliance.verifier.state.history import Visit
 from appliance.verifier.state.partitions import Part, Place
-from appliance.verifier.state.state import State
+from appliance.verifier.state.state import State, Visit
 
 MOST_SAID = 2  # places that one branch teaches something of
 

@@ -24,9 +24,8 @@ from appliance.verifier.diagnostics.notes import Notes
 from appliance.verifier.domains.values import RANGED_KINDS, Pointer, is_lost
 from appliance.verifier.exploration.origins import sources
 from appliance.verifier.reports.path import Role
-from appliance.verifier.state.history import Visit
 from appliance.verifier.state.partitions import Part, Place
-from appliance.verifier.state.state import SAVED, State
+from appliance.verifier.state.state import SAVED, State, Visit
 
 _FRAME = Place(Part.REGISTER, FRAME_POINTER)
 

@@ -6,9 +6,8 @@ from appliance.ebpf.isa.instructions import Branch, Register
 from appliance.verifier.diagnostics.deciding import outcome_of
 from appliance.verifier.diagnostics.notes import Notes
 from appliance.verifier.reports.path import Role
-from appliance.verifier.state.history import Visit
 from appliance.verifier.state.partitions import Part, Place
-from appliance.verifier.state.state import State
+from appliance.verifier.state.state import State, Visit
 
 
 def note_turn(notes: Notes, head: Visit, state: State) -> frozenset[Place]:

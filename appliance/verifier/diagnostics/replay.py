@@ -6,8 +6,7 @@ from collections.abc import Callable
 
 from appliance.verifier.checks.transfer import TRANSFERS
 from appliance.verifier.state.environment import Environment
-from appliance.verifier.state.history import Visit
-from appliance.verifier.state.state import State
+from appliance.verifier.state.state import State, Visit
 
 # Names are made anew, too, and must be others than those of the history.
 FIRST_NAME = 1 << 40

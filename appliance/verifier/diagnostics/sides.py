@@ -13,9 +13,9 @@ from appliance.helpers.kernel.prototypes import EVERY_PROTOTYPE
 from appliance.helpers.prototypes import ArgumentKind
 from appliance.verifier.budget import Budget
 from appliance.verifier.control_flow import cfg
+from appliance.verifier.control_flow.calls import passes_control
 from appliance.verifier.control_flow.cfg import ControlFlowGraph
 from appliance.verifier.domains.values import FRAME_DISTANCE
-from appliance.verifier.exploration.callees import passes_control
 from appliance.verifier.exploration.origins import writes
 from appliance.verifier.state.environment import Environment
 from appliance.verifier.state.partitions import Part, Place

@@ -8,9 +8,10 @@ from appliance.ebpf.isa.instructions import Branch, slot_numbers
 from appliance.ebpf.spec import ProgramSpec
 from appliance.verifier.diagnostics.causes import Way
 from appliance.verifier.diagnostics.notes import Cause
+from appliance.verifier.diagnostics.paths import path_to
 from appliance.verifier.exploration.budget import Refused
 from appliance.verifier.reports.path import Role
-from appliance.verifier.state.history import Visit, path_to
+from appliance.verifier.state.state import Visit
 
 MOST_BRANCHES = 5
 

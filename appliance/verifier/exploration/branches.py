@@ -14,11 +14,12 @@ from __future__ import annotations
 
 from appliance.ebpf.isa.instructions import Branch, Register
 from appliance.ebpf.isa.opcodes import Condition
-from appliance.verifier.checks.transfer import operand
+from appliance.verifier.checks.operands import operand
 from appliance.verifier.domains.comparisons import MIRRORED, OPPOSITE, refine
 from appliance.verifier.domains.scalar import Scalar
 from appliance.verifier.domains.values import HELD_KINDS, NULLABLE, PACKET_START, ZERO, Kind, Pointer, Value
 from appliance.verifier.state.environment import Environment
+from appliance.verifier.state.invalidation import give_back, replace_pointers
 from appliance.verifier.state.state import State
 
 # As in the Linux kernel (MAX_PACKET_OFF): no packet is longer, so no honest comparison needs more.
@@ -65,10 +66,10 @@ def ways(environment: Environment, state: State, branch: Branch) -> tuple[State 
         pointer: Pointer = dst if type(dst) is Pointer else source  # type: ignore[assignment]
         null, value = (jumps, falls) if branch.condition is Condition.EQ else (falls, jumps)
         if pointer.kind in NULLABLE:
-            null.replace_pointers(pointer.kind, pointer.id, ZERO)
-            value.replace_pointers(pointer.kind, pointer.id, _checked(environment, pointer))
+            replace_pointers(null, pointer.kind, pointer.id, ZERO)
+            replace_pointers(value, pointer.kind, pointer.id, _checked(environment, pointer))
             if pointer.kind in HELD_KINDS:
-                null.give_back(pointer.id)
+                give_back(null, pointer.id)
                 value.hold(pointer.id, value.references[pointer.id]._replace(may_be_null=False))
         elif pointer.kind in _NEVER_NULL:
             return (falls, None) if branch.condition is Condition.EQ else (None, jumps)

@@ -12,16 +12,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from appliance.verifier.budget import Budget, BudgetSpent
 from appliance.verifier.reports.rejections import Rejection
 from appliance.verifier.reports.report import Violation
 from appliance.verifier.state.partitions import Partitions
-from appliance.verifier.state.state import State
-
-if TYPE_CHECKING:
-    from appliance.verifier.state.history import Visit
+from appliance.verifier.state.state import State, Visit
 
 
 class Refused(Exception):

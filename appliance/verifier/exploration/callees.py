@@ -9,16 +9,18 @@ r0 = skb[…]     nothing; but behind the packet's end, the function that loads 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
 from appliance.ebpf.isa.instructions import CallFunction, CallHelper, CallRegister, Instruction, LegacyPacketLoad
-from appliance.helpers.kernel.prototypes import EVERY_PROTOTYPE
 from appliance.helpers.limits import MAX_LOOPS
 from appliance.helpers.prototypes import HelperPrototype
-from appliance.verifier.checks.helper_calls import any_verdict, apply_call, looked_up
+from appliance.verifier.checks.helper_effects import apply_call
+from appliance.verifier.checks.helper_results import any_verdict, looked_up
+from appliance.verifier.checks.references import demand_no_record
 from appliance.verifier.checks.transfer import TRANSFERS
+from appliance.verifier.control_flow.calls import TAIL_CALL, called_helper
 from appliance.verifier.domains import scalar
 from appliance.verifier.domains.scalar import Scalar
 from appliance.verifier.domains.values import Kind, Pointer, Value
@@ -27,10 +29,9 @@ from appliance.verifier.loops.callbacks import Turns
 from appliance.verifier.reports.rejections import Rejection
 from appliance.verifier.reports.report import Violation
 from appliance.verifier.state.environment import Environment
-from appliance.verifier.state.references import demand_no_record
+from appliance.verifier.state.frames import leave
+from appliance.verifier.state.invalidation import forget_packet
 from appliance.verifier.state.state import State
-
-TAIL_CALL = "tail_call"
 
 
 class Explore(Protocol):
@@ -59,20 +60,6 @@ class Passed:
     returned: Sequence[State] = ()
 
 
-def passes_control(helpers: Mapping[int, str], instruction: Instruction) -> bool:
-    """Whether other code runs before the next instruction does."""
-    if isinstance(instruction, CallFunction | CallRegister | LegacyPacketLoad):
-        return True
-    prototype = _prototype(helpers, instruction)
-    return prototype is not None and (prototype.callback_register != 0 or prototype.name == TAIL_CALL)
-
-
-def _prototype(helpers: Mapping[int, str], instruction: Instruction) -> HelperPrototype | None:
-    if not isinstance(instruction, CallHelper):
-        return None
-    return EVERY_PROTOTYPE.get(helpers.get(instruction.helper, ""))
-
-
 def pass_control(passing: Passing, instruction: Instruction) -> Passed:
     """What can become of a state that meets the instruction, its demands being met. Raises Violation, or Refused."""
     if isinstance(instruction, CallFunction):
@@ -83,7 +70,7 @@ def pass_control(passing: Passing, instruction: Instruction) -> Passed:
     if isinstance(instruction, LegacyPacketLoad):
         return _legacy_load(passing, instruction)
     assert isinstance(instruction, CallHelper)
-    prototype = _prototype(passing.environment.platform.helpers, instruction)
+    prototype = called_helper(passing.environment.platform.helpers, instruction)
     assert prototype is not None
     if prototype.name == TAIL_CALL:
         return _tail_call(passing, instruction)
@@ -109,7 +96,7 @@ def _tail_call(passing: Passing, instruction: CallHelper) -> Passed:
     demand_no_record(environment, state, "makes a tail call")
     environment.frames.tail_call()
     replaced = state.copy()
-    replaced.forget_packet()
+    forget_packet(replaced)
     returned = _returned(replaced, any_verdict(environment))
     apply_call(environment, state, passing.index, instruction)
     return Passed([state], returned)
@@ -128,7 +115,7 @@ def _returned(state: State, answer: Scalar) -> list[State]:
     if not state.depth:
         return []
     state.set(0, answer)
-    state.leave()
+    leave(state)
     return [state]
 
 

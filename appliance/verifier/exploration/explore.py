@@ -20,11 +20,12 @@ from appliance.verifier.budget import Budget, BudgetSpent
 from appliance.verifier.checks.demands import DEMANDS
 from appliance.verifier.checks.transfer import TRANSFERS
 from appliance.verifier.control_flow import cfg, liveness, wto
+from appliance.verifier.control_flow.calls import passes_control
 from appliance.verifier.control_flow.cfg import BasicBlock, ControlFlowGraph
 from appliance.verifier.control_flow.wto import Order, Time
 from appliance.verifier.exploration.branches import ways
 from appliance.verifier.exploration.budget import Effort, Refused
-from appliance.verifier.exploration.callees import Passing, pass_control, passes_control
+from appliance.verifier.exploration.callees import Passing, pass_control
 from appliance.verifier.exploration.counting import Counting
 from appliance.verifier.exploration.join_points import Meeting
 from appliance.verifier.exploration.worklist import Agenda
@@ -33,10 +34,11 @@ from appliance.verifier.loops.recurrences import Loop, loop_of
 from appliance.verifier.reports.rejections import Rejection
 from appliance.verifier.reports.report import Violation
 from appliance.verifier.state.environment import Environment
-from appliance.verifier.state.history import Arrival, Visit
+from appliance.verifier.state.frames import enter, leave
 from appliance.verifier.state.inclusion import includes
-from appliance.verifier.state.partitions import END, Point
-from appliance.verifier.state.state import State
+from appliance.verifier.state.points import END, Point
+from appliance.verifier.state.pruning import prune
+from appliance.verifier.state.state import Arrival, State, Visit
 
 # Passing from block to block takes time, too: a block counts as at least so many instructions.
 LEAST_STEPS = 8
@@ -170,7 +172,7 @@ class _Exploration:
                     self._arrive(self._order.advance(time, number, target), target, way)
         elif isinstance(instruction, Exit):
             if state.depth:
-                state.leave()
+                leave(state)
                 self._return(state)
         else:
             for returned in passed.returned if passed is not None else ():
@@ -196,14 +198,14 @@ class _Exploration:
 
     def _explore(self, function: int, state: State, call: int, *, callback: bool = False) -> list[State]:
         """Explore a function that this one calls."""
-        state.enter()
+        enter(state)
         callee = self._program.function(function)
         with self._environment.frames.entered(function, call, callback=callback):
             return _Exploration(self._environment, self._program, self._effort, callee, callback=callback).run(state)
 
     def _arrive(self, time: Time, number: int, state: State) -> None:
         """A state waits for its time, together with those that are there already."""
-        state.keep(self._live[number])
+        prune(state, self._live[number])
         self._visit(number, state)
         self._meeting.add(self._agenda.at(time, number), state, number)
 

@@ -13,7 +13,8 @@ from appliance.verifier.domains.values import Pointer
 from appliance.verifier.exploration.budget import MOST_APART, Effort
 from appliance.verifier.state.inclusion import includes
 from appliance.verifier.state.join import join
-from appliance.verifier.state.partitions import ANYWHERE, Place, Point
+from appliance.verifier.state.partitions import Place
+from appliance.verifier.state.points import ANYWHERE, Point
 from appliance.verifier.state.state import State
 
 

@@ -26,9 +26,8 @@ from appliance.ebpf.platform import Platform
 from appliance.verifier.control_flow import liveness
 from appliance.verifier.domains.values import FRAME_DISTANCE, PACKET_START, Kind, Pointer
 from appliance.verifier.state import stack as stack_cells
-from appliance.verifier.state.history import Visit
 from appliance.verifier.state.partitions import Part, Place
-from appliance.verifier.state.state import REGISTERS, SAVED, State
+from appliance.verifier.state.state import REGISTERS, SAVED, State, Visit
 
 _SAVED_EACH = SAVED.stop - SAVED.start
 

@@ -15,8 +15,9 @@ from appliance.ebpf.platform import Platform
 from appliance.verifier.budget import Budget
 from appliance.verifier.exploration.budget import Refused
 from appliance.verifier.exploration.origins import across, last, sources, wanted
-from appliance.verifier.state.history import Visit
-from appliance.verifier.state.partitions import ANYWHERE, END, Partitions, Place, Point
+from appliance.verifier.state.partitions import Partitions, Place
+from appliance.verifier.state.points import ANYWHERE, END, Point
+from appliance.verifier.state.state import Visit
 
 _Step: TypeAlias = tuple[Visit, int, Place]  # a place before the instruction of that index, or at the visit's start
 

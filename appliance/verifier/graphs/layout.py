@@ -13,8 +13,8 @@ from appliance.ebpf.isa.disassembler import statement
 from appliance.ebpf.isa.instructions import CallFunction, LoadFunction
 from appliance.verifier.budget import Budget
 from appliance.verifier.control_flow import cfg
+from appliance.verifier.control_flow.calls import passes_control
 from appliance.verifier.explanation import Explanation
-from appliance.verifier.exploration.callees import passes_control
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,7 +29,8 @@ from appliance.helpers.limits import MAX_LOOPS
 from appliance.verifier.domains import scalar
 from appliance.verifier.domains.scalar import Scalar
 from appliance.verifier.domains.values import FRAME_DISTANCE, RANGED_KINDS, Kind, Pointer, Value
-from appliance.verifier.loops.recurrences import Comparison, Growth, Sum
+from appliance.verifier.loops.recurrences import Comparison, Growth
+from appliance.verifier.loops.sums import Sum
 from appliance.verifier.state.inclusion import includes
 from appliance.verifier.state.join import join
 from appliance.verifier.state.partitions import Part, Place

@@ -17,7 +17,7 @@ The sums are those of the machine: of 64 bits, or of 32 bits and zero-extended. 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import NamedTuple, TypeAlias
 
 from appliance.ebpf.isa.instructions import (
@@ -36,31 +36,16 @@ from appliance.ebpf.isa.instructions import (
     Register,
     Store,
 )
-from appliance.ebpf.isa.opcodes import AluOp
 from appliance.verifier.budget import Budget
-from appliance.verifier.checks.helper_calls import written_arguments
+from appliance.verifier.checks.helper_effects import written_arguments
+from appliance.verifier.control_flow.calls import passes_control
 from appliance.verifier.control_flow.cfg import BasicBlock, ControlFlowGraph
 from appliance.verifier.control_flow.liveness import register_effects, stack_bytes
 from appliance.verifier.control_flow.wto import Order
-from appliance.verifier.exploration.callees import passes_control
+from appliance.verifier.loops.sums import PLAIN, Sum, Sums, computed, cut
 from appliance.verifier.program import Region
 from appliance.verifier.state.environment import Environment
 from appliance.verifier.state.partitions import Part, Place
-
-# The width of a sum of 32 bits that stands in the high half of a register, or in the low half of one whose high half
-# is anything.
-_SHIFTED, _LOW = 33, 34
-_PLAIN = (32, 64)
-
-
-class Sum(NamedTuple):
-    """What was in `place` at the loop's head plus a number from `low` to `high`, in `width` bits. Stack offsets count
-    from r10."""
-
-    place: Place
-    low: int
-    high: int
-    width: int
 
 
 class Comparison(NamedTuple):
@@ -89,50 +74,6 @@ def loop_of(graph: ControlFlowGraph, order: Order, head: int) -> Loop:
     return Loop(graph, order, head, tuple(sorted(order.bodies[head], key=order.places.__getitem__)))
 
 
-@dataclass(slots=True)
-class _Sums:
-    """What is known at one point of a turn. A cell that is not among `cells` is as it was at the head, unless one of
-    its bytes was `written` since."""
-
-    registers: list[Sum | None] = field(
-        default_factory=lambda: [Sum(place, 0, 0, 64) for place in (Place(Part.REGISTER, n) for n in range(10))]
-    )
-    cells: dict[Place, Sum] = field(default_factory=dict)
-    written: int = 0
-
-    def copy(self) -> _Sums:
-        return _Sums(self.registers.copy(), self.cells.copy(), self.written)
-
-    def register(self, number: int) -> Sum | None:
-        return self.registers[number] if number < FRAME_POINTER else None
-
-    def at(self, place: Place) -> Sum | None:
-        if place.part is Part.REGISTER:
-            return self.register(place.at)
-        unchanged = Sum(place, 0, 0, 8 * place.size)
-        return self.cells.get(place, None if self.written & stack_bytes(place.at, place.size) else unchanged)
-
-    def write(self, low: int, high: int) -> None:
-        """Those bytes of the stack may have changed."""
-        self.written |= stack_bytes(low, high - low)
-        self.cells = {at: sum_ for at, sum_ in self.cells.items() if at.at >= high or at.at + at.size <= low}
-
-    def joined(self, other: _Sums) -> _Sums:
-        cells = {}
-        for place in self.cells.keys() | other.cells.keys():
-            either = _either(self.at(place), other.at(place))
-            if either is not None:
-                cells[place] = either
-        registers = [_either(a, b) for a, b in zip(self.registers, other.registers, strict=True)]
-        return _Sums(registers, cells, self.written | other.written)
-
-
-def _either(a: Sum | None, b: Sum | None) -> Sum | None:
-    if a is None or b is None or (a.place, a.width) != (b.place, b.width):
-        return None
-    return Sum(a.place, min(a.low, b.low), max(a.high, b.high), a.width)
-
-
 @dataclass(frozen=True, slots=True)
 class Growth:
     """`grown`: the places that are the same place at the head plus something, at the end of every turn, if that is
@@ -148,7 +89,7 @@ def growth_of(environment: Environment, function: int, loop: Loop, budget: Budge
     return _Turn(environment, function, loop, budget).growth()
 
 
-_Edges: TypeAlias = dict[int, list[_Sums]]
+_Edges: TypeAlias = dict[int, list[Sums]]
 
 
 class _Turn:
@@ -162,8 +103,8 @@ class _Turn:
     def growth(self) -> Growth:
         loop = self._loop
         self._budget.visit(loop.length)
-        inside, arriving, ends = set(loop.blocks), _Edges(), list[_Sums]()
-        arriving[loop.head] = [_Sums()]
+        inside, arriving, ends = set(loop.blocks), _Edges(), list[Sums]()
+        arriving[loop.head] = [Sums()]
         for number in loop.blocks:
             if number not in arriving:
                 continue  # nothing that was noted leads there
@@ -187,9 +128,9 @@ class _Turn:
     def _is_reached(self, block: BasicBlock) -> bool:
         return block.start in self._environment.facts.reachable
 
-    def _forget_inner(self, sums: _Sums, head: int) -> None:
+    def _forget_inner(self, sums: Sums, head: int) -> None:
         """An inner loop begins: what any of its turns writes is not known."""
-        written = _Sums()
+        written = Sums()
         inner = loop_of(self._loop.graph, self._loop.order, head)
         self._budget.visit(inner.length)
         for number in inner.blocks:
@@ -203,31 +144,31 @@ class _Turn:
             del sums.cells[place]
         sums.written |= written.written
 
-    def _step(self, sums: _Sums, index: int, instruction: Instruction) -> None:
+    def _step(self, sums: Sums, index: int, instruction: Instruction) -> None:
         """What an instruction does to the sums."""
         match instruction:
             case Branch(dst=dst, source=source):
                 self._compare(sums, dst, source)
                 return
             case Move(dst=dst, source=Register(number), sign_bits=0):
-                sums.registers[dst] = _cut(sums.register(number), instruction.width)
+                sums.registers[dst] = cut(sums.register(number), instruction.width)
                 return
             case Alu(dst=dst, source=Immediate(value)):
-                sums.registers[dst] = _computed(sums.registers[dst], instruction, value)
+                sums.registers[dst] = computed(sums.registers[dst], instruction, value)
                 return
             case Load(dst=dst, size=size) if size in (4, 8) and not instruction.signed:
                 at = self._offset(index)
                 sums.registers[dst] = sums.at(Place(Part.STACK, at, size)) if at is not None else None
                 return
             case Store(source=Register(number), size=size) if size in (4, 8):
-                kept, at = _cut(sums.register(number), 8 * size), self._offset(index)
+                kept, at = cut(sums.register(number), 8 * size), self._offset(index)
                 self._forget(sums, index, instruction)
                 if kept is not None and at is not None:
                     sums.cells[Place(Part.STACK, at, size)] = kept
             case _:
                 self._forget(sums, index, instruction)
 
-    def _forget(self, sums: _Sums, index: int, instruction: Instruction) -> None:
+    def _forget(self, sums: Sums, index: int, instruction: Instruction) -> None:
         """What an instruction may write is known no more."""
         for register in _written(instruction, self._environment):
             sums.registers[register] = None
@@ -250,7 +191,7 @@ class _Turn:
         access = self._environment.facts.accessed(index)
         return access.offset if access is not None and access.region is Region.STACK else None
 
-    def _compare(self, sums: _Sums, dst: int, source: Register | Immediate) -> None:
+    def _compare(self, sums: Sums, dst: int, source: Register | Immediate) -> None:
         one = sums.register(dst)
         if isinstance(source, Immediate):
             if one is not None:
@@ -262,7 +203,7 @@ class _Turn:
                 self._comparisons.append(Comparison(sum_, bound.place))
 
 
-def _grown(ends: list[_Sums]) -> dict[Place, Sum]:
+def _grown(ends: list[Sums]) -> dict[Place, Sum]:
     """What is the same place plus something at every end of a turn."""
     if not ends:
         return {}
@@ -274,34 +215,8 @@ def _grown(ends: list[_Sums]) -> dict[Place, Sum]:
     return {
         place: sum_
         for place, sum_ in sums
-        if sum_ is not None and sum_.place == place and (sum_.low or sum_.high) and sum_.width in _PLAIN
+        if sum_ is not None and sum_.place == place and (sum_.low or sum_.high) and sum_.width in PLAIN
     }
-
-
-def _cut(sum_: Sum | None, width: int) -> Sum | None:
-    """The same, moved in so many bits."""
-    if sum_ is None or width == 64:
-        return sum_
-    return sum_._replace(width=32) if width == 32 and sum_.width != _SHIFTED else None
-
-
-def _computed(sum_: Sum | None, instruction: Alu, value: int) -> Sum | None:
-    """What becomes of it in arithmetic with a constant."""
-    if sum_ is None:
-        return None
-    if instruction.op in (AluOp.ADD, AluOp.SUB):
-        more = value if instruction.op is AluOp.ADD else -value
-        cut = _cut(sum_, instruction.width)
-        if cut is None or cut.width == _SHIFTED:
-            return None
-        width = cut.width if cut.width == instruction.width else _LOW
-        return cut._replace(low=cut.low + more, high=cut.high + more, width=width)
-    if instruction.width == 64 and value == 32:
-        if instruction.op is AluOp.LSH and sum_.width != _SHIFTED:
-            return sum_._replace(width=_SHIFTED)
-        if instruction.op is AluOp.RSH and sum_.width == _SHIFTED:
-            return sum_._replace(width=32)
-    return None
 
 
 def _written(instruction: Instruction, environment: Environment) -> list[int]:

@@ -19,6 +19,7 @@ from typing import NamedTuple, TypeAlias
 
 from appliance.verifier.domains.values import RANGED_KINDS, Pointer, Value
 from appliance.verifier.state import stack as stack_cells
+from appliance.verifier.state.points import Point
 from appliance.verifier.state.references import Lock, Reference
 from appliance.verifier.state.state import State
 
@@ -79,15 +80,5 @@ def _told(state: State, value: Value | None) -> Hashable:
         return value
     return value._replace(id=0, owner=0), state.proved(value.id) if value.kind in RANGED_KINDS else 0
 
-
-class Point(NamedTuple):
-    """Where states meet: the block of a function (by its first instruction), its end (END), all of it (ANYWHERE)."""
-
-    function: int
-    block: int
-
-
-END = -1  # the block that stands for a function's end
-ANYWHERE = -2  # the block that stands for all blocks of a function, and its end
 
 Partitions: TypeAlias = dict[Point, tuple[Place, ...]]

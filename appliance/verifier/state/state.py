@@ -1,4 +1,4 @@
-"""What is known at one point of one path: registers, stack, how much of the packet is there, equal numbers.
+"""What is known at one point of one path, and where that came from.
 
 registers    11 values, None may not be read; behind them, r6 to r9 of each caller, the outermost first
 stack        cells (`stack`), shared between states, never changed in place
@@ -8,15 +8,22 @@ links        place -> how its number is tied to those at other places (`links`).
              the offset of a stack cell (negative)
 depth        the number of callers
 references   name -> what the program must give back (`holdings`); lock: the one that it holds
-past         the visit that it is in, if history is kept (`history`)
+past         the visit that it is in, if the past is kept
+
+    visit of block 3 ──┐  arrival
+                       ├──────────> visit of block 7, from the join of both ──> …
+    visit of block 5 ──┘  arrival
+
+What a demand found missing is followed back through the visits (`partitioning`, `causes`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import NamedTuple
 
-from appliance.ebpf.isa.instructions import FRAME_POINTER, STACK_SIZE
+from appliance.ebpf.isa.instructions import FRAME_POINTER
 from appliance.verifier.domains import links as numbers
 from appliance.verifier.domains import scalar
 from appliance.verifier.domains.links import Link
@@ -24,24 +31,16 @@ from appliance.verifier.domains.scalar import Scalar
 from appliance.verifier.domains.values import (
     APP_ID_START,
     DYNPTR_KINDS,
-    FRAME_DISTANCE,
-    HELD_KINDS,
-    LENT_KINDS,
     METADATA_START,
-    PACKET_KINDS,
     PACKET_START,
-    STALE,
-    STRUCTURE_KINDS,
     Kind,
     Pointer,
     Value,
 )
 from appliance.verifier.state import stack as stack_cells
+from appliance.verifier.state.points import Point
 from appliance.verifier.state.references import Lock, Reference
 from appliance.verifier.state.stack import Cell, Stack
-
-if TYPE_CHECKING:
-    from appliance.verifier.state.history import Visit
 
 REGISTERS = 11
 SAVED = slice(6, 10)
@@ -148,17 +147,17 @@ class State:
     def store(self, offset: int, size: int, value: Value) -> None:
         """Write to the stack. A dynptr that is written over is none any more."""
         self._end_dynptrs(offset, offset + size)
-        self._unlink_stack(offset, offset + size)
+        self.unlink_stack(offset, offset + size)
         self.stack = stack_cells.write(self.stack, offset, size, value)
 
     def blur(self, low: int, high: int) -> None:
         """Some bytes of the stack in [low, high) may have changed."""
-        self._unlink_stack(low, high)
+        self.unlink_stack(low, high)
         self.stack = stack_cells.blur(self.stack, low, high)
 
     def fill(self, low: int, high: int) -> None:
         """All bytes of the stack in [low, high) now hold unknown numbers."""
-        self._unlink_stack(low, high)
+        self.unlink_stack(low, high)
         self.stack = stack_cells.fill(self.stack, low, high)
 
     def drop(self, offset: int) -> None:
@@ -189,11 +188,12 @@ class State:
         """Both halves, wherever the other is, and the slices."""
         ended = {dynptr.id for dynptr in self.dynptrs_in(low, high) if dynptr.kind is Kind.DYNPTR}
         if ended:
-            self._forget_pointers(
+            self.forget_pointers(
                 lambda pointer: (pointer.kind is Kind.DYNPTR and pointer.id in ended) or pointer.owner in ended
             )
 
-    def _unlink_stack(self, low: int, high: int) -> None:
+    def unlink_stack(self, low: int, high: int) -> None:
+        """Numbers that have a byte in [low, high) of the stack are tied to no other."""
         lost = [place for place in self.links if place < 0 and low - 8 < place < high]
         if lost:
             self._unlink(lost)
@@ -237,44 +237,12 @@ class State:
         if length < self.missing(packet):
             self.outside = {**self.outside, packet: length}
 
-    def replace_pointers(self, kind: Kind, name: int, value: Value) -> None:
-        """Every pointer of that kind and id, wherever it is, becomes `value`."""
-        for register, held in enumerate(self.registers):
-            if type(held) is Pointer and held.kind is kind and held.id == name:
-                self.registers[register] = value
-        for offset, cell in self.stack.items():
-            held = cell.value
-            if type(held) is Pointer and held.kind is kind and held.id == name:
-                self.stack = {**self.stack, offset: Cell(8, value)}
-
     def hold(self, name: int, reference: Reference) -> None:
         """From now on the program holds that, too."""
         self.references = {**self.references, name: reference}
 
-    def give_back(self, name: int) -> None:
-        """The reference is gone, and every pointer that carries its name is dead."""
-        self.references = {other: held for other, held in self.references.items() if other != name}
-        self._forget_pointers(
-            lambda pointer: (pointer.kind in HELD_KINDS and pointer.id == name) or pointer.owner == name
-        )
-
-    def forget_lent_sockets(self) -> None:
-        """A socket was released, and what was asked of it with it: what it was cast to is a structure of the kernel."""
-        self._forget_pointers(lambda pointer: pointer.kind in LENT_KINDS or pointer.kind in STRUCTURE_KINDS)
-
-    def forget_packet(self) -> None:
-        """The packet moved: every pointer into it is stale."""
-        for register, held in enumerate(self.registers):
-            if type(held) is Pointer and held.kind in PACKET_KINDS:
-                self.registers[register] = STALE
-        self.stack = {
-            offset: Cell(cell.size, STALE) if type(cell.value) is Pointer and cell.value.kind in PACKET_KINDS else cell
-            for offset, cell in self.stack.items()
-        }
-        self.ranges = NO_RANGES
-        self.outside = NOTHING_OUTSIDE
-
-    def _forget_pointers(self, dead: Callable[[Pointer], bool]) -> None:
+    def forget_pointers(self, dead: Callable[[Pointer], bool]) -> None:
+        """Nothing may be read any more where such a pointer was."""
         for register, held in enumerate(self.registers):
             if type(held) is Pointer and dead(held):
                 self.registers[register] = None
@@ -284,93 +252,25 @@ class State:
             if not (type(cell.value) is Pointer and dead(cell.value))
         }
 
-    def keep(self, live: int) -> None:
-        """Forget what nobody reads any more. `live` has a bit per register and per stack byte (see `liveness`)."""
-        registers = self.registers
-        for register in range(FRAME_POINTER):
-            if not live >> register & 1:
-                registers[register] = None
-        if self.stack:
-            self._keep_stack(live >> REGISTERS)
-        if self.links:
-            self._keep_links()
-        if len(self.ranges) > len(NO_RANGES) or self.outside:
-            self._keep_ranges()
 
-    def _keep_stack(self, live: int) -> None:
-        """Forget dead bytes of the current frame. Bit 0 of `live` is the lowest byte of the frame."""
-        lowest = -FRAME_DISTANCE * self.depth - STACK_SIZE
-        dead = [
-            at
-            for at, cell in self.stack.items()
-            if at < lowest + STACK_SIZE and not live >> (at - lowest) & ((1 << cell.size) - 1)
-        ]
-        if dead:
-            self.stack = {at: cell for at, cell in self.stack.items() if at not in dead}
+class Arrival(NamedTuple):
+    """A state as it came to the block, and the visit that it comes from; None at the program's start."""
 
-    def enter(self) -> None:
-        """A call of a function of the program: it gets r1 to r5 and a frame of its own; r6 to r9 wait for its end."""
-        saved = len(self.registers)
-        self.registers += self.registers[SAVED]
-        self.depth += 1
-        self._rename({register: saved + n for n, register in enumerate(range(SAVED.start, SAVED.stop))})
-        for register in (0, *range(SAVED.start, SAVED.stop)):
-            self.set(register, None)
-        self.registers[FRAME_POINTER] = Pointer(Kind.STACK, -FRAME_DISTANCE * self.depth, id=self.depth)
-
-    def leave(self) -> None:
-        """The end of a called function: its frame is gone, and the key that it was called back with. r0 is its result,
-        r1 to r5 are lost, r6 to r9 are back."""
-        gone, self.depth = self.depth, self.depth - 1
-        saved = len(self.registers) - (SAVED.stop - SAVED.start)
-        for register in range(1, SAVED.stop):
-            self.set(register, None)
-        self.registers[SAVED] = self.registers[saved:]
-        del self.registers[saved:]
-        self._rename({saved + n: register for n, register in enumerate(range(SAVED.start, SAVED.stop))})
-        limit = -FRAME_DISTANCE * gone
-        self._unlink_stack(limit - STACK_SIZE, limit)
-        left = ((at, _cell_left(cell, gone)) for at, cell in self.stack.items() if at >= limit)
-        self.stack = {at: cell for at, cell in left if cell is not None}
-        self.registers = [_left_of(value, gone) for value in self.registers]
-        self.registers[FRAME_POINTER] = Pointer(Kind.STACK, -FRAME_DISTANCE * self.depth, id=self.depth)
-
-    def _rename(self, places: Mapping[int, int]) -> None:
-        """Links of registers that moved to other places; the new places had none."""
-        if self.links:
-            self.links = {places.get(place, place): link for place, link in self.links.items()}
-
-    def _keep_links(self) -> None:
-        names: dict[int, int] = {}
-        held = {
-            place: link
-            for place, link in self.links.items()
-            if (self.registers[place] is not None if place >= 0 else place in self.stack)
-        }
-        for link in held.values():
-            names[link.name] = names.get(link.name, 0) + 1
-        self.links = {place: link for place, link in held.items() if names[link.name] > 1}
-
-    def _keep_ranges(self) -> None:
-        used = {value.id for value in self.registers if type(value) is Pointer}
-        used.update(cell.value.id for cell in self.stack.values() if type(cell.value) is Pointer)
-        used.update(NO_RANGES)
-        self.ranges = {packet: length for packet, length in self.ranges.items() if packet in used}
-        self.outside = {packet: length for packet, length in self.outside.items() if packet in used}
+    state: State
+    before: Visit | None
 
 
-def _cell_left(cell: Cell, frame: int) -> Cell | None:
-    value = _left_of(cell.value, frame)
-    if value is cell.value:
-        return cell  # states that share it are compared sooner
-    return Cell(cell.size, value) if value is not None else None
+@dataclass(frozen=True, slots=True, eq=False)
+class Visit:
+    """One state at the start of one block; of several arrivals, it is their join. `end`: one past the block's last
+    instruction."""
 
+    point: Point
+    start: int
+    end: int
+    state: State
+    arrivals: tuple[Arrival, ...]
 
-def _left_of(value: Value | None, frame: int) -> Value | None:
-    """What is left of a value when that frame is gone: nothing of a pointer into it, and nothing to be read behind one
-    to the key that it was given."""
-    if type(value) is not Pointer or value.id != frame:
-        return value
-    if value.kind is Kind.MAP_KEY:
-        return Pointer(Kind.GONE_KEY, map=value.map)
-    return None if value.kind is Kind.STACK else value
+    @property
+    def depth(self) -> int:
+        return self.state.depth

@@ -8,6 +8,7 @@ from appliance.verifier.domains import scalar
 from appliance.verifier.domains.links import WHOLE, Link
 from appliance.verifier.domains.values import ZERO, Kind, Pointer, Value
 from appliance.verifier.state.inclusion import includes
+from appliance.verifier.state.invalidation import give_back
 from appliance.verifier.state.join import join as join_states
 from appliance.verifier.state.references import Reference
 from appliance.verifier.state.state import State
@@ -182,7 +183,7 @@ def test_slices_stay_with_their_dynptrs() -> None:
             first.id,
             second.id,
         ]
-        joined.give_back(first.id)
+        give_back(joined, first.id)
         assert joined.registers[2] is None
         assert joined.registers[3] is not None
 

@@ -11,6 +11,7 @@ from appliance.verifier.budget import Budget
 from appliance.verifier.domains import scalar
 from appliance.verifier.exploration.budget import Attempt, Effort
 from appliance.verifier.exploration.explore import Program
+from appliance.verifier.state.frames import enter
 from appliance.verifier.state.inclusion import includes
 from appliance.verifier.state.state import State
 from appliance.verifier.state.witness import MOST_TRACES, Sight, Witness
@@ -70,7 +71,7 @@ def test_states_that_hold_different_things_or_are_of_different_depth_stay_apart(
         for number in range(MOST_TRACES + 2):
             moving = state(number)
             for _ in range(depth):
-                moving.enter()
+                enter(moving)
                 moving.registers[6] = scalar.constant(number)
             assert list(sight.walk(moving, 0, 1, lambda: next(FRESH))) == [0]
     assert [trace.states[0].depth for trace in sight.traces[0]] == [0, 1]
