@@ -16,12 +16,14 @@ from appliance.api.test_run import TestRun
 from appliance.api.typed_map import TypedMap, TypedQueue
 from appliance.api.types import Types
 from appliance.ebpf.values import Codec, make_dataclass
+from appliance.epochs import GracePeriodExpired, default_domain
 from appliance.helpers.routing.tables import RoutingTables
 from appliance.maps.control.perf_buffer import PerfBuffer
 from appliance.maps.control.ring_buffer import RingBuffer
 
 __all__ = [
     "Codec",
+    "GracePeriodExpired",
     "Link",
     "Loaded",
     "LoadedProgram",
@@ -41,4 +43,7 @@ __all__ = [
     "WrongState",
     "make_dataclass",
     "open_object",
+    "synchronize",
 ]
+
+synchronize = default_domain.synchronize

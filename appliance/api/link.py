@@ -6,15 +6,17 @@ objects that are only tested don't wait for it.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import replace
 from types import TracebackType
 
-from appliance.datapath.datapath import Datapath, PacketLoops, Passage, run_function
+from appliance.datapath.datapath import Datapath, PacketLoops, Passage
 from appliance.datapath.pass_all import PASS_ALL, pass_all
 from appliance.datapath.routing_feed import RoutingFeed, ask_for_routes
 from appliance.datapath.statistics import InterfaceStatistics
+from appliance.datapath.worker import Run
 from appliance.ebpf.spec import CollectionSpec
 from appliance.helpers.cookie_secrets import CookieSecrets
 from appliance.helpers.routing.tables import RoutingTables
@@ -26,7 +28,7 @@ from hooks.interfaces.netdev import find_interface
 
 
 class Link:
-    """Made by `LoadedProgram.attach`. A context manager; detaching twice is harmless."""
+    """Made by `LoadedProgram.attach`. A context manager; detaching twice is harmless, from whichever threads."""
 
     def __init__(
         self,
@@ -39,6 +41,7 @@ class Link:
         workers: int,
     ) -> None:
         """Compile, isolate the interfaces if there are two, and begin to serve. Raises HookError, all undone."""
+        self._ending = threading.Lock()
         hook = spec.programs[inward].hook
         programs = {**spec.programs, PASS_ALL: pass_all(hook)}
         outward = outward or PASS_ALL
@@ -55,9 +58,8 @@ class Link:
             tables = opened.enter_context(RoutingTables())
             if ask_for_routes(collection.programs.values()):
                 opened.enter_context(RoutingFeed(tables))
-            self._run = run_function(collection.engine)
             around = Surroundings(tables, CookieSecrets())
-            datapath = Datapath([passage], self._run, workers=workers, surroundings=around)
+            datapath = Datapath([passage], Run.of(collection.engine), workers=workers, surroundings=around)
             self._datapath = opened.enter_context(datapath)
             self._held = opened.pop_all()
         self.attached = True
@@ -67,18 +69,19 @@ class Link:
         detached, the last one."""
         return self._datapath.statistics() if self.attached else self._last
 
-    def pass_batch(self) -> None:
-        """Return once no worker is at work any more on the batch of frames that it is at now."""
-        if self.attached:
-            self._datapath.swap(self._run)
-
     def detach(self) -> None:
-        """End it and put every interface back as it was."""
-        if self.attached:
-            self._datapath.halt()
-            self._last = self._datapath.statistics()
-            self.attached = False
-            self._held.close()
+        """End it and put every interface back as it was.
+
+        Raises GracePeriodExpired if a worker does not end: the interfaces are put back, and what it uses is kept.
+        """
+        with self._ending:
+            if self.attached:
+                try:
+                    self._datapath.halt()
+                finally:
+                    self._last = self._datapath.statistics()
+                    self.attached = False
+                    self._held.close()
 
     def __enter__(self) -> Link:
         return self

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
 from typing import Any
@@ -17,15 +18,15 @@ from appliance.closing import Closing
 from appliance.datapath.trial import export_programs
 from appliance.ebpf.spec import CollectionSpec, ProgramSpec
 from appliance.ebpf.values import Codec, Codecs, Shaped
+from appliance.epochs import default_domain
 from appliance.helpers.routing.tables import RoutingTables
 from appliance.jit.collection import Collection
 from appliance.maps.control.map import Map
-from appliance.maps.control.map_of_maps import MapOfMaps
-from appliance.maps.control.prog_array import ProgArray, Target
+from appliance.maps.control.prog_array import Target
 
 
 class LoadedProgram:
-    """One program, proved and compiled. Usable as long as its object is open."""
+    """One program, proved and compiled. Usable as long as its object is open, by any thread."""
 
     def __init__(self, owner: Loaded, spec: ProgramSpec) -> None:
         self._owner = owner
@@ -49,7 +50,8 @@ class LoadedProgram:
 
         Raises ValueUnfit, NoSuchName for a field, WrongState.
         """
-        return run_test(self._owner.open_collection().engine, self.spec, data, context or {}, repeat, routing)
+        with default_domain.reading(f"a test run of `{self.spec.name}`"):
+            return run_test(self._owner.open_collection().engine, self.spec, data, context or {}, repeat, routing)
 
     @property
     def target(self) -> Target:
@@ -70,7 +72,8 @@ class LoadedProgram:
 
 
 class Loaded(Closing):
-    """Programs and maps that live. Made by `Object.load`; a context manager; closing twice is harmless.
+    """Programs and maps that live. Made by `Object.load`; a context manager; closing twice is harmless. Any thread may
+    use it and close it.
 
     It holds the maps that it borrows: they live on in here if their owners close them.
     """
@@ -81,6 +84,7 @@ class Loaded(Closing):
         self._borrowed = tuple(borrowed)
         self._workers = workers
         self._link: Link | None = None
+        self._lock = threading.Lock()  # held while it is attached, and while it begins to close
         programs = {name: LoadedProgram(self, program) for name, program in spec.programs.items()}
         self.programs: Mapping[str, LoadedProgram] = Named("loaded program", programs, spec.source)
         self.maps: Mapping[str, Map] = Named("map", collection.maps, spec.source)
@@ -139,36 +143,30 @@ class Loaded(Closing):
 
     def attach(self, inward: str, outside: str, inside: str | None, outward: str | None) -> Link:
         """See `LoadedProgram.attach`."""
-        collection = self.open_collection()
         for name in filter(None, (inward, outward)):
             hook = self.programs[name].spec.hook
             if not hook.judges_frames:
                 raise ValueUnfit(f"programs of hook `{hook.name}` can't be attached to an interface", where=name)
-        if self._link is not None and self._link.attached:
-            raise WrongState(
-                "a program of the object is attached already", where=self._spec.source, hint="detach that one first"
-            )
-        self._link = Link(self._spec, collection.maps, inward, outward, outside, inside, self._workers)
+        with self._lock:
+            collection = self.open_collection()
+            if self._link is not None and self._link.attached:
+                raise WrongState(
+                    "a program of the object is attached already", where=self._spec.source, hint="detach that one first"
+                )
+            self._link = Link(self._spec, collection.maps, inward, outward, outside, inside, self._workers)
         return self._link
 
-    def settle(self) -> int:
-        """Let go the maps and programs of other objects that were taken out of the object's maps of maps and arrays of
-        programs, or replaced there; how many.
-
-        Until then they live on, as a program may have found one just before. It waits for the workers of a link to end
-        their batch; no `test_run` may be going on in another thread. Raises WrongState.
-        """
-        collection = self.open_collection()
-        if self._link is not None:
-            self._link.pass_batch()
-        return sum(map_.settle() for map_ in collection.maps.values() if isinstance(map_, MapOfMaps | ProgArray))
-
     def close(self) -> None:
-        """Detach, then close the code and the maps; reused maps stay open."""
-        if self._link is not None:
-            self._link.detach()
-        if self._collection is not None:
-            self._collection.close(keep=self._borrowed)
-            for map_ in self._borrowed:
-                map_.release()
-            self._collection = None
+        """Detach, then close the code and the maps; reused maps stay open. Test runs of other threads may end.
+
+        Raises GracePeriodExpired if a worker of the link does not end; all is closed then, and what it uses is kept.
+        """
+        with self._lock:
+            link, collection, self._collection = self._link, self._collection, None
+        with ExitStack() as closing:
+            if collection is not None:
+                for map_ in self._borrowed:
+                    closing.callback(map_.release)
+                closing.callback(collection.close, keep=self._borrowed)
+            if link is not None:
+                closing.callback(link.detach)

@@ -45,6 +45,7 @@ class Box:
         self._generation: Generation | None = None
         self._traffic: Traffic | None = None
         self._fed = False
+        self._complaint = ""
 
     def run(self) -> None:
         """Serve until SIGTERM or another of ENDING; SIGHUP reloads. Raises InputRefused, CannotRun or HookError at the
@@ -93,8 +94,19 @@ class Box:
         while (asked := signals.wait(WATCH_SECONDS)) not in ENDING:
             if asked is RELOAD:
                 self._reload()
-            self._traffic.watch()
+            self._watch(self._traffic)
         notify("STOPPING=1")
+
+    def _watch(self, traffic: Traffic) -> None:
+        """Look after the passages. Whatever goes wrong in looking (no memory, say), the box goes on, and says so."""
+        try:
+            traffic.watch()
+            complaint = ""
+        except Exception as error:
+            complaint = f"the interfaces can't be looked after now: {type(error).__name__}: {error}"
+        if complaint and complaint != self._complaint:
+            self._log(complaint)
+        self._complaint = complaint
 
     def _reload(self) -> None:
         """Load the configuration anew; if it is refused, say why and go on with the one that runs.

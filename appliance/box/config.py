@@ -20,11 +20,12 @@ from appliance.errors import InputRefused, SourceLine
 from appliance.rules.document.check import check
 from appliance.rules.document.document import Document, read_document
 from appliance.rules.document.load import parse_rule_set
-from appliance.rules.document.schema import RULE_SET_KEYS, Entry
+from appliance.rules.document.schema import RULE_SET_KEYS, Entry, Version
 from appliance.rules.model import RuleSet
 from appliance.rules.refusal import RuleSetRefused
 
-InterfaceName = Annotated[str, Field(pattern=r"^[^\s/]{1,15}$", description="an interface, as `ip link` shows it")]
+_INTERFACE = "an interface as `ip link` shows it: 15 characters at most, no space, no slash; altnames aren't looked up"
+InterfaceName = Annotated[str, Field(pattern=r"^[^\s/]{1,15}$", description=_INTERFACE)]
 MOST_PASSAGES = 8
 
 
@@ -32,7 +33,7 @@ class InterfaceEntry(Entry):
     """One entry of `interfaces:`"""
 
     outside: InterfaceName
-    inside: InterfaceName | None = None
+    inside: InterfaceName | None = Field(None, description=_INTERFACE)
     mode: Literal["inline", "tap"] = Field("inline", description="tap: count and judge, enforce nothing")
 
 
@@ -53,7 +54,7 @@ class ProgramEntry(Entry):
 class BoxEntry(Entry):
     """The top level, less the keys of the rule set."""
 
-    version: Literal[1] = Field(description="the version of this format: 1")
+    version: Version = Field(description="the version of this format: 1")
     interfaces: Annotated[list[InterfaceEntry], Field(min_length=1, max_length=MOST_PASSAGES)] = Field(
         description="what the box stands between; a rule set alone is checked by `tidegate compile`"
     )

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from appliance.box.config import BoxConfig, ProgramConfig
-from appliance.datapath.datapath import PacketLoops, run_function
+from appliance.datapath.datapath import PacketLoops
 from appliance.datapath.pass_all import PASS_ALL, pass_all
 from appliance.datapath.routing_feed import ask_for_routes
 from appliance.datapath.statistics import Count
@@ -104,7 +104,7 @@ class Generation:
     def __init__(self, judgement: Judgement, collection: Collection) -> None:
         self.judgement = judgement
         self.collection = collection
-        self.run: Run = run_function(collection.engine)
+        self.run: Run = Run.of(collection.engine)
 
     @classmethod
     def load(cls, judgement: Judgement, workers: int, previous: Generation | None = None) -> Generation:

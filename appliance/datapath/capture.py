@@ -1,8 +1,8 @@
-"""Captures: the frames of a pcap or pcapng file, in place.
+"""Captures: the frames of a pcap or pcapng file, in memory.
 
-The file is mapped, not read; a frame is an offset, a length and a time in nanoseconds. A capture that ends in the
-middle of a record gives the frames before it and says so in `defect`. Sources: the IETF drafts draft-ietf-opsawg-pcap
-and draft-ietf-opsawg-pcapng.
+The file is read once and not mapped, because a mapping of a file that somebody cuts ends in SIGBUS. A frame is an
+offset, a length and a time in nanoseconds. A capture that ends in the middle of a record gives the frames before it and
+says so in `defect`. Sources: the IETF drafts draft-ietf-opsawg-pcap and draft-ietf-opsawg-pcapng.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ PCAP_MAGIC = {
 }
 PCAPNG_MAGIC = b"\x0a\x0d\x0d\x0a"
 SECTION_HEADER, INTERFACE, OBSOLETE_PACKET, SIMPLE_PACKET, ENHANCED_PACKET = 0x0A0D0D0A, 1, 2, 3, 6
-OPTION_TSRESOL = 9
+OPTION_TSRESOL, OPTION_TSOFFSET = 9, 14
 
 
 class CaptureRefused(InputRefused):
@@ -52,6 +52,17 @@ class Record(NamedTuple):
     time_ns: int
 
 
+class InterfaceClock(NamedTuple):
+    """What a pcapng interface's timestamps count: so many units a second, from `offset` seconds after 1970 on."""
+
+    units: int
+    offset: int
+
+    def nanoseconds(self, timestamp: int) -> int:
+        """Since 1970, modulo 2**64."""
+        return timestamp * 1_000_000_000 // self.units + self.offset * 1_000_000_000 & 0xFFFFFFFFFFFFFFFF
+
+
 class Capture(Closing):
     """The frames of one file in memory. A context manager; what came from it is invalid after `close`.
 
@@ -59,19 +70,15 @@ class Capture(Closing):
     """
 
     def __init__(self, path: Path) -> None:
-        """Map and index the file. Raises CaptureRefused if it is no capture or not one of Ethernet frames."""
+        """Read and index the file. Raises CaptureRefused if it is no capture or not one of Ethernet frames."""
         self.path = path
         self.defect: str | None = None
         self.shortened = 0
-        self._map = _map_file(path)
+        self._map = _read_file(path)
         self.table = bytearray()
-        try:
-            for offset, length, original, time_ns in self._read():
-                self.table += FRAME.pack(offset, length, 0, time_ns)
-                self.shortened += original > length
-        except BaseException:
-            self._map.close()
-            raise
+        for offset, length, original, time_ns in self._read():
+            self.table += FRAME.pack(offset, length, 0, time_ns)
+            self.shortened += original > length
 
     def __len__(self) -> int:
         return len(self.table) // FRAME.size
@@ -86,7 +93,7 @@ class Capture(Closing):
 
     @property
     def base(self) -> int:
-        """The address of the mapped file; a record's offset counts from there."""
+        """The address of the file's bytes; a record's offset counts from there."""
         return ctypes.addressof(ctypes.c_char.from_buffer(self._map))
 
     def _read(self) -> Iterator[Found]:
@@ -116,7 +123,7 @@ class Capture(Closing):
             position += length
 
     def _pcapng(self) -> Iterator[Found]:
-        order, units = "<", list[int]()
+        order, clocks = "<", list[InterfaceClock]()
         position, end = 0, len(self._map)
         while position < end:
             if end - position < 12:
@@ -124,35 +131,40 @@ class Capture(Closing):
             kind = int.from_bytes(self._map[position : position + 4], "little")
             if kind == SECTION_HEADER:
                 order = "<" if self._map[position + 8 : position + 12] == b"\x4d\x3c\x2b\x1a" else ">"
-                units.clear()
+                clocks.clear()
             kind, length = struct.unpack_from(order + "II", self._map, position)
             if length < 12 or length % 4:
                 return self._stop(position, f"a block claims {length} bytes")
             if length > end - position:
                 return self._cut(position)
             if kind == INTERFACE:
-                units.append(self._pcapng_interface(order, position, length))
+                clocks.append(self._pcapng_interface(order, position, length))
             elif kind in (ENHANCED_PACKET, SIMPLE_PACKET, OBSOLETE_PACKET):
-                record = self._pcapng_packet(order, kind, position, length, units)
+                record = self._pcapng_packet(order, kind, position, length, clocks)
                 if record is None:
                     return self._stop(position, "a packet block contradicts its length or names no interface")
                 yield record
             position += length
 
-    def _pcapng_interface(self, order: str, position: int, length: int) -> int:
-        """The interface's clock: units per second."""
+    def _pcapng_interface(self, order: str, position: int, length: int) -> InterfaceClock:
+        """What the interface's timestamps count; microseconds since 1970 if it does not say."""
         if length >= 20:
             self._demand_ethernet(struct.unpack_from(order + "H", self._map, position + 8)[0])
+        units, offset = 1_000_000, 0
         option, end = position + 16, position + length - 4
         while end - option >= 4:
             code, size = struct.unpack_from(order + "HH", self._map, option)
-            if code == OPTION_TSRESOL and size == 1:
+            if (code, size) == (OPTION_TSRESOL, 1):
                 resolution = self._map[option + 4]
-                return int(2 ** (resolution & 0x7F) if resolution & 0x80 else 10 ** min(resolution, 18))
+                units = 2 ** (resolution & 0x7F) if resolution & 0x80 else 10 ** min(resolution, 18)
+            elif (code, size) == (OPTION_TSOFFSET, 8) and end - option >= 12:
+                (offset,) = struct.unpack_from(order + "q", self._map, option + 4)
             option += 4 + (size + 3) // 4 * 4
-        return 1_000_000
+        return InterfaceClock(units, offset)
 
-    def _pcapng_packet(self, order: str, kind: int, position: int, length: int, units: list[int]) -> Found | None:
+    def _pcapng_packet(
+        self, order: str, kind: int, position: int, length: int, clocks: list[InterfaceClock]
+    ) -> Found | None:
         """The frame of a packet block. A simple one belongs to the first interface and has no time."""
         interface, time_ns = 0, 0
         if kind == SIMPLE_PACKET:
@@ -166,10 +178,10 @@ class Capture(Closing):
             interface, high, low, size, original = struct.unpack_from(order + "IIIII", self._map, position + 8)
             if kind == OBSOLETE_PACKET:  # its other half counts drops
                 (interface,) = struct.unpack_from(order + "H", self._map, position + 8)
-            if interface < len(units):
-                time_ns = (high << 32 | low) * 1_000_000_000 // units[interface] & 0xFFFFFFFFFFFFFFFF
+            if interface < len(clocks):
+                time_ns = clocks[interface].nanoseconds(high << 32 | low)
         fits = 0 <= size <= position + length - 4 - start and size <= LONGEST_FRAME
-        return (start, size, original, time_ns) if fits and interface < len(units) else None
+        return (start, size, original, time_ns) if fits and interface < len(clocks) else None
 
     def _demand_ethernet(self, link: int) -> None:
         if link != LINKTYPE_ETHERNET:
@@ -189,18 +201,24 @@ class Capture(Closing):
         self._map.close()
 
 
-def _map_file(path: Path) -> mmap.mmap:
-    """A private, writable mapping: ctypes wants one to give an address, and the file itself never changes."""
+def _read_file(path: Path) -> mmap.mmap:
+    """A copy of the whole file: as long as it was when it was opened, or shorter if it was cut meanwhile."""
     try:
-        with path.open("rb") as file:
-            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+        with path.open("rb", buffering=0) as file:
+            status = os.fstat(file.fileno())
+            if not stat.S_ISREG(status.st_mode):
                 hint = "save the capture to a file first"
-                raise CaptureRefused("not a file that can be mapped into memory", where=str(path), hint=hint)
-            return mmap.mmap(file.fileno(), 0, flags=mmap.MAP_PRIVATE | mmap.MAP_POPULATE)
+                raise CaptureRefused("not a regular file", where=str(path), hint=hint)
+            copy, size = mmap.mmap(-1, max(status.st_size, 1), flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS), 0
+            with memoryview(copy) as room:
+                while got := file.readinto(room[size : status.st_size]):
+                    size += got
     except OSError as error:
         raise CaptureRefused(f"can't be read: {error.strerror}", where=str(path)) from error
-    except ValueError as error:
-        raise CaptureRefused("the file is empty", where=str(path)) from error
+    if size == 0:
+        raise CaptureRefused("the file is empty", where=str(path))
+    copy.resize(size)
+    return copy
 
 
 assert FRAME.size == ctypes.sizeof(ReplayFrame)

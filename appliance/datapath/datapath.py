@@ -7,8 +7,8 @@ outside ──> program `in`  ──(counted, never sent)   tap
 
 from __future__ import annotations
 
-import ctypes
-import os
+import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -18,10 +18,10 @@ from appliance.closing import Closing
 from appliance.datapath import statistics
 from appliance.datapath.loop import emit_loop
 from appliance.datapath.statistics import InterfaceStatistics
-from appliance.datapath.worker import NOTHING_AROUND, Run, Wiring, WorkerThread
+from appliance.datapath.worker import NOTHING_AROUND, Progress, Run, Wiring, WorkerThread
+from appliance.epochs import GRACE_SECONDS, GracePeriodExpired, default_domain
 from appliance.helpers.services import Surroundings
-from appliance.ir import Engine
-from hooks.af_packet.socket import Geometry, PacketSocket
+from hooks.af_packet.socket import NEW_GROUP, Geometry, PacketSocket
 from hooks.contracts.contract import HookPoint
 from hooks.interfaces.netdev import Interface
 
@@ -54,13 +54,11 @@ class PacketLoops:
         emit_loop(module, {"inward": programs[self.inward], "outward": programs[self.outward]}, self.hook)
 
 
-def run_function(engine: Engine) -> Run:
-    """The compiled loop of a module that PacketLoops wrote into."""
-    return engine.function("run", ctypes.c_int64, ctypes.c_uint64)
-
-
 class Datapath(Closing):
-    """Sockets, rings and workers on a set of passages. A context manager; closing twice is harmless."""
+    """Sockets, rings and workers on a set of passages. A context manager; closing twice is harmless.
+
+    Any thread may call `swap`, `statistics` and `progress`; one opens and closes it.
+    """
 
     def __init__(
         self,
@@ -74,7 +72,9 @@ class Datapath(Closing):
     ) -> None:
         """Open every ring and begin to serve. Raises HookError; then nothing stays open."""
         self._sockets: list[PacketSocket] = []
+        self._groups: dict[str, int] = {}  # of sockets that share an interface
         self._threads: list[WorkerThread] = []
+        self._swapping = threading.Lock()  # held while code is published, never while waiting
         self._ports: list[tuple[PacketSocket, WorkerThread, int]] = []
         try:
             wirings = [self._open(passages, shared=workers > 1) for _ in range(workers)]
@@ -97,19 +97,31 @@ class Datapath(Closing):
         for passage in passages:
             first = len(wirings)
             for side, interface in enumerate(passage.interfaces):
-                fanout = (os.getpid() + interface.index) & 0xFFFF if shared else None
+                fanout = self._groups.get(interface.name, NEW_GROUP) if shared else None
                 opened = PacketSocket(interface.name, Geometry.for_mtu(interface.mtu), fanout=fanout)
                 self._sockets.append(opened)
+                if shared:
+                    self._groups[interface.name] = opened.fanout_group()
                 inline = passage.inside is not None
                 peer = first + 1 - side if inline else None
                 wirings.append(Wiring(opened, interface.index, interface.mtu, (INWARD, OUTWARD)[side], peer, inline))
         return wirings
 
-    def swap(self, run: Run) -> None:
+    def swap(self, run: Run, timeout: float = GRACE_SECONDS) -> None:
         """Go on with other code; returns when no worker uses the old code any more. No frame is lost or reordered:
-        what arrives meanwhile waits in the rings."""
-        for thread in self._threads:
-            thread.swap(run)
+        what arrives meanwhile waits in the rings.
+
+        Any thread may call it; of two that swap at once, all workers go on with the code of the same one. Raises
+        GracePeriodExpired after `timeout` seconds: the new code is published, and the old one kept for who is late.
+        """
+        with self._swapping:
+            for thread in self._threads:
+                thread.publish(run)
+        default_domain.synchronize(timeout)
+
+    def progress(self) -> tuple[Progress, ...]:
+        """How far each worker has come."""
+        return tuple(thread.progress() for thread in self._threads)
 
     def statistics(self) -> dict[str, InterfaceStatistics]:
         """A snapshot by interface name, summed over the workers."""
@@ -120,17 +132,28 @@ class Datapath(Closing):
             result[name] = result.get(name, InterfaceStatistics()) + part
         return result
 
-    def halt(self) -> None:
-        """End the workers. The rings stay, and so do the counts, which are final now: what still waits never left."""
+    def halt(self, timeout: float = GRACE_SECONDS) -> None:
+        """End the workers. The rings stay, and so do the counts, which are final now: what still waits never left.
+
+        Raises GracePeriodExpired if some don't end within `timeout` seconds, after the others.
+        """
+        end, hung = time.monotonic() + timeout, list[str]()
         for thread in self._threads:
-            thread.close()
+            thread.stop()
+        for thread in self._threads:
+            try:
+                thread.close(max(0.0, end - time.monotonic()))
+            except GracePeriodExpired as expired:
+                hung += expired.readers
+        if hung:
+            raise GracePeriodExpired(hung, timeout)
         for _, thread, index in self._ports:
             port = thread.block.ports[index]
             port.counters.transmit_failed += port.transmit_pending
             port.transmit_pending = port.transmit_pending_bytes = 0
 
     def close(self) -> None:
-        """End the workers, then close the rings."""
+        """End the workers, then close the rings. Raises GracePeriodExpired: then the rings stay, as they are used."""
         self.halt()
         for packet_socket in self._sockets:
             packet_socket.close()

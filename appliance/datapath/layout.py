@@ -20,9 +20,11 @@ VERDICTS = tuple(Verdict)
 MAX_PORTS = 16
 NO_PORT = 0xFFFFFFFF
 
-# What `run` returns.
+# What `drive` returns.
 STOPPED = 0
 PORT_FAILED = 1
+
+SOCKET_FAILED = -1  # what `batch` returns in the place of how many frames it served
 
 
 class PortCounters(ctypes.Structure):
@@ -35,7 +37,7 @@ class PortCounters(ctypes.Structure):
         ("verdict_bytes", ctypes.c_uint64 * len(VERDICTS)),
         ("transmitted_packets", ctypes.c_uint64),
         ("transmitted_bytes", ctypes.c_uint64),
-        ("truncated", ctypes.c_uint64),  # longer than a slot, and the kernel kept no whole copy
+        ("truncated", ctypes.c_uint64),  # longer than a slot, and no whole copy was to be had
         ("transmit_too_long", ctypes.c_uint64),  # longer than the outgoing interface's MTU
         ("transmit_ring_full", ctypes.c_uint64),
         ("transmit_failed", ctypes.c_uint64),  # the kernel refused the frame
@@ -81,7 +83,10 @@ class Worker(ctypes.Structure):
         ("stop", ctypes.c_uint32),
         ("port_count", ctypes.c_uint32),
         ("wake_fd", ctypes.c_int32),
-        ("spin", ctypes.c_uint32),  # empty turns before the thread sleeps in poll()
+        ("spin", ctypes.c_uint32),  # empty batches before the thread sleeps in poll()
+        ("batch", ctypes.c_uint64),  # the address of the published code, `i64 batch(worker)`
+        ("global_epoch", ctypes.c_uint64),  # the address of the domain's
+        ("epoch", ctypes.c_uint64),  # what this reader has announced; 0 while it sleeps (see appliance.epochs)
         ("turns", ctypes.c_uint64),  # batches done: a sign of life
         ("sleeps", ctypes.c_uint64),
         ("scratch", ctypes.c_uint64),  # address of SCRATCH_SIZE bytes for frames that no slot holds

@@ -1,10 +1,8 @@
-"""The packet loop of one worker: serve every port a batch at a time, kick what is to be sent, sleep when all is quiet.
+"""One batch of one worker's packet loop: serve every port, and kick what is to be sent. `driver` calls it for ever.
 
-run(worker):
-    until told to stop:
-        for each port:  serve it with its program       (up to BATCH frames)
-        for each port:  flush its transmit ring
-        nothing served for `spin` turns?  wait in poll()
+batch(worker):
+    for each port:  serve it with its program       (up to BATCH frames)
+    for each port:  flush its transmit ring
 """
 
 from __future__ import annotations
@@ -15,7 +13,7 @@ from collections.abc import Mapping
 from llvmlite import ir
 
 from appliance.datapath.kick import emit_flush
-from appliance.datapath.layout import PORT_FAILED, STOPPED, VERDICTS, VNET_SIZE, Port, PortCounters, Worker
+from appliance.datapath.layout import SOCKET_FAILED, VERDICTS, VNET_SIZE, Port, PortCounters, Worker
 from appliance.datapath.receive import emit_receive
 from appliance.datapath.redirect import emit_cross, emit_redirect
 from appliance.datapath.transmit import emit_transmit
@@ -24,57 +22,39 @@ from hooks.contracts.contract import HookPoint, Verdict
 from hooks.contracts.xdp import FrameContext
 from hooks.linux import if_packet as kernel
 from hooks.linux.if_packet import tpacket2_hdr
-from hooks.linux.socket import POLLERR, POLLHUP, POLLNVAL, pollfd
 
 BATCH = 256  # frames served before the other ports get their turn and what is to leave is kicked
 AHEAD = 2  # slots whose memory is asked for before their turn comes
 CACHE_LINE = 64  # bytes
-POLL_MILLISECONDS = 1000
-RETRY_MILLISECONDS = 1
-ENETDOWN = 100
 
 
 def emit_loop(module: ir.Module, programs: Mapping[str, ir.Function], hook: HookPoint) -> None:
-    """Write `i64 run(worker)` around the programs; a port's `program` is an index into their order."""
+    """Write `i64 batch(worker)` around the programs; a port's `program` is an index into their order.
+
+    It returns how many frames were served, or SOCKET_FAILED if a socket of the worker did."""
     flush = emit_flush(module)
     transmit = emit_transmit(module, flush)
     receive = emit_receive(module)
     serve = [_emit_serve(module, name, program, hook, receive, transmit) for name, program in programs.items()]
-    wait = _emit_wait(module)
 
-    code = Code.define(module, "run", I64, linkage="external", worker=PTR)
+    code = Code.define(module, "batch", I64, linkage="external", worker=PTR)
     worker = code["worker"]
     count = code.resize(code.field(worker, Worker, "port_count").load(), I64)
     first = code.field(worker, Worker, "ports").address
-    idle = code.variable(I32, 0)
-    with code.loop() as loop:
-        served = code.variable(I64, 0)
-        served.set(0)
-        with code.count(count) as index:
-            port = code.at(first, code.mul(index, ctypes.sizeof(Port)))
-            chosen = code.field(port, Port, "program").load()
-            for number, function in enumerate(serve):
-                with code.if_(code.compare(chosen, "==", number)):
-                    served.add(code.call(function, worker, port))
-        failed = code.variable(I32, 0)
-        failed.set(0)
-        with code.count(count) as index:
-            port = code.at(first, code.mul(index, ctypes.sizeof(Port)))
-            code.call(flush, port)
-            failed.set(code.or_(failed.get(), code.field(port, Port, "failed").load()))
-        code.field(worker, Worker, "turns").add(1)
-        with code.if_(code.compare(code.field(worker, Worker, "stop").load_acquire(), "!=", 0)):
-            code.ret(STOPPED)
-        with code.if_(code.compare(failed.get(), "!=", 0), likely=False):
-            code.ret(PORT_FAILED)
-        with code.if_(code.compare(served.get(), "!=", 0)):
-            idle.set(0)
-            loop.continue_()
-        idle.add(1)
-        with code.if_(code.compare(idle.get(), ">", code.field(worker, Worker, "spin").load())):
-            code.call(wait, worker)
-            idle.set(0)
-    code.builder.unreachable()
+    served, failed = code.variable(I64, 0), code.variable(I32, 0)
+    with code.count(count) as index:
+        port = code.at(first, code.mul(index, ctypes.sizeof(Port)))
+        chosen = code.field(port, Port, "program").load()
+        for number, function in enumerate(serve):
+            with code.if_(code.compare(chosen, "==", number)):
+                served.add(code.call(function, worker, port))
+    with code.count(count) as index:
+        port = code.at(first, code.mul(index, ctypes.sizeof(Port)))
+        code.call(flush, port)
+        failed.set(code.or_(failed.get(), code.field(port, Port, "failed").load()))
+    with code.if_(code.compare(failed.get(), "!=", 0), likely=False):
+        code.ret(SOCKET_FAILED)
+    code.ret(served.get())
 
 
 def _emit_serve(
@@ -159,29 +139,3 @@ def _carry_out(code: Code, worker: Value, port: Value, verdict: Value, transmit:
         code.call(transmit, worker, port)
     with code.if_(verdict_is(Verdict.REDIRECT), likely=False):
         code.call(emit_redirect(code.module, transmit), worker, port)
-
-
-def _emit_wait(module: ir.Module) -> ir.Function:
-    """`void wait(worker)`: sleep until a frame comes, the control plane wakes us, or a socket reports an error."""
-    code = Code.define(module, "wait", VOID, worker=PTR)
-    worker = code["worker"]
-    poll = external(module, "poll", I32, PTR, I64, I32)
-    polls = code.field(worker, Worker, "polls").address
-    ports = code.field(worker, Worker, "ports").address
-    count = code.resize(code.field(worker, Worker, "port_count").load(), I64)
-    pending = code.variable(I32, 0)
-    with code.count(count) as index:
-        port = code.at(ports, code.mul(index, ctypes.sizeof(Port)))
-        pending.set(code.or_(pending.get(), code.field(port, Port, "transmit_pending").load()))
-    quiet = code.compare(pending.get(), "==", 0)
-    timeout = code.select(quiet, ir.Constant(I32, POLL_MILLISECONDS), RETRY_MILLISECONDS)
-    code.field(worker, Worker, "sleeps").add(1)
-    code.call(poll, polls, code.add(count, 1), timeout)
-    with code.count(count) as index:
-        entry = code.at(polls, code.mul(code.add(index, 1), ctypes.sizeof(pollfd)))
-        trouble = code.and_(code.field(entry, pollfd, "revents").load(), POLLERR | POLLHUP | POLLNVAL)
-        with code.if_(code.compare(trouble, "!=", 0), likely=False):
-            port = code.at(ports, code.mul(index, ctypes.sizeof(Port)))
-            code.field(port, Port, "failed").store(ENETDOWN)
-    code.ret()
-    return code.function

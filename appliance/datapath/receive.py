@@ -16,10 +16,10 @@ from llvmlite import ir
 
 from appliance.datapath.layout import SCRATCH_HEADROOM, SCRATCH_SIZE, VNET_SIZE, Port, Worker
 from appliance.ir import I1, I32, I64, PTR, VOID, Code, Value, external
-from hooks.contracts.xdp import FrameContext
+from hooks.contracts.xdp import FrameContext, RedirectKind
 from hooks.linux import if_packet as kernel
 from hooks.linux.if_packet import tpacket2_hdr
-from hooks.linux.socket import MSG_DONTWAIT
+from hooks.linux.socket import MSG_DONTWAIT, MSG_TRUNC
 
 NULL = ir.Constant(PTR, None)
 
@@ -27,7 +27,8 @@ NULL = ir.Constant(PTR, None)
 def emit_receive(module: ir.Module) -> ir.Function:
     """`i1 receive(worker, port, slot)`: fill the worker's context and offload header from a slot.
 
-    False if there is no whole frame to be had: it was longer than the slot and the kernel kept no copy of it.
+    False if there is no whole frame to be had: it was longer than the slot, and the kernel kept no copy of it or one
+    that is longer than the scratch buffer.
     """
     code = Code.define(module, "receive", I1, worker=PTR, port=PTR, slot=PTR)
     code.function.attributes.add("alwaysinline")
@@ -58,17 +59,25 @@ def emit_receive(module: ir.Module) -> ir.Function:
 
 
 def _describe(code: Code, worker: Value, frame: Value, end: Value, low: Value, high: Value) -> None:
-    """Where the frame is, and between which addresses a program may move its ends."""
+    """Where the frame is, between which addresses a program may move its ends, and that it is redirected nowhere yet.
+
+    What an earlier frame's program named may be of code that a reload has closed since. The two stores become one.
+    """
     context = code.field(worker, Worker, "context").address
     code.field(worker, Worker, "offload_start").store(code.integer(frame))
     places = {"data": frame, "data_meta": frame, "data_end": end, "hard_start": low, "hard_end": high}
     for name, place in places.items():
         code.field(context, FrameContext, name).store(code.integer(place))
+    code.field(context, FrameContext, "redirect_ifindex").store(0)
+    code.field(context, FrameContext, "redirect_kind").store(RedirectKind.INTERFACE)
 
 
 def _emit_fetch(module: ir.Module) -> ir.Function:
     """`ptr fetch(worker, port, status)`: bring the frame that no slot holds from the socket's queue into the scratch
-    buffer, its offload header into the worker. The end of the frame, or null if the kernel kept no copy."""
+    buffer, its offload header into the worker. The end of the frame, or null if there is no whole one.
+
+    MSG_TRUNC: the answer is how long the frame is, and not how much of it there was room for.
+    """
     code = Code.define(module, "fetch", PTR, worker=PTR, port=PTR, status=I32)
     worker = code["worker"]
     with code.if_(code.compare(code.and_(code["status"], kernel.TP_STATUS_COPY), "==", 0)):
@@ -76,8 +85,9 @@ def _emit_fetch(module: ir.Module) -> ir.Function:
     header = code.at(code.pointer(code.field(worker, Worker, "scratch").load()), SCRATCH_HEADROOM - VNET_SIZE)
     recv = external(module, "recv", I64, I32, PTR, I64, I32)
     room = SCRATCH_SIZE - SCRATCH_HEADROOM + VNET_SIZE
-    got = code.call(recv, code.field(code["port"], Port, "fd").load(), header, room, MSG_DONTWAIT)
-    with code.if_(code.compare_signed(got, "<", VNET_SIZE + kernel.ETH_HLEN)):
+    got = code.call(recv, code.field(code["port"], Port, "fd").load(), header, room, MSG_DONTWAIT | MSG_TRUNC)
+    too_short, too_long = code.compare_signed(got, "<", VNET_SIZE + kernel.ETH_HLEN), code.compare(got, ">", room)
+    with code.if_(code.or_(too_short, too_long)):
         code.ret(NULL)
     code.copy(code.field(worker, Worker, "offload").address, header, VNET_SIZE)
     code.ret(code.at(header, got))

@@ -31,9 +31,10 @@ def emit_cross(code: Code, worker: Value, port: Value, transmit: ir.Function) ->
 
 
 def emit_redirect(module: ir.Module, transmit: ir.Function) -> ir.Function:
-    """`void redirect(worker, port)`: send the frame where its program said, and forget that.
+    """`void redirect(worker, port)`: send the frame where its program said.
 
-    A program that answers REDIRECT without having named a target has named interface 0, which no box has.
+    A program that answers REDIRECT without having named a target has named interface 0, which no box has: as in a
+    kernel the frame goes nowhere, and an error is counted (xdp_do_redirect, net/core/filter.c, gives -EINVAL).
     """
     known = module.globals.get("redirect")
     if known is not None:
@@ -44,8 +45,6 @@ def emit_redirect(module: ir.Module, transmit: ir.Function) -> ir.Function:
     context = code.field(worker, Worker, "context").address
     kind, interface = (code.field(context, FrameContext, f"redirect_{name}") for name in ("kind", "ifindex"))
     meant, target = kind.load(), interface.load()
-    kind.store(RedirectKind.INTERFACE)
-    interface.store(0)
     with code.if_(code.compare(meant, "==", RedirectKind.INTERFACE), likely=True):
         code.call(send, worker, port, target)
         code.ret()

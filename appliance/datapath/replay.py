@@ -25,6 +25,7 @@ from appliance.datapath.layout import (
 )
 from appliance.datapath.loop import judge
 from appliance.datapath.statistics import Count
+from appliance.epochs import default_domain
 from appliance.helpers.services import Surroundings
 from appliance.ir import I64, PTR, VOID, Code, Engine
 from hooks.contracts.contract import HookPoint, Verdict
@@ -95,10 +96,11 @@ def replay(engine: Engine, capture: Capture) -> ReplayResult:
     surroundings.put_into(worker.context)
     pointers = (ctypes.c_void_p,) * 4
     run = engine.function("replay", None, *pointers, ctypes.c_uint64)
-    addresses = [ctypes.addressof(worker), ctypes.addressof(counters), capture.base, ctypes.addressof(frames)]
-    began = time.perf_counter()
-    run(*addresses, len(capture))
-    seconds = time.perf_counter() - began
+    with default_domain.reading(f"a replay of {capture.path}"):
+        addresses = [ctypes.addressof(worker), ctypes.addressof(counters), capture.base, ctypes.addressof(frames)]
+        began = time.perf_counter()
+        run(*addresses, len(capture))
+        seconds = time.perf_counter() - began
     return ReplayResult(
         Count(counters.received_packets, counters.received_bytes),
         {

@@ -33,7 +33,7 @@ class Count:
 class InterfaceStatistics:
     """One interface: what came in by verdict, what went out, and what was lost on either way.
 
-    `capture_dropped`: "ring_full" found no free slot, "truncated" was longer than a slot and not kept whole.
+    `capture_dropped`: "ring_full" found no free slot, "truncated" was longer than a slot and not to be had whole.
     """
 
     received: Count = Count()

@@ -20,6 +20,7 @@ from functools import cache
 from llvmlite import ir
 
 from appliance.datapath.trial_data import kind_of_data
+from appliance.epochs import default_domain
 from appliance.helpers.native.general import clock_gettime
 from appliance.ir import I64, PTR, VOID, Code, Engine
 from appliance.jit.program import entry_name
@@ -77,10 +78,12 @@ def try_out() -> Callable[[int], None]:
 def run_trial(engine: Engine, program: str, data: bytes, context: HostContext, repeat: int) -> Trial:
     """Run a program of a module that `export_programs` exported, on data that suits the hook of the context.
 
-    `context` says everything but where the data is; it is copied. Raises KeyError for an unknown program.
+    `context` says everything but where the data is; it is copied. Raises KeyError for an unknown program, RuntimeError
+    if the engine is closed. Any thread may call it; it is a reader meanwhile.
     """
     copy = type(context).from_buffer_copy(context)
     laid_down = kind_of_data(type(context))(copy, data)
-    block = TrialBlock(context=ctypes.addressof(copy), program=engine.address(entry_name(program)), repeat=repeat)
-    try_out()(ctypes.addressof(block))
+    with default_domain.reading(f"a run of `{program}`"):
+        block = TrialBlock(context=ctypes.addressof(copy), program=engine.address(entry_name(program)), repeat=repeat)
+        try_out()(ctypes.addressof(block))
     return Trial(block.answer, laid_down.after(copy), copy, block.nanoseconds / repeat)

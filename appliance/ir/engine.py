@@ -1,7 +1,8 @@
 """Native code in this process, and its lifetime.
 
-Nothing compiled may be called after its engine is closed; a function handed out keeps its engine referenced, so that
-code lives as long as somebody can call it.
+A function handed out keeps its engine referenced, so that code lives as long as somebody can call it by its name. An
+address does not: who has one is a reader (appliance.epochs), and the code of a closed engine is freed a grace period
+later.
 """
 
 from __future__ import annotations
@@ -16,11 +17,12 @@ from llvmlite import binding as llvm
 from llvmlite import ir
 
 from appliance.closing import Closing
+from appliance.epochs import default_domain
 from appliance.ir.compiler import NativeCode, compile_module, target_machine
 
 
 class Engine(Closing):
-    """One module's code, linked. A context manager; closing twice is harmless.
+    """One module's code, linked. A context manager; closing twice is harmless. Any thread may use it.
 
     Others may hold it: then closing it gives it up, and it ends with the last one who lets it go.
     """
@@ -90,18 +92,29 @@ class Engine(Closing):
             self._holders += 1
 
     def release(self) -> None:
-        """Let go what `hold` kept. If this holder was the last, nobody may be running the code any more."""
+        """Let go what `hold` kept."""
         with self._lock:
             self._holders -= 1
-            self._end_if_unused()
+            ended = self._end()
+        _free(*ended)
 
     def close(self) -> None:
+        """Give the code up: nobody finds it here any more, and those who are in it may come to their end."""
         with self._lock:
             self._given_up = True
-            self._end_if_unused()
+            ended = self._end()
+        _free(*ended)
 
-    def _end_if_unused(self) -> None:
-        if self._given_up and not self._holders and self._linked is not None:
-            self._linked.close()
-            self._linker.close()
-            self._linked = self._linker = None
+    def _end(self) -> tuple[Any, ...]:
+        """What is to be freed now, if nobody needs it any more."""
+        if not self._given_up or self._holders or self._linked is None:
+            return ()
+        ended = self._linked, self._linker
+        self._linked = self._linker = None
+        return ended
+
+
+def _free(*ended: Any) -> None:
+    """Not with a lock held: what else is due is freed here, too."""
+    for each in ended:
+        default_domain.retire(each.close)

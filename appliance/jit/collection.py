@@ -8,10 +8,10 @@
 
 Code is short-lived and maps are not: a reload loads the next collection with the maps of the running one, swaps the
 code, and then closes the old collection, which keeps what the new one uses. What was proved and compiled before is
-not proved and compiled again (see recipe).
+not proved and compiled again (see recipe). What is closed is freed a grace period later (appliance.epochs).
 
     new = Collection.load(spec, reuse=old.maps, loops=…)
-    …                                     swap at a batch boundary
+    …                                     publish the new code
     old.close(keep=new.maps.values())     or, called off:  new.close(keep=old.maps.values())
 """
 
@@ -24,6 +24,7 @@ from dataclasses import replace
 
 from appliance.closing import Closing
 from appliance.ebpf.spec import CollectionSpec, MapType, ProgramSpec
+from appliance.epochs import default_domain
 from appliance.errors import InputRefused
 from appliance.helpers.native.call import Clock
 from appliance.ir import Engine
@@ -37,9 +38,12 @@ from appliance.maps.control.prog_array import ProgArray, Target
 from appliance.maps.kind import NESTED
 from appliance.verifier.program import VerifiedProgram
 
+PATIENCE = 0.05  # seconds: a batch's end is waited for, so that memory is mostly free again when a collection is closed
+
 
 class Collection(Closing):
-    """Programs that run and maps that live. Made by `load`; a context manager; closing twice is harmless.
+    """Programs that run and maps that live. Made by `load`; a context manager; closing twice is harmless. One thread
+    loads and closes it; whoever runs its code is a reader.
 
     `programs`, `maps` and `targets` (the programs as tail calls reach them) are by name. `engine` exports what loops
     export. `verify_seconds` and `compile_seconds` are wall time: the proofs, and everything from the first IR
@@ -61,6 +65,7 @@ class Collection(Closing):
         self.targets: Mapping[str, Target] = {}
         self.verify_seconds = verify_seconds
         self.compile_seconds = compile_seconds
+        self._closed = False
 
     @classmethod
     def load(
@@ -100,7 +105,8 @@ class Collection(Closing):
         return loaded
 
     def _name_targets(self, processors: int, reuse: Mapping[str, Map]) -> None:
-        """Let the arrays of programs that are new hold what they are to hold at first."""
+        """Let the arrays of programs that are new hold what they are to hold at first; those that are taken over must
+        be able to go on with these programs."""
         everything = tuple(self.maps.values())
         self.targets = {
             name: Target(program.spec, self.engine.address(body_name(program)), self.engine, everything, processors)
@@ -111,33 +117,45 @@ class Collection(Closing):
             for name in arrays.keys() & tail_call_maps(program):
                 arrays[name].serve(program.spec.hook, f"the program {program.spec.name!r}")
         for name, array in arrays.items():
-            if array is not reuse.get(name):
+            if array is reuse.get(name):
+                array.check_followers(self.targets)
+            else:
                 array.name_programs(self.targets)
                 array.fill()
 
     def take_over(self) -> None:
         """Let the arrays of programs that were taken over lead to this collection's programs, by their names.
 
-        To be called before the code is swapped: what runs goes on with these programs from now on, and once it is
-        swapped nothing is left in the old ones.
+        What runs goes on with these programs from now on. Raises OperationRefused if a place was meanwhile given to a
+        program whose successor does not belong there; that array is then what it was.
         """
-        for map_ in self.maps.values():
-            if isinstance(map_, ProgArray):
-                map_.follow(self.targets)
+        for array in self._arrays():
+            array.follow(self.targets)
 
     def close(self, *, keep: Iterable[Map] = ()) -> None:
         """Close the code and the maps, save those to `keep`: the ones that the next collection took over.
 
-        No native code of this collection may be running. What others hold of it lives on in there.
+        No worker's loop may be this collection's any more. What others hold of it lives on in there.
         """
+        if self._closed:
+            return
+        self._closed = True
         kept = {id(map_) for map_ in keep}
-        for map_ in self.maps.values():
-            if isinstance(map_, ProgArray) and (map_.held or id(map_) in kept):
-                map_.outlive(self.targets.values())
+        lasting = [array for array in self._arrays() if array.held or id(array) in kept]
+        for array in lasting:
+            array.outlive(self.targets.values())
+        for array in self._arrays():
+            if array not in lasting:
+                array.close()
+                array.follow({})  # if somebody took hold of it just now
+        self.engine.close()
         for map_ in sorted(self.maps.values(), key=_holds_none):
             if id(map_) not in kept:
                 map_.close()
-        self.engine.close()
+        default_domain.reclaim(PATIENCE)
+
+    def _arrays(self) -> list[ProgArray]:
+        return [map_ for map_ in self.maps.values() if isinstance(map_, ProgArray)]
 
 
 class OnlyJudged(InputRefused):

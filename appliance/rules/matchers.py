@@ -7,6 +7,7 @@ that isn't there never matches, whatever the operator. Names and meanings follow
 
 from __future__ import annotations
 
+import difflib
 from dataclasses import dataclass
 from enum import Enum
 
@@ -14,6 +15,8 @@ from appliance.rules.values import (
     BYTE,
     ETHERTYPE,
     FLAGS,
+    ICMP_TYPE,
+    ICMPV6_TYPE,
     MAC,
     NUMBER,
     PORT,
@@ -90,10 +93,48 @@ _ALL = (
     Matcher("udp.dport", Layer.UDP, PORT, ("destination_port",), "destination port"),
     Matcher("udp.port", Layer.UDP, PORT, ("source_port", "destination_port"), "source or destination port"),
     Matcher("udp.length", Layer.UDP, SHORT, ("udp_length",), "UDP's length field: header and data, in bytes"),
-    Matcher("icmp.type", Layer.ICMP, BYTE, ("icmp_type",), "ICMP type"),
+    Matcher("icmp.type", Layer.ICMP, ICMP_TYPE, ("icmp_type",), "ICMP type"),
     Matcher("icmp.code", Layer.ICMP, BYTE, ("icmp_code",), "ICMP code"),
-    Matcher("icmpv6.type", Layer.ICMPV6, BYTE, ("icmp_type",), "ICMPv6 type"),
+    Matcher("icmpv6.type", Layer.ICMPV6, ICMPV6_TYPE, ("icmp_type",), "ICMPv6 type"),
     Matcher("icmpv6.code", Layer.ICMPV6, BYTE, ("icmp_code",), "ICMPv6 code"),
 )
 
 MATCHERS: dict[str, Matcher] = {matcher.name: matcher for matcher in _ALL}
+
+# What others call these fields: Wireshark, nftables and bpfilter, in this order.
+_ELSEWHERE = {
+    "ip.addr": "ip.src` or `ip.dst",
+    "ip.hop_limit": "ip.ttl",
+    "ipv6.hlim": "ip.ttl",
+    "ipv6.nxt": "ip.proto",
+    "tcp.srcport": "tcp.sport",
+    "tcp.dstport": "tcp.dport",
+    "udp.srcport": "udp.sport",
+    "udp.dstport": "udp.dport",
+    "ip.saddr": "ip.src",
+    "ip.daddr": "ip.dst",
+    "ip.protocol": "ip.proto",
+    "ip6.saddr": "ipv6.src",
+    "ip6.daddr": "ipv6.dst",
+    "ip6.hoplimit": "ip.ttl",
+    "ip6.nexthdr": "ip.proto",
+    "ip4.saddr": "ip.src",
+    "ip4.daddr": "ip.dst",
+    "ip4.proto": "ip.proto",
+}
+_NEAR = 0.8  # how alike a slip of the fingers is, by difflib's ratio; a word for something else is less so
+
+
+def which_field(name: str) -> str:
+    """A hint for a field that there isn't: what it is called here, a near name, or what its header has."""
+    if name in _ELSEWHERE:
+        return f"it is `{_ELSEWHERE[name]}` here"
+    header, _, rest = name.partition(".")
+    siblings = [known.partition(".")[2] for known in MATCHERS if known.startswith(f"{header}.")]
+    if siblings:
+        near = difflib.get_close_matches(rest, siblings, n=1, cutoff=_NEAR)
+        listed = ", ".join(f"{header}.{sibling}" for sibling in siblings)
+        return f"did you mean '{header}.{near[0]}'?" if near else f"fields of {header} are: {listed}"
+    near = difflib.get_close_matches(name, MATCHERS, n=1, cutoff=_NEAR)
+    headers = ", ".join(dict.fromkeys(known.partition(".")[0] for known in MATCHERS))
+    return f"did you mean {near[0]!r}?" if near else f"there are fields of: {headers}"

@@ -40,12 +40,14 @@ class SetType(Enum):
 
 @dataclass(frozen=True, slots=True)
 class NumberKind:
-    """Numbers from 0 to `maximum`, some with a name."""
+    """Numbers from 0 to `maximum`, some with a name. `elsewhere` are names that other tools have for them, which aren't
+    taken here, but understood."""
 
     name: str
     maximum: int
     set_type: SetType = SetType.NUMBER
     names: Mapping[str, int] = field(default_factory=dict)
+    elsewhere: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,9 +137,57 @@ TCP_FLAGS = {
     "ae": 0x100,
 }
 
+# nft(8), "ICMP TYPE TYPE" and "ICMPV6 TYPE TYPE"; ip6tables has the longer ones of neighbour discovery
+_NFT_ICMP = {
+    "echo-reply": 0,
+    "destination-unreachable": 3,
+    "source-quench": 4,
+    "redirect": 5,
+    "echo-request": 8,
+    "router-advertisement": 9,
+    "router-solicitation": 10,
+    "time-exceeded": 11,
+    "parameter-problem": 12,
+    "timestamp-request": 13,
+    "timestamp-reply": 14,
+    "info-request": 15,
+    "info-reply": 16,
+    "address-mask-request": 17,
+    "address-mask-reply": 18,
+}
+_NFT_ICMPV6 = {
+    "destination-unreachable": 1,
+    "packet-too-big": 2,
+    "time-exceeded": 3,
+    "parameter-problem": 4,
+    "echo-request": 128,
+    "echo-reply": 129,
+    "mld-listener-query": 130,
+    "mld-listener-report": 131,
+    "mld-listener-done": 132,
+    "nd-router-solicit": 133,
+    "router-solicitation": 133,
+    "nd-router-advert": 134,
+    "router-advertisement": 134,
+    "nd-neighbor-solicit": 135,
+    "neighbour-solicitation": 135,
+    "neighbor-solicitation": 135,
+    "nd-neighbor-advert": 136,
+    "neighbour-advertisement": 136,
+    "neighbor-advertisement": 136,
+    "nd-redirect": 137,
+    "redirect": 137,
+    "router-renumbering": 138,
+    "ind-neighbor-solicit": 141,
+    "ind-neighbor-advert": 142,
+    "mld2-listener-report": 143,
+}
+
 MAC = NumberKind("MAC address", (1 << 48) - 1, SetType.MAC)
 PORT = NumberKind("port", 0xFFFF, SetType.PORT)
 BYTE = NumberKind("number", 0xFF)
+ICMP_TYPE = NumberKind("number", 0xFF, elsewhere=_NFT_ICMP)
+ICMPV6_TYPE = NumberKind("number", 0xFF, elsewhere=_NFT_ICMPV6)
 SHORT = NumberKind("number", 0xFFFF)
 NUMBER = NumberKind("number", (1 << 32) - 1)
 VLAN_ID = NumberKind("VLAN id", 0xFFF)
@@ -184,6 +234,8 @@ def _number_of_text(kind: NumberKind, text: str) -> int:
 def _number_hint(kind: NumberKind, text: str = "") -> str:
     if kind is MAC:
         return 'write it like "02:00:5e:10:00:01", in quotes'
+    if text.lower() in kind.elsewhere:
+        return f"write its number: {kind.elsewhere[text.lower()]}"
     if kind.names:
         return f"a number, or a name: {did_you_mean(text, kind.names)}"
     return 'write a number, a range like "1024-65535", or the name of a set like "@name"'
@@ -191,14 +243,19 @@ def _number_hint(kind: NumberKind, text: str = "") -> str:
 
 def read_range(kind: NumberKind, value: Any) -> Range:
     """A number, or a range `low-high` that includes both. Raises BadValue."""
-    if isinstance(value, str) and "-" in value and value.lower() not in kind.names and not _MAC.fullmatch(value):
-        low_text, _, high_text = value.partition("-")
+    low_text, dash, high_text = value.partition("-") if isinstance(value, str) else ("", "", "")
+    if dash and _is_bound(kind, low_text) and _is_bound(kind, high_text) and value.lower() not in kind.names:
         low, high = read_number(kind, low_text), read_number(kind, high_text)
         if low > high:
             raise BadValue(f"the range {value} is backwards", f"write {high}-{low}")
         return low, high
     number = read_number(kind, value)
     return number, number
+
+
+def _is_bound(kind: NumberKind, text: str) -> bool:
+    """Whether that is a number or a name; other words with a dash in them are no ranges."""
+    return bool(_NUMBER.fullmatch(text.strip())) or text.strip().lower() in kind.names
 
 
 def read_prefix(kind: AddressKind, value: Any) -> tuple[int, Range]:

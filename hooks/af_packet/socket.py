@@ -31,6 +31,7 @@ SO_RCVBUFFORCE = 33
 SO_SNDBUFFORCE = 32
 BLOCK_SIZE = 1 << 16
 QUEUE_BYTES = 8 << 20
+NEW_GROUP = -1  # a fanout group whose number the kernel chooses, so that it is nobody else's
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +69,9 @@ class PacketSocket:
     """
 
     def __init__(self, interface: str, geometry: Geometry, *, fanout: int | None = None) -> None:
-        """Open, map and bind. `fanout` is a group number shared by the workers on one interface: the kernel then deals
-        flows out among them by hash. Raises InterfaceError, PrivilegeError or HookError."""
+        """Open, map and bind. `fanout` is the group of the workers on one interface, among whom the kernel deals out
+        flows by hash: NEW_GROUP for the first of them, its `fanout_group()` for the others. Raises InterfaceError,
+        PrivilegeError or HookError."""
         self.interface = interface
         self.geometry = geometry
         self.first_slot = 0
@@ -120,7 +122,14 @@ class PacketSocket:
         if fanout is not None:
             # inside a group PACKET_IGNORE_OUTGOING has no effect; the group has a flag of its own for it
             kind = kernel.PACKET_FANOUT_HASH | kernel.PACKET_FANOUT_FLAG_IGNORE_OUTGOING
-            set_option(kernel.SOL_PACKET, kernel.PACKET_FANOUT, fanout & 0xFFFF | kind << 16)
+            number = fanout
+            if fanout == NEW_GROUP:
+                kind, number = kind | kernel.PACKET_FANOUT_FLAG_UNIQUEID, 0
+            set_option(kernel.SOL_PACKET, kernel.PACKET_FANOUT, number | kind << 16)
+
+    def fanout_group(self) -> int:
+        """The number of the fanout group that the socket is in, within its network namespace."""
+        return self._socket.getsockopt(kernel.SOL_PACKET, kernel.PACKET_FANOUT) & 0xFFFF
 
     def _request(self, slots: int) -> kernel.tpacket_req:
         block = max(BLOCK_SIZE, self.geometry.slot_size)

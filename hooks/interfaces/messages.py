@@ -36,11 +36,14 @@ def attributes(data: bytes) -> dict[int, bytes]:
     return found
 
 
+_DATAGRAM = 1 << 16  # bytes; a dump comes in pieces of 32 KiB at most (netlink_dump)
+
+
 def request(kind: int, flags: int, address: kernel.tcmsg, given: bytes = b"") -> int:
     """Send one request; 0 or the errno of the answer."""
     with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, socket.NETLINK_ROUTE) as rtnetlink:
         rtnetlink.send(_message(kind, kernel.NLM_F_ACK | flags, address, given))
-        answer = rtnetlink.recv(65536)
+        answer = rtnetlink.recv(_DATAGRAM)
     return -int(kernel.nlmsgerr.from_buffer_copy(answer, _HEAD).error)
 
 
@@ -49,7 +52,7 @@ def dump(kind: int, address: kernel.tcmsg) -> Iterator[tuple[kernel.tcmsg, dict[
     with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, socket.NETLINK_ROUTE) as rtnetlink:
         rtnetlink.send(_message(kind, kernel.NLM_F_DUMP, address))
         while True:
-            for head, body in _split(rtnetlink.recv(1 << 20)):
+            for head, body in _split(rtnetlink.recv(_DATAGRAM)):
                 if head.nlmsg_type == kernel.NLMSG_DONE:
                     return
                 if head.nlmsg_type == kernel.NLMSG_ERROR:

@@ -69,7 +69,7 @@ def test_the_example_of_the_readme_compiles(tmp_path: Path) -> None:
 
 def test_the_examples_of_the_python_api_run() -> None:
     examples = re.findall(r"```python\n(.*?)```", Path("docs/python-api.md").read_text(encoding="utf-8"), re.DOTALL)
-    assert len(examples) == 12
+    assert len(examples) == 13
     names: dict[str, object] = {}
     for example in examples:
         exec(example, names)

@@ -18,6 +18,7 @@ from ipaddress import IPv4Interface, IPv4Network, IPv6Interface, IPv6Network, ip
 from typing import Any
 
 from appliance.closing import Closing
+from appliance.epochs import default_domain
 from appliance.errors import CannotRun
 from appliance.helpers.routing.layout import (
     ARRAYS,
@@ -44,21 +45,31 @@ _COPY_SIZE = -(-ctypes.sizeof(Copy) // 64) * 64 + sum(ctypes.sizeof(kind) * room
 class RoutingTables(Closing):
     """Memory that generated code finds at `address`. A context manager; closing twice is harmless.
 
-    Pages that no entry needs take no memory. Nothing that reads the tables may run when they are closed.
+    Pages that no entry needs take no memory. Any thread may publish and close; who looks things up is a reader.
     """
 
     def __init__(self) -> None:
         head = 64
         self._mapping = mmap.mmap(-1, head + 2 * _COPY_SIZE, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
         self._anchor: ctypes.c_char | None = ctypes.c_char.from_buffer(self._mapping)
-        self.address = ctypes.addressof(self._anchor)
+        self._address = ctypes.addressof(self._anchor)
         self._lock = threading.Lock()
-        self._tables = Tables.from_address(self.address)
+        self._tables = Tables.from_address(self._address)
         self._copies = []
         for number in range(2):
-            place = self.address + head + number * _COPY_SIZE
+            place = self._address + head + number * _COPY_SIZE
             self._tables.copies[number] = place
             self._copies.append(_lay_out(place))
+
+    @property
+    def address(self) -> int:
+        """Good in a read-side critical section, or until `close`. Raises CannotRun once they are closed."""
+        self._check_open()
+        return self._address
+
+    def _check_open(self) -> None:
+        if self._anchor is None:
+            raise CannotRun("the routing tables are closed")
 
     def publish(self, routing: Routing) -> None:
         """Answer from `routing` from now on.
@@ -70,8 +81,7 @@ class RoutingTables(Closing):
             if len(entries[name]) > room:
                 raise CannotRun(f"routing tables: {len(entries[name])} {name}, and room for {room}")
         with self._lock:
-            if self._anchor is None:
-                raise CannotRun("the routing tables are closed")
+            self._check_open()
             generation = self._tables.generation + 1
             begin(self.address + Tables.writing.offset, generation)
             copy = self._copies[generation & 1]
@@ -83,9 +93,9 @@ class RoutingTables(Closing):
 
     def close(self) -> None:
         with self._lock:
-            if self._anchor is not None:
-                self._anchor = None
-                self._mapping.close()
+            open_, self._anchor = self._anchor is not None, None
+        if open_:
+            default_domain.retire(self._mapping.close)
 
 
 def _lay_out(place: int) -> Copy:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 
 from appliance.ebpf.spec import MapType
+from appliance.epochs import default_domain
 from appliance.maps.control.guarded import GuardedMap
 from appliance.maps.kind import Flag
 from appliance.maps.operations import exported_operations
@@ -64,10 +65,11 @@ class KeylessMap(GuardedMap):
 
     def listen(self, on: bool) -> None:
         """Let programs send samples to a perf event array, or no longer: what its consumer does."""
-        self._check_open()
         if self.spec.type is not MapType.PERF_EVENT_ARRAY:
             raise self._refusal("listen")
-        listen(self._memory, self.shape, on)
+        with default_domain.reading(self._reader):
+            self._check_open()
+            listen(self._memory, self.shape, on)
 
     def wake_descriptor(self) -> int:
         """The eventfd that becomes readable when a consumer should look; the map's own. Rings alone have one."""

@@ -1,12 +1,13 @@
 """A map's life: its memory, and who keeps it.
 
-    open ──> fill ──> … ──> close ──> (held? lives on) ──> memory given back
+    open ──> fill ──> … ──> close ──> (held? lives on) ──> ended ──(grace period)──> memory given back
                                    ^
     hold ──────────────────────────┴── release
 
 Whoever opens a map closes it. Others may hold it meanwhile: a map of maps that it was put into, a pin. A map that is
-held when it is closed lives on, and ends with the last one who lets it go: the native memory that
-others point into is never given back under them. Source of the idea: the reference counts of kernel/bpf/syscall.c.
+held when it is closed lives on, and ends with the last one who lets it go. From then on nobody finds it; who has found
+it before is a reader, and the memory is given back once all of them have let go (appliance.epochs). Source of the idea:
+the reference counts of kernel/bpf/syscall.c.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from typing import Any, Self, TypeVar
 
 from appliance.closing import Closing
 from appliance.ebpf.spec import MapSpec
+from appliance.epochs import default_domain
 from appliance.errors import CannotRun
 from appliance.maps.checks import check_memory
 from appliance.maps.control.compiled import control_plane_of
@@ -29,7 +31,10 @@ Result = TypeVar("Result")
 
 
 class OpenMap(Closing):
-    """Memory in the shape that a declaration gives it. A context manager; closing twice is harmless."""
+    """Memory in the shape that a declaration gives it. A context manager; closing twice is harmless.
+
+    Any thread may use it; the control plane's operations on one map wait for each other, workers wait for none.
+    """
 
     @classmethod
     def open(cls, spec: MapSpec, processors: int) -> Self:
@@ -58,7 +63,9 @@ class OpenMap(Closing):
         self._holders = 0
         self._given_up = False
         self._closed = False
-        self._lock = threading.Lock()
+        self._lock = threading.Lock()  # one operation of the control plane at a time
+        self._keeping = threading.Lock()  # who keeps it; held for a moment
+        self._reader = f"an operation on map {spec.name!r}"
 
     @property
     def memory_size(self) -> int:
@@ -75,7 +82,7 @@ class OpenMap(Closing):
 
     @property
     def closed(self) -> bool:
-        """Whether its memory was given back."""
+        """Whether it has ended: it can't be used, and its memory is given back once no reader is left."""
         return self._closed
 
     @property
@@ -85,27 +92,35 @@ class OpenMap(Closing):
 
     def hold(self) -> None:
         """Keep it, whatever its owner does, until `release`. Once for each holder. Raises RuntimeError if closed."""
-        with self._lock:
+        with self._keeping:
             self._check_open()
             self._holders += 1
 
     def release(self) -> None:
-        """Let go what `hold` kept. No native code may work on the map any more, if this holder was the last."""
-        with self._lock:
+        """Let go what `hold` kept."""
+        with self._keeping:
             self._holders -= 1
-            if self._holders == 0 and self._given_up:
-                self._end()
+            ends = self._ends()
+        if ends:
+            self._end()
 
     def close(self) -> None:
-        """Give it up. If nobody holds it, the memory is given back: no native code may work on it any more."""
-        with self._lock:
+        """Give it up. Unless somebody holds it, it ends."""
+        with self._keeping:
             self._given_up = True
-            if self._holders == 0 and not self._closed:
-                self._end()
+            ends = self._ends()
+        if ends:
+            self._end()
+
+    def _ends(self) -> bool:
+        """Whether it ends now. What comes after that is closed."""
+        ends = self._given_up and self._holders == 0 and not self._closed
+        self._closed = self._closed or ends
+        return ends
 
     def _end(self) -> None:
-        self._closed = True
-        self._memory.close()
+        """It is closed: have the memory given back. Not with a lock held, as `Domain.retire` says."""
+        default_domain.retire(self._memory.close)
 
     # for those who build on it
 
@@ -118,16 +133,16 @@ class OpenMap(Closing):
         return self.processors if self._kind.per_processor else 1
 
     def _call(self, operation: str, *arguments: Any) -> int:
-        with self._lock:
+        with default_domain.reading(self._reader), self._lock:
             return self._function(operation)(self.address, *arguments)
 
     def _run(self, loop: Callable[..., Result], operations: tuple[str, ...], *arguments: Any) -> Result:
         """One of the loops of `batches`, around the compiled operations."""
-        with self._lock:
+        with default_domain.reading(self._reader), self._lock:
             return loop(*map(self._function, operations), self.address, *arguments)
 
     def _function(self, operation: str) -> Callable[..., int]:
-        """A compiled operation; good as long as the lock is held."""
+        """A compiled operation; good inside of a read-side critical section."""
         self._check_open()
         if operation not in self._native:
             if operation not in exported_operations(self._kind):

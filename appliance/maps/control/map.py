@@ -13,6 +13,7 @@ All of it may be called from any thread, while programs work on the same map.
 
 from __future__ import annotations
 
+from appliance.epochs import default_domain
 from appliance.maps.control.keyed import KeyedMap
 from appliance.maps.control.keyless import KeylessMap
 from appliance.maps.errors import OperationRefused
@@ -25,8 +26,9 @@ class Map(KeyedMap, KeylessMap):
 
     def __len__(self) -> int:
         """The number of entries; an array's is always max_entries."""
-        self._check_open()
-        return self._kind.count(self._memory, self.shape)
+        with default_domain.reading(self._reader):
+            self._check_open()
+            return self._kind.count(self._memory, self.shape)
 
     def clear(self) -> None:
         """Delete every entry; an array's values become zero. Raises OperationRefused for a bloom filter."""
@@ -43,7 +45,7 @@ class Map(KeyedMap, KeylessMap):
     def reset(self) -> None:
         """Back to what the map was when it was opened, its declared contents in it, to the last hidden detail
         (which entry an LRU hash gives up next). No native code may work on the map meanwhile."""
-        with self._lock:
+        with default_domain.reading(self._reader), self._lock:
             self._check_open()
             self._memory.clear()
             self._kind.initialise(self._memory, self.shape)

@@ -1,8 +1,7 @@
 """The control plane of a map of maps: `outer[key] = map`, in and out, while programs look maps up in it.
 
-What is taken out can't end at once: a program may have looked it up a moment ago, and may still be at work on it. So a
-map of maps holds every map that was ever put in, until it is closed, or until `settle` is told that no native code is
-left that looked anything up before. (The kernel waits for an RCU grace period in that place.)
+A map is held while it is in. What is taken out is let go a grace period later (appliance.epochs): a program may have
+looked it up a moment ago, and may still be at work on it.
 """
 
 from __future__ import annotations
@@ -13,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from appliance.ebpf.spec import MapSpec
+from appliance.epochs import default_domain
 from appliance.maps.control.map import Map
 from appliance.maps.errors import NoSuchEntry, OperationRefused
 from appliance.maps.kind import ADDRESS_SIZE, EVERY_PROCESSOR, Flag
@@ -32,7 +32,6 @@ class MapOfMaps(Map):
         self.inner = spec.inner
         self._named: Mapping[str, Map] = {}
         self._entries: dict[bytes, Map] = {}
-        self._taken_out: list[Map] = []
         self._changing = threading.Lock()
 
     def name_maps(self, maps: Mapping[str, Map]) -> None:
@@ -63,7 +62,8 @@ class MapOfMaps(Map):
         """Let programs find `map_` under the key from now on.
 
         Raises OperationRefused if it is not like the maps that were declared, or was opened for another number of
-        workers; EntryExists, NoSuchEntry, MapFull and MapFrozen as `Map.update` does; RuntimeError if it is closed.
+        workers; EntryExists, NoSuchEntry, MapFull and MapFrozen as `Map.update` does; RuntimeError if it is closed;
+        GracePeriodExpired if too much waits for a reader that hangs.
         """
         self._check_writable()
         self._put_map(key, map_, flags)
@@ -76,10 +76,11 @@ class MapOfMaps(Map):
         """Let programs find nothing under the key any more; False if they didn't."""
         self._check_writable()
         self._check(key, self.spec.key_size, "key")
-        with self._changing:
+        default_domain.throttle()
+        with default_domain.reading(self._reader), self._changing:
             status = self._change("delete", key)
-            if status == 0:
-                self._taken_out.append(self._entries.pop(key))
+            gone = self._entries.pop(key) if status == 0 else None
+        self._let_go(gone)
         if status not in (0, -errno.ENOENT):
             self._fail(status)
         return status == 0
@@ -108,29 +109,24 @@ class MapOfMaps(Map):
 
     # lifetime
 
-    def settle(self) -> int:
-        """Let go the maps that were taken out or replaced; how many. To be called when all native code that may have
-        looked one up has returned since: between two runs, or once the workers were swapped."""
-        with self._changing:
-            gone, self._taken_out = self._taken_out, []
-        for map_ in gone:
-            map_.release()
-        return len(gone)
-
     def reset(self) -> None:
         """Back to what it held when it was opened. No native code may work on it meanwhile."""
         with self._changing:
-            self._taken_out += self._entries.values()
-            self._entries = {}
+            gone, self._entries = list(self._entries.values()), {}
         super().reset()
-        self.settle()
+        self._let_go(*gone)
 
     def _end(self) -> None:
         super()._end()
-        gone = [*self._taken_out, *self._entries.values()]
-        self._taken_out, self._entries = [], {}
-        for map_ in gone:
-            map_.release()
+        with self._changing:
+            gone, self._entries = list(self._entries.values()), {}
+        self._let_go(*gone)
+
+    def _let_go(self, *maps: Map | None) -> None:
+        """Programs that begin now don't find them any more; those that did go on with them."""
+        for map_ in maps:
+            if map_ is not None:
+                default_domain.retire(map_.release)
 
     def _fill(self) -> None:
         for index, name in self.spec.values:
@@ -158,14 +154,15 @@ class MapOfMaps(Map):
             reason = f"is one of {map_.processors} workers, not {self.processors}"
         if reason is not None:
             raise OperationRefused(self.spec.name, f"the map {map_.spec.name!r} {reason}")
+        default_domain.throttle()
         map_.hold()
         address = map_.address.to_bytes(ADDRESS_SIZE, "little")
-        with self._changing:
-            try:
+        try:
+            with default_domain.reading(self._reader), self._changing:
                 self._succeed(self._change("update", key, address, flags, EVERY_PROCESSOR))
-            except BaseException:
-                map_.release()
-                raise
-            if key in self._entries:
-                self._taken_out.append(self._entries[key])
-            self._entries[key] = map_
+                replaced = self._entries.get(key)
+                self._entries[key] = map_
+        except BaseException:
+            map_.release()
+            raise
+        self._let_go(replaced)

@@ -3,27 +3,27 @@
 What a place holds is an address of native code, and code is short-lived:
 
     array ──> own programs of the object that declares it      follow each other over a reload (`follow`)
-          └─> programs of other objects                        held, code and maps, however soon their owners close them
+          └─> programs of other objects                        held while they are in, whoever closes them
 
 An array that lives on when its object is closed, as others hold it, holds the object's programs from then on.
 
-What is taken out can't end at once: a run may have read the address a moment ago, and may still be in the code behind
-it. So programs of others stay held until the array ends, or until `settle` is told that every run that may have got
-there has returned. (The kernel waits for an RCU grace period in that place.)
+What is taken out is let go a grace period later (appliance.epochs): a run may have read the address a moment ago, and
+may still be in the code behind it.
 """
 
 from __future__ import annotations
 
-import ctypes
 import errno
 import hashlib
 import threading
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Protocol, TypeAlias
 
 from appliance.ebpf.spec import MapSpec, ProgramSpec
+from appliance.epochs import assign_pointer, default_domain
 from appliance.ir import Engine
 from appliance.maps.array.prog_array import ADDRESS_SIZE, NUMBER_SIZE
 from appliance.maps.control.map import Map
@@ -45,6 +45,22 @@ class Target:
     @property
     def target(self) -> Target:
         return self
+
+    def hold(self, *, but: Map) -> None:
+        """Keep code and maps, `but` not the one that holds it. Raises RuntimeError if they are closed."""
+        with ExitStack() as held:
+            for thing in self._parts(but):
+                thing.hold()
+                held.callback(thing.release)
+            held.pop_all()
+
+    def release(self, *, but: Map) -> None:
+        """Let go what `hold` kept."""
+        for thing in self._parts(but):
+            thing.release()
+
+    def _parts(self, but: Map) -> list[Engine | Map]:
+        return [self.engine, *(map_ for map_ in self.maps if map_ is not but)]
 
     @cached_property
     def number(self) -> int:
@@ -74,7 +90,7 @@ class ProgArray(Map):
         super().__init__(spec, processors)
         self._own: Mapping[str, Target] = {}
         self._entries: dict[int, Target] = {}
-        self._held: list[Target] = []
+        self._held: list[Target] = []  # of those in the entries, the ones that are not its own object's
         self._hook: HookPoint | None = None
         self._changing = threading.Lock()
 
@@ -87,20 +103,41 @@ class ProgArray(Map):
     def follow(self, targets: Mapping[str, Target]) -> None:
         """Go on with the programs that those of the object before have become; one that is no more leaves its place.
 
-        Code of both may be running. What they were may be closed once no run is left that began before."""
+        Code of both may be running. Raises what `check_followers` raises, and changes nothing then."""
+        with default_domain.reading(self._reader), self._changing:
+            if self.closed:
+                return
+            self._check_followers(targets)
+            for index, name in self._own_entries():
+                self._write(index, targets.get(name))
+            self._own = targets
+
+    def check_followers(self, targets: Mapping[str, Target]) -> None:
+        """Raises OperationRefused if one of the programs that would go on in its name's place does not belong there."""
         with self._changing:
-            own, self._own = self._own, targets
-            for index, held in list(self._entries.items()):
-                if own.get(held.spec.name) is held:
-                    self._write(index, targets.get(held.spec.name))
+            self._check_followers(targets)
+
+    def _check_followers(self, targets: Mapping[str, Target]) -> None:
+        for _, name in self._own_entries():
+            if name in targets:
+                self._check_fits(targets[name])
+
+    def _own_entries(self) -> list[tuple[int, str]]:
+        """Where programs of the object that declares it are, and their names."""
+        return [
+            (index, target.spec.name)
+            for index, target in self._entries.items()
+            if self._own.get(target.spec.name) is target
+        ]
 
     def outlive(self, targets: Iterable[Target]) -> None:
         """Its own programs are given up by the object that declares it, while the array lives on: hold them, too."""
+        gone = set(targets)
         with self._changing:
-            for target in targets:
-                if self._own.get(target.spec.name) is target:
-                    self._keep(target)
-                    self._own = {name: own for name, own in self._own.items() if own is not target}
+            for target in gone.intersection(self._entries.values()) - set(self._held):
+                target.hold(but=self)
+                self._held.append(target)
+            self._own = {name: own for name, own in self._own.items() if own not in gone}
 
     def serve(self, hook: HookPoint, where: str) -> None:
         """Programs of that hook make tail calls through it. Raises OperationRefused if those of another one do."""
@@ -135,7 +172,8 @@ class ProgArray(Map):
         object that declares the array.
 
         Raises OperationRefused for a program of another hook, one that was loaded for fewer workers, a name that isn't
-        loaded, or flags; NoSuchEntry for an index beyond the end; MapFrozen; RuntimeError if it is closed.
+        loaded, or flags; NoSuchEntry for an index beyond the end; MapFrozen; RuntimeError if it is closed;
+        GracePeriodExpired if too much waits for a reader that hangs.
         """
         self._check_writable()
         self._put_program(index, program, flags)
@@ -177,29 +215,20 @@ class ProgArray(Map):
 
     # lifetime
 
-    def settle(self) -> int:
-        """Let go the programs of others that were taken out or replaced; how many. To be called when all native code
-        that may have been led there has returned since: between two runs, or once all workers have passed a batch."""
-        with self._changing:
-            now = set(self._entries.values())
-            gone = [target for target in self._held if target not in now]
-            self._held = [target for target in self._held if target in now]
-        for target in gone:
-            self._let_go(target)
-        return len(gone)
-
     def reset(self) -> None:
         """Back to what it held when it was opened. No native code may work on it meanwhile."""
         with self._changing:
             self._entries = {}
+            gone = self._unused()
         super().reset()
-        self.settle()
+        self._let_go(gone)
 
     def _end(self) -> None:
         super()._end()
-        gone, self._held, self._entries, self._own = self._held, [], {}, {}
-        for target in gone:
-            self._let_go(target)
+        with self._changing:
+            self._entries, self._own = {}, {}
+            gone = self._unused()
+        self._let_go(gone)
 
     def _fill(self) -> None:
         for index, name in self.spec.values:
@@ -214,11 +243,15 @@ class ProgArray(Map):
             known = ", ".join(self._own) or "none"
             raise OperationRefused(self.spec.name, f"no program {program!r} is loaded", hint=f"loaded: {known}")
         self._check_fits(target)
-        with self._changing:
+        default_domain.throttle()
+        with default_domain.reading(self._reader), self._changing:
             self._check_open()
             if self._own.get(target.spec.name) is not target and target not in self._held:
-                self._keep(target)
+                target.hold(but=self)
+                self._held.append(target)
             self._write(number, target)
+            gone = self._unused()
+        self._let_go(gone)
 
     def _check_fits(self, target: Target) -> None:
         name = target.spec.name
@@ -231,34 +264,34 @@ class ProgArray(Map):
 
     def _delete(self, number: int) -> bool:
         self._check_writable()
-        with self._changing:
+        default_domain.throttle()
+        with default_domain.reading(self._reader), self._changing:
             self._check_open()
             found = number in self._entries
             self._write(number, None)
+            gone = self._unused()
+        self._let_go(gone)
         return found
 
     def _write(self, index: int, target: Target | None) -> None:
-        """One aligned store of 8 bytes, which running code sees whole or not at all."""
-        place = ctypes.c_uint64.from_address(self.address + index * ADDRESS_SIZE)
-        place.value = 0 if target is None else target.address
+        """One store of 8 bytes, which running code sees whole or not at all."""
+        assign_pointer(self.address + index * ADDRESS_SIZE, 0 if target is None else target.address)
         if target is None:
             self._entries.pop(index, None)
         else:
             self._entries[index] = target
 
-    def _keep(self, target: Target) -> None:
-        """Hold the code and the maps of another object's program."""
-        target.engine.hold()
-        for map_ in target.maps:
-            if map_ is not self:
-                map_.hold()
-        self._held.append(target)
+    def _unused(self) -> list[Target]:
+        """Those held that are in no place any more: they are to be let go, once `_changing` is free again."""
+        now = set(self._entries.values())
+        gone = [target for target in self._held if target not in now]
+        self._held = [target for target in self._held if target in now]
+        return gone
 
-    def _let_go(self, target: Target) -> None:
-        for map_ in target.maps:
-            if map_ is not self:
-                map_.release()
-        target.engine.release()
+    def _let_go(self, targets: Iterable[Target]) -> None:
+        """Runs that begin now are not led there any more; those that were go on."""
+        for target in targets:
+            default_domain.retire(partial(target.release, but=self))
 
     def _number(self, index: Index) -> int:
         if isinstance(index, bytes):

@@ -57,6 +57,8 @@ def _told(
         missing = error["loc"][-1]
         return document.refuse(f"the key {missing!r} is missing", path, hint=_description(model, error["loc"]))
     what, hint = _SAYINGS.get(kind, _plain)(error)
+    if kind == "string_pattern_mismatch":
+        hint = _description(model, error["loc"]) or hint
     subject = f"{name}: " if isinstance(path[-1] if path else None, str) and not is_key else ""
     return document.refuse(subject + what, path, hint=hint, key=is_key)
 
@@ -84,6 +86,10 @@ def _plain(error: Mapping[str, Any]) -> Saying:
 def _literal(error: Mapping[str, Any]) -> Saying:
     expected = str(error["ctx"]["expected"])
     words = [word.strip("'") for word in expected.replace(" or ", ", ").split(", ")]
+    given = error["input"]
+    if expected.isdecimal() and type(given) is not int:
+        found = f"{given!r}" if isinstance(given, float) else shape(given)
+        return f"this is {found}, but the number {expected} is wanted", None
     return f"{_quoted(error['input'])} isn't one of {', '.join(words)}", did_you_mean(error["input"], words)
 
 
@@ -99,7 +105,12 @@ def _wanted(what: str) -> Callable[[Mapping[str, Any]], Saying]:
 
 
 def _limit(words: str, key: str) -> Callable[[Mapping[str, Any]], Saying]:
-    return lambda error: (f"{_quoted(error['input'])} must be {words} {error['ctx'][key]:g}", None)
+    return lambda error: (f"{_quoted(error['input'])} must be {words} {_written_out(error['ctx'][key])}", None)
+
+
+def _written_out(number: float) -> str:
+    """A limit as one would write it in a document: no powers of ten where it is whole."""
+    return str(int(number)) if number == int(number) else f"{number:g}"
 
 
 def _quoted(value: Any) -> str:
@@ -163,4 +174,5 @@ def _keys_at(model: type[BaseModel], loc: tuple[str | int, ...]) -> list[str]:
 
 def _description(model: type[BaseModel], loc: tuple[str | int, ...]) -> str | None:
     owner = _model_at(model, loc[:-1])
-    return owner.model_fields[str(loc[-1])].description if owner else None
+    field = owner.model_fields.get(str(loc[-1])) if owner else None
+    return field.description if field else None

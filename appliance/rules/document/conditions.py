@@ -15,7 +15,7 @@ from typing import Any
 
 from appliance.errors import InputRefused
 from appliance.rules.document.document import Document, KeyPath
-from appliance.rules.matchers import MATCHERS, Matcher
+from appliance.rules.matchers import MATCHERS, Matcher, which_field
 from appliance.rules.model import BitTest, Condition, HasBits, InAddresses, InRanges, NoneInRanges
 from appliance.rules.ranges import Ranges, complement, intersection, union
 from appliance.rules.refusal import did_you_mean
@@ -47,6 +47,9 @@ class NamedSet:
     ranges: Ranges = ()
     addresses: Addresses = field(default_factory=Addresses)
 
+    def __bool__(self) -> bool:
+        return bool(self.ranges or self.addresses)
+
 
 class Reader:
     """Reads the values of one document, and collects what is wrong with them."""
@@ -66,7 +69,7 @@ class Reader:
         for name, value in match.items():
             matcher = MATCHERS.get(name)
             if matcher is None:
-                self.refuse(f"unknown field {name!r}", (*path, name), did_you_mean(name, MATCHERS), key=True)
+                self.refuse(f"there is no field {name!r}", (*path, name), which_field(name), key=True)
                 continue
             conditions += self._conditions(matcher, value, (*path, name))
         return tuple(conditions)
@@ -120,9 +123,11 @@ class Reader:
         )
 
     def _refuse_nothing(self, matcher: Matcher, operators: Mapping[str, Any], path: KeyPath) -> None:
-        """Nothing can match: said once, unless a set that was refused already is the reason."""
+        """Nothing can match: said once, unless a set that was refused already is the reason, or one that is empty, as a
+        list may be that somebody else fills."""
         texts = [text for value in operators.values() for text in (value if isinstance(value, list) else [value])]
-        if not any(isinstance(text, str) and self.sets.get(text[1:], self) is None for text in texts):
+        named = [text[1:] for text in texts if isinstance(text, str) and text.startswith("@")]
+        if all(self.sets.get(name) for name in named):
             self.refuse(f"{matcher.name} can't have any value here", path, "loosen or remove a condition")
 
     def limit(self, kind: NumberKind, value: Any, path: KeyPath) -> int:

@@ -4,8 +4,18 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
+from pydantic_core import PydanticKnownError
 
+
+def _whole(value: Any) -> Any:
+    """Refuse what Python takes for 1 but isn't: true, and 1.0."""
+    if type(value) is not int:
+        raise PydanticKnownError("literal_error", {"expected": "1"})
+    return value
+
+
+Version = Annotated[Literal[1], BeforeValidator(_whole)]
 Way = Literal["in", "out", "both"]
 ModeWord = Literal["enforce", "monitor"]
 Seconds = Annotated[float, Field(gt=0, le=86400 * 365, allow_inf_nan=False)]
@@ -73,7 +83,7 @@ class RuleEntry(Entry):
 class RuleSetEntry(Entry):
     """A rule set: alone in its document, a part of a box's, or included in another one."""
 
-    version: Literal[1] = 1
+    version: Version = 1
     include: list[str] = []
     defaults: DefaultsEntry = Field(default_factory=lambda: DefaultsEntry.model_validate({}))
     sets: dict[SetName, SetEntry] = {}

@@ -16,7 +16,10 @@ from tests.netns import Topology
     ("change", "status", "message"),
     [
         (("outside: outside", "outside: eth77"), 2, "eth77: no such interface"),
+        (("outside: outside", "outside: enp0s31f6-uplink-a"), 1, "15 characters at most"),
+        (("inside: inside", "inside: enp0s31f6-uplink-a"), 1, "15 characters at most"),
         (("version: 1", "version: 7"), 1, "box.yaml:1:10:"),
+        (("version: 1", "version: true"), 1, "this is a truth value, but the number 1 is wanted"),
         (("inside: inside, ", ""), 1, "an inline passage needs `inside`"),
         (("127.0.0.1:9478", "127.0.0.1:99999"), 1, "'127.0.0.1:99999' is not an address and a port"),
         (("127.0.0.1:9478", "192.0.2.1:9478"), 2, "metrics can't be served on 192.0.2.1:9478"),

@@ -56,7 +56,8 @@ def test_a_reload_cannot_change_interfaces(net: Topology, start: Start) -> None:
 
 def test_a_reload_without_memory_leaves_the_old_rules_and_says_why(net: Topology, start: Start) -> None:
     box = start(DROP_NINE)
-    limit = 400 << 20  # of address space; it has more by now, so that nothing further is granted
+    pages = int(Path(f"/proc/{box.process.pid}/statm").read_text().split()[0])
+    limit = pages * resource.getpagesize()  # of address space: what it has by now, so that nothing further is granted
     resource.prlimit(box.process.pid, resource.RLIMIT_AS, (limit, limit))
     box.reload(DROP_NINE.replace("nine", "other"), "reload refused, the running rules stay")
     assert arrivals(net, udp(9), udp(10)) == [udp(10)]

@@ -147,6 +147,4 @@ def test_one_bad_capture_among_good_ones_is_named(tidegate: Tidegate, rules: Pat
 def test_a_pipe_is_no_capture(rules: Path, capture: Path) -> None:
     done = process("replay", rules, shell=f"<(cat {capture})")
     assert (done.returncode, done.stdout) == (1, b"")
-    assert done.stderr.endswith(
-        b": not a file that can be mapped into memory\n  hint: save the capture to a file first\n"
-    )
+    assert done.stderr.endswith(b": not a regular file\n  hint: save the capture to a file first\n")

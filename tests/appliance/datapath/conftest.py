@@ -8,7 +8,8 @@ from contextlib import contextmanager
 import pytest
 from llvmlite import ir
 
-from appliance.datapath.datapath import Datapath, PacketLoops, Passage, run_function
+from appliance.datapath.datapath import Datapath, PacketLoops, Passage
+from appliance.datapath.worker import Run
 from appliance.ir import I8, I32, I64, PTR, Code, Engine
 from hooks.contracts.xdp import XDP_LINUX, FrameContext
 from hooks.interfaces.netdev import find_interface
@@ -50,7 +51,7 @@ def running_box(engine: Engine, *, tap: bool = False, workers: int = 1, **topolo
         outside, inside = run_inside(net.box, lambda: [find_interface(name) for name in ("outside", "inside")])
         indices = {interface.name: interface.index for interface in (outside, inside)}
         passage = Passage(outside, None if tap else inside)
-        datapath = run_inside(net.box, lambda: Datapath([passage], run_function(engine), workers=workers))
+        datapath = run_inside(net.box, lambda: Datapath([passage], Run.of(engine), workers=workers))
         with datapath:
             yield Box(net, datapath, indices)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ctypes
+import os
 import struct
 from collections.abc import Callable
 from pathlib import Path
@@ -28,7 +30,7 @@ from tests.captures import (
     simple_packet,
 )
 
-TSRESOL = 9
+TSRESOL, TSOFFSET = 9, 14
 FRAMES: list[TimedFrame] = [
     (1_700_000_000_123_456_000, bytes(range(60))),
     (1_700_000_001_000_000_000, b""),
@@ -120,6 +122,16 @@ def test_pcapng_interfaces_have_clocks_of_their_own_and_sections_begin_anew(read
     frames, capture = read(first + second)
     assert frames == [(10**9, b"a"), (5, b"b"), (9 * 10**9, b"c")]
     assert capture.defect is None
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize("offset", [1_700_000_000, -3, 0])
+def test_a_clock_that_begins_at_another_time(read: Read, order: str, offset: int) -> None:
+    """if_tsoffset: seconds, signed, to be added to every timestamp of the interface; the others keep theirs."""
+    options = ((TSOFFSET, struct.pack(order + "q", offset)), (TSRESOL, b"\x09"))
+    data = section(order=order) + interface(*options, order=order) + interface(order=order)
+    data += packet(b"a", 5 * 10**9 + 1, order=order) + packet(b"b", 10**6, number=1, order=order)
+    assert read(data)[0] == [((5 + offset) * 10**9 + 1, b"a"), (10**9, b"b")]
 
 
 def test_old_and_simple_packet_blocks(read: Read) -> None:
@@ -246,6 +258,17 @@ def test_a_closed_capture_gives_no_frame(tmp_path: Path) -> None:
         record = next(capture.records())
     with pytest.raises(ValueError, match="closed"):
         capture.frame(record)
+
+
+def test_a_capture_that_is_cut_while_it_is_used_keeps_its_frames(tmp_path: Path) -> None:
+    path = tmp_path / "capture"
+    path.write_bytes(PCAP)
+    expected = contents(tmp_path / "other", PCAP)[0]
+    with Capture(path) as capture:
+        os.truncate(path, 0)
+        assert [(record.time_ns, capture.frame(record)) for record in capture.records()] == expected
+        last = capture.base + len(PCAP) - 1
+        assert ctypes.c_uint8.from_address(last).value == PCAP[-1]
 
 
 def test_the_file_is_left_as_it_was(tmp_path: Path) -> None:

@@ -3,27 +3,43 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import socket
 import struct
 import threading
 import time
 
 import pytest
-from scapy.layers.inet import IP, UDP
+from scapy.layers.inet import IP, TCP, UDP
+from scapy.layers.inet6 import IPv6
 from scapy.layers.l2 import Dot1AD, Dot1Q, Ether
 
-from appliance.datapath.datapath import run_function
+from appliance.datapath.datapath import Datapath, Passage
+from appliance.datapath.layout import LONGEST_FRAME
 from appliance.datapath.statistics import Count
+from appliance.datapath.worker import Run
 from appliance.ir import Engine
 from hooks.contracts.contract import Verdict
+from hooks.interfaces.netdev import find_interface
+from hooks.linux import if_packet as kernel
 from tests.appliance.datapath.conftest import Box, obedient_engine, running_box
+from tests.netns import Topology, run_inside
 
+SO_SNDBUFFORCE = 32
+VIRTIO_NET_HDR_GSO_TCPV6 = 4
 ABORTED_ORDER, DROP, PASS, TX, REDIRECT = 5, 1, 2, 3, 4
 MACS = bytes.fromhex("020000000002020000000001")
+ADDRESSES = {"dst": "02:00:00:00:00:02", "src": "02:00:00:00:00:01"}
 
 
 def frame(order: int, *, target: int = 0, number: int = 0, size: int = 60) -> bytes:
     return (MACS + b"\x88\xb5" + struct.pack("!BBI", order, target, number)).ljust(size, b".")
+
+
+def flows(count: int) -> list[bytes]:
+    """Frames that PASS, each of another UDP flow."""
+    header = Ether(**ADDRESSES) / IP(src="10.0.0.1", dst="10.0.0.2")
+    return [bytes(header / UDP(sport=1000 + number, dport=9) / (b"x" * 30)) for number in range(count)]
 
 
 def exchange(box: Box, *frames: bytes, expect: int) -> tuple[list[bytes], list[bytes]]:
@@ -156,6 +172,29 @@ def test_checksums_are_right_on_arrival(box: Box) -> None:
         assert receiver.recv(100) == b"checked"
 
 
+@pytest.mark.parametrize("size", [200_000, 300_000])
+def test_a_frame_longer_than_the_scratch_is_a_loss_and_not_cut(box: Box, size: int) -> None:
+    """BIG TCP: a super-frame of more than 64 kB, as a local sender makes it where gso_max_size allows."""
+    for place, interface in (
+        (box.net.outside, "eth0"),
+        (box.net.box, "outside"),
+        (box.net.box, "inside"),
+        (box.net.inside, "eth0"),
+    ):
+        place.set_link(interface, gso_max_size=500_000)
+    headers = bytes(Ether(**ADDRESSES) / IPv6(src="fd00::1", dst="fd00::2", plen=0) / TCP(flags="A"))
+    offload = kernel.virtio_net_hdr(kernel.VIRTIO_NET_HDR_F_NEEDS_CSUM, VIRTIO_NET_HDR_GSO_TCPV6, 74, 1428, 54, 16)
+    with box.net.outside.packet_socket() as near:
+        near.socket.setsockopt(kernel.SOL_PACKET, kernel.PACKET_VNET_HDR, 1)
+        near.socket.setsockopt(socket.SOL_SOCKET, SO_SNDBUFFORCE, 4 << 20)
+        near.send(bytes(offload) + headers.ljust(size, b"x"))
+        time.sleep(0.3)
+    seen = box.datapath.statistics()
+    whole = int(size < LONGEST_FRAME)
+    assert seen["outside"].received == Count(whole, whole * size)
+    assert seen["outside"].capture_dropped["truncated"] == 1 - whole
+
+
 def test_tap_counts_and_sends_nothing(engine: Engine) -> None:
     with running_box(engine, tap=True) as box:
         arrived, returned = exchange(box, frame(PASS), frame(DROP), frame(TX), expect=0)
@@ -202,7 +241,7 @@ def test_swap_loses_and_reorders_nothing(engine: Engine) -> None:
             reader.start()
             sender.start()
             for code in [other, engine] * 15:
-                box.datapath.swap(run_function(code))
+                box.datapath.swap(Run.of(code))
             sender.join()
             reader.join()
         assert numbers == list(range(count))
@@ -210,20 +249,30 @@ def test_swap_loses_and_reorders_nothing(engine: Engine) -> None:
 
 def test_two_workers_share_the_flows(engine: Engine) -> None:
     with running_box(engine, workers=2) as box:
-        flows = [
-            bytes(
-                Ether(dst="02:00:00:00:00:02", src="02:00:00:00:00:01")
-                / IP(src="10.0.0.1", dst="10.0.0.2")
-                / UDP(sport=port, dport=9)
-                / (b"x" * 30)
-            )
-            for port in range(1000, 1200)
-        ]
-        arrived, _ = exchange(box, *flows, expect=len(flows))
-        assert sorted(arrived) == sorted(flows)
+        sent = flows(200)
+        arrived, _ = exchange(box, *sent, expect=len(sent))
+        assert sorted(arrived) == sorted(sent)
         shares = [thread.block.ports[0].counters.received_packets for thread in box.datapath._threads]
-        assert sum(shares) == len(flows)
+        assert sum(shares) == len(sent)
         assert min(shares) > 0
+
+
+def test_the_workers_share_with_nobody_else(engine: Engine) -> None:
+    """Another process of the namespace has a fanout group on every number near those that a process id gives."""
+    with Topology() as net:
+        found = run_inside(net.box, lambda: [find_interface(name) for name in ("outside", "inside")])
+        kind = kernel.PACKET_FANOUT_HASH | kernel.PACKET_FANOUT_FLAG_IGNORE_OUTGOING
+        others = [net.box.packet_socket(interface.name) for interface in found]
+        for interface, other in zip(found, others, strict=True):
+            number = (os.getpid() + interface.index) & 0xFFFF
+            other.socket.setsockopt(kernel.SOL_PACKET, kernel.PACKET_FANOUT, number | kind << 16)
+        passage = Passage(*found)
+        with run_inside(net.box, lambda: Datapath([passage], Run.of(engine), workers=2)) as datapath:
+            sent = flows(100)
+            exchange(Box(net, datapath, {}), *sent, expect=len(sent))
+            assert datapath.statistics()["outside"].received.packets == len(sent)
+        for other in others:
+            other.close()
 
 
 def test_every_frame_counts_once_as_sent_or_as_failed(box: Box) -> None:

@@ -6,7 +6,8 @@ import socket
 
 import pytest
 
-from appliance.datapath.datapath import Datapath, PacketLoops, Passage, run_function
+from appliance.datapath.datapath import Datapath, PacketLoops, Passage
+from appliance.datapath.worker import Run
 from appliance.ebpf.isa.assembler import assemble
 from appliance.ebpf.spec import CollectionSpec, ProgramSpec
 from appliance.jit.collection import Collection
@@ -25,7 +26,7 @@ def test_a_checksum_that_was_cut_off_is_a_loss_that_counts(program: str) -> None
     spec = CollectionSpec("cut.o", "linux", {"cut": ProgramSpec("cut", "xdp", XDP_LINUX, assemble(text))}, {})
     with Topology() as net, Collection.load(spec, loops=PacketLoops(XDP_LINUX, "cut", "cut")) as loaded:
         found = run_inside(net.box, lambda: [find_interface(name) for name in ("outside", "inside")])
-        run = run_function(loaded.engine)
+        run = Run.of(loaded.engine)
         with run_inside(net.box, lambda: Datapath([Passage(*found)], run)) as datapath:
             with (
                 net.outside.open_socket(socket.AF_INET, socket.SOCK_DGRAM) as sender,

@@ -8,8 +8,7 @@ import struct
 from scapy.layers.inet import IP, TCP
 from scapy.layers.l2 import Ether
 
-from appliance.datapath.datapath import run_function
-from appliance.datapath.worker import Wiring, WorkerThread
+from appliance.datapath.worker import Run, Wiring, WorkerThread
 from appliance.ir import Engine
 from hooks.af_packet.socket import Geometry, PacketSocket
 from hooks.interfaces.netdev import find_interface
@@ -60,7 +59,7 @@ def test_a_super_frame_does_not_overtake_what_waits_in_the_ring(engine: Engine) 
         send_unsegmented(box.net, segment(1, 10), segment(11, 7000), segment(7011, 10), gso_size=1400)
         with box.net.inside.packet_socket() as far:
             worker = WorkerThread(0, wirings)
-            worker.start(run_function(engine))
+            worker.start(Run.of(engine))
             try:
                 assert sequences(far.receive(3)) == [1, 11, 7011]
             finally:
@@ -80,7 +79,7 @@ def test_a_worker_serves_at_once_what_comes_after_discarded_frames(engine: Engin
         send_unsegmented(net, *(segment(n, size) for n, size in enumerate((10, 7000, 10, 7000))))
         wirings[0].socket.discard_received()
         worker = WorkerThread(0, wirings)
-        worker.start(run_function(engine))
+        worker.start(Run.of(engine))
         try:
             with net.inside.packet_socket() as far:
                 send_unsegmented(net, *(segment(n, size) for n, size in enumerate((10, 7000, 10), 100)))

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 import pytest
 
-from appliance.datapath.datapath import Datapath, PacketLoops, Passage, run_function
+from appliance.datapath.datapath import Datapath, PacketLoops, Passage
+from appliance.datapath.worker import Run
 from appliance.ebpf.isa.assembler import assemble
 from appliance.ebpf.spec import CollectionSpec, MapSpec, MapType, ProgramSpec
 from appliance.jit.collection import Collection
@@ -75,7 +76,7 @@ def redirecting_box() -> Iterator[Box]:
             loaded.maps["array"].update(number(key), number(index, 8))
             loaded.maps["hash"].update(number(key), number(index))
         loaded.maps["processors"].update(number(1), number(128, 8))
-        run = run_function(loaded.engine)
+        run = Run.of(loaded.engine)
         with run_inside(net.box, lambda: Datapath([Passage(outside, inside)], run)) as datapath:
             yield Box(net, datapath, {})
 
@@ -133,6 +134,32 @@ def test_what_can_not_leave_is_counted(box: Box) -> None:
     assert unknown() == before + 1
     assert exchange(box, frame(ARRAY, 0, BROADCAST)) == (1, 1)
     assert unknown() == before + 2, "one of the map's three interfaces is not the box's"
+
+
+@pytest.mark.parametrize("flags", [0, BROADCAST], ids=["one", "all"])
+def test_a_target_that_was_not_used_is_forgotten(flags: int) -> None:
+    """The first code names a target and drops; the second, on other maps, answers REDIRECT without naming any."""
+    naming = f"r1 = map[array] ll; r2 = 2; r3 = {flags}; call redirect_map; r0 = 1; exit"
+    with Topology() as net, ExitStack() as loaded:
+
+        def load(text: str, *maps: MapSpec) -> Collection:
+            program = ProgramSpec("p", "xdp", XDP_LINUX, assemble(text.replace("; ", "\n")))
+            spec = CollectionSpec("test.o", "linux", {"p": program}, {each.name: each for each in maps})
+            return loaded.enter_context(Collection.load(spec, loops=PacketLoops(XDP_LINUX, "p", "p")))
+
+        first, second = load(naming, MAPS[0]), load("r0 = 4; exit")
+        found = run_inside(net.box, lambda: [find_interface(name) for name in ("outside", "inside")])
+        first.maps["array"].update(number(2), number(found[1].index, 8))
+        run = Run.of(first.engine)
+        with run_inside(net.box, lambda: Datapath([Passage(*found)], run)) as datapath:
+            box = Box(net, datapath, {})
+            assert exchange(box, frame(NO_MAP)) == (0, 0)
+            datapath.swap(Run.of(second.engine))
+            first.close()
+            assert exchange(box, frame(NO_MAP)) == (0, 0)
+            seen = datapath.statistics()["outside"]
+            assert seen.verdicts[Verdict.REDIRECT].packets == 1
+            assert seen.transmit_errors["redirect_unknown"] == 1
 
 
 def test_a_target_is_good_for_one_frame(box: Box) -> None:

@@ -11,11 +11,13 @@ import pytest
 
 from appliance.ebpf.isa.assembler import assemble
 from appliance.ebpf.spec import CollectionSpec, MapSpec, MapType, ProgramSpec
+from appliance.epochs import default_domain
 from appliance.errors import InputRefused
 from appliance.helpers.limits import MAX_TAIL_CALLS
 from appliance.jit.collection import Collection
 from appliance.maps import MapFrozen, MapRefused, NoSuchEntry, OperationRefused, open_map
 from appliance.maps.control.prog_array import ProgArray, Target
+from hooks.contracts.sock_addr import SOCK_ADDR_LINUX
 from hooks.contracts.xdp import XDP_LINUX, XDP_WINDOWS, FrameContext
 from tests.appliance.jit.support import collection_spec, run_loaded, run_loops
 
@@ -165,6 +167,30 @@ def test_a_program_that_is_no_more_leaves_its_place() -> None:
         assert (verdict(new), len(array_of(new))) == (NOWHERE, 0)
 
 
+def test_a_reload_refuses_a_program_of_another_hook_as_a_load_does() -> None:
+    """A name that is another hook's from now on can't go on in the place of the program that had it."""
+    connect = next(hook for hook in SOCK_ADDR_LINUX if hook.name == "cgroup/connect4")
+    redirect = ProgramSpec("drop", connect.name, connect, assemble("r0 = 1; exit"))
+    spec = collection_spec([replace(ARRAY, values=((0, "drop"),))], dispatch=DISPATCH, **LEAVES)
+    changed = replace(spec, programs={**spec.programs, "drop": redirect})
+    refusal = "the program 'drop' of hook `cgroup/connect4` makes tail calls through it, as programs of `xdp` do"
+    with pytest.raises(OperationRefused, match=refusal):
+        Collection.load(changed)
+    with Collection.load(spec, loops=run_loops) as old:
+        with pytest.raises(OperationRefused, match=refusal):
+            Collection.load(changed, reuse=old.maps)
+        assert array_of(old)[0] is old.targets["drop"]
+        assert verdict(old) == DROPS
+        del array_of(old)[0]
+        with Collection.load(changed, reuse=old.maps) as new:
+            array_of(old)[0] = "drop"
+            with pytest.raises(OperationRefused, match=refusal):
+                new.take_over()
+            assert array_of(old)[0] is old.targets["drop"]
+            new.close(keep=old.maps.values())
+        assert verdict(old) == DROPS
+
+
 def test_a_reload_that_is_called_off_changes_nothing() -> None:
     with loaded() as old:
         array_of(old)[0] = "drop"
@@ -206,9 +232,11 @@ def test_a_program_of_another_object_outlives_it() -> None:
         other.close()
         assert [verdict(collection) for _ in range(3)] == [DROPS] * 3
         assert hits.lookup(bytes(4)) == (3).to_bytes(8, "little")
-        array[0] = "back"
-        assert not hits.closed, "a run may be in there still"
-        assert (array.settle(), hits.closed) == (1, True)
+        with default_domain.reading("a run that may be in there"):
+            array[0] = "back"
+            assert not hits.closed
+            assert engine.address("program_count")
+        assert hits.closed
         with pytest.raises(RuntimeError, match="the engine is closed"):
             engine.address("program_count")
         with pytest.raises(RuntimeError):
@@ -249,8 +277,10 @@ def test_places_change_while_programs_run() -> None:
         changing.start()
         try:
             run: Callable[..., int] = collection.engine.function("run_dispatch", ctypes.c_uint64, ctypes.c_void_p)
-            frame = FrameContext()
-            seen = {run(ctypes.byref(frame)) for _ in range(50_000)}
+            frame, seen = FrameContext(), set[int]()
+            for _ in range(50_000):
+                with default_domain.reading("a run"):
+                    seen.add(run(ctypes.byref(frame)))
         finally:
             done.set()
             changing.join()

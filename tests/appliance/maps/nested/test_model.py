@@ -53,10 +53,6 @@ def machine_for(spec: MapSpec) -> type[RuleBasedStateMachine]:
             if map_ is not None and twin is not None:
                 assert status(lambda: map_.update(key_, value)) == twin.update(key_, value)
 
-        @rule()
-        def settle(self) -> None:
-            self.native.settle()
-
         @invariant()
         def the_same_maps_hold_the_same(self) -> None:
             assert sorted(self.native.keys()) == sorted(self.model.keys())

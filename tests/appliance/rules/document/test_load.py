@@ -75,6 +75,9 @@ def test_bursts_that_nobody_gave() -> None:
         ("rules: [5]", "r.yaml:1:9: this is a number, but a mapping of keys is wanted"),
         ("rules: [{id: a}]", "r.yaml:1:9: the key 'action' is missing"),
         ("version: 2", "r.yaml:1:10: version: 2 isn't one of 1\n  hint: known are: 1"),
+        ("version: true", "r.yaml:1:10: version: this is a truth value, but the number 1 is wanted"),
+        ("version: 1.0", "r.yaml:1:10: version: this is 1.0, but the number 1 is wanted"),
+        ('version: "1"', "r.yaml:1:10: version: this is text, but the number 1 is wanted"),
         ('allowlist: ["@x"]', "r.yaml:1:13: there is no set 'x'\n  hint: there are none"),
         ("sets: {x: {type: port}}", "r.yaml:1:11: a set has either elements or a file\n"
          "  hint: give a list under `elements:`, or the path of a list as `file:`"),
@@ -98,7 +101,22 @@ def test_documents_that_are_refused(tmp_path: Path, text: str, message: str) -> 
     ("rest", "message"),
     [
         ("mach: {}", "2:26: unknown key 'mach'\n  hint: did you mean 'match'?"),
-        ("match: {tcp.dprt: 1}", "2:34: unknown field 'tcp.dprt'\n  hint: did you mean 'tcp.dport'?"),
+        ("match: {tcp.dprt: 1}", "2:34: there is no field 'tcp.dprt'\n  hint: did you mean 'tcp.dport'?"),
+        ("match: {tpc.dport: 1}", "2:34: there is no field 'tpc.dport'\n  hint: did you mean 'tcp.dport'?"),
+        ("match: {ip.dscp: 46}", "2:34: there is no field 'ip.dscp'\n  hint: fields of ip are: ip.version, ip.src, "
+         "ip.dst, ip.proto, ip.ttl, ip.len, ip.fragment, ip.frag_offset, ip.flags.mf, ip.flags.df"),
+        ("match: {vxlan.vni: 5}", "2:34: there is no field 'vxlan.vni'\n"
+         "  hint: there are fields of: frame, eth, vlan, ip, ipv6, tcp, udp, icmp, icmpv6"),
+        ("match: {ip.hop_limit: 1}", "2:34: there is no field 'ip.hop_limit'\n  hint: it is `ip.ttl` here"),
+        ("match: {icmp.type: echo-request}", "2:45: 'echo-request' isn't a number\n  hint: write its number: 8"),
+        ("match: {icmpv6.type: nd-neighbor-solicit}", "2:47: 'nd-neighbor-solicit' isn't a number\n"
+         "  hint: write its number: 135"),
+        ("match: {icmpv6.type: nd-ns}", "2:47: 'nd-ns' isn't a number\n"
+         '  hint: write a number, a range like "1024-65535", or the name of a set like "@name"'),
+        ("match: {tcp.dport: 9-x}", "2:45: '9-x' isn't a port\n"
+         '  hint: write a number, a range like "1024-65535", or the name of a set like "@name"'),
+        ("match: {tcp.dport: []}", "2:45: tcp.dport can't have any value here\n  hint: loosen or remove a condition"),
+        ("rate: {pps: 1, per: ip.src, sources: 100000000}", "2:63: sources: 100000000 must be at most 4194304"),
         ("match: {tcp.dport: 65536}", "2:45: 65536 is out of range: a port is 0 to 65535"),
         ("match: {tcp.dport: 9-5}", "2:45: the range 9-5 is backwards\n  hint: write 5-9"),
         ("match: {tcp.dport: true}", "2:45: true isn't a port\n"
