@@ -20,7 +20,7 @@ from appliance.datapath.worker import Run
 from appliance.ebpf.spec import CollectionSpec
 from appliance.helpers.cookie_secrets import CookieSecrets
 from appliance.helpers.routing.tables import RoutingTables
-from appliance.helpers.services import Surroundings
+from appliance.helpers.services import RuntimeServices
 from appliance.jit.collection import Collection
 from appliance.maps.control.map import Map
 from hooks.interfaces.isolation import Isolation
@@ -58,8 +58,8 @@ class Link:
             tables = opened.enter_context(RoutingTables())
             if ask_for_routes(collection.programs.values()):
                 opened.enter_context(RoutingFeed(tables))
-            around = Surroundings(tables, CookieSecrets())
-            datapath = Datapath([passage], Run.of(collection.engine), workers=workers, surroundings=around)
+            services = RuntimeServices(tables, CookieSecrets())
+            datapath = Datapath([passage], Run.of(collection.engine), workers=workers, services=services)
             self._datapath = opened.enter_context(datapath)
             self._held = opened.pop_all()
         self.attached = True

@@ -10,7 +10,7 @@ from appliance.datapath.trial import MOST_REPEATS, run_trial
 from appliance.datapath.trial_data import kind_of_data
 from appliance.ebpf.spec import ProgramSpec
 from appliance.helpers.routing.tables import RoutingTables
-from appliance.helpers.services import Surroundings
+from appliance.helpers.services import RuntimeServices
 from appliance.helpers.trace import TraceLog
 from appliance.ir import Engine
 from hooks.contracts.contract import Answer, ContextField, FieldKind, HookPoint, HostContext
@@ -56,10 +56,10 @@ def run_test(
         raise ValueUnfit(f"{kind.what} of {len(data)} bytes", hint=kind.limits)
     if not 1 <= repeat <= MOST_REPEATS:
         raise ValueUnfit(f"repeat is {repeat}", hint=f"from 1 to {MOST_REPEATS}")
-    log, host, surroundings = TraceLog(), host_context(hook, context), Surroundings.reproducible(routing)
+    log, host, services = TraceLog(), host_context(hook, context), RuntimeServices.reproducible(routing)
     host.trace = log.address
     if isinstance(host, FrameContext):
-        surroundings.put_into(host)
+        services.put_into(host)
     trial = run_trial(engine, program.name, data, host, repeat)
     retval, after = trial.answer & 0xFFFFFFFF, trial.context
     answer, fields = hook.answer(retval), _fields_of(hook, after)

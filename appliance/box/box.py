@@ -26,7 +26,7 @@ from appliance.datapath.routing_feed import RoutingFeed
 from appliance.errors import InputRefused, TidegateError
 from appliance.helpers.cookie_secrets import CookieSecrets
 from appliance.helpers.routing.tables import RoutingTables
-from appliance.helpers.services import Surroundings
+from appliance.helpers.services import RuntimeServices
 from appliance.metrics import BoxCollector, MapUse, MetricsServer, RuleCount, Snapshot
 
 WATCH_SECONDS = 0.5
@@ -71,7 +71,7 @@ class Box:
                 self._generation.run,
                 workers=config.workers,
                 log=self._log,
-                surroundings=Surroundings(self._routing, CookieSecrets()),
+                services=RuntimeServices(self._routing, CookieSecrets()),
             )
         )
         self._log(f"{self._described(config)}; metrics on {_endpoint(config.metrics_address, server.port)}")

@@ -20,8 +20,8 @@ from appliance.box.isolation_watch import IsolationState, IsolationWatch
 from appliance.closing import Closing
 from appliance.datapath.datapath import Datapath, Passage
 from appliance.datapath.statistics import InterfaceStatistics
-from appliance.datapath.worker import NOTHING_AROUND, Run
-from appliance.helpers.services import Surroundings
+from appliance.datapath.worker import NO_SERVICES, Run
+from appliance.helpers.services import RuntimeServices
 from hooks.errors import HookError
 from hooks.interfaces.isolation import Isolation
 from hooks.interfaces.netdev import Interface, find_interface, interface_state
@@ -49,13 +49,13 @@ class Traffic(Closing):
         *,
         workers: int,
         log: Callable[[str], None],
-        surroundings: Surroundings = NOTHING_AROUND,
+        services: RuntimeServices = NO_SERVICES,
     ) -> None:
         """Isolate the interfaces and begin to serve. Raises HookError; everything is then as it was."""
         self._passages = tuple(passages)
         self._run = run
         self._workers = workers
-        self._surroundings = surroundings
+        self._surroundings = services
         self._log = log
         self._past: dict[str, InterfaceStatistics] = {name: InterfaceStatistics() for name in self.interfaces}
         self._held: dict[PassageConfig, _Held] = {}
@@ -94,7 +94,7 @@ class Traffic(Closing):
         configs = [config for config in self._passages if config in self._held]
         if configs:
             passages = [self._held[config].passage for config in configs]
-            self._datapath = Datapath(passages, self._run, workers=self._workers, surroundings=self._surroundings)
+            self._datapath = Datapath(passages, self._run, workers=self._workers, services=self._surroundings)
         for config in configs:
             if config not in self._announced:
                 self._log(f"{config}: serving")

@@ -18,9 +18,9 @@ from appliance.closing import Closing
 from appliance.datapath import statistics
 from appliance.datapath.loop import emit_loop
 from appliance.datapath.statistics import InterfaceStatistics
-from appliance.datapath.worker import NOTHING_AROUND, Progress, Run, Wiring, WorkerThread
+from appliance.datapath.worker import NO_SERVICES, Progress, Run, Wiring, WorkerThread
 from appliance.epochs import GRACE_SECONDS, GracePeriodExpired, default_domain
-from appliance.helpers.services import Surroundings
+from appliance.helpers.services import RuntimeServices
 from hooks.af_packet.socket import NEW_GROUP, Geometry, PacketSocket
 from hooks.contracts.contract import HookPoint
 from hooks.interfaces.netdev import Interface
@@ -66,7 +66,7 @@ class Datapath(Closing):
         run: Run,
         *,
         workers: int = 1,
-        surroundings: Surroundings = NOTHING_AROUND,
+        services: RuntimeServices = NO_SERVICES,
         spin: int = 0,
         on_failure: Callable[[Sequence[Wiring]], None] = lambda failed: None,
     ) -> None:
@@ -82,7 +82,7 @@ class Datapath(Closing):
                 for packet_socket in self._sockets:
                     packet_socket.discard_received()
             for processor, own in enumerate(wirings):
-                thread = WorkerThread(processor, own, surroundings=surroundings, spin=spin, on_failure=on_failure)
+                thread = WorkerThread(processor, own, services=services, spin=spin, on_failure=on_failure)
                 self._threads.append(thread)
                 self._ports += [(wiring.socket, thread, index) for index, wiring in enumerate(own)]
             for thread in self._threads:

@@ -26,7 +26,7 @@ from appliance.datapath.layout import (
 from appliance.datapath.loop import judge
 from appliance.datapath.statistics import Count
 from appliance.epochs import default_domain
-from appliance.helpers.services import Surroundings
+from appliance.helpers.services import RuntimeServices
 from appliance.ir import I64, PTR, VOID, Code, Engine
 from hooks.contracts.contract import HookPoint, Verdict
 from hooks.contracts.xdp import FrameContext
@@ -92,8 +92,8 @@ def replay(engine: Engine, capture: Capture) -> ReplayResult:
     scratch = ctypes.create_string_buffer(SCRATCH_SIZE)
     worker, counters = Worker(scratch=ctypes.addressof(scratch)), PortCounters()
     worker.context.random_state = RANDOM_SEED
-    surroundings = Surroundings.reproducible()
-    surroundings.put_into(worker.context)
+    services = RuntimeServices.reproducible()
+    services.put_into(worker.context)
     pointers = (ctypes.c_void_p,) * 4
     run = engine.function("replay", None, *pointers, ctypes.c_uint64)
     with default_domain.reading(f"a replay of {capture.path}"):

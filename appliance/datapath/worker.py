@@ -14,13 +14,13 @@ from dataclasses import dataclass
 from appliance.datapath.driver import drive
 from appliance.datapath.layout import MAX_PORTS, NO_PORT, PORT_FAILED, SCRATCH_SIZE, Worker
 from appliance.epochs import GRACE_SECONDS, QUIESCENT, GracePeriodExpired, NativeReader, assign_pointer, default_domain
-from appliance.helpers.services import Surroundings
+from appliance.helpers.services import RuntimeServices
 from appliance.ir import Engine
 from hooks.af_packet.socket import PacketSocket
 from hooks.linux.if_packet import ETH_HLEN
 from hooks.linux.socket import POLLIN
 
-NOTHING_AROUND = Surroundings()
+NO_SERVICES = RuntimeServices()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -74,7 +74,7 @@ class WorkerThread:
         processor: int,
         wirings: Sequence[Wiring],
         *,
-        surroundings: Surroundings = NOTHING_AROUND,
+        services: RuntimeServices = NO_SERVICES,
         spin: int = 0,
         on_failure: Callable[[Sequence[Wiring]], None] = lambda failed: None,
     ) -> None:
@@ -83,7 +83,7 @@ class WorkerThread:
         self.processor = processor
         self._wirings = tuple(wirings)
         self._on_failure = on_failure
-        self._surroundings = surroundings  # kept for as long as the native code finds them
+        self._surroundings = services  # kept for as long as the native code finds them
         self._scratch = ctypes.create_string_buffer(SCRATCH_SIZE)
         self._wake = os.eventfd(0, os.EFD_CLOEXEC)
         self.block = Worker(
@@ -94,7 +94,7 @@ class WorkerThread:
             global_epoch=default_domain.epoch_place,
         )
         self.reader = NativeReader(f"worker {processor}", ctypes.addressof(self.block) + Worker.epoch.offset)
-        surroundings.put_into(self.block.context)
+        services.put_into(self.block.context)
         self.block.context.processor_id = processor
         self.block.context.random_state = int.from_bytes(os.urandom(8), "little") | 1
         self._wire()

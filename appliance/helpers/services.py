@@ -1,4 +1,4 @@
-"""What programs find around them beside the frame and the maps: the ways out of the machine, and secrets.
+"""Runtime services: what programs are given beside the frame and the maps, the ways out of the machine and secrets.
 
 They belong to whoever runs programs, outlive the code, and are handed over explicitly: nothing here is ambient.
 """
@@ -15,7 +15,7 @@ REPRODUCIBLE = b"tidegate"  # the seed of secrets where two runs must answer the
 
 
 @dataclass(frozen=True, slots=True)
-class Surroundings:
+class RuntimeServices:
     """Without routing tables nothing is forwarded; without secrets there are no cookies."""
 
     routing: RoutingTables | None = None
@@ -27,6 +27,6 @@ class Surroundings:
         context.cookies = self.cookies.address if self.cookies is not None else 0
 
     @classmethod
-    def reproducible(cls, routing: RoutingTables | None = None) -> Surroundings:
+    def reproducible(cls, routing: RoutingTables | None = None) -> RuntimeServices:
         """For replays and trials."""
         return cls(routing, CookieSecrets(REPRODUCIBLE))

@@ -1,6 +1,6 @@
 """Everything that one object holds, loaded: maps opened, programs proved, one module of native code.
 
-    CollectionSpec ──> open maps ──> Recipe ──> verify ──> emit ─────────────────────────┐
+    CollectionSpec ──> open maps ──> BuildKey ──> verify ──> emit ─────────────────────────┐
                        (or reuse)                          programs, with the operations │
                            │                               that they call on maps        ├──> one module
                            │                               the caller's loops ───────────┘        │
@@ -8,7 +8,7 @@
 
 Code is short-lived and maps are not: a reload loads the next collection with the maps of the running one, swaps the
 code, and then closes the old collection, which keeps what the new one uses. What was proved and compiled before is
-not proved and compiled again (see recipe). What is closed is freed a grace period later (appliance.epochs).
+not proved and compiled again (see build_key.py). What is closed is freed a grace period later (appliance.epochs).
 
     new = Collection.load(spec, reuse=old.maps, loops=…)
     …                                     publish the new code
@@ -28,9 +28,9 @@ from appliance.epochs import default_domain
 from appliance.errors import InputRefused
 from appliance.helpers.native.call import Clock
 from appliance.ir import Engine
+from appliance.jit.build_key import BuildKey, Loops, MapPart, compile_, prove
 from appliance.jit.linking import link
 from appliance.jit.program import body_name, tail_call_maps
-from appliance.jit.recipe import Loops, MapPart, Recipe, compile_, prove
 from appliance.maps.control.map import Map
 from appliance.maps.control.map_of_maps import MapOfMaps
 from appliance.maps.control.opening import control_plane
@@ -93,13 +93,13 @@ class Collection(Closing):
         with ExitStack() as opened:
             maps = _open_maps(opened, spec, processors, reuse or {})
             began = time.perf_counter()
-            recipe = _recipe(spec, _choose(spec, programs), maps, clock, loops, targets)
-            verified = dict(prove(recipe))
+            key = _build_key(spec, _choose(spec, programs), maps, clock, loops, targets)
+            verified = dict(prove(key))
             proved = time.perf_counter()
-            engine = opened.enter_context(link(recipe, compile_(recipe), maps))
+            engine = opened.enter_context(link(key, compile_(key), maps))
             compiled = time.perf_counter()
             loaded = cls(verified, maps, engine, verify_seconds=proved - began, compile_seconds=compiled - proved)
-            if recipe.targets:
+            if key.targets:
                 loaded._name_targets(processors, reuse or {})
             opened.pop_all()
         return loaded
@@ -218,14 +218,14 @@ def _holds_none(map_: Map) -> bool:
     return not isinstance(map_, MapOfMaps | ProgArray)
 
 
-def _recipe(
+def _build_key(
     spec: CollectionSpec,
     programs: Mapping[str, ProgramSpec],
     maps: Mapping[str, Map],
     clock: Clock,
     loops: Loops | None,
     targets: bool,
-) -> Recipe:
+) -> BuildKey:
     symbols: dict[int, str] = {}
     parts = tuple(
         MapPart(name, map_.spec, map_.processors, map_.memory_size, symbols.setdefault(id(map_), f"memory.{name}"))
@@ -233,4 +233,4 @@ def _recipe(
     )
     targets = targets or any(isinstance(map_, ProgArray) for map_ in maps.values())
     chosen, specs = tuple(programs.items()), tuple(spec.maps.items())
-    return Recipe(spec.source, spec.platform, chosen, specs, parts, clock, loops, targets)
+    return BuildKey(spec.source, spec.platform, chosen, specs, parts, clock, loops, targets)

@@ -10,18 +10,18 @@ from collections.abc import Iterator, Mapping
 
 from appliance.ebpf.spec import MapSpec
 from appliance.ir import Engine, NativeCode
-from appliance.jit.recipe import Recipe
+from appliance.jit.build_key import BuildKey
 from appliance.maps.control.compiled import control_plane_of
 from appliance.maps.control.map import Map
 from appliance.maps.kind import Shape
 from appliance.maps.operations import control_name
 
 
-def link(recipe: Recipe, code: NativeCode, maps: Mapping[str, Map]) -> Engine:
-    """The code of the recipe, at work on these maps."""
-    symbols = {part.symbol: maps[part.name].address for part in recipe.maps}
+def link(key: BuildKey, code: NativeCode, maps: Mapping[str, Map]) -> Engine:
+    """The code of the key, at work on these maps."""
+    symbols = {part.symbol: maps[part.name].address for part in key.maps}
     needed = set()
-    for spec, processors in _specs(recipe):
+    for spec, processors in _specs(key):
         begin = control_name(Shape.of(spec, processors), "")
         for name in code.symbols:
             if name.startswith(begin):
@@ -31,9 +31,9 @@ def link(recipe: Recipe, code: NativeCode, maps: Mapping[str, Map]) -> Engine:
     return Engine(code, symbols, needed=needed)
 
 
-def _specs(recipe: Recipe) -> Iterator[tuple[MapSpec, int]]:
+def _specs(key: BuildKey) -> Iterator[tuple[MapSpec, int]]:
     """Of every map, and of those that maps of maps hold."""
-    for part in recipe.maps:
+    for part in key.maps:
         yield part.spec, part.processors
         if part.spec.inner is not None:
             yield part.spec.inner, part.processors

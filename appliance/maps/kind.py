@@ -135,8 +135,9 @@ class Kind:
     `initialise` gets that memory, all zero; `count` the entries in it; `emit` writes the `operations` of the type, and
     `emit_lookup` no more than the lookup, of a type whose other operations are much code.
     `failures` says which errno of an operation is which error, where it differs from the usual; `per_processor` maps
-    keep one value for every processor. `place` is where the value of a key is from the start, in bytes from the map's
-    address: a first entry is then simply written there. None for keys that have no such place. `control` are the
+    keep one value for every processor. `direct_value` is where the value of a key is from the start, in bytes from the
+    map's address (map_direct_value_addr of the kernel): a first entry is then simply written there. None for keys that
+    have no such place. `control` are the
     operations that the control plane needs, where those are not all.
     """
 
@@ -149,6 +150,6 @@ class Kind:
     failures: Mapping[int, type[MapError]] = field(default_factory=dict)
     per_processor: bool = False
     operations: tuple[str, ...] = KEYED
-    place: Callable[[Shape, bytes], int | None] = lambda shape, key: None
+    direct_value: Callable[[Shape, bytes], int | None] = lambda shape, key: None
     memory: Callable[[Shape, int], Memory] = plain_memory
     control: tuple[str, ...] | None = None

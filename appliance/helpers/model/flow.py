@@ -27,15 +27,15 @@ def tail_call(call: HelperCall) -> Value | TailCall:
 def loop(call: HelperCall) -> Generator[Invocation, int, Value]:
     """Call the function r2 with 0, 1, 2 … below r1, and r3, until it returns another number than 0. How often it was
     called; -EINVAL if there are flags (r4), -E2BIG for more than MAX_LOOPS."""
-    turns, function, context = call.number(0) & M32, call.function(1), call.value(2)
+    iterations, function, context = call.number(0) & M32, call.function(1), call.value(2)
     if call.number(3):
         return -errno.EINVAL & M64
-    if turns > MAX_LOOPS:
+    if iterations > MAX_LOOPS:
         return -errno.E2BIG & M64
-    for index in range(turns):
+    for index in range(iterations):
         if (yield Invocation(function, (index, context))):
             return index + 1
-    return turns
+    return iterations
 
 
 def for_each_map_elem(call: HelperCall) -> Generator[Invocation, int, Value]:

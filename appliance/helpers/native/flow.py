@@ -41,16 +41,16 @@ def _program_at(call: HelperCall, site: MapSite, index: Value) -> Value:
 def loop(call: HelperCall) -> Value:
     """Call the function r2 with 0, 1, 2 … below r1, and r3, until it returns another number than 0. How often it was
     called; -EINVAL if there are flags (r4), -E2BIG for more than MAX_LOOPS."""
-    code, turns = call.code, call.code.resize(call.low(0), I64)
-    too_many = code.select(code.compare(turns, ">", MAX_LOOPS), call.number(-errno.E2BIG), call.number(0))
+    code, iterations = call.code, call.code.resize(call.low(0), I64)
+    too_many = code.select(code.compare(iterations, ">", MAX_LOOPS), call.number(-errno.E2BIG), call.number(0))
     refused = code.select(code.compare(call.arguments[3], "!=", 0), call.number(-errno.EINVAL), too_many)
-    end = code.select(code.compare(refused, "==", 0), turns, call.number(0))
+    end = code.select(code.compare(refused, "==", 0), iterations, call.number(0))
     made = code.variable(I64, 0)
-    with code.loop() as turn:
+    with code.loop() as body:
         index = made.get()
-        turn.break_if(code.compare(index, ">=", end))
+        body.break_if(code.compare(index, ">=", end))
         made.set(code.add(index, 1))
-        turn.break_if(code.compare(call_back(call, 1, index, call.arguments[2]), "!=", 0))
+        body.break_if(code.compare(call_back(call, 1, index, call.arguments[2]), "!=", 0))
     return code.select(code.compare(refused, "==", 0), made.get(), refused)
 
 
@@ -67,15 +67,15 @@ def _visit(call: HelperCall, site: MapSite) -> Value:
     """The walk through one map, and how many entries it met."""
     code, map_, nowhere = call.code, memory(call, site), ir.Constant(PTR, None)
     key, position, visited = code.buffer(site.spec.key_size), code.variable(I64, 0), code.variable(I64, 0)
-    with code.loop() as turn:
+    with code.loop() as body:
         following = code.call(site.functions.next, map_, position.get(), key, nowhere)
-        turn.break_if(code.compare_signed(following, "<", 0))
+        body.break_if(code.compare_signed(following, "<", 0))
         position.set(following)
         value = code.call(site.functions.lookup, map_, key, call.field("processor_id").load())
-        turn.continue_if(code.is_null(value))  # somebody has deleted it since
+        body.continue_if(code.is_null(value))  # somebody has deleted it since
         visited.add(1)
         given = (call.arguments[0], code.integer(key), code.integer(value), call.arguments[2])
-        turn.break_if(code.compare(call_back(call, 1, *given), "!=", 0))
+        body.break_if(code.compare(call_back(call, 1, *given), "!=", 0))
     return visited.get()
 
 

@@ -50,7 +50,7 @@ def count(memory: Memory, shape: Shape) -> int:
     return shape.max_entries
 
 
-def _place(shape: Shape, key: bytes) -> int | None:
+def _direct_value(shape: Shape, key: bytes) -> int | None:
     index = int.from_bytes(key, "little")
     return index * shape.value_stride if len(key) == INDEX_SIZE and index < shape.max_entries else None
 
@@ -133,5 +133,5 @@ ARRAY = Kind(
     count=count,
     emit=_emit,
     failures=FAILURES,
-    place=_place,
+    direct_value=_direct_value,
 )

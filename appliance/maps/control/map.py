@@ -53,7 +53,7 @@ class Map(KeyedMap, KeylessMap):
 
     def _fill(self) -> None:
         for key, value in self.spec.contents:
-            place = self._kind.place(self.shape, key)
+            place = self._kind.direct_value(self.shape, key)
             if place is not None and len(value) == self.spec.value_size:
                 self._memory.write(place, value)
             elif self.spec.key_size:

@@ -10,8 +10,8 @@ from llvmlite import ir
 
 from appliance.ebpf.spec import CollectionSpec, MapSpec
 from appliance.helpers.native.call import Clock
+from appliance.jit.build_key import compile_, prove
 from appliance.jit.collection import Collection
-from appliance.jit.recipe import compile_, prove
 from appliance.jit.run import emit_run
 from appliance.verifier.reports.report import Rejected
 from hooks.contracts.xdp import FrameContext

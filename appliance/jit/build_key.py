@@ -1,11 +1,11 @@
-"""What the proofs and the code of a load are made from: equal recipes have equal proofs and equal code.
+"""What the proofs and the code of a load are made from: equal build keys have equal proofs and equal code.
 
-    Recipe ──prove──> VerifiedProgram by name ──compile_──> NativeCode ──link, with the maps' addresses──> Engine
+    BuildKey ──prove──> VerifiedProgram by name ──compile_──> NativeCode ──link, with the maps' addresses──> Engine
               │                                    │
-              └─ remembered, by the recipe ────────┘
+              └─── remembered, by the key ──────┘
 
-Both are functions of the recipe and of nothing else, so their results are remembered: an object that is loaded again,
-or a rule set that is put back, costs no more than linking. Recipes are compared value by value and not by a digest,
+Both are functions of the key and of nothing else, so their results are remembered: an object that is loaded again,
+or a rule set that is put back, costs no more than linking. Build keys are compared value by value and not by a digest,
 and what is remembered never leaves this process: there is nothing that anybody could forge (docs/decisions/0008).
 """
 
@@ -49,7 +49,7 @@ class MapPart:
 
 
 @dataclass(frozen=True, slots=True)
-class Recipe:
+class BuildKey:
     """Everything that the proofs and the code of a load depend on, but for the code of this program itself."""
 
     source: str
@@ -69,30 +69,30 @@ class Recipe:
 
 
 @lru_cache(REMEMBERED)
-def prove(recipe: Recipe) -> Mapping[str, VerifiedProgram]:
+def prove(key: BuildKey) -> Mapping[str, VerifiedProgram]:
     """The programs, by name. Raises Rejected."""
-    verifier = Verifier(dict(recipe.specs), PLATFORMS[recipe.platform])
-    return {name: verifier.verify(program) for name, program in recipe.programs}
+    verifier = Verifier(dict(key.specs), PLATFORMS[key.platform])
+    return {name: verifier.verify(program) for name, program in key.programs}
 
 
 @lru_cache(REMEMBERED)
-def compile_(recipe: Recipe) -> NativeCode:
+def compile_(key: BuildKey) -> NativeCode:
     """One module of all programs and of the loops around them. Raises Rejected, NotCompilable."""
-    module = ir.Module(ascii(recipe.source))  # a file's name may hold a line's end, or bytes that are no text
-    sites = dict(_sites(module, recipe))
-    proved = prove(recipe)
-    bodies = {name: emit_program(module, program, sites, recipe.clock) for name, program in proved.items()}
-    if recipe.targets:
+    module = ir.Module(ascii(key.source))  # a file's name may hold a line's end, or bytes that are no text
+    sites = dict(_sites(module, key))
+    proved = prove(key)
+    bodies = {name: emit_program(module, program, sites, key.clock) for name, program in proved.items()}
+    if key.targets:
         for body in bodies.values():
             body.linkage = "external"
-    if recipe.loops is not None:
-        recipe.loops(module, {name: emit_entry(module, program, bodies[name]) for name, program in proved.items()})
+    if key.loops is not None:
+        key.loops(module, {name: emit_entry(module, program, bodies[name]) for name, program in proved.items()})
     return compile_module(module)
 
 
-def _sites(module: ir.Module, recipe: Recipe) -> Iterator[tuple[str, MapSite]]:
+def _sites(module: ir.Module, key: BuildKey) -> Iterator[tuple[str, MapSite]]:
     """The maps as code in `module` sees them, and what it is to see of the maps that are in a map of maps."""
-    inlined = _shapes_of_one_lookup(recipe)
+    inlined = _shapes_of_one_lookup(key)
 
     def site(spec: MapSpec, processors: int, address: Value = None) -> MapSite:
         lookup = Shape.of(spec, processors).name in inlined
@@ -100,7 +100,7 @@ def _sites(module: ir.Module, recipe: Recipe) -> Iterator[tuple[str, MapSite]]:
         values = address if spec.type is MapType.ARRAY else None
         return MapSite(address, spec, functions, values, processors)
 
-    for part in recipe.maps:
+    for part in key.maps:
         known = module.globals.get(part.symbol)
         address = known if known is not None else memory(module, part.symbol, part.size)
         yield part.name, site(part.spec, part.processors, address)
@@ -108,17 +108,17 @@ def _sites(module: ir.Module, recipe: Recipe) -> Iterator[tuple[str, MapSite]]:
             yield part.spec.inner.name, site(part.spec.inner, part.processors)
 
 
-def _shapes_of_one_lookup(recipe: Recipe) -> set[str]:
+def _shapes_of_one_lookup(key: BuildKey) -> set[str]:
     """The shapes of maps in which the programs look something up at one place: there a lookup is worth being written
     into the program. A second one would be a call in any case."""
     places: Counter[str] = Counter()
     shapes = {
         spec.name: Shape.of(spec, part.processors).name
-        for part in recipe.maps
+        for part in key.maps
         for spec in (replace(part.spec, name=part.name), part.spec.inner)
         if spec is not None
     }
-    for program in prove(recipe).values():
+    for program in prove(key).values():
         for call in program.facts.calls.values():
             if call.helper == LOOKUP:
                 places.update({shapes[name] for name in call.maps})
