@@ -4,7 +4,8 @@ from appliance.ir.code import Code, Loop
 from appliance.ir.compiler import NativeCode, compile_module
 from appliance.ir.engine import Engine
 from appliance.ir.storage import Field, Variable
-from appliance.ir.symbols import I1, I8, I16, I32, I64, PTR, VOID, Value, external, memory
+from appliance.ir.symbols import external, memory
+from appliance.ir.types import I1, I8, I16, I32, I64, PTR, U1, U8, U16, U32, U64, VOID, AnyType, Pointer, Type, Value
 
 __all__ = [
     "I1",
@@ -13,12 +14,20 @@ __all__ = [
     "I32",
     "I64",
     "PTR",
+    "U1",
+    "U8",
+    "U16",
+    "U32",
+    "U64",
     "VOID",
+    "AnyType",
     "Code",
     "Engine",
     "Field",
     "Loop",
     "NativeCode",
+    "Pointer",
+    "Type",
     "Value",
     "Variable",
     "compile_module",

@@ -20,7 +20,7 @@ from typing import Any
 from llvmlite import ir
 
 from appliance.ir.storage import Storage
-from appliance.ir.symbols import I64, Value
+from appliance.ir.types import I64, U1, U64, Value
 
 
 class Loop:
@@ -35,11 +35,11 @@ class Loop:
     def continue_(self) -> None:
         self._code.builder.branch(self._head)
 
-    def break_if(self, condition: Value) -> None:
+    def break_if(self, condition: U1) -> None:
         with self._code.if_(condition):
             self.break_()
 
-    def continue_if(self, condition: Value) -> None:
+    def continue_if(self, condition: U1) -> None:
         with self._code.if_(condition):
             self.continue_()
 
@@ -48,9 +48,7 @@ class Code(Storage):
     """One function being written."""
 
     @classmethod
-    def define(
-        cls, module: ir.Module, name: str, result: ir.Type, *, linkage: str = "internal", **parameters: ir.Type
-    ) -> Code:
+    def define(cls, module: ir.Module, name: str, result: Any, *, linkage: str = "internal", **parameters: Any) -> Code:
         """Start a function. Parameters are reached by name: `code["count"]`."""
         function = ir.Function(module, ir.FunctionType(result, tuple(parameters.values())), name)
         function.linkage = linkage
@@ -65,12 +63,12 @@ class Code(Storage):
             self.builder.ret(self.value(value, self.function.function_type.return_type))
 
     @contextmanager
-    def if_(self, condition: Value, *, likely: bool | None = None) -> Iterator[None]:
+    def if_(self, condition: U1, *, likely: bool | None = None) -> Iterator[None]:
         with self.builder.if_then(condition, likely=likely):
             yield
 
     @contextmanager
-    def if_else(self, condition: Value) -> Iterator[tuple[Any, Any]]:
+    def if_else(self, condition: U1) -> Iterator[tuple[Any, Any]]:
         """`with code.if_else(c) as (then, otherwise): with then: …; with otherwise: …`"""
         with self.builder.if_else(condition) as branches:
             yield branches
@@ -88,7 +86,7 @@ class Code(Storage):
         self.builder.position_at_end(end)
 
     @contextmanager
-    def count(self, end: Value, start: Value = 0) -> Iterator[Value]:
+    def count(self, end: U64 | int, start: U64 | int = 0) -> Iterator[U64]:
         """`for index in range(start, end)`, 64 bits, unsigned. Leave it early only by returning."""
         index = self.variable(I64, start)
         with self.loop() as loop:

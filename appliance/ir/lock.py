@@ -11,19 +11,20 @@ from llvmlite import ir
 
 from appliance.ir.code import Code
 from appliance.ir.storage import Field
-from appliance.ir.symbols import I16, I32, I64, PTR, VOID, Value, external
+from appliance.ir.symbols import external
+from appliance.ir.types import I16, I32, I64, PTR, VOID, Pointer
 
 SPINS = 128  # reads of a held lock before the processor is given away; a critical section takes about 50 ns
 
 _LOCK, _WAIT = "lock", "lock.wait"
 
 
-def acquire(code: Code, lock: Value) -> None:
+def acquire(code: Code, lock: Pointer) -> None:
     """Take the lock at the pointer."""
     code.call(_lock_function(code.module), lock)
 
 
-def release(code: Code, lock: Value) -> None:
+def release(code: Code, lock: Pointer) -> None:
     """Let it go; everything written before is seen by the next holder."""
     Field(code, lock, I16, 2).store_release(0)
 

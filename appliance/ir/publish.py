@@ -20,7 +20,7 @@ from llvmlite import ir
 from appliance.ir.code import Code
 from appliance.ir.engine import Engine
 from appliance.ir.storage import Field
-from appliance.ir.symbols import I64, PTR, VOID
+from appliance.ir.types import I64, PTR, VOID
 
 
 def begin(address: int, value: int) -> None:

@@ -18,13 +18,13 @@ from __future__ import annotations
 from appliance.epochs import QUIESCENT
 from appliance.ir.code import Code
 from appliance.ir.storage import Field
-from appliance.ir.symbols import I64, Value
+from appliance.ir.types import I64, Pointer
 
 
 class Announcer:
     """Writes the announcements of one reader: its word, and the place of the global epoch, as pointers."""
 
-    def __init__(self, code: Code, word: Value, epoch: Value) -> None:
+    def __init__(self, code: Code, word: Pointer, epoch: Pointer) -> None:
         self._code = code
         self._word, self._epoch = (Field(code, place, I64, 8) for place in (word, epoch))
 

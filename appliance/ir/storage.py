@@ -7,30 +7,34 @@ they are told one: a frame has none.
 from __future__ import annotations
 
 import ctypes
-from typing import Any
+from typing import Any, Generic
 
 from llvmlite import ir
 
-from appliance.ir.symbols import I1, I8, I64, PTR, VOID, Value, external
+from appliance.ir.symbols import external
+from appliance.ir.types import I1, I8, I64, PTR, U1, U8, U64, VOID, Pointer, Type, V, Value
 from appliance.ir.values import Values
 
 
-class Variable:
+class Variable(Generic[V]):
     """A mutable local of the function being written."""
 
-    def __init__(self, code: Storage, type_: ir.Type, slot: ir.AllocaInstr) -> None:
+    def __init__(self, code: Storage, type_: Type[V], slot: Any) -> None:
         self._code = code
-        self.type = type_
+        self.type: Type[V] = type_
         self.address = slot
 
-    def get(self) -> Value:
-        return self._code.builder.load(self.address, typ=self.type)
+    def get(self) -> V:
+        value: V = self._code.builder.load(self.address, typ=self.type)
+        return value
 
-    def set(self, value: Value) -> None:
+    def set(self, value: V | int) -> None:
         self._code.builder.store(self._code.value(value, self.type), self.address)
 
-    def add(self, value: Value) -> None:
-        self.set(self._code.add(self.get(), value))
+    def add(self, value: V | int) -> None:
+        """Of numbers only."""
+        now: Any = self.get()
+        self.set(self._code.add(now, value))
 
 
 class Field:
@@ -75,7 +79,7 @@ class Field:
 class Storage(Values):
     """One function being written, as far as it remembers."""
 
-    def variable(self, type_: ir.Type, initial: Value | None = None) -> Variable:
+    def variable(self, type_: Type[V], initial: V | int | None = None) -> Variable[V]:
         with self.builder.goto_block(self._entry):
             slot = self.builder.alloca(type_)
         variable = Variable(self, type_, slot)
@@ -83,22 +87,25 @@ class Storage(Values):
             variable.set(initial)
         return variable
 
-    def buffer(self, size: int, align: int = 8) -> Value:
+    def buffer(self, size: int, align: int = 8) -> Pointer:
         """`size` bytes of the function's own stack, as a pointer."""
         with self.builder.goto_block(self._entry):
             slot = self.builder.alloca(ir.ArrayType(I8, size))
         slot.align = align
-        return self._retype(slot, PTR)
+        place: Pointer = self._retype(slot, PTR)
+        return place
 
-    def at(self, pointer: Value, offset: Value) -> Value:
+    def at(self, pointer: Pointer, offset: U64 | int) -> Pointer:
         """The pointer `offset` bytes on."""
-        return self.builder.gep(pointer, [self.value(offset, I64)], source_etype=I8)
+        place: Pointer = self.builder.gep(pointer, [self.value(offset, I64)], source_etype=I8)
+        return place
 
-    def inside(self, pointer: Value, offset: Value) -> Value:
+    def inside(self, pointer: Pointer, offset: U64 | int) -> Pointer:
         """`at`, where both places are in one object, or just behind it: so the result is not null."""
-        return self.builder.gep(pointer, [self.value(offset, I64)], inbounds=True, source_etype=I8)
+        place: Pointer = self.builder.gep(pointer, [self.value(offset, I64)], inbounds=True, source_etype=I8)
+        return place
 
-    def typed(self, pointer: Value, type_: ir.Type) -> Value:
+    def typed(self, pointer: Pointer, type_: Type[V]) -> Value:
         """The same pointer with a pointee type, which some of llvmlite's builders still ask for."""
         typed = type_.as_pointer()
         return pointer if hasattr(pointer.type, "pointee") else self._retype(pointer, typed)
@@ -108,15 +115,16 @@ class Storage(Values):
         self.builder._insert(cast)
         return cast
 
-    def load(self, pointer: Value, type_: ir.Type, *, align: int = 1) -> Value:
+    def load(self, pointer: Pointer, type_: Type[V], *, align: int = 1) -> V:
         loaded = self.builder.load(pointer, typ=type_)
         loaded.align = align
-        return loaded
+        value: V = loaded
+        return value
 
-    def store(self, value: Value, pointer: Value, *, align: int = 1) -> None:
+    def store(self, value: Value, pointer: Pointer, *, align: int = 1) -> None:
         self.builder.store(value, self.typed(pointer, value.type)).align = align
 
-    def field(self, pointer: Value, structure: type[ctypes.Structure], name: str) -> Field:
+    def field(self, pointer: Pointer, structure: type[ctypes.Structure], name: str) -> Field:
         """A field of a declared structure. Integers only; an array field gives the place of its first element."""
         place = getattr(structure, name)
         declared = _declared_type(structure, name)
@@ -127,31 +135,32 @@ class Storage(Values):
         align = min(size, packed) if packed else size
         return Field(self, self.at(pointer, place.offset), ir.IntType(size * 8), align)
 
-    def copy(self, target: Value, source: Value, size: Value) -> None:
+    def copy(self, target: Pointer, source: Pointer, size: U64 | int) -> None:
         """memcpy of `size` bytes; a constant size becomes plain moves."""
         memcpy = external(self.module, "llvm.memcpy.p0.p0.i64", VOID, PTR, PTR, I64, I1)
         self.call(memcpy, target, source, self.value(size, I64), ir.Constant(I1, 0))
 
-    def move(self, target: Value, source: Value, size: Value) -> None:
+    def move(self, target: Pointer, source: Pointer, size: U64 | int) -> None:
         """memmove: the memories may overlap."""
         memmove = external(self.module, "llvm.memmove.p0.p0.i64", VOID, PTR, PTR, I64, I1)
         self.call(memmove, target, source, self.value(size, I64), ir.Constant(I1, 0))
 
-    def fill(self, target: Value, byte: Value, size: Value) -> None:
+    def fill(self, target: Pointer, byte: U8 | int, size: U64 | int) -> None:
         """memset."""
         memset = external(self.module, "llvm.memset.p0.i64", VOID, PTR, I8, I64, I1)
         self.call(memset, target, self.value(byte, I8), self.value(size, I64), ir.Constant(I1, 0))
 
-    def atomic_add(self, pointer: Value, value: Value, type_: ir.Type = I64, ordering: str = "monotonic") -> Value:
+    def atomic_add(self, pointer: Pointer, value: Value, type_: Any = I64, ordering: str = "monotonic") -> Value:
         """Add and give the old value."""
         return self.builder.atomic_rmw("add", self.typed(pointer, type_), self.value(value, type_), ordering)
 
-    def compare_exchange(self, pointer: Value, expected: Value, wanted: Value, type_: ir.Type = I64) -> Value:
+    def compare_exchange(self, pointer: Pointer, expected: Value, wanted: Value, type_: Any = I64) -> U1:
         """Store `wanted` if `expected` is there; true if it was (acquire and release)."""
         pair = self.builder.cmpxchg(
             self.typed(pointer, type_), self.value(expected, type_), self.value(wanted, type_), "acq_rel", "acquire"
         )
-        return self.builder.extract_value(pair, 1)
+        was_there: U1 = self.builder.extract_value(pair, 1)
+        return was_there
 
 
 def _declared_type(structure: type[ctypes.Structure], name: str) -> Any:

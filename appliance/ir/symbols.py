@@ -1,4 +1,4 @@
-"""The types of generated code, and what a module names that lies elsewhere: memory and functions."""
+"""What a module names that lies elsewhere: memory and functions."""
 
 from __future__ import annotations
 
@@ -6,23 +6,21 @@ from typing import Any
 
 from llvmlite import ir
 
-I1, I8, I16, I32, I64 = (ir.IntType(bits) for bits in (1, 8, 16, 32, 64))
-PTR = ir.PointerType()
-VOID = ir.VoidType()
+from appliance.ir.types import I8, Pointer
+
 PAGE = 4096
 
-Value = Any  # llvmlite has no types of its own: an ir.Value, or an int where a constant of the same type is meant
 
-
-def memory(module: ir.Module, name: str, size: int) -> Value:
+def memory(module: ir.Module, name: str, size: int) -> Pointer:
     """`size` bytes of memory that lives elsewhere, as a pointer: who links the code says where it is (see compiler).
 
     Nothing else may be in these bytes as far as the module is concerned: LLVM takes different names for different
     memory. They begin a page.
     """
-    symbol = ir.GlobalVariable(module, ir.ArrayType(I8, size), name)
+    symbol: Any = ir.GlobalVariable(module, ir.ArrayType(I8, size), name)
     symbol.align = PAGE
-    return symbol
+    place: Pointer = symbol
+    return place
 
 
 def external(module: ir.Module, name: str, result: ir.Type, *parameters: ir.Type) -> ir.Function:

@@ -5,9 +5,11 @@ Where two values meet, the second may be a Python int: it becomes a constant of 
 
 from __future__ import annotations
 
+from typing import Any
+
 from llvmlite import ir
 
-from appliance.ir.symbols import I64, PTR, Value
+from appliance.ir.types import I64, PTR, U1, U64, N, Pointer, Type, V, Value
 
 
 class Values:
@@ -24,74 +26,97 @@ class Values:
     def __getitem__(self, parameter: str) -> Value:
         return next(argument for argument in self.function.args if argument.name == parameter)
 
-    def value(self, value: Value, type_: ir.Type) -> Value:
+    def value(self, value: V | int, type_: Type[V]) -> V:
         """A Python int becomes a constant of `type_`; an IR value stays what it is."""
-        return ir.Constant(type_, value) if isinstance(value, int) else value
+        constant: V = ir.Constant(type_, value) if isinstance(value, int) else value
+        return constant
 
-    def _pair(self, left: Value, right: Value) -> tuple[Value, Value]:
-        return left, self.value(right, left.type)
+    def _pair(self, left: V, right: V | int) -> tuple[V, V]:
+        type_: Type[V] = left.type
+        return left, self.value(right, type_)
 
-    def add(self, left: Value, right: Value) -> Value:
-        return self.builder.add(*self._pair(left, right))
+    def add(self, left: N, right: N | int) -> N:
+        result: N = self.builder.add(*self._pair(left, right))
+        return result
 
-    def sub(self, left: Value, right: Value) -> Value:
-        return self.builder.sub(*self._pair(left, right))
+    def sub(self, left: N, right: N | int) -> N:
+        result: N = self.builder.sub(*self._pair(left, right))
+        return result
 
-    def mul(self, left: Value, right: Value) -> Value:
-        return self.builder.mul(*self._pair(left, right))
+    def mul(self, left: N, right: N | int) -> N:
+        result: N = self.builder.mul(*self._pair(left, right))
+        return result
 
-    def and_(self, left: Value, right: Value) -> Value:
-        return self.builder.and_(*self._pair(left, right))
+    def and_(self, left: N, right: N | int) -> N:
+        result: N = self.builder.and_(*self._pair(left, right))
+        return result
 
-    def or_(self, left: Value, right: Value) -> Value:
-        return self.builder.or_(*self._pair(left, right))
+    def or_(self, left: N, right: N | int) -> N:
+        result: N = self.builder.or_(*self._pair(left, right))
+        return result
 
-    def xor(self, left: Value, right: Value) -> Value:
-        return self.builder.xor(*self._pair(left, right))
+    def xor(self, left: N, right: N | int) -> N:
+        result: N = self.builder.xor(*self._pair(left, right))
+        return result
 
-    def shl(self, left: Value, right: Value) -> Value:
-        return self.builder.shl(*self._pair(left, right))
+    def shl(self, left: N, right: N | int) -> N:
+        result: N = self.builder.shl(*self._pair(left, right))
+        return result
 
-    def shr(self, left: Value, right: Value) -> Value:
+    def shr(self, left: N, right: N | int) -> N:
         """Logical shift to the right."""
-        return self.builder.lshr(*self._pair(left, right))
+        result: N = self.builder.lshr(*self._pair(left, right))
+        return result
 
-    def compare(self, left: Value, operator: str, right: Value) -> Value:
+    def compare(self, left: V, operator: str, right: V | int) -> U1:
         """Unsigned comparison: == != < <= > >=. Pointers compare by address."""
-        return self.builder.icmp_unsigned(operator, *self._pair(left, right))
+        result: U1 = self.builder.icmp_unsigned(operator, *self._pair(left, right))
+        return result
 
-    def compare_signed(self, left: Value, operator: str, right: Value) -> Value:
-        return self.builder.icmp_signed(operator, *self._pair(left, right))
+    def compare_signed(self, left: V, operator: str, right: V | int) -> U1:
+        result: U1 = self.builder.icmp_signed(operator, *self._pair(left, right))
+        return result
 
-    def is_null(self, pointer: Value) -> Value:
+    def is_null(self, pointer: Pointer) -> U1:
         return self.compare(self.integer(pointer), "==", 0)
 
-    def select(self, condition: Value, then: Value, otherwise: Value) -> Value:
-        type_ = otherwise.type if isinstance(then, int) else then.type
-        return self.builder.select(condition, self.value(then, type_), self.value(otherwise, type_))
+    def select(self, condition: U1, then: V | int, otherwise: V | int) -> V:
+        """One of the two, of which one at least is no int."""
+        type_: Type[V] = getattr(otherwise if isinstance(then, int) else then, "type")  # noqa: B009
+        chosen: V = self.builder.select(condition, self.value(then, type_), self.value(otherwise, type_))
+        return chosen
 
-    def resize(self, value: Value, type_: ir.IntType) -> Value:
+    def resize(self, value: Value, type_: Type[N]) -> N:
         """Zero-extend or truncate."""
+        resized: N = value
         if value.type.width < type_.width:
-            return self.builder.zext(value, type_)
-        return self.builder.trunc(value, type_) if value.type.width > type_.width else value
+            resized = self.builder.zext(value, type_)
+        elif value.type.width > type_.width:
+            resized = self.builder.trunc(value, type_)
+        return resized
 
-    def integer(self, pointer: Value) -> Value:
-        return self.builder.ptrtoint(pointer, I64)
+    def integer(self, pointer: Pointer) -> U64:
+        """The address."""
+        number: U64 = self.builder.ptrtoint(pointer, I64)
+        return number
 
-    def pointer(self, integer: Value) -> Value:
-        return self.builder.inttoptr(integer, PTR)
+    def pointer(self, integer: U64) -> Pointer:
+        """The place at an address."""
+        pointer: Pointer = self.builder.inttoptr(integer, PTR)
+        return pointer
 
-    def freeze(self, value: Value) -> Value:
+    def freeze(self, value: V) -> V:
         """One value, whichever: of what was read from memory that somebody may have written meanwhile, so that it can
         be branched on before it is known whether that happened."""
-        frozen = ir.Instruction(self.builder.block, value.type, "freeze", [value])
+        frozen: Any = ir.Instruction(self.builder.block, value.type, "freeze", [value])
         self.builder._insert(frozen)
-        return frozen
+        result: V = frozen
+        return result
 
-    def swap_bytes(self, value: Value) -> Value:
+    def swap_bytes(self, value: N) -> N:
         """Network order to host order, and back."""
-        return value if value.type.width == 8 else self.builder.bswap(value)
+        swapped: N = value if value.type.width == 8 else self.builder.bswap(value)
+        return swapped
 
     def call(self, function: Value, *arguments: Value) -> Value:
         types = function.function_type.args

@@ -5,7 +5,7 @@ from __future__ import annotations
 from llvmlite import ir
 
 from appliance.helpers.native.call import HelperCall
-from appliance.ir import I8, I16, I32, I64, PTR, Code, Value
+from appliance.ir import I8, I16, I32, I64, PTR, AnyType, Code, Value
 
 
 def csum_diff(call: HelperCall) -> Value:
@@ -62,7 +62,8 @@ def _partial_sum(module: ir.Module) -> ir.Function:
     with code.count(words) as index:
         total.add(code.resize(code.load(code.at(memory, code.shl(index, 2)), I32), I64))
     rest = code.variable(I64, code.shl(words, 2))
-    for type_ in (I16, I8):
+    types: tuple[AnyType, ...] = (I16, I8)
+    for type_ in types:
         width = type_.width // 8
         with code.if_(code.compare(code.and_(size, width), "!=", 0)):
             part = code.resize(code.load(code.at(memory, rest.get()), type_), I64)

@@ -97,6 +97,7 @@ def on_the_map(call: HelperCall, operation: Callable[[MapSite], Value]) -> Value
         return operation(call.maps[0])
     code, result = call.code, call.code.variable(I64, 0)
     for site in call.maps:
+        assert site.address is not None  # a map found in a map of maps is the only one of its call
         with code.if_(code.compare(call.arguments[call.map_argument], "==", code.integer(site.address))):
             result.set(operation(site))
     return result.get()

@@ -13,7 +13,7 @@ import errno
 from llvmlite import ir
 
 from appliance.helpers.native.call import HelperCall
-from appliance.ir import I1, I8, I64, PTR, Code, Value, Variable
+from appliance.ir import I1, I8, I64, PTR, U64, Code, Value, Variable
 
 LONGEST = 63
 
@@ -91,7 +91,7 @@ def _character(code: Code, text: Value, at: Value, end: Value) -> Value:
     return result.get()
 
 
-def _skip_blanks(code: Code, text: Value, size: Value) -> Variable:
+def _skip_blanks(code: Code, text: Value, size: Value) -> Variable[U64]:
     """Where the first character is that is no blank of Latin-1, where the kernel's isspace is at home."""
     at = code.variable(I64, 0)
     with code.loop() as loop:
@@ -104,7 +104,7 @@ def _skip_blanks(code: Code, text: Value, size: Value) -> Variable:
     return at
 
 
-def _skip_prefix(code: Code, text: Value, at: Variable, end: Value, base: Variable) -> None:
+def _skip_prefix(code: Code, text: Value, at: Variable[U64], end: Value, base: Variable[U64]) -> None:
     """Find the base that the number is written in, if none is given, and step over `0x` in base 16."""
     first, second, third = (_character(code, text, code.add(at.get(), skip), end) for skip in range(3))
     zero = code.compare(first, "==", ord("0"))
@@ -116,7 +116,7 @@ def _skip_prefix(code: Code, text: Value, at: Variable, end: Value, base: Variab
     at.add(code.select(skipped, ir.Constant(I64, 2), 0))
 
 
-def _read_digits(code: Code, text: Value, at: Variable, end: Value, base: Value) -> Value:
+def _read_digits(code: Code, text: Value, at: Variable[U64], end: Value, base: Value) -> Value:
     """Add digits to the number while there are any. Whether it needs more than 64 bits."""
     number, overflow = code.variable(I64, 0), code.variable(I1, 0)
     with code.loop() as loop:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from llvmlite import ir
 
 from appliance.helpers.cookie_secrets import KEY_SIZE
-from appliance.ir import I64, PTR, Code, Value
+from appliance.ir import I64, PTR, AnyType, Code, Value
 
 START = (0x736F6D6570736575, 0x646F72616E646F6D, 0x6C7967656E657261, 0x7465646279746573)
 
@@ -23,7 +23,8 @@ def _emit(module: ir.Module, count: int) -> ir.Function:
     known = module.globals.get(name)
     if known is not None:
         return known
-    code = Code.define(module, name, I64, key=PTR, **{f"w{number}": I64 for number in range(count)})
+    words: dict[str, AnyType] = {f"w{number}": I64 for number in range(count)}
+    code = Code.define(module, name, I64, key=PTR, **words)
     code.function.attributes.add("noinline")
     keys = [code.load(code.at(code["key"], offset), I64) for offset in range(0, KEY_SIZE, 8)] * 2
     state = [code.xor(key, start) for key, start in zip(keys, START, strict=True)]

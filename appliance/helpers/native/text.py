@@ -23,7 +23,7 @@ from appliance.helpers.formats import (
 )
 from appliance.helpers.native.call import HelperCall
 from appliance.helpers.trace import HEAD_SIZE, LENGTH_SIZE, LONGEST_LINE, TraceHead
-from appliance.ir import I8, I16, I32, I64, PTR, Code, Value, external
+from appliance.ir import I8, I16, I32, I64, PTR, AnyType, Code, Value, external
 
 SLOT = 8
 
@@ -99,7 +99,7 @@ def _trace(call: HelperCall, arguments: Sequence[Value | _Element]) -> Value:
 
 def _line_printer(module: ir.Module, text: Format) -> ir.Function:
     """`i64 (ptr log, i64 arguments…)`: prints a line of the format to the log."""
-    places = {f"a{place}": I64 for place in range(len(text.conversions))}
+    places: dict[str, AnyType] = {f"a{place}": I64 for place in range(len(text.conversions))}
     code = Code.define(module, module.get_unique_name("trace.line"), I64, log=PTR, **places)
     for attribute in ("noinline", "cold", "nounwind"):
         code.function.attributes.add(attribute)
@@ -182,7 +182,12 @@ def _internet(code: Code, conversion: Conversion, value: Value) -> _Printed:
     return separator.join([word] * len(places)), [code.resize(each, I32) for each in words]
 
 
-_WORDS = {"pI4": ("%u", ".", I8), "pi4": ("%03u", ".", I8), "pI6": ("%04x", ":", I16), "pi6": ("%04x", "", I16)}
+_WORDS: dict[str, tuple[str, str, AnyType]] = {
+    "pI4": ("%u", ".", I8),
+    "pi4": ("%03u", ".", I8),
+    "pI6": ("%04x", ":", I16),
+    "pi6": ("%04x", "", I16),
+}
 _PRINTERS: dict[Printed, Callable[[Code, Conversion, Value], _Printed]] = {
     Printed.SIGNED: _number,
     Printed.UNSIGNED: _number,

@@ -11,7 +11,7 @@ from itertools import zip_longest
 
 from llvmlite import ir
 
-from appliance.ir import I8, I16, I32, I64, Code, Value, external
+from appliance.ir import I8, I16, I32, I64, AnyType, Code, Value, external
 
 SEEDS = 4  # 64-bit words
 UNROLLED = 64  # bytes of a key that are compared in line
@@ -30,7 +30,8 @@ def key_words(code: Code, key: Value, size: int) -> list[Value]:
 def _short_word(code: Code, key: Value, size: int) -> Value:
     """1 to 7 bytes in one word, from one or two loads: two of 4 bytes overlap, as two of 2, or 2 and 1."""
     width = 4 if size >= 4 else 2 if size >= 2 else 1
-    type_ = {1: I8, 2: I16, 4: I32}[width]
+    types: dict[int, AnyType] = {1: I8, 2: I16, 4: I32}
+    type_ = types[width]
     low = code.resize(code.load(key, type_), I64)
     if size == width:
         return low

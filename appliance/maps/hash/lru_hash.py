@@ -21,7 +21,7 @@ from functools import cached_property
 from llvmlite import ir
 
 from appliance.ebpf.spec import MapSpec
-from appliance.ir import I8, I32, PTR, Code, Field, Value, Variable, lock
+from appliance.ir import I8, I32, PTR, U32, Code, Field, Value, Variable, lock
 from appliance.maps.checks import LRU_FLAGS
 from appliance.maps.hash.hash import check_hash
 from appliance.maps.hash.layout import Bucket, HashHeader, HashLayout, count, initialise
@@ -53,7 +53,7 @@ class LruOperations(HashOperations):
     def on_insert(self, code: Code, element: Value) -> None:
         _reference_bit(code, element).store_monotonic(0)
 
-    def on_full(self, code: Code, map: Value, spare: Variable) -> None:
+    def on_full(self, code: Code, map: Value, spare: Variable[U32]) -> None:
         spare.set(code.call(self._evict, map))
 
     def _emit_evict(self) -> ir.Function:

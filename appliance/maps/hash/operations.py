@@ -14,7 +14,7 @@ import errno
 
 from llvmlite import ir
 
-from appliance.ir import I32, I64, PTR, Code, Field, Value, Variable, lock
+from appliance.ir import I32, I64, PTR, U32, Code, Field, Value, Variable, lock
 from appliance.maps.hash.layout import SLOTS, Bucket, HashHeader, HashLayout
 from appliance.maps.hash.table import FIRST_SLOT, LINE, UNSURE, HashTable
 from appliance.maps.kind import Flag, Shape, Weight, define, internal
@@ -55,7 +55,7 @@ class HashOperations:
     def on_insert(self, code: Code, element: Value) -> None:
         """The element is about to become an entry."""
 
-    def on_full(self, code: Code, map: Value, spare: Variable) -> None:
+    def on_full(self, code: Code, map: Value, spare: Variable[U32]) -> None:
         """No element is left, and no lock is held: return from `update`, or find a spare one."""
         code.ret(-errno.E2BIG)
 
@@ -169,7 +169,7 @@ class HashOperations:
         Field(code, code.load(slot, PTR, align=8), I64, 8).store_release(self.table.word(code, hash, number))
         self.table.extras.put_back(place, code.resize(word, I32))
 
-    def _leave(self, code: Code, mutex: Value, spare: Variable, status: int) -> None:
+    def _leave(self, code: Code, mutex: Value, spare: Variable[U32], status: int) -> None:
         """Return from `update` without having used the spare element, if there is one."""
         lock.release(code, mutex)
         with code.if_(code.compare(spare.get(), "!=", 0)):

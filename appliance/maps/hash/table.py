@@ -22,7 +22,7 @@ from functools import cached_property
 
 from llvmlite import ir
 
-from appliance.ir import I8, I16, I32, I64, PTR, VOID, Code, Field, Loop, Value, external
+from appliance.ir import I8, I16, I32, I64, PTR, VOID, AnyType, Code, Field, Loop, Value, external
 from appliance.maps.hash.extra import Extras
 from appliance.maps.hash.hashing import SEEDS, hash_words, key_words, same_key
 from appliance.maps.hash.layout import SLOTS, Bucket, HashHeader, HashLayout
@@ -34,7 +34,7 @@ LINE = ctypes.sizeof(Bucket)
 WORDS = LINE // 8
 FIRST_SLOT = Bucket.slots.offset // 8
 UNSURE = 1 << 32  # less than any slot's word but 0: tags and numbers are 1 at least
-_SEARCH = {"map": PTR, "key": PTR, "hash": I64, "slot_out": PTR}
+_SEARCH: dict[str, AnyType] = {"map": PTR, "key": PTR, "hash": I64, "slot_out": PTR}
 
 
 class HashTable:

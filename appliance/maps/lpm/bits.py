@@ -10,9 +10,9 @@ from collections.abc import Iterator
 
 from llvmlite import ir
 
-from appliance.ir import I1, I8, I16, I32, I64, Code, Field, Value, external
+from appliance.ir import I1, I8, I16, I32, I64, AnyType, Code, Field, Value, external
 
-_TYPES = {1: I8, 2: I16, 4: I32, 8: I64}
+_TYPES: dict[int, AnyType] = {1: I8, 2: I16, 4: I32, 8: I64}
 
 
 def _pieces(size: int) -> Iterator[tuple[int, int]]:

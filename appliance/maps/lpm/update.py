@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 from llvmlite import ir
 
-from appliance.ir import I32, I64, PTR, VOID, Code, Value, Variable, lock
+from appliance.ir import I32, I64, PTR, U32, VOID, Code, Pointer, Value, Variable, lock
 from appliance.maps.kind import Flag, define, internal
 from appliance.maps.lpm.bits import bit_at, clear_behind, common_length, copy_prefix, store_bits
 from appliance.maps.lpm.layout import ENTRY, FREE, LENGTH_SIZE, RESTING, Node, TrieHeader
@@ -28,9 +28,9 @@ WINDOW = 64  # ids that a walk looks at before it lets the lock go
 class _Descent:
     """Where the way to a prefix ends: at a link that is 0, at its node, or at a node that differs or is longer."""
 
-    place: Variable  # the link where it ends
-    above: Variable  # the link to the node that `place` is in; null at a root
-    common: Variable  # bits that the prefix shares with the node at `place`, at most the length of both
+    place: Variable[Pointer]  # the link where it ends
+    above: Variable[Pointer]  # the link to the node that `place` is in; null at a root
+    common: Variable[U32]  # bits that the prefix shares with the node at `place`, at most the length of both
 
 
 class TrieWriter:

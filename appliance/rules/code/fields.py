@@ -68,7 +68,7 @@ class FrameRecord(ctypes.Structure):
 class Fields:
     """The fields in one function being written. `keys` are pointers to keys of maps (memory.write_keys)."""
 
-    def __init__(self, code: Code, variables: Mapping[str, Variable], keys: Mapping[str, Value]) -> None:
+    def __init__(self, code: Code, variables: Mapping[str, Variable[Value]], keys: Mapping[str, Value]) -> None:
         self.code = code
         self.variables = variables
         self.keys = keys

@@ -1,0 +1,74 @@
+"""The types of generated code, and what mypy knows of their values.
+
+llvmlite has no types of its own, so a value is `Any` to mypy, and an addition of 32 and 64 bits is found when LLVM
+reads the module, if ever. Here every type of LLVM has a class of values: what is loaded as an `I64` is a `U64`, and may
+be added to another `U64` or to a Python int, and to nothing else.
+
+    I1   U1     a truth value             I32  U32
+    I8   U8                               I64  U64
+    I16  U16                              PTR  Pointer
+
+They are for mypy alone: as the code runs, each of them is an `ir.Value`. `Value` is any of them, or an int where a
+constant is meant: what a table of many widths gives (fields of structures, arguments by their names).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar
+
+from llvmlite import ir
+
+Value: TypeAlias = Any
+AnyType: TypeAlias = Any  # one that a table of widths gives
+
+if TYPE_CHECKING:
+
+    class _Typed:
+        """An ir.Value. `type` is its type of LLVM."""
+
+        type: Any
+        name: str
+
+    class U1(_Typed): ...
+
+    class U8(_Typed): ...
+
+    class U16(_Typed): ...
+
+    class U32(_Typed): ...
+
+    class U64(_Typed): ...
+
+    class Pointer(_Typed): ...
+
+    V = TypeVar("V", U1, U8, U16, U32, U64, Pointer)
+    N = TypeVar("N", U1, U8, U16, U32, U64)
+
+    class Type(Generic[V]):
+        """A type of LLVM whose values are `V`."""
+
+        width: int
+
+        def as_pointer(self) -> Any: ...
+
+else:
+    U1 = U8 = U16 = U32 = U64 = Pointer = ir.Value
+    V = TypeVar("V")
+    N = TypeVar("N")
+
+    class Type(Generic[V]):
+        """A name for mypy alone."""
+
+
+def _integer(bits: int) -> Any:
+    return ir.IntType(bits)
+
+
+I1: Type[U1] = _integer(1)
+I8: Type[U8] = _integer(8)
+I16: Type[U16] = _integer(16)
+I32: Type[U32] = _integer(32)
+I64: Type[U64] = _integer(64)
+_pointer: Any = ir.PointerType()
+PTR: Type[Pointer] = _pointer
+VOID: Any = ir.VoidType()
