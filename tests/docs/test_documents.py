@@ -10,7 +10,7 @@ import pytest
 from appliance.datapath.statistics import TRANSMIT_ERRORS, InterfaceStatistics
 from appliance.metrics.collector import FAMILIES
 from appliance.rules import compile_rule_set, load_rule_set
-from appliance.rules.code.frame import PARSE_ERRORS
+from appliance.rules.code.parser.cursor import PARSE_ERRORS
 from hooks.contracts.contract import Verdict
 
 DOCUMENTS = [Path("README.md"), Path("CHANGELOG.md"), *sorted(Path("docs").rglob("*.md"))]

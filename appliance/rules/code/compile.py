@@ -35,10 +35,11 @@ from appliance.rules.code import layout
 from appliance.rules.code.bpf_module import BpfModule
 from appliance.rules.code.branching import Branching
 from appliance.rules.code.fields import Fields, FrameRecord
-from appliance.rules.code.frame import FrameParser
 from appliance.rules.code.judge import Judge, Shared
 from appliance.rules.code.layout import CompiledRules
 from appliance.rules.code.memory import write_keys
+from appliance.rules.code.parser.cursor import Cursor
+from appliance.rules.code.parser.parser import parse_frame
 from appliance.rules.model import Action, Direction, Mode, Rule, RuleSet
 from hooks.contracts.contract import Verdict
 from hooks.contracts.xdp import XDP_LINUX
@@ -95,8 +96,8 @@ class _Program:
         self.malformed = block("malformed")
         record = code.buffer(ctypes.sizeof(FrameRecord)) if self.shared.is_cut else None
         self.fields = Fields.local(code) if record is None else Fields.inside(code, record)
-        self.parser = FrameParser(code, self.fields, self._allowlist, self.malformed)
-        self.parser.parse()
+        self.cursor = Cursor(code, self.fields, self._allowlist, self.malformed)
+        parse_frame(self.cursor)
         write_keys(code, self.fields, [rule for part in self.parts for rule in part])
         judge = Judge(self.shared, code, self.fields, self._decide)
         judge.handshakes(self.way)
@@ -164,7 +165,7 @@ class _Program:
             code.ret(_VERDICTS[Action.PASS])
             return
         key = code.buffer(4, align=4)
-        code.store(self.parser.reason.get(), key, align=4)
+        code.store(self.cursor.reason.get(), key, align=4)
         value = self.module.helper(code, "map_lookup_elem", self.shared.errors, key)
         with code.if_(code.compare(code.integer(value), "!=", 0)):
             code.store(code.add(code.load(value, I64, align=8), 1), value, align=8)

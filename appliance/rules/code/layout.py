@@ -27,7 +27,7 @@ from dataclasses import dataclass
 from appliance.ebpf.spec import MapType
 from appliance.errors import SourceLine
 from appliance.rules.code.bpf_module import MapShape
-from appliance.rules.code.frame import PARSE_ERRORS
+from appliance.rules.code.parser.cursor import PARSE_ERRORS
 from appliance.rules.model import Action, Mode, Rule, RuleSet
 
 COUNTERS = "rule_counters"

@@ -1,0 +1,102 @@
+"""Where the parser stands in the frame that it reads: the layers' offsets, and the bounds of what may be read.
+
+Every pointer is compared to the end of the frame before it is read through, in the form that verifiers take:
+pointer + size > end.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Callable
+
+from llvmlite import ir
+
+from appliance.ir import I32, I64, PTR, Code, Value
+from appliance.rules.code.fields import Fields
+from appliance.rules.code.parser.headers import EthernetHeader
+from hooks.contracts.xdp import XDP_LINUX
+
+PARSE_ERRORS = (
+    "ethernet_truncated",
+    "vlan_truncated",
+    "vlan_nested",
+    "ipv4_truncated",
+    "ipv4_version",
+    "ipv4_header_length",
+    "ipv4_total_length",
+    "ipv6_truncated",
+    "ipv6_version",
+    "ipv6_payload_length",
+    "ipv6_extension_truncated",
+    "ipv6_extension_nested",
+    "tcp_truncated",
+    "tcp_header_length",
+    "udp_truncated",
+    "udp_length",
+    "icmp_truncated",
+    "icmpv6_truncated",
+)
+
+MOST_TAGS = 4
+NO_VLAN = 0xFFFF  # no VLAN id has 16 bits
+_CONTEXT = {field.name: field.offset for field in XDP_LINUX.context.fields}
+
+
+class Cursor:
+    """The place that the code being written has come to, and the fields that it fills in."""
+
+    def __init__(self, code: Code, fields: Fields, on_addresses: Callable[[int], None], malformed: ir.Block) -> None:
+        """`on_addresses(family)` writes what is to happen as soon as the IP addresses are known. `malformed` is where
+        a malformed frame goes, with the index of the reason in `self.reason`."""
+        self.code = code
+        self.fields = fields
+        self.on_addresses = on_addresses
+        self.malformed = malformed
+        fields.clear()
+        for index in range(MOST_TAGS):
+            self.set(**{f"vlan_{index}": NO_VLAN})
+        self.reason = code.variable(I32, 0)
+        self.layer3 = code.variable(I64, ctypes.sizeof(EthernetHeader))
+        self.layer4 = code.variable(I64, 0)
+        self.layer4_length = code.variable(I32, 0)  # bytes that IP says there are, from layer4 on
+        self.upper = code.variable(I32, 0)  # the protocol at layer4, or 0 if there is no header to read
+        self.elsewhere = code.variable(I32, 0)  # not 0 if that header is in another fragment
+        self.data = self._context("data")
+        self.end = self._context("data_end")
+
+    def __getitem__(self, name: str) -> Value:
+        return self.fields[name]
+
+    def set(self, **values: Value) -> None:
+        self.fields.set(**values)
+
+    def _context(self, name: str) -> Value:
+        narrow = self.code.load(self.code.at(self.code["context"], _CONTEXT[name]), I32, align=4)
+        return self.code.pointer(self.code.resize(narrow, I64))
+
+    def refuse_if(self, condition: Value, reason: str) -> None:
+        """The frame is malformed, for that reason, if the condition holds."""
+        with self.code.if_(condition):
+            self.reason.set(PARSE_ERRORS.index(reason))
+            self.code.builder.branch(self.malformed)
+
+    def header(self, offset: Value, structure: type[ctypes.Structure], reason: str, size: int | None = None) -> Value:
+        """A pointer to a header, of which `size` bytes (all, if not given) are in the frame."""
+        code = self.code
+        pointer = _opaque(code, code.at(self.data, offset)) if not isinstance(offset, int) else self.data
+        end = code.at(pointer, size or ctypes.sizeof(structure))
+        self.refuse_if(code.compare(code.integer(end), ">", code.integer(self.end)), reason)
+        return pointer
+
+
+def any_of(code: Code, value: Value, numbers: tuple[int, ...]) -> Value:
+    found = code.compare(value, "==", numbers[0])
+    for number in numbers[1:]:
+        found = code.or_(found, code.compare(value, "==", number))
+    return found
+
+
+def _opaque(code: Code, pointer: Value) -> Value:
+    """The same pointer, in a register that LLVM can't look behind: what is compared is then what is read through.
+    Without it LLVM may compute the pointer twice, and a verifier doesn't see that both are one."""
+    return code.builder.asm(ir.FunctionType(PTR, [PTR]), "", "=r,0", [pointer], False)
