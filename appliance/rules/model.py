@@ -11,6 +11,10 @@ from appliance.rules.matchers import Matcher
 from appliance.rules.ranges import Ranges
 from appliance.rules.values import Addresses
 
+# What decides a frame when no rule does. They are counted behind the rules, in this order, and no rule has such an id.
+ALLOWLIST, POLICY, MALFORMED = "allowlist", "policy", "malformed"
+VERDICT_COUNTERS = (ALLOWLIST, POLICY, MALFORMED)
+
 
 class Action(Enum):
     """What becomes of a frame that a rule matches. COUNT counts it and goes on to the next rule."""

@@ -40,7 +40,7 @@ from appliance.rules.code.layout import CompiledRules
 from appliance.rules.code.memory import write_keys
 from appliance.rules.code.parser.cursor import Cursor
 from appliance.rules.code.parser.parser import parse_frame
-from appliance.rules.model import Action, Direction, Mode, Rule, RuleSet
+from appliance.rules.model import ALLOWLIST, MALFORMED, POLICY, Action, Direction, Mode, Rule, RuleSet
 from hooks.contracts.contract import Verdict
 from hooks.contracts.xdp import XDP_LINUX
 
@@ -137,7 +137,7 @@ class _Program:
         found, otherwise = branching.block("allowed"), branching.block("judged")
         branching.family("source" if self.way is Direction.IN else "destination", family, ranges, found, otherwise)
         self.code.builder.position_at_end(found)
-        self._decide(Action.PASS, layout.verdict_index(self.shared.rules, layout.ALLOWLIST))
+        self._decide(Action.PASS, layout.verdict_index(self.shared.rules, ALLOWLIST))
         self.code.builder.position_at_end(otherwise)
 
     def _decide(self, verdict: Action, counter: int) -> None:
@@ -150,7 +150,7 @@ class _Program:
         if not self.has_policy:
             code.ret(_VERDICTS[Action.PASS])
             return
-        counter = layout.verdict_index(self.shared.rules, layout.POLICY)
+        counter = layout.verdict_index(self.shared.rules, POLICY)
         if not self.is_monitored:
             self._decide(self.policy, counter)
             return
@@ -170,7 +170,7 @@ class _Program:
         with code.if_(code.compare(code.integer(value), "!=", 0)):
             code.store(code.add(code.load(value, I64, align=8), 1), value, align=8)
         verdict = Action.PASS if self.is_monitored else self.shared.rules.malformed
-        self._decide(verdict, layout.verdict_index(self.shared.rules, layout.MALFORMED))
+        self._decide(verdict, layout.verdict_index(self.shared.rules, MALFORMED))
 
     def _tails(self) -> None:
         code = self.code

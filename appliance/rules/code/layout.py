@@ -28,12 +28,10 @@ from appliance.ebpf.spec import MapType
 from appliance.errors import SourceLine
 from appliance.rules.code.bpf_module import MapShape
 from appliance.rules.code.parser.cursor import PARSE_ERRORS
-from appliance.rules.model import Action, Mode, Rule, RuleSet
+from appliance.rules.model import ALLOWLIST, MALFORMED, POLICY, VERDICT_COUNTERS, Action, Mode, Rule, RuleSet
 
 COUNTERS = "rule_counters"
 ERRORS = "parse_errors"
-ALLOWLIST, POLICY, MALFORMED = "allowlist", "policy", "malformed"
-VERDICT_COUNTERS = (ALLOWLIST, POLICY, MALFORMED)  # behind the rules, in this order
 
 _SIZED_BY = {
     "rate": "rate",

@@ -10,11 +10,11 @@ ip.src: {in: "@office", not: 192.0.2.1} ranges of either family
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 from appliance.errors import InputRefused
 from appliance.rules.document.document import Document, KeyPath
+from appliance.rules.document.sets import NamedSet
 from appliance.rules.matchers import MATCHERS, Matcher, which_field
 from appliance.rules.model import BitTest, Condition, HasBits, InAddresses, InRanges, NoneInRanges
 from appliance.rules.ranges import Ranges, complement, intersection, union
@@ -36,19 +36,6 @@ from appliance.rules.values import (
 )
 
 OPERATORS = ("eq", "any", "all", "not", "gt", "lt", "in")
-
-
-@dataclass(frozen=True, slots=True)
-class NamedSet:
-    """One entry of `sets:`, read: addresses for prefixes, ranges for everything else."""
-
-    name: str
-    type: SetType
-    ranges: Ranges = ()
-    addresses: Addresses = field(default_factory=Addresses)
-
-    def __bool__(self) -> bool:
-        return bool(self.ranges or self.addresses)
 
 
 class Reader:

@@ -90,6 +90,7 @@ class Cursor:
 
 
 def any_of(code: Code, value: Value, numbers: tuple[int, ...]) -> Value:
+    """Whether the value is one of the numbers."""
     found = code.compare(value, "==", numbers[0])
     for number in numbers[1:]:
         found = code.or_(found, code.compare(value, "==", number))

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from appliance.rules import RuleSetRefused, load_rule_set, parse_rule_set
 from appliance.rules.document.document import parse_document
-from appliance.rules.document.load import MOST_RULES, default_burst
+from appliance.rules.document.load import MOST_RULES
+from appliance.rules.document.rules import default_burst
 from appliance.rules.matchers import MATCHERS
 from appliance.rules.model import Action, Direction, Mode
 

@@ -1,0 +1,104 @@
+"""`rules:` of the documents: each entry to a Rule, with what its keys mean together."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from appliance.errors import InputRefused, SourceLine
+from appliance.rules.document.conditions import Reader
+from appliance.rules.document.document import Document, KeyPath
+from appliance.rules.document.schema import DefaultsEntry, RateEntry, RetransmitEntry, RuleEntry
+from appliance.rules.document.sets import NamedSet
+from appliance.rules.matchers import Layer
+from appliance.rules.model import (
+    VERDICT_COUNTERS,
+    Action,
+    Condition,
+    Direction,
+    Mode,
+    Rate,
+    Retransmit,
+    Rule,
+)
+
+RESERVED_IDS = frozenset(VERDICT_COUNTERS)
+DEFAULT_SOURCES = 65536
+LARGEST_FRAME = 1514  # bytes, the least sensible burst of a bps rate
+SLOWEST = {"pps": 1e-6, "bps": 1.0}  # what a frame costs must fit into 62 bits (code.token_bucket)
+
+
+class RuleReader:
+    """Reads the rules of one document after the other, and collects what is wrong with them."""
+
+    def __init__(
+        self, defaults: DefaultsEntry, sets: Mapping[str, NamedSet | None], defects: list[InputRefused]
+    ) -> None:
+        self.defaults = defaults
+        self.sets = sets
+        self.defects = defects
+        self.places: dict[str, SourceLine] = {}
+
+    def rule(self, document: Document, entry: RuleEntry, at: KeyPath, index: int) -> Rule:
+        """One entry of `rules:`; `index` is its place in the order of evaluation."""
+        where = document.place(at)
+        if entry.id in self.places:
+            what, hint = f"the id {entry.id!r} is taken", f"its first rule is at {self.places[entry.id]}"
+            self.defects.append(document.refuse(what, (*at, "id"), hint=hint))
+        if entry.id in RESERVED_IDS:
+            what = f"the id {entry.id!r} is that of a counter of every rule set"
+            self.defects.append(document.refuse(what, (*at, "id"), hint="choose another id"))
+        self.places.setdefault(entry.id, document.place((*at, "id")))
+        reader = Reader(document, self.sets, self.defects)
+        conditions = reader.match(entry.match or {}, (*at, "match"))
+        defaults = self.defaults
+        return Rule(
+            id=entry.id,
+            index=index,
+            conditions=conditions,
+            action=Action(entry.action),
+            mode=Mode(entry.mode or defaults.mode),
+            direction=Direction(entry.direction or defaults.direction),
+            rate=self._rate(document, entry.rate, (*at, "rate")) if entry.rate else None,
+            retransmit=self._retransmit(document, entry, conditions, at) if entry.retransmit else None,
+            description=entry.description,
+            where=where,
+        )
+
+    def _rate(self, document: Document, entry: RateEntry, at: KeyPath) -> Rate:
+        if (entry.pps is None) == (entry.bps is None):
+            hint = "pps counts packets per second, bps bits per second"
+            self.defects.append(document.refuse("a rate has either pps or bps", at, hint=hint))
+        if entry.sources is not None and entry.per is None:
+            hint = "say `per: ip.src`, or leave `sources` out"
+            self.defects.append(document.refuse("sources belongs to a rate per address", (*at, "sources"), hint=hint))
+        unit, amount = ("pps", entry.pps) if entry.pps is not None else ("bps", entry.bps or 1.0)
+        if amount < SLOWEST[unit]:
+            what, hint = f"a rate of {amount:g} {unit} is too low to be kept", f"give at least {SLOWEST[unit]:g}"
+            self.defects.append(document.refuse(what, (*at, unit), hint=f"{hint}, or drop without a rate"))
+        burst = entry.burst if entry.burst is not None else default_burst(unit, amount)
+        if unit == "bps" and burst < LARGEST_FRAME:
+            what = f"a burst of {burst} bytes is less than one frame"
+            hint = f"the burst of a bps rate is in bytes; give at least {LARGEST_FRAME}"
+            self.defects.append(document.refuse(what, (*at, "burst"), hint=hint))
+        return Rate(unit, amount, burst, entry.per, entry.sources or DEFAULT_SOURCES)
+
+    def _retransmit(
+        self, document: Document, rule: RuleEntry, conditions: tuple[Condition, ...], at: KeyPath
+    ) -> Retransmit:
+        entry = rule.retransmit or RetransmitEntry()
+        inside = (*at, "retransmit")
+        if rule.rate is not None:
+            hint = "make them two rules"
+            self.defects.append(document.refuse("a rule has a rate or a retransmit test, not both", inside, hint=hint))
+        if not any(condition.matcher.layer is Layer.TCP for condition in conditions):
+            hint = "add a field of TCP to `match:`, such as tcp.flags: {all: [syn], not: [ack]}"
+            self.defects.append(document.refuse("only TCP retransmits", inside, hint=hint))
+        if entry.after >= entry.before:
+            what = f"after ({entry.after:g} s) isn't less than before ({entry.before:g} s)"
+            self.defects.append(document.refuse(what, inside, hint="a TCP stack tries again after 1, 3 and 7 seconds"))
+        return Retransmit(entry.after, entry.before, entry.remember, entry.sources, entry.tries)
+
+
+def default_burst(unit: str, amount: float) -> int:
+    """One second of the rate in packets, or a tenth of a second in bytes but no less than ten full frames."""
+    return max(1, round(amount)) if unit == "pps" else max(10 * LARGEST_FRAME, round(amount / 80))
