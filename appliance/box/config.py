@@ -21,8 +21,8 @@ from appliance.rules.document.check import check
 from appliance.rules.document.document import Document, read_document
 from appliance.rules.document.load import parse_rule_set
 from appliance.rules.document.schema import RULE_SET_KEYS, Entry, Version
+from appliance.rules.errors import RuleSetRefused
 from appliance.rules.model import RuleSet
-from appliance.rules.refusal import RuleSetRefused
 
 _INTERFACE = "an interface as `ip link` shows it: 15 characters at most, no space, no slash; altnames aren't looked up"
 InterfaceName = Annotated[str, Field(pattern=r"^[^\s/]{1,15}$", description=_INTERFACE)]

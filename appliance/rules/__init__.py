@@ -8,7 +8,7 @@ compile_rule_set    a RuleSet to CompiledRules: the object, and what belongs bes
 from appliance.rules.code.compile import compile_rule_set
 from appliance.rules.code.layout import CompiledRules
 from appliance.rules.document.load import load_rule_set, parse_rule_set
+from appliance.rules.errors import RuleSetRefused
 from appliance.rules.model import RuleSet
-from appliance.rules.refusal import RuleSetRefused
 
 __all__ = ["CompiledRules", "RuleSet", "RuleSetRefused", "compile_rule_set", "load_rule_set", "parse_rule_set"]

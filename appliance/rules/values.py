@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 
+from appliance.rules.errors import did_you_mean
 from appliance.rules.ranges import Range, Ranges
-from appliance.rules.refusal import did_you_mean
 
 V4_MAXIMUM = (1 << 32) - 1
 V6_MAXIMUM = (1 << 128) - 1

@@ -18,7 +18,7 @@ Registers and memory: the context is read once, at the start; behind the parser 
 goes to a shared tail, with the index of its counter in `counter`. A map's key is written to the stack just before the
 helper is called. The only memory that is written is the stack and map values.
 
-A small set is one function. A large one is cut (`judge.cut`): the fields lie in a record on the stack, runs of rules
+A small set is one function. A large one is cut (`chain.cut`): the fields lie in a record on the stack, runs of rules
 are functions that take its address, and what they answer is 0, to go on, or `counter << 8 | verdict`.
 """
 
@@ -33,10 +33,10 @@ from appliance.errors import SourceLine
 from appliance.ir import I32, I64, PTR
 from appliance.rules.code import layout
 from appliance.rules.code.bpf_module import BpfModule
-from appliance.rules.code.branching import Branching
+from appliance.rules.code.chain import Chain, Shared
 from appliance.rules.code.fields import Fields, FrameRecord
-from appliance.rules.code.judge import Judge, Shared
 from appliance.rules.code.layout import CompiledRules
+from appliance.rules.code.match import Matching
 from appliance.rules.code.memory import write_keys
 from appliance.rules.code.parser.cursor import Cursor
 from appliance.rules.code.parser.parser import parse_frame
@@ -99,11 +99,11 @@ class _Program:
         self.cursor = Cursor(code, self.fields, self._allowlist, self.malformed)
         parse_frame(self.cursor)
         write_keys(code, self.fields, [rule for part in self.parts for rule in part])
-        judge = Judge(self.shared, code, self.fields, self._decide)
-        judge.handshakes(self.way)
+        chain = Chain(self.shared, code, self.fields, self._decide)
+        chain.handshakes(self.way)
         if record is None:
             for rule in self.parts[0]:
-                judge.rule(rule)
+                chain.rule(rule)
         for function in functions:
             self._call(function, record)
         self._policy()
@@ -114,9 +114,9 @@ class _Program:
         """A run of rules as a function of its own: `rules_way_n(record) -> answer`."""
         code = self.module.subprogram(f"rules_{self.way.value}_{number}", inline=False, record=PTR)
         fields = Fields.inside(code, code["record"])
-        judge = Judge(self.shared, code, fields, lambda action, index: code.ret(index << 8 | _VERDICTS[action]))
+        chain = Chain(self.shared, code, fields, lambda action, index: code.ret(index << 8 | _VERDICTS[action]))
         for rule in rules:
-            judge.rule(rule)
+            chain.rule(rule)
         code.ret(0)
         return code.function
 
@@ -133,9 +133,9 @@ class _Program:
         ranges = allowed.v4 if family == 4 else allowed.v6
         if not ranges or not self.judges:
             return
-        branching = Branching(self.module, self.code, self.fields, self.shared.sets)
-        found, otherwise = branching.block("allowed"), branching.block("judged")
-        branching.family("source" if self.way is Direction.IN else "destination", family, ranges, found, otherwise)
+        matching = Matching(self.module, self.code, self.fields, self.shared.sets)
+        found, otherwise = matching.block("allowed"), matching.block("judged")
+        matching.family("source" if self.way is Direction.IN else "destination", family, ranges, found, otherwise)
         self.code.builder.position_at_end(found)
         self._decide(Action.PASS, layout.verdict_index(self.shared.rules, ALLOWLIST))
         self.code.builder.position_at_end(otherwise)

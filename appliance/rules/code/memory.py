@@ -12,8 +12,8 @@ from llvmlite import ir
 
 from appliance.ir import I64, Code, Value
 from appliance.rules.code.bpf_module import BpfModule, MapShape
-from appliance.rules.code.branching import Branching
 from appliance.rules.code.fields import SIDES, Fields
+from appliance.rules.code.match import Matching
 from appliance.rules.model import Rule
 
 _ANY = 0  # BPF_ANY, include/uapi/linux/bpf.h
@@ -41,11 +41,11 @@ class Memory:
     """Reads and writes the state of rules in one function. `state` declares a map of a rule's own; `key` and `value`
     are room on the stack for what a helper is given."""
 
-    def __init__(self, module: BpfModule, code: Code, fields: Fields, branching: Branching, state: StateMap) -> None:
+    def __init__(self, module: BpfModule, code: Code, fields: Fields, matching: Matching, state: StateMap) -> None:
         self.module = module
         self.code = code
         self.fields = fields
-        self.branching = branching
+        self.matching = matching
         self.state = state
         self.key = code.buffer(LARGEST_KEY)
         self.value = code.buffer(LARGEST_VALUE)
@@ -60,7 +60,7 @@ class Memory:
     def lookup(self, map_: Value, key: Value, missing: ir.Block) -> Value:
         """The value; leaves for `missing` if there is none."""
         value = self.module.helper(self.code, "map_lookup_elem", map_, key)
-        self.branching.unless(self.code.compare(self.code.integer(value), "!=", 0), missing)
+        self.matching.unless(self.code.compare(self.code.integer(value), "!=", 0), missing)
         return value
 
     def update(self, map_: Value, key: Value, *numbers: Value) -> None:

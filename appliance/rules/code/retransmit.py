@@ -89,7 +89,7 @@ class RetransmitTest:
         self.memory = memory
         self.code = memory.code
         self.fields = memory.fields
-        self.branching = memory.branching
+        self.matching = memory.matching
 
     def _maps(self, rule: Rule, test: Retransmit) -> _Maps:
         sizes = ctypes.sizeof(SegmentKey), ctypes.sizeof(Try)
@@ -105,10 +105,10 @@ class RetransmitTest:
         code, memory, maps = self.code, self.memory, self._maps(rule, test)
         after, before, remember = _nanoseconds(test)
         now = memory.time()
-        unknown, late, first, refused = (self.branching.block(name) for name in ("unknown", "late", "first", "refused"))
+        unknown, late, first, refused = (self.matching.block(name) for name in ("unknown", "late", "first", "refused"))
         until = memory.lookup(maps.known, self.fields.keys["ip.src"], unknown)
         left = code.sub(code.load(until, I64, align=8), now)
-        self.branching.unless(code.compare(left, "<=", remember), unknown)  # past is huge: times are unsigned
+        self.matching.unless(code.compare(left, "<=", remember), unknown)  # past is huge: times are unsigned
         code.builder.cbranch(code.compare(left, ">", remember // 2), passed, late)
         code.builder.position_at_end(late)
         memory.update(maps.tries, self._segment(_FROM_SOURCE, self.fields["sequence"]), now, 0)
@@ -144,22 +144,22 @@ class RetransmitTest:
         done = self._only_if_flags(_ACK)
         behind, answer = fields["sequence"], fields["acknowledgement"]
         expected = code.load(self._answer(maps, _FROM_SOURCE, behind, done), I32, align=4)
-        self.branching.unless(code.compare(expected, "==", answer), done)
+        self.matching.unless(code.compare(expected, "==", answer), done)
         found = self.memory.lookup(maps.tries, self._segment(_FROM_SOURCE, code.sub(behind, 1)), done)
         wanted = code.or_(code.resize(answer, I64), _ANSWERED)
-        self.branching.unless(code.compare(code.field(found, Try, "answer").load(), "==", wanted), done)
+        self.matching.unless(code.compare(code.field(found, Try, "answer").load(), "==", wanted), done)
         now = self.memory.time()
         age = code.sub(now, code.field(found, Try, "time").load())
-        self.branching.unless(code.compare(age, "<=", before), done)
+        self.matching.unless(code.compare(age, "<=", before), done)
         self.memory.update(maps.known, fields.keys["ip.src"], code.add(now, remember))
         code.builder.branch(done)
         code.builder.position_at_end(done)
 
     def _only_if_flags(self, flags: int) -> ir.Block:
         """Go on in TCP segments with just these flags of a handshake; the block where all others go."""
-        done = self.branching.block("done")
+        done = self.matching.block("done")
         found = self.code.and_(self.fields["tcp_flags"], _HANDSHAKE)
-        self.branching.unless(self.code.compare(found, "==", flags), done)
+        self.matching.unless(self.code.compare(found, "==", flags), done)
         return done
 
     def _ports(self, ends: _Ends) -> Value:

@@ -87,18 +87,18 @@ class TokenBucket:
         self.memory = memory
         self.code = memory.code
         self.fields = memory.fields
-        self.branching = memory.branching
+        self.matching = memory.matching
         self.conforms = conforms
 
     def gate(self, rule: Rule, rate: Rate, within: ir.Block) -> None:
         """Leave for `within` if the frame is within the rate."""
-        code, memory, block = self.code, self.memory, self.branching.block
+        code, memory, block = self.code, self.memory, self.matching.block
         if rate.per is None:
             buckets = memory.state("rate", rule, MapShape(MapType.ARRAY, 4, 8, 1))
             key = memory.key
             code.store(ir.Constant(I32, 0), key, align=4)
         else:
-            self.branching.presence(Layer.IP, within)
+            self.matching.presence(Layer.IP, within)
             kind, key = "rsrc" if rate.per == "ip.src" else "rdst", self.fields.keys[rate.per]
             buckets = memory.state(kind, rule, MapShape(MapType.LRU_HASH, HOST_SIZE, 8, rate.sources))
         cost = Cost.of(rate)
@@ -110,7 +110,7 @@ class TokenBucket:
         code.builder.cbranch(code.compare(conforms, "!=", 0), within, over)
         code.builder.position_at_end(unknown)
         if rate.per is not None:
-            self.branching.unless(code.compare(price, "<=", cost.burst), over)
+            self.matching.unless(code.compare(price, "<=", cost.burst), over)
             memory.update(buckets, key, code.add(now, price))
         code.builder.branch(within)
         code.builder.position_at_end(over)

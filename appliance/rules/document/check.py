@@ -14,7 +14,7 @@ from pydantic import BaseModel, ValidationError
 
 from appliance.errors import InputRefused
 from appliance.rules.document.document import Document, KeyPath
-from appliance.rules.refusal import RuleSetRefused, did_you_mean
+from appliance.rules.errors import RuleSetRefused, did_you_mean
 
 Model = TypeVar("Model", bound=BaseModel)
 

@@ -15,10 +15,10 @@ from typing import Any
 from appliance.errors import InputRefused
 from appliance.rules.document.document import Document, KeyPath
 from appliance.rules.document.sets import NamedSet
+from appliance.rules.errors import did_you_mean
 from appliance.rules.matchers import MATCHERS, Matcher, which_field
 from appliance.rules.model import BitTest, Condition, HasBits, InAddresses, InRanges, NoneInRanges
 from appliance.rules.ranges import Ranges, complement, intersection, union
-from appliance.rules.refusal import did_you_mean
 from appliance.rules.values import (
     V4_MAXIMUM,
     V6_MAXIMUM,

@@ -31,7 +31,7 @@ from ruamel.yaml.events import (
 )
 
 from appliance.errors import InputRefused, SourceLine
-from appliance.rules.refusal import RuleSetRefused
+from appliance.rules.errors import RuleSetRefused
 
 KeyPath = tuple[str | int, ...]
 

@@ -19,9 +19,9 @@ from appliance.rules.document.document import Document, KeyPath, read_document
 from appliance.rules.document.rules import RuleReader
 from appliance.rules.document.schema import DefaultsEntry, RuleSetEntry
 from appliance.rules.document.sets import SetReader, defects_of_file
+from appliance.rules.errors import RuleSetRefused
 from appliance.rules.model import Action, Direction, Mode, Rule, RuleSet
 from appliance.rules.ranges import union
-from appliance.rules.refusal import RuleSetRefused
 from appliance.rules.values import PREFIX, Addresses
 
 MOST_RULES = 1000

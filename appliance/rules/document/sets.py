@@ -9,8 +9,8 @@ from typing import Any
 from appliance.errors import InputRefused, SourceLine
 from appliance.rules.document.document import Document, KeyPath, read_text
 from appliance.rules.document.schema import SetEntry
+from appliance.rules.errors import RuleSetRefused
 from appliance.rules.ranges import Ranges, union
-from appliance.rules.refusal import RuleSetRefused
 from appliance.rules.values import (
     ELEMENT_KINDS,
     Addresses,

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from appliance.rules import compile_rule_set
-from appliance.rules.code import judge
+from appliance.rules.code import chain
 from tests.appliance.rules.kernel import SHORTEST, KernelRules, needs_kernel
 from tests.rule_cases import RuleCase, Step, load_cases
 
@@ -29,7 +29,7 @@ def test_case_in_the_kernel(case: RuleCase, tmp_path: Path) -> None:
 def test_case_cut_into_one_function_for_each_rule(
     case: RuleCase, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(judge, "LARGEST_FUNCTION", 1)
+    monkeypatch.setattr(chain, "LARGEST_FUNCTION", 1)
     _run_case(case, tmp_path)
 
 

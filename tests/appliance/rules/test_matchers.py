@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from appliance.rules.code.branching import _PRESENCE
 from appliance.rules.code.fields import FIELDS
+from appliance.rules.code.match import _PRESENCE
 from appliance.rules.document.conditions import _OPERATORS_OF, _READERS, OPERATORS
 from appliance.rules.document.schema import DefaultsEntry, RateEntry, RetransmitEntry, RuleEntry, RuleSetEntry, SetEntry
 from appliance.rules.matchers import MATCHERS, Layer, Matcher

@@ -12,7 +12,7 @@ import pytest
 from appliance.rules import CompiledRules, compile_rule_set, load_rule_set
 from appliance.rules.code import layout
 from appliance.rules.code.bpf_module import NameTaken
-from appliance.rules.code.branching import MOST_COMPARES
+from appliance.rules.code.match import MOST_COMPARES
 from tests.appliance.rules.kernel import KernelRules, needs_kernel
 from tests.rule_cases import build
 

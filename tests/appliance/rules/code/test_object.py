@@ -10,7 +10,7 @@ import pytest
 from appliance.ebpf.objects.objects import load_object
 from appliance.ebpf.spec import MapType
 from appliance.rules import compile_rule_set, load_rule_set
-from appliance.rules.code import judge
+from appliance.rules.code import chain
 from appliance.rules.code.compile import INWARD_PROGRAM, OUTWARD_PROGRAM
 from appliance.rules.code.token_bucket import SECOND, Cost
 from appliance.rules.model import Rate
@@ -94,8 +94,8 @@ def test_a_direction_without_rules_is_two_instructions_unless_it_must_hear_answe
 
 def test_a_small_set_is_one_function_and_a_large_one_several() -> None:
     rules = load_rule_set(DEFAULT).rules
-    assert len(judge.cut(rules)) == 1
-    parts = judge.cut(rules * 30)
+    assert len(chain.cut(rules)) == 1
+    parts = chain.cut(rules * 30)
     assert len(parts) > 10
     assert [rule for part in parts for rule in part] == list(rules * 30)
 

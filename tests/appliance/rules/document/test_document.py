@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from appliance.rules.document.document import parse_document, read_document, scalar
-from appliance.rules.refusal import RuleSetRefused
+from appliance.rules.errors import RuleSetRefused
 
 
 def _refusal(text: str) -> str:

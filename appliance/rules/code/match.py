@@ -6,23 +6,19 @@ map, whose contents travel beside the object.
 
 from __future__ import annotations
 
-import struct
-
 from llvmlite import ir
 
-from appliance.ebpf.spec import MapType
 from appliance.ir import I32, I64, Code, Value
-from appliance.rules.code.bpf_module import BpfModule, MapShape, NameTaken
+from appliance.rules.code.bpf_module import BpfModule
 from appliance.rules.code.fields import Fields
-from appliance.rules.code.layout import NO_PREALLOC, set_name
+from appliance.rules.code.set_maps import LOW_HALF, SetMaps
 from appliance.rules.matchers import Layer
 from appliance.rules.model import BitTest, Condition, HasBits, InAddresses, InRanges, NoneInRanges
-from appliance.rules.ranges import Ranges, prefixes
+from appliance.rules.ranges import Ranges
 from appliance.rules.values import Addresses
 
 MOST_COMPARES = 64  # ranges; a larger set is a map
 LARGEST_IN_BITMAP = 0xFFFF  # 8 KiB of bits; sets with a number above it are tries
-LOW_HALF = (1 << 64) - 1
 
 # what must be so in a frame for a layer to be there: how a field compares to a number
 _PRESENCE: dict[Layer, tuple[str, str, int] | None] = {
@@ -38,42 +34,10 @@ _PRESENCE: dict[Layer, tuple[str, str, int] | None] = {
 }
 
 
-class Sets:
-    """The maps that hold large sets, shared by all rules that name the same elements."""
-
-    def __init__(self, module: BpfModule) -> None:
-        self.module = module
-        self.contents: dict[str, tuple[tuple[bytes, bytes], ...]] = {}
-
-    def trie(self, kind: str, ranges: Ranges, bits: int) -> Value:
-        """An LPM trie of the ranges: key is the prefix length, in host order, and the number, in network order."""
-        size = bits // 8
-        entries = tuple(
-            (struct.pack("<I", length) + low.to_bytes(size, "big"), b"\1\0\0\0")
-            for low, length in prefixes(ranges, bits)
-        )
-        return self._map(kind, MapShape(MapType.LPM_TRIE, 4 + size, 4, len(entries), NO_PREALLOC), entries)
-
-    def bitmap(self, kind: str, ranges: Ranges) -> Value:
-        """An array of 64-bit words with a bit for each number up to the last one that is in the ranges."""
-        bits = 0
-        for low, high in ranges:
-            bits |= (1 << (high + 1)) - (1 << low)
-        words = -(-bits.bit_length() // 64)
-        entries = tuple((struct.pack("<I", i), struct.pack("<Q", bits >> (64 * i) & LOW_HALF)) for i in range(words))
-        return self._map(kind, MapShape(MapType.ARRAY, 4, 8, words), entries)
-
-    def _map(self, kind: str, shape: MapShape, entries: tuple[tuple[bytes, bytes], ...]) -> Value:
-        name = set_name(kind, entries)
-        if self.contents.setdefault(name, entries) != entries:
-            raise NameTaken(name)
-        return self.module.declare_map(name, shape)
-
-
-class Branching:
+class Matching:
     """Writes the conditions of rules into one function."""
 
-    def __init__(self, module: BpfModule, code: Code, fields: Fields, sets: Sets) -> None:
+    def __init__(self, module: BpfModule, code: Code, fields: Fields, sets: SetMaps) -> None:
         self.module = module
         self.code = code
         self.fields = fields

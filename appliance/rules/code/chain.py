@@ -9,10 +9,11 @@ from llvmlite import ir
 from appliance.ir import I32, I64, Code, Value
 from appliance.rules.code import layout
 from appliance.rules.code.bpf_module import BpfModule, MapShape
-from appliance.rules.code.branching import Branching, Sets, cost
 from appliance.rules.code.fields import Fields
+from appliance.rules.code.match import Matching, cost
 from appliance.rules.code.memory import Memory
 from appliance.rules.code.retransmit import RetransmitTest
+from appliance.rules.code.set_maps import SetMaps
 from appliance.rules.code.token_bucket import TokenBucket, define_conforms
 from appliance.rules.model import Action, Direction, Mode, Rule, RuleSet
 
@@ -30,7 +31,7 @@ class Shared:
     def __init__(self, module: BpfModule, rules: RuleSet) -> None:
         self.module = module
         self.rules = rules
-        self.sets = Sets(module)
+        self.sets = SetMaps(module)
         self.states: dict[str, str] = {}  # name → use, in order
         self.counters = module.declare_map(layout.COUNTERS, layout.counters_shape(rules))
         self.errors = module.declare_map(layout.ERRORS, layout.errors_shape())
@@ -72,7 +73,7 @@ def cut(rules: Iterable[Rule]) -> list[list[Rule]]:
     return parts
 
 
-class Judge:
+class Chain:
     """Writes rules into one function. `decide(action, index)` writes what ends the judgement."""
 
     def __init__(self, shared: Shared, code: Code, fields: Fields, decide: Decide) -> None:
@@ -80,18 +81,18 @@ class Judge:
         self.code = code
         self.fields = fields
         self.decide = decide
-        self.branching = Branching(shared.module, code, fields, shared.sets)
-        memory = Memory(shared.module, code, fields, self.branching, shared.state)
+        self.matching = Matching(shared.module, code, fields, shared.sets)
+        memory = Memory(shared.module, code, fields, self.matching, shared.state)
         self.bucket = TokenBucket(memory, shared.conforms)
         self.test = RetransmitTest(memory)
 
     def rule(self, rule: Rule) -> None:
         """One rule; what is written next is reached by the frames that it leaves undecided."""
         self.shared.module.at(self.code, rule.where)
-        following = self.branching.block("following")
-        self.branching.conditions(rule.conditions, following)
+        following = self.matching.block("following")
+        self.matching.conditions(rule.conditions, following)
         if rule.mode is Mode.MONITOR:
-            self.branching.unless(self.code.compare(self.fields["monitored"], "==", 0), following)
+            self.matching.unless(self.code.compare(self.fields["monitored"], "==", 0), following)
         if rule.rate is not None:
             self.bucket.gate(rule, rule.rate, following)
         if rule.retransmit is not None:
