@@ -5,7 +5,7 @@
       └────────── looked for twice a second <────────┘
 
 One passage's trouble is not another's: what is held stays isolated, and is without service only while the rings are
-opened anew, some milliseconds.
+opened anew, some tenths of a second: when a passage comes or goes, or an MTU grows beyond the rings' slots.
 """
 
 from __future__ import annotations
@@ -62,6 +62,7 @@ class Traffic(Closing):
         self._datapath: Datapath | None = None
         self._announced: frozenset[PassageConfig] = frozenset()  # what the operator believes to be served
         self._complaints: dict[PassageConfig | None, str] = {}
+        self._unequal: dict[PassageConfig, tuple[int, ...]] = {}  # MTUs that differ, as the operator was told
         inline = [name for passage in passages if passage.inside for name in passage.interfaces]
         self._isolation = IsolationWatch(inline, log)
         self._counting = threading.Lock()  # so that what a closing datapath counted is seen once, and not twice
@@ -98,7 +99,33 @@ class Traffic(Closing):
         for config in configs:
             if config not in self._announced:
                 self._log(f"{config}: serving")
+            self._tell_of_mtus(config, self._held[config].passage)
         self._announced = frozenset(configs)
+
+    def _follow_mtus(self, config: PassageConfig, held: _Held) -> None:
+        """Tell of MTUs that changed, and let frames of that length leave; rings that have no room for them close."""
+        passage = _resized(held.passage)
+        if passage == held.passage:
+            return
+        for before, after in zip(held.passage.interfaces, passage.interfaces, strict=True):
+            if before.mtu != after.mtu:
+                self._log(f"{before.name}: its MTU is {after.mtu} bytes now, it was {before.mtu}")
+                if self._datapath is not None and not self._datapath.follow_mtu(after):
+                    self._unwire()
+        held.passage = passage
+        self._tell_of_mtus(config, passage)
+
+    def _tell_of_mtus(self, config: PassageConfig, passage: Passage) -> None:
+        """Say that the MTUs of a passage differ, or that they no longer do, once."""
+        mtus = tuple(interface.mtu for interface in passage.interfaces)
+        if len(set(mtus)) == 1:
+            if self._unequal.pop(config, None):
+                self._log(f"{config}: the MTUs are the same now, {mtus[0]} bytes")
+        elif self._unequal.get(config) != mtus:
+            each = ", ".join(f"{interface.name} {interface.mtu}" for interface in passage.interfaces)
+            lost = f"untagged frames with more than {min(mtus)} bytes behind the Ethernet header are lost as `too_long`"
+            self._log(f"{config}: the MTUs differ ({each}): {lost}; give both interfaces the same MTU")
+            self._unequal[config] = mtus
 
     def swap(self, run: Run) -> None:
         """Go on with other code; returns when the old code is not used any more."""
@@ -110,11 +137,8 @@ class Traffic(Closing):
         """Notice interfaces that went, came or were opened to the host, and follow. Cheap; to be called every half
         second or so."""
         self._release_lost()
-        resized = [held for held in self._held.values() if _resized(held.passage) != held.passage]
-        if resized:
-            self._unwire()
-        for held in resized:
-            held.passage = _resized(held.passage)
+        for config, held in self._held.items():
+            self._follow_mtus(config, held)
         taken = [config for config in self._passages if config not in self._held and self._try_to_take(config)]
         if taken or (self._held and self._datapath is None):
             self._try_to_wire()

@@ -23,7 +23,8 @@ from appliance.epochs import GRACE_SECONDS, GracePeriodExpired, default_domain
 from appliance.helpers.services import RuntimeServices
 from hooks.af_packet.socket import NEW_GROUP, Geometry, PacketSocket
 from hooks.contracts.contract import HookPoint
-from hooks.interfaces.netdev import Interface
+from hooks.interfaces.netdev import Interface, demand_ethernet
+from hooks.linux.if_packet import ETH_HLEN
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +98,7 @@ class Datapath(Closing):
         for passage in passages:
             first = len(wirings)
             for side, interface in enumerate(passage.interfaces):
+                demand_ethernet(interface)
                 fanout = self._groups.get(interface.name, NEW_GROUP) if shared else None
                 opened = PacketSocket(interface.name, Geometry.for_mtu(interface.mtu), fanout=fanout)
                 self._sockets.append(opened)
@@ -122,6 +124,19 @@ class Datapath(Closing):
     def progress(self) -> tuple[Progress, ...]:
         """How far each worker has come."""
         return tuple(thread.progress() for thread in self._threads)
+
+    def follow_mtu(self, interface: Interface) -> bool:
+        """Let frames as long as the interface's MTU is now leave by it, and no longer ones, from the next frame on.
+
+        False if the slots of its rings have no room for such frames; then it stays as it was.
+        """
+        ports = [(opened, thread, index) for opened, thread, index in self._ports if opened.interface == interface.name]
+        needed = Geometry.for_mtu(interface.mtu).slot_size
+        if any(opened.geometry.slot_size < needed for opened, _, _ in ports):
+            return False
+        for _, thread, index in ports:
+            thread.block.ports[index].max_frame = interface.mtu + ETH_HLEN
+        return True
 
     def statistics(self) -> dict[str, InterfaceStatistics]:
         """A snapshot by interface name, summed over the workers."""

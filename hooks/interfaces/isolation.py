@@ -28,7 +28,7 @@ from pyroute2.netlink.exceptions import NetlinkError
 from hooks.errors import InterfaceError
 from hooks.interfaces.clsact import close_to_host, has_clsact, open_to_host
 from hooks.interfaces.ethtool import read_features, set_features
-from hooks.interfaces.netdev import Interface, find_interface, set_up
+from hooks.interfaces.netdev import Interface, demand_ethernet, find_interface, set_up
 from hooks.interfaces.records import STATE_DIRECTORY, Before, Record, remove_stale
 
 RECEIVE_OFFLOADS = ("rx-gro", "rx-lro", "rx-gro-hw", "rx-gro-list", "rx-udp-gro-forwarding")
@@ -37,8 +37,9 @@ RECEIVE_OFFLOADS = ("rx-gro", "rx-lro", "rx-gro-hw", "rx-gro-list", "rx-udp-gro-
 class Isolation:
     """Hold one interface for the length of a `with` block, in the namespace of the thread that enters and leaves.
 
-    Raises InterfaceError if it does not exist, is loopback, a port of a bridge, carries an address, or is held by
-    another box. Leaving never fails because the interface is gone, and leaving twice is harmless.
+    Raises InterfaceError if it does not exist, has no Ethernet header, is loopback, a port of a bridge, carries an
+    address, or is held by another box. Leaving never fails because the interface is gone, and leaving twice is
+    harmless.
     """
 
     def __init__(self, name: str, *, state_directory: Path = STATE_DIRECTORY) -> None:
@@ -75,6 +76,7 @@ class Isolation:
 
 def _refuse_unfit(interface: Interface) -> None:
     name = interface.name
+    demand_ethernet(interface)
     if interface.loopback:
         raise InterfaceError("the loopback interface can't be inline", where=name, hint="name a network card")
     if interface.master:

@@ -13,6 +13,7 @@ from pyroute2 import IPRoute
 from pyroute2.netlink.exceptions import NetlinkError
 
 from hooks.errors import InterfaceError, PrivilegeError
+from hooks.linux import if_arp
 from hooks.linux import if_link as kernel
 
 
@@ -21,7 +22,8 @@ class Interface:
     """One interface as it was when it was looked up.
 
     `ethernet` is the hardware address ('' if it has none), `mtu` is in bytes without the Ethernet header, `addresses`
-    are those of IPv4 and IPv6 with prefix lengths, `master` is the bridge or bond that it is a port of.
+    are those of IPv4 and IPv6 with prefix lengths, `link_type` is an ARPHRD_… of <linux/if_arp.h>, `master` is the
+    bridge or bond that it is a port of.
     """
 
     name: str
@@ -31,6 +33,7 @@ class Interface:
     up: bool
     carrier: bool
     loopback: bool
+    link_type: int
     master: str | None
     addresses: tuple[str, ...]
 
@@ -90,6 +93,16 @@ def interface_state(name: str) -> InterfaceState | None:
     return InterfaceState(index, bool(flags & kernel.IFF_UP), bool(flags & kernel.IFF_RUNNING), mtu)
 
 
+def demand_ethernet(interface: Interface) -> None:
+    """Raises InterfaceError if its frames have no Ethernet header: what stands at their start would be read as one."""
+    if interface.link_type not in if_arp.ETHERNET:
+        kind = if_arp.NAMES.get(interface.link_type, str(interface.link_type))
+        raise InterfaceError(
+            f"{interface.name} has no Ethernet header (link type {kind})",
+            hint="a box judges Ethernet frames: name a network card, or the interface below the tunnel",
+        )
+
+
 def set_up(interface: Interface, up: bool) -> None:
     """Bring it up, or take it down. Raises InterfaceError or PrivilegeError."""
     try:
@@ -112,6 +125,7 @@ def _interface(link: Any, names: dict[int, str], addresses: list[str]) -> Interf
         up=bool(flags & kernel.IFF_UP),
         carrier=bool(link.get_attr("IFLA_CARRIER")),
         loopback=bool(flags & kernel.IFF_LOOPBACK),
+        link_type=link["ifi_type"],
         master=names.get(link.get_attr("IFLA_MASTER")),
         addresses=tuple(addresses),
     )

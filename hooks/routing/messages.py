@@ -10,7 +10,7 @@ from ipaddress import ip_interface
 from pathlib import Path
 from typing import Any
 
-from hooks.linux.if_arp import ARPHRD_ETHER, ARPHRD_LOOPBACK
+from hooks.linux.if_arp import ETHERNET
 from hooks.linux.if_packet import ETH_HLEN
 from hooks.linux.rtnetlink import FR_ACT_TO_TBL, NUD_VALID, RTAX_MTU, RTM_F_CLONED, RTNH_F_DEAD
 from hooks.routing.routes import AF_INET, Neighbour, NetworkLink, NextHop, Route, RouteKind, Rule
@@ -19,7 +19,7 @@ from hooks.routing.routes import AF_INET, Neighbour, NetworkLink, NextHop, Route
 def network_link(link: Any, addresses: tuple[str, ...]) -> NetworkLink:
     """One interface of RTM_GETLINK, with its settings below /proc/sys/net."""
     name = link.get_attr("IFLA_IFNAME")
-    has_header = link["ifi_type"] in (ARPHRD_ETHER, ARPHRD_LOOPBACK)
+    has_header = link["ifi_type"] in ETHERNET
     return NetworkLink(
         index=link["index"],
         ethernet=link.get_attr("IFLA_ADDRESS") or "",

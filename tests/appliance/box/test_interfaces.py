@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import threading
+import time
 
 from scapy.layers.l2 import ARP, Ether
 
@@ -161,3 +162,60 @@ def test_one_passages_trouble_is_not_anothers(net: Topology, start: Start) -> No
     assert arrivals(net, udp(9), udp(10)) == [udp(10)]
     assert box.rule("nine") == 2
     assert box.end() == 0
+
+
+def _both_ends(net: Topology, mtu: int) -> None:
+    net.inside.set_link("eth0", mtu=mtu)
+    net.box.set_link("inside", mtu=mtu)
+
+
+def test_mtus_that_differ_are_told(net: Topology, start: Start) -> None:
+    _both_ends(net, 4000)
+    box = start(DROP_NINE)
+    differ = (
+        "outside <-> inside: the MTUs differ (outside 1500, inside 4000): untagged frames with more than 1500 bytes"
+    )
+    assert differ in box.log
+    _both_ends(net, 1500)
+    box.wait_for("inside: its MTU is 1500 bytes now, it was 4000")
+    box.wait_for("outside <-> inside: the MTUs are the same now, 1500 bytes")
+    _both_ends(net, 3000)
+    box.wait_for("inside: its MTU is 3000 bytes now, it was 1500")
+    box.wait_for("the MTUs differ (outside 1500, inside 3000)")
+    assert box.log.count("the MTUs differ") == 2
+
+
+def test_the_ring_follows_an_mtu_that_grew(net: Topology, start: Start) -> None:
+    """Frames as long as the new MTU, which no slot of the first rings could hold, cross in both directions."""
+    box = start(DROP_NINE)
+    for place, name in ((net.outside, "eth0"), (net.box, "outside"), (net.inside, "eth0"), (net.box, "inside")):
+        place.set_link(name, mtu=9000)
+    box.wait_for("outside: its MTU is 9000 bytes now, it was 1500")
+    box.wait_for("inside: its MTU is 9000 bytes now, it was 1500")
+    long = bytes(Ether(**MACS, type=0x88B5) / bytes(9000))
+    with net.outside.packet_socket() as near, net.inside.packet_socket() as far:
+        far.drain(0.6)  # the rings are opened anew with the second change
+        near.send(long)
+        assert far.receive(1) == [long]
+        far.send(long)
+        assert near.receive(1) == [long]
+
+
+def test_frames_that_an_mtu_became_too_small_for_are_no_frames_sent(net: Topology, start: Start) -> None:
+    for place, name in ((net.outside, "eth0"), (net.box, "outside")):
+        place.set_link(name, mtu=4000)
+    _both_ends(net, 4000)
+    box = start(DROP_NINE)
+    long = bytes(Ether(**MACS, type=0x88B5) / bytes(3828))
+    with net.outside.packet_socket() as near, net.inside.packet_socket() as far:
+        near.send(long)
+        assert far.receive(1) == [long]
+        _both_ends(net, 1500)
+        for _ in range(10):
+            near.send(long)
+            time.sleep(0.1)
+        arrived = len(far.drain())
+    seen = {name: count for name, count in box.metrics().items() if 'interface="inside"' in name}
+    sent = sum(count for name, count in seen.items() if 'verdict="sent"' in name and "_packets_" in name)
+    lost = sum(count for name, count in seen.items() if name.startswith("tidegate_transmit_errors_total"))
+    assert (sent, lost) == (1 + arrived, 10 - arrived)

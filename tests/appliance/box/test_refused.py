@@ -56,6 +56,21 @@ def test_an_interface_with_an_address_is_refused(net: Topology, config: Path) ->
     assert interface_settings(net) == before
 
 
+@pytest.mark.parametrize("mode", ["inline", "tap"])
+def test_an_interface_without_an_ethernet_header_is_refused(net: Topology, config: Path, mode: str) -> None:
+    """What stands at the start of its frames would be judged as Ethernet addresses: all of them would pass."""
+    net.box.run(["ip", "tuntap", "add", "dev", "tun7", "mode", "tun"])
+    entry = "{outside: tun7, inside: inside}" if mode == "inline" else "{outside: tun7, mode: tap}"
+    config.write_text(HEAD.replace("{outside: outside, inside: inside, mode: inline}", entry) + DROP_NINE)
+    assert entry in config.read_text()
+    before = interface_settings(net)
+    ended = run_to_its_end(net, config)
+    assert ended.returncode == 2
+    assert "tun7 has no Ethernet header (link type none)" in ended.stderr
+    assert "Traceback" not in ended.stderr
+    assert interface_settings(net) == before
+
+
 @pytest.mark.parametrize("missing", ["net_raw", "net_admin"])
 def test_without_privilege(net: Topology, config: Path, missing: str) -> None:
     before = interface_settings(net)

@@ -14,10 +14,13 @@ from tests.netns import Topology
 
 
 class NoDatapath:
-    """It forwards nothing."""
+    """It forwards nothing, and its rings have no room for any other MTU."""
 
     def statistics(self) -> dict[str, object]:
         return {}
+
+    def follow_mtu(self, interface: object) -> bool:
+        return False
 
     def halt(self) -> None: ...
 
@@ -41,11 +44,14 @@ def test_an_interface_that_vanishes_while_rings_open_stops_no_other_passage(monk
             net.box.add_veth(name, net.inside, f"far-{name}")
         configs = [PassageConfig("outside", "inside"), PassageConfig("left", "right")]
         with net.box.entered(), Traffic(configs, lambda _: 0, workers=1, log=said.append) as traffic:
-            net.box.set_link("left", mtu=1400)
+            for name in ("left", "right"):
+                net.box.set_link(name, mtu=1400)
             traffic.watch()
     assert wired == [["outside", "inside", "left", "right"]] * 2 + [["outside", "inside"]]
     assert said == [
         "outside <-> inside: serving",
         "left <-> right: serving",
+        "left: its MTU is 1400 bytes now, it was 1500",
+        "right: its MTU is 1400 bytes now, it was 1500",
         "left <-> right: an interface is gone; waiting for it",
     ]
