@@ -45,6 +45,7 @@ def test_a_walk_over_what_is_gone_lets_the_lock_go() -> None:
         found, value = ctypes.create_string_buffer(8), ctypes.create_string_buffer(8)
         position, keys = next_(map.address, 0, found, value), []
         assert taken.value >= GONE / WINDOW
+        assert WINDOW <= 100, "what a waiting update may have to wait for"
         while position > 0:
             keys.append(found.raw)
             position = next_(map.address, position, found, value)
