@@ -19,6 +19,7 @@ from contextlib import suppress
 from functools import partial
 
 from appliance.closing import Closing
+from appliance.epochs import default_domain
 from appliance.maps.control.map import Map
 from appliance.maps.rings.ringbuf_layout import HEADER_SIZE, LONGEST_RECORD, record_size
 
@@ -26,12 +27,16 @@ Handle = Callable[[bytes], object]
 
 
 class Source:
-    """One map, held until `close`, and the calls that are due for what it has handed over."""
+    """One map, held until `close`, and the calls that are due for what it has handed over.
+
+    Its descriptor is the map's: it is used in read-side critical sections, so that its number is nobody else's yet.
+    """
 
     def __init__(self, map: Map) -> None:
         self.map = map
         self.descriptor = map.wake_descriptor()
         self.waiting: deque[Callable[[], object]] = deque()
+        self.closed = False
         map.hold()
 
     def fetch(self) -> None:
@@ -40,22 +45,31 @@ class Source:
 
     def consume(self) -> int:
         """Make the calls for what is ready now; their number."""
-        with suppress(BlockingIOError):  # nobody has called
-            os.eventfd_read(self.descriptor)  # before looking: who comes after the look makes it readable again
-        self.fetch()
+        with default_domain.reading("a consumer"):
+            if self.closed:
+                return 0
+            with suppress(BlockingIOError):  # nobody has called
+                os.eventfd_read(self.descriptor)  # before looking: who comes after the look makes it readable again
+            self.fetch()
         handled = 0
         try:
-            while self.waiting:
+            while self.waiting and not self.closed:
                 call = self.waiting.popleft()
                 handled += 1
                 call()
         finally:
-            if self.waiting or len(self.map):  # nobody will call for what is there already
-                os.eventfd_write(self.descriptor, 1)
+            self._call_again()
         return handled
 
+    def _call_again(self) -> None:
+        """Nobody will call for what is there already."""
+        with default_domain.reading("a consumer"):
+            if not self.closed and (self.waiting or len(self.map)):
+                os.eventfd_write(self.descriptor, 1)
+
     def close(self) -> None:
-        """Let the map go."""
+        """Let the map go. What waits is not handed over any more."""
+        self.closed = True
         self.map.release()
 
 
@@ -85,7 +99,7 @@ def records(memory: memoryview) -> Iterator[bytes]:
 class Consumer(Closing):
     """Waits for maps, and makes the calls that are due. A context manager; closing twice is harmless.
 
-    The maps are held (`OpenMap.hold`) until it is closed.
+    The maps are held (`OpenMap.hold`) until it is closed. One thread consumes; what it calls may close the consumer.
     """
 
     def __init__(self) -> None:
@@ -105,7 +119,7 @@ class Consumer(Closing):
 
         What `handle` raises comes out here; the record that it was given is gone, those behind it come next time.
         """
-        return sum(source.consume() for source in self._sources)
+        return sum(source.consume() for source in tuple(self._sources))
 
     def poll(self, timeout: float | None = None) -> int:
         """Handle what is ready; if nothing is, wait for it, at most `timeout` seconds (None: for ever). The number of

@@ -191,6 +191,23 @@ def test_the_consumer_keeps_the_map() -> None:
     assert events.closed
 
 
+def test_a_handler_may_close_the_consumer() -> None:
+    """The descriptor that it waited for is the map's, and may be another file's by then: nobody writes to it."""
+    events = open_map(ring_spec())
+    seen: list[bytes] = []
+
+    def handle(record: bytes) -> None:
+        seen.append(record)
+        consumer.close()
+
+    consumer = RingBuffer(events, handle)
+    for record in (b"one", b"two"):
+        events.output(record)
+    events.close()
+    assert (consumer.poll(0), seen) == (1, [b"one"])
+    assert events.closed
+
+
 @pytest.mark.parametrize(
     ("spec", "message"),
     [
