@@ -22,7 +22,7 @@ from appliance.epochs import default_domain
 from appliance.helpers.routing.tables import RoutingTables
 from appliance.jit.collection import Collection
 from appliance.maps.control.map import Map
-from appliance.maps.control.prog_array import Target
+from appliance.maps.control.target import Target
 
 
 class LoadedProgram:

@@ -20,7 +20,6 @@ from functools import cache
 from llvmlite import ir
 
 from appliance.datapath.trial_data import kind_of_data
-from appliance.epochs import default_domain
 from appliance.helpers.native.general import clock_gettime
 from appliance.ir import I64, PTR, VOID, Code, Engine
 from appliance.jit.program import entry_name
@@ -79,11 +78,10 @@ def run_trial(engine: Engine, program: str, data: bytes, context: HostContext, r
     """Run a program of a module that `export_programs` exported, on data that suits the hook of the context.
 
     `context` says everything but where the data is; it is copied. Raises KeyError for an unknown program, RuntimeError
-    if the engine is closed. Any thread may call it; it is a reader meanwhile.
+    if the engine is closed. Any thread may call it; if others may close the engine, in a read-side critical section.
     """
     copy = type(context).from_buffer_copy(context)
     laid_down = kind_of_data(type(context))(copy, data)
-    with default_domain.reading(f"a run of `{program}`"):
-        block = TrialBlock(context=ctypes.addressof(copy), program=engine.address(entry_name(program)), repeat=repeat)
-        try_out()(ctypes.addressof(block))
+    block = TrialBlock(context=ctypes.addressof(copy), program=engine.address(entry_name(program)), repeat=repeat)
+    try_out()(ctypes.addressof(block))
     return Trial(block.answer, laid_down.after(copy), copy, block.nanoseconds / repeat)

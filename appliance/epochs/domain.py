@@ -62,7 +62,7 @@ class Domain:
         self._buffer = ctypes.create_string_buffer(2 * _CACHE_LINE)
         self.epoch_place = -(-ctypes.addressof(self._buffer) // _CACHE_LINE) * _CACHE_LINE  # a line that few write to
         self._word = ctypes.c_uint64.from_address(self.epoch_place)
-        self._word.value = QUIESCENT + 1
+        self._word.value = self._epoch = QUIESCENT + 1  # the same, for Python
         self._lock = threading.Lock()  # held for a moment, never while waiting
         self._native: set[Reader] = set()
         self._sections: set[Section] = set()
@@ -91,7 +91,7 @@ class Domain:
     def enter(self, section: Section) -> None:
         """The lock orders it: who advances the epoch later finds the section, who did so before is seen by it."""
         with self._lock:
-            section.epoch = self._word.value
+            section.epoch = self._epoch
             self._sections.add(section)
 
     def leave(self, section: Section) -> None:
@@ -152,7 +152,7 @@ class Domain:
         with self._lock:
             found = [(reader.name, reader.epoch) for reader in (*self._native, *self._sections)]
             states = tuple(ReaderState(name, epoch, epoch == QUIESCENT) for name, epoch in sorted(found))
-            return DomainStatistics(self._word.value, states, len(self._retired))
+            return DomainStatistics(self._epoch, states, len(self._retired))
 
     def _advance(self) -> int:
         with self._lock:
@@ -163,10 +163,11 @@ class Domain:
         reads the new number, and by whoever wakes up after it is seen asleep."""
         if self._native:
             fence()
-        self._word.value += 1
+        self._epoch += 1
+        self._word.value = self._epoch
         if self._native:
             fence()
-        return self._word.value
+        return self._epoch
 
     def _late(self, epoch: int) -> list[Reader]:
         """Those who are awake, and were before that epoch began."""
@@ -188,7 +189,7 @@ class Domain:
         announce an older one."""
         with self._lock:
             awake = [epoch for reader in (*self._native, *self._sections) if (epoch := reader.epoch) != QUIESCENT]
-            oldest = max(min(awake, default=self._word.value), passed)
+            oldest = max(min(awake, default=self._epoch), passed)
             due = []
             while self._retired and self._retired[0][0] <= oldest:
                 due.append(self._retired.popleft()[1])

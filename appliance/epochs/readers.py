@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ctypes
-import threading
+from threading import get_ident
 from types import TracebackType
 from typing import TYPE_CHECKING, Protocol
 
@@ -60,7 +60,7 @@ class Section:
         return f"{self._what} (thread {self.thread})"
 
     def __enter__(self) -> None:
-        self.thread = threading.get_ident()
+        self.thread = get_ident()
         self._domain.enter(self)
 
     def __exit__(

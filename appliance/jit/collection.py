@@ -34,7 +34,8 @@ from appliance.jit.program import body_name, tail_call_maps
 from appliance.maps.control.map import Map
 from appliance.maps.control.map_of_maps import MapOfMaps
 from appliance.maps.control.opening import control_plane
-from appliance.maps.control.prog_array import ProgArray, Target
+from appliance.maps.control.prog_array import ProgArray
+from appliance.maps.control.target import Target
 from appliance.maps.kind import NESTED
 from appliance.verifier.program import VerifiedProgram
 

@@ -16,7 +16,8 @@ from appliance.errors import InputRefused
 from appliance.helpers.limits import MAX_TAIL_CALLS
 from appliance.jit.collection import Collection
 from appliance.maps import MapFrozen, MapRefused, NoSuchEntry, OperationRefused, open_map
-from appliance.maps.control.prog_array import ProgArray, Target
+from appliance.maps.control.prog_array import ProgArray
+from appliance.maps.control.target import Target
 from hooks.contracts.sock_addr import SOCK_ADDR_LINUX
 from hooks.contracts.xdp import XDP_LINUX, XDP_WINDOWS, FrameContext
 from tests.appliance.jit.support import collection_spec, run_loaded, run_loops
