@@ -219,12 +219,13 @@ class Traffic(Closing):
             datapath.close()
 
     def close(self) -> None:
-        """End it and put every interface back as it was. Raises HookError if one can't be, after the others."""
-        self._unwire()
+        """End it and put every interface back as it was. Raises HookError if one can't be, after the others;
+        GracePeriodExpired if a worker does not end, after all of them: what it uses is kept."""
         with ExitStack() as undoing:
             for held in self._held.values():
                 undoing.callback(held.undo.close)
             self._held = {}
+            undoing.callback(self._unwire)
 
 
 def _is_there(interface: Interface) -> bool:

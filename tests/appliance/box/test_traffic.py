@@ -9,7 +9,9 @@ import pytest
 from appliance.box.config import PassageConfig
 from appliance.box.traffic import Traffic
 from appliance.datapath.datapath import Passage
+from appliance.epochs import GracePeriodExpired
 from hooks.errors import InterfaceError
+from tests.appliance.box.wire import interface_settings
 from tests.netns import Topology
 
 
@@ -55,3 +57,18 @@ def test_an_interface_that_vanishes_while_rings_open_stops_no_other_passage(monk
         "right: its MTU is 1400 bytes now, it was 1500",
         "left <-> right: an interface is gone; waiting for it",
     ]
+
+
+def test_a_worker_that_does_not_end_leaves_no_interface_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Hung(NoDatapath):
+        def halt(self) -> None:
+            raise GracePeriodExpired(["worker 0"], 5)
+
+    monkeypatch.setattr("appliance.box.traffic.Datapath", lambda *passages, **options: Hung())
+    with Topology() as net, net.box.entered():
+        before = interface_settings(net)
+        traffic = Traffic([PassageConfig("outside", "inside")], lambda _: 0, workers=1, log=print)
+        assert interface_settings(net) != before
+        with pytest.raises(GracePeriodExpired, match=r"^waited 5 s for worker 0: no quiescent state"):
+            traffic.close()
+        assert interface_settings(net) == before
