@@ -221,6 +221,15 @@ def box() -> list[PanelBuilder]:
             span=8,
         ),
         graph(
+            "Workers",
+            {
+                "{{worker}} at work": series("worker_up"),
+                "{{worker}} quiet for": f"time() - {series('worker_last_progress_timestamp_seconds')}",
+            },
+            "0: it hangs or has died, and its flows do not cross. Quiet for: seconds since it got on, 1 when idle.",
+            unit="none",
+        ),
+        graph(
             "Closed to the host",
             {
                 "{{interface}} closed": series("interface_isolated"),

@@ -9,6 +9,7 @@ What can be refused is refused before an interface is touched; what was touched 
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections.abc import Callable
@@ -20,14 +21,15 @@ from appliance.box.config import BoxConfig, load_box_config
 from appliance.box.generation import Generation, Judgement
 from appliance.box.notify import notify
 from appliance.box.signals import ENDING, RELOAD, SignalInbox
+from appliance.box.supervisor import Condition, Supervisor
 from appliance.box.totals import Totals
 from appliance.box.traffic import Traffic
 from appliance.datapath.routing_feed import RoutingFeed
-from appliance.errors import InputRefused, TidegateError
+from appliance.errors import CannotRun, InputRefused, TidegateError
 from appliance.helpers.cookie_secrets import CookieSecrets
 from appliance.helpers.routing.tables import RoutingTables
 from appliance.helpers.services import RuntimeServices
-from appliance.metrics import BoxCollector, MapUse, MetricsServer, RuleCount, Snapshot
+from appliance.metrics import BoxCollector, MapUse, MetricsServer, RuleCount, Snapshot, WorkerUse
 
 WATCH_SECONDS = 0.5
 
@@ -44,8 +46,9 @@ class Box:
         self._loaded_at = 0.0
         self._generation: Generation | None = None
         self._traffic: Traffic | None = None
-        self._fed = False
+        self._supervisor: Supervisor | None = None
         self._complaint = ""
+        self._fed = False
 
     def run(self) -> None:
         """Serve until SIGTERM or another of ENDING; SIGHUP reloads. Raises InputRefused, CannotRun or HookError at the
@@ -65,6 +68,7 @@ class Box:
         self._routing = running.enter_context(RoutingTables())
         self._feeding = running.enter_context(ExitStack())
         self._feed_routes(self._generation)
+        running.callback(self._end_hard_if_stuck)
         self._traffic = running.enter_context(
             Traffic(
                 config.passages,
@@ -72,6 +76,15 @@ class Box:
                 workers=config.workers,
                 log=self._log,
                 services=RuntimeServices(self._routing, CookieSecrets()),
+            )
+        )
+        self._supervisor = running.enter_context(
+            Supervisor(
+                config.workers,
+                self._traffic.progress,
+                exits=lambda: self._config.exits_on_failure,
+                log=self._log,
+                last_resort=self._end_hard,
             )
         )
         self._log(f"{self._described(config)}; metrics on {_endpoint(config.metrics_address, server.port)}")
@@ -91,19 +104,24 @@ class Box:
 
     def _serve(self, signals: SignalInbox) -> None:
         assert self._traffic is not None
+        assert self._supervisor is not None
         while (asked := signals.wait(WATCH_SECONDS)) not in ENDING:
             if asked is RELOAD:
                 self._reload()
             self._watch(self._traffic)
+            self._supervisor.check()
         notify("STOPPING=1")
 
     def _watch(self, traffic: Traffic) -> None:
-        """Look after the passages. Whatever goes wrong in looking (no memory, say), the box goes on, and says so."""
+        """Look after the passages. Whatever goes wrong in looking (no memory, say), the box goes on and says so; unless
+        workers could not be ended, for then nothing is served any more."""
         try:
             traffic.watch()
             complaint = ""
         except Exception as error:
-            complaint = f"the interfaces can't be looked after now: {type(error).__name__}: {error}"
+            if traffic.stuck:
+                raise
+            complaint = f"the interfaces can't be looked after now: {_told(error)}"
         if complaint and complaint != self._complaint:
             self._log(complaint)
         self._complaint = complaint
@@ -128,6 +146,7 @@ class Box:
             self._feed_routes(self._generation)
         except TidegateError as error:
             self._log(f"programs find no routes: {error}")
+        self._config = config
         self._reloads["success"] += 1
         self._loaded_at = time.time()
         self._log(f"reloaded: {self._described(config)}")
@@ -174,11 +193,37 @@ class Box:
         except Exception as error:
             self._log(f"the rules that failed can't be put away: {_told(error)}")
 
+    def _end_hard_if_stuck(self) -> None:
+        """Called when the interfaces are back. A native thread that does not return would go on in code and memory that
+        are taken down behind it."""
+        if self._traffic is not None and self._traffic.stuck:
+            self._end_hard()
+
+    def _end_hard(self) -> None:
+        """Put the interfaces back, unless they are, and be gone, native threads and all. From the main thread when a
+        worker does not end, or from the supervisor when the main thread does not."""
+        self._log("a worker can't be ended: the interfaces are as before, and the process ends hard")
+        try:
+            if self._traffic is not None:
+                self._traffic.put_back()
+        except TidegateError as error:
+            self._log(str(error))
+        finally:
+            os._exit(CannotRun.exit_status)
+
     def _end_generation(self) -> None:
         with self._lock:
             generation, self._generation = self._generation, None
         if generation is not None:
             generation.close()
+
+    def _workers(self) -> dict[str, WorkerUse]:
+        if self._supervisor is None:
+            return {}
+        return {
+            name: WorkerUse(health.condition is Condition.ALIVE, health.last_progress)
+            for name, health in self._supervisor.health.items()
+        }
 
     def snapshot(self) -> Snapshot:
         """What is exported, now. From any thread."""
@@ -199,6 +244,7 @@ class Box:
                 interfaces_up=traffic.up() if traffic else {},
                 interfaces_isolated={name: state.isolated for name, state in isolation.items()},
                 interfaces_closed_again={name: state.closed_again for name, state in isolation.items()},
+                workers=self._workers(),
                 parse_errors=self._totals.parse_errors(generation),
                 maps=tuple(
                     MapUse(name, len(map_), map_.spec.max_entries) for name, map_ in generation.filling_maps().items()

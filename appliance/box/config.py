@@ -3,6 +3,7 @@
 version: 1
 interfaces: [{outside: eth0, inside: eth1, mode: inline}]
 workers: 1
+on_failure: exit
 metrics: {listen: "127.0.0.1:9478"}
 rules: […]                                          a rule set, or
 program: {object: firewall.bpf.o, inward: xdp_firewall}      somebody's own eBPF object
@@ -59,6 +60,9 @@ class BoxEntry(Entry):
         description="what the box stands between; a rule set alone is checked by `tidegate compile`"
     )
     workers: Annotated[int, Field(ge=1, le=64)] = Field(1, description="threads; the kernel deals flows out among them")
+    on_failure: Literal["exit", "stay"] = Field(
+        "exit", description="a worker hangs or has died: end the box, its interfaces as before, or stay and tell"
+    )
     metrics: MetricsEntry = Field(default_factory=lambda: MetricsEntry.model_validate({}))
     program: ProgramEntry | None = None
 
@@ -95,6 +99,7 @@ class BoxConfig:
     path: Path
     passages: tuple[PassageConfig, ...]
     workers: int
+    exits_on_failure: bool
     metrics_address: str
     metrics_port: int
     rules: RuleSet | None
@@ -121,6 +126,7 @@ def load_box_config(path: str | Path) -> BoxConfig:
         path=Path(path),
         passages=tuple(PassageConfig(i.outside, i.inside) for i in entry.interfaces),
         workers=entry.workers,
+        exits_on_failure=entry.on_failure == "exit",
         metrics_address=address,
         metrics_port=port,
         rules=None if entry.program else rules,

@@ -20,7 +20,7 @@ from appliance.box.isolation_watch import IsolationState, IsolationWatch
 from appliance.closing import Closing
 from appliance.datapath.datapath import Datapath, Passage
 from appliance.datapath.statistics import InterfaceStatistics
-from appliance.datapath.worker import NO_SERVICES, Run
+from appliance.datapath.worker import NO_SERVICES, Progress, Run
 from appliance.helpers.services import RuntimeServices
 from hooks.errors import HookError
 from hooks.interfaces.isolation import Isolation
@@ -38,8 +38,8 @@ class _Held:
 class Traffic(Closing):
     """The datapath of a box, whatever becomes of its interfaces. A context manager; closing twice is harmless.
 
-    `log` is told what the operator should know. All of it is called from one thread, but for `statistics`, `up` and
-    `isolation`.
+    `log` is told what the operator should know. All of it is called from one thread, but for `statistics`, `up`,
+    `isolation`, `progress` and `put_back`.
     """
 
     def __init__(
@@ -60,6 +60,7 @@ class Traffic(Closing):
         self._past: dict[str, InterfaceStatistics] = {name: InterfaceStatistics() for name in self.interfaces}
         self._held: dict[PassageConfig, _Held] = {}
         self._datapath: Datapath | None = None
+        self.stuck = False  # whether there are workers that could not be ended
         self._announced: frozenset[PassageConfig] = frozenset()  # what the operator believes to be served
         self._complaints: dict[PassageConfig | None, str] = {}
         self._unequal: dict[PassageConfig, tuple[int, ...]] = {}  # MTUs that differ, as the operator was told
@@ -207,12 +208,19 @@ class Traffic(Closing):
         """Whether each inline interface is closed to the host."""
         return self._isolation.states
 
+    def progress(self) -> Sequence[Progress]:
+        """How far each worker is; empty while nothing is served."""
+        datapath = self._datapath
+        return () if datapath is None else datapath.progress()
+
     def _unwire(self) -> None:
         """End the service; what it counted stays counted."""
         with self._counting:
             datapath, self._datapath = self._datapath, None
             if datapath is not None:
+                self.stuck = True
                 datapath.halt()
+                self.stuck = False
                 for name, last in datapath.statistics().items():
                     self._past[name] += last
         if datapath is not None:
@@ -221,11 +229,17 @@ class Traffic(Closing):
     def close(self) -> None:
         """End it and put every interface back as it was. Raises HookError if one can't be, after the others;
         GracePeriodExpired if a worker does not end, after all of them: what it uses is kept."""
+        try:
+            self._unwire()
+        finally:
+            self.put_back()
+
+    def put_back(self) -> None:
+        """Put every interface back as it was, whatever the workers do. Raises HookError, as `close` does."""
+        held, self._held = self._held, {}
         with ExitStack() as undoing:
-            for held in self._held.values():
-                undoing.callback(held.undo.close)
-            self._held = {}
-            undoing.callback(self._unwire)
+            for each in held.values():
+                undoing.callback(each.undo.close)
 
 
 def _is_there(interface: Interface) -> bool:

@@ -40,11 +40,12 @@ class Run:
 class Progress:
     """How far a worker has come, seen once.
 
-    `batches` goes up at least once a second unless it hangs; `asleep` says that it waits for frames, and that nobody
-    waits for it; `alive` that its thread has not ended.
+    `batches` goes up at least once a second unless it hangs, and `frames` with each one that it judges; `asleep` says
+    that it waits for frames, and that nobody waits for it; `alive` that its thread has not ended.
     """
 
     batches: int
+    frames: int
     asleep: bool
     alive: bool
 
@@ -139,8 +140,9 @@ class WorkerThread:
     def progress(self) -> Progress:
         """How far it has come."""
         thread = self._thread
+        frames = sum(port.counters.received_packets for port in self.block.ports[: len(self._wirings)])
         return Progress(
-            self.block.turns, self.reader.epoch == QUIESCENT, alive=thread is not None and thread.is_alive()
+            self.block.turns, frames, self.reader.epoch == QUIESCENT, alive=thread is not None and thread.is_alive()
         )
 
     def _serve(self, native: Callable[[int], int]) -> None:

@@ -2,6 +2,6 @@
 
 from appliance.metrics.collector import BoxCollector
 from appliance.metrics.server import MetricsServer
-from appliance.metrics.snapshot import MapUse, RuleCount, Snapshot
+from appliance.metrics.snapshot import MapUse, RuleCount, Snapshot, WorkerUse
 
-__all__ = ["BoxCollector", "MapUse", "MetricsServer", "RuleCount", "Snapshot"]
+__all__ = ["BoxCollector", "MapUse", "MetricsServer", "RuleCount", "Snapshot", "WorkerUse"]

@@ -130,6 +130,20 @@ FAMILIES = (
         lambda snapshot: (((name,), count) for name, count in snapshot.interfaces_closed_again.items()),
     ),
     Family(
+        "worker_up",
+        GaugeMetricFamily,
+        "1 while a worker is at work or sleeps for want of frames; 0 if it hangs or has died.",
+        ("worker",),
+        lambda snapshot: (((name,), float(worker.up)) for name, worker in snapshot.workers.items()),
+    ),
+    Family(
+        "worker_last_progress_timestamp_seconds",
+        GaugeMetricFamily,
+        "When a worker was last seen to get on. An idle one gets on once a second.",
+        ("worker",),
+        lambda snapshot: (((name,), worker.last_progress) for name, worker in snapshot.workers.items()),
+    ),
+    Family(
         "program_verify_seconds",
         GaugeMetricFamily,
         "How long the proof of the running program took.",

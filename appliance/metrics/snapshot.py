@@ -28,6 +28,14 @@ class MapUse:
 
 
 @dataclass(frozen=True, slots=True)
+class WorkerUse:
+    """Whether a worker is at work, and when it was last seen to get on, in seconds since 1970."""
+
+    up: bool
+    last_progress: float
+
+
+@dataclass(frozen=True, slots=True)
 class Snapshot:
     """Everything that is exported. Durations in seconds, times in seconds since 1970."""
 
@@ -37,6 +45,7 @@ class Snapshot:
     interfaces_up: Mapping[str, bool] = field(default_factory=dict)
     interfaces_isolated: Mapping[str, bool] = field(default_factory=dict)
     interfaces_closed_again: Mapping[str, int] = field(default_factory=dict)
+    workers: Mapping[str, WorkerUse] = field(default_factory=dict)
     parse_errors: Mapping[str, int] = field(default_factory=dict)
     maps: tuple[MapUse, ...] = ()
     verify_seconds: Mapping[str, float] = field(default_factory=dict)

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from appliance.box.supervisor import HUNG_SECONDS
+
 UNIT = Path("configs/tidegate.service")
 PROGRAM = "/opt/tidegate/bin/tidegate"
 
@@ -46,6 +48,8 @@ def test_it_has_the_privileges_of_the_container() -> None:
     unit.read_string(UNIT.read_text())
     service = unit["Service"]
     assert service["Type"] == "notify"
+    assert float(service["WatchdogSec"]) > 2 * HUNG_SECONDS  # the box ends by itself first
+    assert service["RestartPreventExitStatus"] == "1"  # a worker that failed ends it with 2
     assert service["ExecReload"] == "/bin/kill -HUP $MAINPID"
     assert set(service["CapabilityBoundingSet"].split()) == {"CAP_NET_RAW", "CAP_NET_ADMIN"}
     assert service["RuntimeDirectory"] == "tidegate"  # hooks.interfaces.records.STATE_DIRECTORY

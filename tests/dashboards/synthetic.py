@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 
 from appliance.datapath.statistics import TRANSMIT_ERRORS, Count, InterfaceStatistics
-from appliance.metrics import MapUse, RuleCount, Snapshot
+from appliance.metrics import MapUse, RuleCount, Snapshot, WorkerUse
 from hooks.contracts.contract import Verdict
 
 
@@ -37,6 +37,7 @@ def snapshot(began: float, frames: int) -> Snapshot:
         interfaces_up={"eth0": True, "eth1": True},
         interfaces_isolated={"eth0": True, "eth1": True},
         interfaces_closed_again={"eth0": 0, "eth1": frames},
+        workers={"0": WorkerUse(True, time.time())},
         parse_errors={"vlan_nested": frames},
         maps=(MapUse("syn-rate.sources", 50, 100),),
         verify_seconds={"tidegate_in": 0.02, "tidegate_out": 0.01},

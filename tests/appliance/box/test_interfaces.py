@@ -8,7 +8,7 @@ import time
 
 from scapy.layers.l2 import ARP, Ether
 
-from tests.appliance.box.conftest import DROP_NINE, HEAD, Start, wait_until
+from tests.appliance.box.conftest import DROP_NINE, HEAD, Start, after, wait_until
 from tests.appliance.box.wire import MACS, arrivals, interface_settings, udp
 from tests.netns import Topology
 
@@ -63,6 +63,20 @@ def test_an_interface_that_stays_open_to_the_host_is_told(net: Topology, start: 
     assert "the host is not shut out any more: outside: it can't be closed to the host's stack" in box.log
     net.box.run(["tc", "filter", "del", "dev", "outside", "ingress"])
     wait_until(lambda: box.metrics()[isolated] == 1)
+    assert box.end() == 0
+
+
+def test_interfaces_that_cannot_be_looked_at_do_not_end_the_box(net: Topology, start: Start) -> None:
+    broken = (
+        "from appliance.box.traffic import Traffic\n"
+        "def fail(self): raise MemoryError('no more of it')\n"
+        "Traffic.watch = fail"
+    )
+    box = start(DROP_NINE, program=after(broken))
+    box.wait_for("the interfaces can't be looked after now: MemoryError: no more of it")
+    box.reload(DROP_NINE, "reloaded")
+    assert arrivals(net, udp(9), udp(10)) == [udp(10)]
+    assert box.log.count("no more of it") == 1
     assert box.end() == 0
 
 

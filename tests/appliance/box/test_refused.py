@@ -24,6 +24,7 @@ from tests.netns import Topology
         (("127.0.0.1:9478", "127.0.0.1:99999"), 1, "'127.0.0.1:99999' is not an address and a port"),
         (("127.0.0.1:9478", "192.0.2.1:9478"), 2, "metrics can't be served on 192.0.2.1:9478"),
         (("metrics:", "metricks:"), 1, "unknown key 'metricks'"),
+        (("metrics:", "on_failure: restart\nmetrics:"), 1, "box.yaml:3:13:"),
     ],
 )
 def test_a_box_that_cannot_run_says_why_and_touches_nothing(

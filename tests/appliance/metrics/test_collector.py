@@ -6,7 +6,7 @@ import pytest
 
 from appliance.datapath.statistics import Count, InterfaceStatistics
 from appliance.errors import CannotRun
-from appliance.metrics import BoxCollector, MapUse, MetricsServer, RuleCount, Snapshot
+from appliance.metrics import BoxCollector, MapUse, MetricsServer, RuleCount, Snapshot, WorkerUse
 
 SNAPSHOT = Snapshot(
     version="0.1.0",
@@ -15,6 +15,7 @@ SNAPSHOT = Snapshot(
     interfaces_up={"eth0": True},
     interfaces_isolated={"eth0": False},
     interfaces_closed_again={"eth0": 2},
+    workers={"0": WorkerUse(True, 1.5e9), "1": WorkerUse(False, 1.25e9)},
     parse_errors={"ipv4_truncated": 2},
     maps=(MapUse("seen", 5, 100),),
     verify_seconds={"tidegate_in": 0.1},
@@ -45,6 +46,9 @@ def page() -> list[str]:
         'tidegate_map_entries{map="seen"} 5.0',
         'tidegate_map_capacity{map="seen"} 100.0',
         'tidegate_interface_up{interface="eth0"} 1.0',
+        'tidegate_worker_up{worker="0"} 1.0',
+        'tidegate_worker_up{worker="1"} 0.0',
+        'tidegate_worker_last_progress_timestamp_seconds{worker="1"} 1.25e+09',
         'tidegate_interface_isolated{interface="eth0"} 0.0',
         'tidegate_interface_closed_again_total{interface="eth0"} 2.0',
         'tidegate_program_verify_seconds{program="tidegate_in"} 0.1',
