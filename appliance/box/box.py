@@ -18,7 +18,7 @@ from pathlib import Path
 
 from appliance import __version__
 from appliance.box.config import BoxConfig, load_box_config
-from appliance.box.generation import Generation, Judgement
+from appliance.box.generation import FilterSpec, Generation
 from appliance.box.notify import notify
 from appliance.box.signals import ENDING, RELOAD, SignalInbox
 from appliance.box.supervisor import Condition, Supervisor
@@ -60,7 +60,7 @@ class Box:
     def _start(self, running: ExitStack) -> None:
         config = load_box_config(self._path)
         self._config = config
-        self._generation = Generation.load(Judgement.of(config), config.workers)
+        self._generation = Generation.load(FilterSpec.of(config), config.workers)
         running.callback(self._end_generation)
         self._loaded_at = time.time()
         server = MetricsServer(config.metrics_address, config.metrics_port, BoxCollector(self.snapshot))
@@ -135,7 +135,7 @@ class Box:
         try:
             config = load_box_config(self._path)
             self._refuse_other_wiring(config)
-            self._exchange(Generation.load(Judgement.of(config), config.workers, self._generation))
+            self._exchange(Generation.load(FilterSpec.of(config), config.workers, self._generation))
         except Exception as error:
             self._reloads["failure"] += 1
             self._log(f"reload refused, the running rules stay: {_told(error)}")
@@ -231,7 +231,7 @@ class Box:
             generation, traffic = self._generation, self._traffic
             if generation is None:
                 return Snapshot(__version__)
-            rules = generation.judgement.rules
+            rules = generation.filter_spec.rules
             counts = self._totals.rules(generation)
             isolation = traffic.isolation() if traffic else {}
             return Snapshot(

@@ -33,7 +33,7 @@ COUNTER = struct.Struct("=QQ")  # packets, bytes
 
 
 @dataclass(frozen=True, slots=True)
-class Judgement:
+class FilterSpec:
     """What to load: an object's specs, the names of its two programs, and the rules it was made of, if any."""
 
     spec: CollectionSpec
@@ -52,7 +52,7 @@ class Judgement:
         return self.spec.maps if self.rules is None else self.spec.maps.keys() & set(self.rules.state_maps)
 
     @classmethod
-    def of(cls, config: BoxConfig) -> Judgement:
+    def of(cls, config: BoxConfig) -> FilterSpec:
         """Compile the rule set, or read the object. Raises InputRefused."""
         if config.program is not None:
             return cls.of_object(config.program)
@@ -60,7 +60,7 @@ class Judgement:
         return cls.of_rules(compile_rule_set(config.rules), str(config.path))
 
     @classmethod
-    def of_rules(cls, rules: CompiledRules, source: str) -> Judgement:
+    def of_rules(cls, rules: CompiledRules, source: str) -> FilterSpec:
         """A compiled rule set by the road of every object: bytes, loader, specs."""
         spec = load_object(rules.object, source)
         filled = {
@@ -70,7 +70,7 @@ class Judgement:
         return cls(replace(spec, maps=filled), INWARD_PROGRAM, OUTWARD_PROGRAM, rules)
 
     @classmethod
-    def of_object(cls, program: ProgramConfig) -> Judgement:
+    def of_object(cls, program: ProgramConfig) -> FilterSpec:
         """Somebody's own object; frames from inside pass if it has no program for them."""
         spec = load_object_file(program.path)
         inward = program.inward or _only(spec, program.path)
@@ -99,25 +99,25 @@ def _only(spec: CollectionSpec, path: Path) -> str:
 
 
 class Generation:
-    """A judgement, loaded. `run` is the native loop. Closing twice is harmless."""
+    """A filter, loaded. `run` is the native loop. Closing twice is harmless."""
 
-    def __init__(self, judgement: Judgement, collection: Collection) -> None:
-        self.judgement = judgement
+    def __init__(self, filter_spec: FilterSpec, collection: Collection) -> None:
+        self.filter_spec = filter_spec
         self.collection = collection
         self.run: Run = Run.of(collection.engine)
 
     @classmethod
-    def load(cls, judgement: Judgement, workers: int, previous: Generation | None = None) -> Generation:
+    def load(cls, filter_spec: FilterSpec, workers: int, previous: Generation | None = None) -> Generation:
         """Verify and compile; take over the state of the rules that stay. Raises InputRefused; `previous` is then
         what it was."""
         collection = Collection.load(
-            judgement.spec,
-            programs=(judgement.inward, judgement.outward),
+            filter_spec.spec,
+            programs=(filter_spec.inward, filter_spec.outward),
             processors=workers,
-            reuse=_whole(previous.state_maps(), judgement.spec) if previous else {},
-            loops=PacketLoops(judgement.hook, judgement.inward, judgement.outward),
+            reuse=_whole(previous.state_maps(), filter_spec.spec) if previous else {},
+            loops=PacketLoops(filter_spec.hook, filter_spec.inward, filter_spec.outward),
         )
-        return cls(judgement, collection)
+        return cls(filter_spec, collection)
 
     @property
     def asks_for_routes(self) -> bool:
@@ -126,18 +126,18 @@ class Generation:
 
     def state_maps(self) -> Mapping[str, Map]:
         """The maps that outlive a reload."""
-        return {name: self.collection.maps[name] for name in self.judgement.state_maps}
+        return {name: self.collection.maps[name] for name in self.filter_spec.state_maps}
 
     def filling_maps(self) -> Mapping[str, Map]:
         """The maps that fill up as frames come: how full they are is worth watching. A rule's are called by its id and
         the key of the rule that sizes them, as in `syn-first.tries`."""
-        rules = self.judgement.rules
+        rules = self.filter_spec.rules
         uses = rules.state_maps if rules else {}
         return {uses.get(name, name): map_ for name, map_ in self.collection.maps.items() if map_.spec.type in FILLING}
 
     def rule_counts(self) -> dict[str, Count]:
         """What each rule counted in this generation, by id."""
-        rules = self.judgement.rules
+        rules = self.filter_spec.rules
         if rules is None:
             return {}
         counters = self.collection.maps[rules.counters]
@@ -145,7 +145,7 @@ class Generation:
 
     def parse_errors(self) -> dict[str, int]:
         """Malformed frames of this generation, by reason."""
-        rules = self.judgement.rules
+        rules = self.filter_spec.rules
         if rules is None:
             return {}
         errors = self.collection.maps[rules.parse_errors]

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from appliance.box.config import load_box_config
-from appliance.box.generation import Generation, Judgement
+from appliance.box.generation import FilterSpec, Generation
 from appliance.cli.output import counted
 
 
@@ -16,7 +16,7 @@ from appliance.cli.output import counted
 def command(path: Path) -> None:
     """Validate, compile and verify a box's configuration; change nothing."""
     config = load_box_config(path)
-    generation = Generation.load(Judgement.of(config), config.workers)
+    generation = Generation.load(FilterSpec.of(config), config.workers)
     try:
         collection = generation.collection
         rules = f"{counted(len(config.rules.rules), 'rule')}, " if config.rules else ""

@@ -10,9 +10,9 @@ import click
 from rich.markup import escape
 from rich.table import Table
 
-from appliance.box.generation import Judgement
-from appliance.box.judgement_of_file import judgement_of_file
-from appliance.box.rehearsal import ENGINES
+from appliance.box.filter_files import read_filter
+from appliance.box.generation import FilterSpec
+from appliance.box.offline_replay import ENGINES
 from appliance.cli.output import json_option, print_json, warn
 from appliance.cli.tables import table_console
 from appliance.datapath.capture import Capture
@@ -35,21 +35,21 @@ def command(source: Path, captures: tuple[Path, ...], engine: str, program: str 
 
     Frames are judged as if they came from outside, on the capture's own clock; every capture begins with empty state.
     """
-    judgement = judgement_of_file(source, program)
+    filter_spec = read_filter(source, program)
     results = []
-    with ENGINES[engine](judgement) as rehearsal:
+    with ENGINES[engine](filter_spec) as offline_replay:
         for path in captures:
             with Capture(path) as capture:
-                results.append(rehearsal.replay(capture))
+                results.append(offline_replay.replay(capture))
                 if capture.defect:
                     warn(capture.defect)
                 if capture.shortened:
                     warn(f"{path}: {capture.shortened} frames were recorded in part, and are judged as cut frames")
-        rules = rehearsal.rule_counts()
+        rules = offline_replay.rule_counts()
     if as_json:
         print_json(_document(results, rules))
     else:
-        _print_tables(judgement, results, rules)
+        _print_tables(filter_spec, results, rules)
 
 
 def _totals(results: list[ReplayResult]) -> dict[Verdict, Count]:
@@ -69,7 +69,7 @@ def _document(results: list[ReplayResult], rules: Any) -> dict[str, Any]:
     }
 
 
-def _print_tables(judgement: Judgement, results: list[ReplayResult], rules: Any) -> None:
+def _print_tables(filter_spec: FilterSpec, results: list[ReplayResult], rules: Any) -> None:
     console = table_console()
     frames = sum((result.frames for result in results), Count())
     seconds = sum(result.seconds for result in results)
@@ -81,7 +81,7 @@ def _print_tables(judgement: Judgement, results: list[ReplayResult], rules: Any)
             verdicts.add_row(verdict.value, str(count.packets), str(count.bytes))
     console.print(verdicts)
     hits = {id_: count for id_, count in rules.items() if count.packets}
-    if judgement.rules is None:
+    if filter_spec.rules is None:
         return
     if not hits:
         console.print("no rule counted a frame")

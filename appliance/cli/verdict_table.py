@@ -1,4 +1,4 @@
-"""The table of verdicts, a row at a time: what is known before anything is judged decides how wide its columns are."""
+"""The table of verdicts, a row at a time: what is known before a proof begins decides how wide its columns are."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from types import TracebackType
 
 import click
 
-from appliance.cli.judging import ACCEPTED, REJECTED, UNSUPPORTED, Row
+from appliance.cli.verification import ACCEPTED, REJECTED, UNSUPPORTED, Row
 
 COLOURS = {ACCEPTED: "green", REJECTED: "red", UNSUPPORTED: "yellow"}
 HEADINGS = ("file", "section", "program", "type", "instructions", "verdict", "ms", "reason")
@@ -57,7 +57,7 @@ def _clean(text: str) -> str:
 
 
 class Progress:
-    """The line that says what is being judged, on a terminal's standard error; nowhere else."""
+    """The line that says what is being verified, on a terminal's standard error; nowhere else."""
 
     def __init__(self, total: int) -> None:
         self._total = total

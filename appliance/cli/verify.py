@@ -8,10 +8,10 @@ from pathlib import Path
 
 import click
 
-from appliance.cli.judging import ACCEPTED, UNSUPPORTED, Judged, ObjectFile, Row, Wanted
 from appliance.cli.output import json_option, print_json, warn
 from appliance.cli.program_types import names_of_types
 from appliance.cli.verdict_table import Progress, VerdictTable, cells
+from appliance.cli.verification import ACCEPTED, UNSUPPORTED, ObjectFile, Row, Verification, Wanted
 from appliance.ebpf.btf.index import read_btf_file
 from appliance.ebpf.platform import PLATFORMS
 from appliance.verifier.graphs import draw, lines
@@ -63,7 +63,7 @@ def command(
     )
     files = [ObjectFile(path, wanted) for path in objects]
     if as_json:
-        rows = [one.row for one in _judged(files)]
+        rows = [one.row for one in _verified(files)]
         print_json([asdict(row) for row in rows])
     elif dot:
         rows = _draw(files)
@@ -74,21 +74,21 @@ def command(
     return int(any(row.verdict != ACCEPTED for row in rows))
 
 
-def _judged(files: list[ObjectFile]) -> Iterator[Judged]:
+def _verified(files: list[ObjectFile]) -> Iterator[Verification]:
     with Progress(sum(len(file.programs) for file in files)) as progress:
         for file in files:
             for program in file.programs:
                 progress.show(f"{program.section}: {program.name}")
-                judged = file.judge(program)
+                verification = file.verify(program)
                 progress.clear()
-                yield judged
+                yield verification
 
 
 def _tabulate(files: list[ObjectFile]) -> list[Row]:
     """A row for each program as soon as there is one, and below them the rejections in full."""
     table = VerdictTable([cells(row) for file in files for row in file.planned()])
     rows: list[Row] = []
-    for one in _judged(files):
+    for one in _verified(files):
         table.add(one.row)
         rows.append(one.row)
     for row in rows:
@@ -100,7 +100,7 @@ def _tabulate(files: list[ObjectFile]) -> list[Row]:
 def _list(files: list[ObjectFile]) -> list[Row]:
     """The listing of each program, and its verdict below."""
     rows: list[Row] = []
-    for one in _judged(files):
+    for one in _verified(files):
         print(("\n" if rows else "") + f"{one.row.section}: {one.row.program}")
         for line in lines(one.explanation) if one.explanation is not None else ():
             print(line)
@@ -110,9 +110,9 @@ def _list(files: list[ObjectFile]) -> list[Row]:
 
 
 def _draw(files: list[ObjectFile]) -> list[Row]:
-    """A graph of each program that can be judged."""
+    """A graph of each program that can be verified."""
     rows: list[Row] = []
-    for one in _judged(files):
+    for one in _verified(files):
         if one.explanation is not None:
             print(draw(one.explanation))
         else:

@@ -159,7 +159,7 @@ class Collection(Closing):
         return [map_ for map_ in self.maps.values() if isinstance(map_, ProgArray)]
 
 
-class OnlyJudged(InputRefused):
+class VerifiedOnly(InputRefused):
     """A program of a hook that only a kernel has: it can be verified, and never run here."""
 
     def __init__(self, program: ProgramSpec, source: str) -> None:
@@ -180,7 +180,7 @@ def _choose(spec: CollectionSpec, names: Iterable[str] | None) -> dict[str, Prog
     chosen = {name: spec.programs[name] for name in wanted} | {held.name: held for held in held_programs(spec)}
     for program in chosen.values():
         if not program.hook.runs_here:
-            raise OnlyJudged(program, spec.source)
+            raise VerifiedOnly(program, spec.source)
     return chosen
 
 

@@ -10,7 +10,7 @@ from pathlib import Path  # noqa: E402
 
 from appliance.box.box import Box  # noqa: E402, F401  (what `tidegate run` imports)
 from appliance.box.config import load_box_config  # noqa: E402
-from appliance.box.generation import Generation, Judgement  # noqa: E402
+from appliance.box.generation import FilterSpec, Generation  # noqa: E402
 from appliance.cli.main import main as _  # noqa: E402, F401
 
 IMPORTED = time.perf_counter()
@@ -20,9 +20,9 @@ def main(path: Path) -> dict[str, float]:
     """Milliseconds of each stage, in the order of the start."""
     config = load_box_config(path)
     read = time.perf_counter()
-    judgement = Judgement.of(config)
+    filter_spec = FilterSpec.of(config)
     judged = time.perf_counter()
-    generation = Generation.load(judgement, config.workers)
+    generation = Generation.load(filter_spec, config.workers)
     collection = generation.collection
     stages = {
         "imports": IMPORTED - BEGAN,

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from types import TracebackType
 from typing import Protocol
 
-from appliance.box.generation import COUNTER, Judgement
+from appliance.box.generation import COUNTER, FilterSpec
 from appliance.ebpf.interpreter import Context, Interpreter, PacketMemory
 from appliance.ebpf.platform import PLATFORMS
 from appliance.helpers.model.table import python_helpers
@@ -33,7 +33,7 @@ class Rules:
 
     def __init__(self, compiled: CompiledRules) -> None:
         self.compiled = compiled
-        self.spec = Judgement.of_rules(compiled, "rules.yaml").spec
+        self.spec = FilterSpec.of_rules(compiled, "rules.yaml").spec
         self.maps: Mapping[str, Lookup] = {}
 
     def _value(self, map_: str, index: int, layout: struct.Struct) -> tuple[int, ...]:

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from appliance.box.judgement_of_file import judgement_of_file
-from appliance.box.rehearsal import InterpretedRehearsal, NativeRehearsal
+from appliance.box.filter_files import read_filter
+from appliance.box.offline_replay import InterpretedReplay, NativeReplay
 from appliance.datapath.capture import FRAME, PCAP_MAGIC, Capture, CaptureRefused
 from hooks.contracts.contract import Verdict
 from tests.capabilities import requires
@@ -46,9 +46,9 @@ def ethernet() -> list[Path]:
 
 @pytest.mark.parametrize("program", PROGRAMS)
 def test_both_engines_agree_on_every_frame(program: str) -> None:
-    judgement = judgement_of_file(Path(program))
+    filter_spec = read_filter(Path(program))
     frames = 0
-    with NativeRehearsal(judgement) as native, InterpretedRehearsal(judgement) as interpreted:
+    with NativeReplay(filter_spec) as native, InterpretedReplay(filter_spec) as interpreted:
         for path in ethernet():
             with beginning(path) as capture:
                 ours, oracle = native.replay(capture), interpreted.replay(capture)
@@ -75,7 +75,7 @@ def test_what_is_not_ethernet_is_refused_by_its_link_type() -> None:
 
 def test_whole_captures_natively() -> None:
     """Every frame of every capture, twice: the second time begins with empty state, and finds the same."""
-    with NativeRehearsal(judgement_of_file(Path(PROGRAMS[0]))) as native:
+    with NativeReplay(read_filter(Path(PROGRAMS[0]))) as native:
         for path in ethernet():
             with Capture(path) as capture:
                 assert native.replay(capture).sequence == native.replay(capture).sequence, path.name
@@ -91,7 +91,7 @@ def test_whole_captures_natively() -> None:
         ("amp.dns.RRSIG.fragmented.pcap", 0.8),  # the rest is other traffic
     ],
 )
-def test_the_default_rule_set_holds_recorded_attacks_back(default: NativeRehearsal, name: str, least: float) -> None:
+def test_the_default_rule_set_holds_recorded_attacks_back(default: NativeReplay, name: str, least: float) -> None:
     with Capture(SHARED / name) as capture:
         result = default.replay(capture)
     share = result.verdicts[Verdict.DROP].bytes / result.frames.bytes
@@ -99,6 +99,6 @@ def test_the_default_rule_set_holds_recorded_attacks_back(default: NativeRehears
 
 
 @pytest.fixture(scope="module")
-def default() -> Iterator[NativeRehearsal]:
-    with NativeRehearsal(judgement_of_file(Path(PROGRAMS[0]))) as native:
+def default() -> Iterator[NativeReplay]:
+    with NativeReplay(read_filter(Path(PROGRAMS[0]))) as native:
         yield native

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from appliance.api import ValueUnfit
-from appliance.box.judgement_of_file import judgement_of_file
+from appliance.box.filter_files import read_filter
 from appliance.errors import InputRefused
 from hooks.contracts.bind import BindVerdict
 from hooks.contracts.sock_addr import SocketVerdict
@@ -62,7 +62,7 @@ def test_a_box_takes_programs_for_frames_only(tmp_path: Path, program: str | Non
     path = tmp_path / "bind.o"
     path.write_bytes(compile_file(FOLDER / "windows_bind.bpf.c"))
     with pytest.raises(InputRefused) as error:
-        judgement_of_file(path, program)
+        read_filter(path, program)
     told = {
         None: ("the object holds 0 programs", "it holds no XDP program"),
         "bind_policy": (

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from appliance.box.config import ProgramConfig
-from appliance.box.generation import Generation, Judgement
+from appliance.box.generation import FilterSpec, Generation
 from appliance.maps import MapOfMaps
 
 OBJECT = Path(__file__).parents[3] / "programs" / "xdp_tenants.bpf.o"
@@ -17,12 +17,14 @@ SOURCE = bytes([192, 0, 2, 66])
 
 @pytest.mark.parametrize("resized", [False, True])
 def test_a_map_of_maps_goes_over_with_the_maps_that_it_holds(resized: bool) -> None:
-    judgement = Judgement.of_object(ProgramConfig(OBJECT, None, None))
-    changed = judgement
+    filter_spec = FilterSpec.of_object(ProgramConfig(OBJECT, None, None))
+    changed = filter_spec
     if resized:
-        untagged = replace(judgement.spec.maps["untagged"], max_entries=7)
-        changed = replace(judgement, spec=replace(judgement.spec, maps={**judgement.spec.maps, "untagged": untagged}))
-    first = Generation.load(judgement, 1)
+        untagged = replace(filter_spec.spec.maps["untagged"], max_entries=7)
+        changed = replace(
+            filter_spec, spec=replace(filter_spec.spec, maps={**filter_spec.spec.maps, "untagged": untagged})
+        )
+    first = Generation.load(filter_spec, 1)
     first.collection.maps["untagged"].update(SOURCE, bytes(8))
     second = Generation.load(changed, 1, first)
     first.close(second)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from appliance.cli.judging import ObjectFile, Wanted
+from appliance.cli.verification import ObjectFile, Wanted
 from appliance.ebpf.spec import ProgramSpec
 from appliance.verifier import Verifier
 from tests.appliance.cli.conftest import PROGRAM, ROOT, Tidegate, process

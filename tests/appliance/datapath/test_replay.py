@@ -12,9 +12,9 @@ import pytest
 from scapy.layers.inet import IP, TCP, UDP
 from scapy.layers.l2 import Ether
 
-from appliance.box.generation import Judgement
-from appliance.box.judgement_of_file import judgement_of_file
-from appliance.box.rehearsal import ENGINES, Rehearsal
+from appliance.box.filter_files import read_filter
+from appliance.box.generation import FilterSpec
+from appliance.box.offline_replay import ENGINES, OfflineReplay
 from appliance.datapath.capture import Capture
 from appliance.datapath.layout import LONGEST_FRAME, VERDICTS
 from appliance.datapath.replay import ReplayResult
@@ -30,16 +30,16 @@ SECOND = 10**9
 MACS = {"dst": "02:00:00:00:00:02", "src": "02:00:00:00:00:01"}
 
 both = pytest.mark.parametrize("engine", ENGINES)
-Replay = Callable[[Rehearsal, list[TimedFrame]], ReplayResult]
+Replay = Callable[[OfflineReplay, list[TimedFrame]], ReplayResult]
 
 
 @pytest.fixture
 def replay(tmp_path: Path) -> Replay:
-    def run(rehearsal: Rehearsal, frames: list[TimedFrame]) -> ReplayResult:
+    def run(offline_replay: OfflineReplay, frames: list[TimedFrame]) -> ReplayResult:
         path = tmp_path / "frames.pcap"
         path.write_bytes(pcap(frames))
         with Capture(path) as capture:
-            result = rehearsal.replay(capture)
+            result = offline_replay.replay(capture)
             assert [capture.frame(record) for record in capture.records()] == [frame for _, frame in frames]
         return result
 
@@ -47,20 +47,20 @@ def replay(tmp_path: Path) -> Replay:
 
 
 @contextmanager
-def program(engine: str, text: str, *maps: MapSpec, hook: HookPoint = XDP_LINUX) -> Iterator[Rehearsal]:
+def program(engine: str, text: str, *maps: MapSpec, hook: HookPoint = XDP_LINUX) -> Iterator[OfflineReplay]:
     """A program in assembly, of an object like anybody's."""
     spec = ProgramSpec("test", "xdp", hook, assemble(dedent(text)))
     collection = CollectionSpec("test.o", hook.platform, {"test": spec}, {map_.name: map_ for map_ in maps})
-    with ENGINES[engine](Judgement(collection, "test", "")) as rehearsal:
-        yield rehearsal
+    with ENGINES[engine](FilterSpec(collection, "test", "")) as offline_replay:
+        yield offline_replay
 
 
 @contextmanager
-def rule_set(engine: str, folder: Path, text: str) -> Iterator[Rehearsal]:
+def rule_set(engine: str, folder: Path, text: str) -> Iterator[OfflineReplay]:
     path = folder / "rules.yaml"
     path.write_text(text)
-    with ENGINES[engine](judgement_of_file(path)) as rehearsal:
-        yield rehearsal
+    with ENGINES[engine](read_filter(path)) as offline_replay:
+        yield offline_replay
 
 
 def verdicts(result: ReplayResult) -> list[str]:
@@ -87,9 +87,9 @@ empty:
 
 @both
 def test_each_verdict_is_counted(engine: str, replay: Replay) -> None:
-    with program(engine, FIRST_BYTE) as rehearsal:
+    with program(engine, FIRST_BYTE) as offline_replay:
         frames = [b"\x02ab", b"\x01abcd", b"\x02a", b"\x03", b"\x04" * 60, b"\x00", b"\x63", b""]
-        result = replay(rehearsal, at_once(frames))
+        result = replay(offline_replay, at_once(frames))
     assert verdicts(result) == ["pass", "drop", "pass", "tx", "redirect", "aborted", "aborted", "drop"]
     assert result.frames == Count(8, 73)
     assert result.verdicts == {
@@ -104,16 +104,16 @@ def test_each_verdict_is_counted(engine: str, replay: Replay) -> None:
 @both
 def test_verdicts_are_those_of_the_platform(engine: str, replay: Replay) -> None:
     text = "r0 = *(u32 *)(r1 + 24)\nr0 = 2\nexit"
-    with program(engine, text, hook=XDP_WINDOWS) as rehearsal:
-        assert verdicts(replay(rehearsal, at_once([b"a" * 14]))) == ["drop"]
-    with program(engine, "r0 = 1\nexit", hook=XDP_WINDOWS) as rehearsal:
-        assert verdicts(replay(rehearsal, at_once([b"a" * 14]))) == ["pass"]
+    with program(engine, text, hook=XDP_WINDOWS) as offline_replay:
+        assert verdicts(replay(offline_replay, at_once([b"a" * 14]))) == ["drop"]
+    with program(engine, "r0 = 1\nexit", hook=XDP_WINDOWS) as offline_replay:
+        assert verdicts(replay(offline_replay, at_once([b"a" * 14]))) == ["pass"]
 
 
 @both
 def test_no_frame_at_all(engine: str, replay: Replay) -> None:
-    with program(engine, FIRST_BYTE) as rehearsal:
-        result = replay(rehearsal, [])
+    with program(engine, FIRST_BYTE) as offline_replay:
+        result = replay(offline_replay, [])
     assert (result.frames, result.sequence) == (Count(), b"")
     assert set(result.verdicts.values()) == {Count()}
 
@@ -122,8 +122,8 @@ def test_no_frame_at_all(engine: str, replay: Replay) -> None:
 def test_what_a_program_writes_stays_out_of_the_capture(engine: str, replay: Replay) -> None:
     """The swap turns addresses around and sends back; a second time finds the same frames (see `replay`)."""
     syn = bytes(Ether(**MACS) / IP(src="192.0.2.1", dst="192.0.2.2") / UDP(dport=7) / b"echo")
-    with ENGINES[engine](judgement_of_file(SWAP)) as rehearsal:
-        first, second = (replay(rehearsal, at_once([syn] * 3)) for _ in range(2))
+    with ENGINES[engine](read_filter(SWAP)) as offline_replay:
+        first, second = (replay(offline_replay, at_once([syn] * 3)) for _ in range(2))
     assert first.sequence == second.sequence
     assert first.verdicts[Verdict.TX].packets == 3
 
@@ -154,8 +154,8 @@ fail:
 
 @both
 def test_what_one_frame_left_in_the_headroom_the_next_does_not_find(engine: str, replay: Replay) -> None:
-    with program(engine, GROW) as rehearsal:
-        assert verdicts(replay(rehearsal, at_once([b"a" * 60] * 3))) == ["pass"] * 3
+    with program(engine, GROW) as offline_replay:
+        assert verdicts(replay(offline_replay, at_once([b"a" * 60] * 3))) == ["pass"] * 3
 
 
 TAIL = """
@@ -192,8 +192,8 @@ out:
 )
 def test_room_behind_a_frame(engine: str, replay: Replay, size: int, distance: int, verdict: str) -> None:
     """Both engines have the same tailroom, and know frames of more than 64 KiB as they are."""
-    with program(engine, TAIL.format(distance=distance, size=size + distance)) as rehearsal:
-        assert verdicts(replay(rehearsal, at_once([b"a" * size]))) == [verdict]
+    with program(engine, TAIL.format(distance=distance, size=size + distance)) as offline_replay:
+        assert verdicts(replay(offline_replay, at_once([b"a" * size]))) == [verdict]
 
 
 COUNT = """
@@ -220,9 +220,9 @@ out:
 @pytest.mark.parametrize("kind", [MapType.ARRAY, MapType.PERCPU_ARRAY])
 def test_maps_of_an_object_begin_anew_with_what_was_declared(engine: str, replay: Replay, kind: MapType) -> None:
     seen = MapSpec("seen", kind, 4, 8, 1, contents=(((0).to_bytes(4, "little"), (1).to_bytes(8, "little")),))
-    with program(engine, COUNT, seen) as rehearsal:
+    with program(engine, COUNT, seen) as offline_replay:
         for _ in range(3):
-            assert verdicts(replay(rehearsal, at_once([b"a" * 14] * 3))) == ["drop", "pass", "tx"]
+            assert verdicts(replay(offline_replay, at_once([b"a" * 14] * 3))) == ["drop", "pass", "tx"]
 
 
 # rules
@@ -235,28 +235,28 @@ DATAGRAM = bytes(Ether(**MACS) / IP(src="192.0.2.1") / UDP())
 def test_the_clock_is_that_of_the_capture(engine: str, replay: Replay, tmp_path: Path) -> None:
     """Two at once, then two a second; a pause of an hour fills the bucket, and no further."""
     moments = [0, 0, 0, 0.5, 0.5, 1.2, 1.4, 3600, 3600, 3600]
-    with rule_set(engine, tmp_path, RATE) as rehearsal:
-        result = replay(rehearsal, [(5 * SECOND + int(at * SECOND), DATAGRAM) for at in moments])
+    with rule_set(engine, tmp_path, RATE) as offline_replay:
+        result = replay(offline_replay, [(5 * SECOND + int(at * SECOND), DATAGRAM) for at in moments])
         assert verdicts(result) == [
             "pass", "pass", "drop", "pass", "drop", "pass", "drop", "pass", "pass", "drop",
         ]  # fmt: skip
-        assert rehearsal.rule_counts()["slow"] == Count(4, 4 * len(DATAGRAM))
+        assert offline_replay.rule_counts()["slow"] == Count(4, 4 * len(DATAGRAM))
 
 
 @both
 def test_a_clock_that_goes_back_starves_nobody(engine: str, replay: Replay, tmp_path: Path) -> None:
-    with rule_set(engine, tmp_path, RATE) as rehearsal:
+    with rule_set(engine, tmp_path, RATE) as offline_replay:
         frames = [(at * SECOND, DATAGRAM) for at in (1_700_000_000, 1_700_000_000, 1_700_000_000, 1000, 1000, 0, 0)]
-        assert verdicts(replay(rehearsal, frames))[:5] == ["pass", "pass", "drop", "pass", "pass"]
+        assert verdicts(replay(offline_replay, frames))[:5] == ["pass", "pass", "drop", "pass", "pass"]
 
 
 @both
 def test_counters_go_on_over_captures(engine: str, replay: Replay, tmp_path: Path) -> None:
-    with rule_set(engine, tmp_path, RATE) as rehearsal:
+    with rule_set(engine, tmp_path, RATE) as offline_replay:
         for runs in range(1, 4):
-            assert verdicts(replay(rehearsal, at_once([DATAGRAM] * 3))) == ["pass", "pass", "drop"]
-            assert rehearsal.rule_counts()["slow"].packets == runs
-            assert rehearsal.rule_counts()["policy"] == Count(2 * runs, 2 * runs * len(DATAGRAM))
+            assert verdicts(replay(offline_replay, at_once([DATAGRAM] * 3))) == ["pass", "pass", "drop"]
+            assert offline_replay.rule_counts()["slow"].packets == runs
+            assert offline_replay.rule_counts()["policy"] == Count(2 * runs, 2 * runs * len(DATAGRAM))
 
 
 def test_sources_are_forgotten_alike(replay: Replay, tmp_path: Path) -> None:
@@ -266,8 +266,8 @@ def test_sources_are_forgotten_alike(replay: Replay, tmp_path: Path) -> None:
     frames = [(5 * SECOND, bytes(Ether(**MACS) / IP(src=f"192.0.2.{dice.randrange(9)}") / TCP())) for _ in range(300)]
     found = []
     for engine in ENGINES:
-        with rule_set(engine, tmp_path, text) as rehearsal:
-            found += [replay(rehearsal, part).sequence for part in (frames[:200], frames[200:], frames[:200])]
+        with rule_set(engine, tmp_path, text) as offline_replay:
+            found += [replay(offline_replay, part).sequence for part in (frames[:200], frames[200:], frames[:200])]
     native, interpreted = found[:3], found[3:]
     assert native == interpreted
     assert native[0] == native[2]
@@ -281,7 +281,7 @@ def test_chance_is_the_same_every_time(replay: Replay) -> None:
     frames = at_once([b"a" * 14] * 64)
     found = set()
     for engine in ENGINES:
-        with program(engine, RANDOM) as rehearsal:
-            found |= {replay(rehearsal, frames).sequence for _ in range(2)}
+        with program(engine, RANDOM) as offline_replay:
+            found |= {replay(offline_replay, frames).sequence for _ in range(2)}
     assert len(found) == 1
     assert len(set(found.pop())) == 2

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from appliance.box.config import ProgramConfig, load_box_config
-from appliance.box.generation import Judgement
+from appliance.box.generation import FilterSpec
 from appliance.errors import InputRefused
 from appliance.rules.code.compile import compile_rule_set
 from appliance.rules.document.document import read_document
@@ -14,15 +14,15 @@ from appliance.rules.document.load import load_rule_set
 ELF_MAGIC = b"\x7fELF"
 
 
-def judgement_of_file(path: Path, program: str | None = None) -> Judgement:
+def read_filter(path: Path, program: str | None = None) -> FilterSpec:
     """Tell by the contents what the file is, and read it. `program` chooses one of an object. Raises InputRefused."""
     if _begins_with(path, ELF_MAGIC):
-        return Judgement.of_object(ProgramConfig(path, program, None))
+        return FilterSpec.of_object(ProgramConfig(path, program, None))
     if program is not None:
         raise InputRefused("only an object has several programs", where=str(path), hint="leave `--program` out")
     if is_box(path):
-        return Judgement.of(load_box_config(path))
-    return Judgement.of_rules(compile_rule_set(load_rule_set(path)), str(path))
+        return FilterSpec.of(load_box_config(path))
+    return FilterSpec.of_rules(compile_rule_set(load_rule_set(path)), str(path))
 
 
 def is_box(path: Path) -> bool:

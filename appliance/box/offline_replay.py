@@ -1,4 +1,4 @@
-"""A judgement tried on captures, without a network: by the native code that a box runs, or by the interpreter.
+"""A filter tried on captures, without a network: by the native code that a box runs, or by the interpreter.
 
 Both engines find the same: the capture's clock, the same random numbers, the same room around a frame, and state that
 is empty when a capture begins, so that one capture's times mean nothing to the next.
@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Protocol
 
-from appliance.box.generation import COUNTER, Judgement
+from appliance.box.generation import COUNTER, FilterSpec
 from appliance.closing import Closing
 from appliance.datapath.capture import Capture
 from appliance.datapath.layout import SCRATCH_HEADROOM, SCRATCH_TAILROOM, VERDICTS
@@ -29,7 +29,7 @@ from hooks.contracts.contract import Answer
 from hooks.contracts.xdp import FrameContext
 
 
-class Rehearsal(Protocol):
+class OfflineReplay(Protocol):
     """What both engines offer. A context manager."""
 
     def replay(self, capture: Capture) -> ReplayResult:
@@ -41,18 +41,18 @@ class Rehearsal(Protocol):
     def close(self) -> None: ...
 
 
-class NativeRehearsal(Closing):
+class NativeReplay(Closing):
     """The program compiled as a box compiles it."""
 
-    def __init__(self, judgement: Judgement) -> None:
+    def __init__(self, filter_spec: FilterSpec) -> None:
         """Verify and compile. Raises InputRefused."""
-        self._rules = judgement.rules
-        self._state = tuple(judgement.state_maps)
+        self._rules = filter_spec.rules
+        self._state = tuple(filter_spec.state_maps)
         self._collection = Collection.load(
-            judgement.spec,
-            programs=(judgement.inward,),
+            filter_spec.spec,
+            programs=(filter_spec.inward,),
             clock=Clock.FRAME,
-            loops=ReplayLoop(judgement.hook, judgement.inward),
+            loops=ReplayLoop(filter_spec.hook, filter_spec.inward),
         )
 
     def replay(self, capture: Capture) -> ReplayResult:
@@ -73,15 +73,15 @@ class NativeRehearsal(Closing):
         self._collection.close()
 
 
-class InterpretedRehearsal(Closing):
+class InterpretedReplay(Closing):
     """The program step by step, every access checked. Slow, and independent of LLVM."""
 
-    def __init__(self, judgement: Judgement) -> None:
+    def __init__(self, filter_spec: FilterSpec) -> None:
         """Verify. Raises InputRefused."""
-        self._rules = judgement.rules
-        self._state = tuple(judgement.state_maps)
-        self._spec = judgement.spec
-        self._program = judgement.spec.programs[judgement.inward]
+        self._rules = filter_spec.rules
+        self._state = tuple(filter_spec.state_maps)
+        self._spec = filter_spec.spec
+        self._program = filter_spec.spec.programs[filter_spec.inward]
         verifier = Verifier(self._spec.maps, PLATFORMS[self._spec.platform])
         for program in (self._program, *held_programs(self._spec)):
             verifier.verify(program)
@@ -126,7 +126,7 @@ class InterpretedRehearsal(Closing):
         """Nothing outlives it."""
 
 
-ENGINES: Mapping[str, type[NativeRehearsal] | type[InterpretedRehearsal]] = {
-    "jit": NativeRehearsal,
-    "interpreter": InterpretedRehearsal,
+ENGINES: Mapping[str, type[NativeReplay] | type[InterpretedReplay]] = {
+    "jit": NativeReplay,
+    "interpreter": InterpretedReplay,
 }

@@ -43,7 +43,7 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True)
-class Judged:
+class Verification:
     """A program's row; why it was rejected, if it was; its explanation, if one was asked for."""
 
     row: Row
@@ -67,7 +67,7 @@ class Wanted:
 
 
 class ObjectFile:
-    """One file whose programs are to be judged. Raises InputRefused if it has none that is wanted."""
+    """One file whose programs are to be verified. Raises InputRefused if it has none that is wanted."""
 
     def __init__(self, path: Path, wanted: Wanted) -> None:
         self._path = path
@@ -91,13 +91,13 @@ class ObjectFile:
         known = ", ".join(f"{program.name} in {program.section}" for program in there)
         return InputRefused("no such program", where=str(self._path), hint=f"it holds: {known}")
 
-    def judge(self, program: ProgramSpec | SkippedProgram) -> Judged:
+    def verify(self, program: ProgramSpec | SkippedProgram) -> Verification:
         """The verdict on one of its programs."""
         if isinstance(program, SkippedProgram):
-            return Judged(self._skipped(program))
+            return Verification(self._skipped(program))
         if program.name in self._untold:
-            return self._judge_as_any(program)
-        return self._judge(program)
+            return self._verify_as_any(program)
+        return self._verify(program)
 
     def planned(self) -> Iterator[Row]:
         """The rows to come, with what is known of them before: kinds and verdicts are the longest there may be."""
@@ -114,18 +114,18 @@ class ObjectFile:
         reason = f"a program of this kind can't be judged: {missing.reason}" if missing.reason else NO_HOOK
         return Row(str(self._path), missing.section, missing.name, "", 0, UNSUPPORTED, reason, "", 0.0)
 
-    def _judge_as_any(self, program: ProgramSpec) -> Judged:
+    def _verify_as_any(self, program: ProgramSpec) -> Verification:
         """The first verdict that accepts the program, as one of those kinds; or else the first of all."""
-        tried: list[Judged] = []
+        tried: list[Verification] = []
         for hook in self._tried:
-            tried.append(self._judge(replace(program, hook=hook)))
+            tried.append(self._verify(replace(program, hook=hook)))
             if tried[-1].row.verdict == ACCEPTED or _refused_as_any(tried[-1]):
                 break
         chosen = tried[-1] if tried[-1].row.verdict == ACCEPTED else tried[0]
-        together = round(sum(judged.row.milliseconds for judged in tried), 3)
+        together = round(sum(verified.row.milliseconds for verified in tried), 3)
         return replace(chosen, row=replace(chosen.row, milliseconds=together))
 
-    def _judge(self, program: ProgramSpec) -> Judged:
+    def _verify(self, program: ProgramSpec) -> Verification:
         began = time.perf_counter()
         rejected, explanation = self._proved(program)
         verdict, reason, line, report = ACCEPTED, "", "", None
@@ -141,7 +141,7 @@ class ObjectFile:
         count = len(program.instructions)
         path, hook = str(self._path), program.hook.name
         row = Row(path, program.section, program.name, hook, count, verdict, reason, line, milliseconds, report)
-        return Judged(row, rejected, explanation)
+        return Verification(row, rejected, explanation)
 
     def _proved(self, program: ProgramSpec) -> tuple[Rejected | None, Explanation | None]:
         """Why there is no proof, None if there is one; and what was seen on the way, if that is wanted."""
@@ -156,8 +156,8 @@ class ObjectFile:
         return None, None
 
 
-def _refused_as_any(judged: Judged) -> bool:
-    return judged.rejected is not None and judged.rejected.report.kind in OF_EVERY_KIND
+def _refused_as_any(verified: Verification) -> bool:
+    return verified.rejected is not None and verified.rejected.report.kind in OF_EVERY_KIND
 
 
 def _fields(report: Report) -> dict[str, object]:
