@@ -235,7 +235,7 @@ def test_a_kind_that_is_found_by_trying_is_tried_once(monkeypatch: pytest.Monkey
 
     monkeypatch.setattr(Verifier, "verify", counted)
     [program] = file.programs
-    assert json.dumps(file.judge(program).row.report).count('"kind": "budget"') == 1
+    assert json.dumps(file.verify(program).row.report).count('"kind": "budget"') == 1
     assert kinds == ["tc"]
 
 
