@@ -13,10 +13,10 @@ those of the kernel's RCU (Documentation/RCU/whatisRCU.rst) and of userspace RCU
 Why epochs, and in what order memory is written: docs/decisions/0024-one-way-to-wait-for-readers.md.
 """
 
-from appliance.epochs.domain import GRACE_SECONDS, Domain, default_domain
+from appliance.epochs.domain import GRACE_SECONDS, Domain, Section, default_domain
 from appliance.epochs.errors import GracePeriodExpired
 from appliance.epochs.ordering import assign_pointer
-from appliance.epochs.readers import QUIESCENT, NativeReader, Reader, Section
+from appliance.epochs.readers import QUIESCENT, NativeReader, Reader
 
 __all__ = [
     "GRACE_SECONDS",

@@ -20,11 +20,12 @@ from collections import deque
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
+from types import TracebackType
 from typing import Final
 
 from appliance.epochs.errors import GracePeriodExpired
 from appliance.epochs.ordering import fence
-from appliance.epochs.readers import QUIESCENT, Reader, Section
+from appliance.epochs.readers import QUIESCENT, Reader
 
 GRACE_SECONDS = 5.0  # a batch takes some microseconds; who takes this long hangs, or is a test run of many repeats
 MOST_RETIRED = 256
@@ -196,6 +197,32 @@ class Domain:
         with ExitStack() as calls:
             for free in reversed(due):
                 calls.callback(free)
+
+
+class Section:
+    """A read-side critical section of a Python thread, made by `Domain.reading` and entered once: what it reads inside
+    is not freed before it leaves. It may be entered inside another one. Only the thread that enters it leaves it."""
+
+    __slots__ = ("_domain", "_what", "epoch", "thread")
+
+    def __init__(self, domain: Domain, what: str) -> None:
+        self._domain = domain
+        self._what = what
+        self.epoch = QUIESCENT
+        self.thread = 0
+
+    @property
+    def name(self) -> str:
+        return f"{self._what} (thread {self.thread})"
+
+    def __enter__(self) -> None:
+        self.thread = threading.get_ident()
+        self._domain.enter(self)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._domain.leave(self)
 
 
 # The one of this process: what it guards is the address space, of which there is one. A second would not be waited for.

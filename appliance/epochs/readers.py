@@ -1,14 +1,9 @@
-"""Those who are waited for: native loops, which announce themselves, and native calls, which Python announces."""
+"""Those who are waited for, as a domain knows them; native loops among them, which announce themselves."""
 
 from __future__ import annotations
 
 import ctypes
-from threading import get_ident
-from types import TracebackType
-from typing import TYPE_CHECKING, Protocol
-
-if TYPE_CHECKING:
-    from appliance.epochs.domain import Domain
+from typing import Protocol
 
 QUIESCENT = 0  # the epoch of a reader that holds nothing: it sleeps, or has not begun
 
@@ -41,29 +36,3 @@ class NativeReader:
 
     def __repr__(self) -> str:
         return f"<{self.name}, epoch {self.epoch}>"
-
-
-class Section:
-    """A read-side critical section of a Python thread, made by `Domain.reading` and entered once: what it reads inside
-    is not freed before it leaves. It may be entered inside another one. Only the thread that enters it leaves it."""
-
-    __slots__ = ("_domain", "_what", "epoch", "thread")
-
-    def __init__(self, domain: Domain, what: str) -> None:
-        self._domain = domain
-        self._what = what
-        self.epoch = QUIESCENT
-        self.thread = 0
-
-    @property
-    def name(self) -> str:
-        return f"{self._what} (thread {self.thread})"
-
-    def __enter__(self) -> None:
-        self.thread = get_ident()
-        self._domain.enter(self)
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._domain.leave(self)
