@@ -1,4 +1,4 @@
-"""A verdict with everything that can be shown of it (`pictures`)."""
+"""A verdict with everything that can be shown of it (`graphs`)."""
 
 from __future__ import annotations
 

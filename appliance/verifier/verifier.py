@@ -1,8 +1,9 @@
 """The proof that a program is safe: the only place where a VerifiedProgram is made.
 
-A program is explored with few states per point first, which is fast and enough for most. If that fails where states
-had been joined, it may be the join that lost what was needed: then more of them are kept apart, first by just what the
-demand wanted (`refine`). Each attempt begins anew; what is handed on are the facts of the one that came to its end.
+A program is explored with few states per point first, which is fast and enough for most. If that fails where states had
+been joined, it may be the join that lost what was needed: then more of them are kept apart, first by just what the
+demand wanted (`partitioning`). Each attempt begins anew; what is handed on are the facts of the one that came to its
+end.
 """
 
 from __future__ import annotations
@@ -18,9 +19,10 @@ from appliance.verifier.budget import Budget, BudgetSpent
 from appliance.verifier.control_flow import cfg
 from appliance.verifier.diagnostics.reporting import report_of
 from appliance.verifier.explanation import Explanation
-from appliance.verifier.exploration.budget import EVERY_TURN, Attempt, Effort, Refused
+from appliance.verifier.exploration.attempt import EVERY_ITERATION, Attempt, Strategy
 from appliance.verifier.exploration.explore import Program, explore
 from appliance.verifier.exploration.partitioning import refined
+from appliance.verifier.exploration.refused import Refused
 from appliance.verifier.program import _TOKEN, Facts, VerifiedProgram
 from appliance.verifier.reports.rejections import Rejection
 from appliance.verifier.reports.report import Rejected, Unsupported, Violation
@@ -31,11 +33,11 @@ _TOO_LARGE = "turn unrolled loops back into loops, or split the program by tail 
 LARGEST_PROGRAM = 1_000_000  # slots, as in the Linux kernel (BPF_COMPLEXITY_LIMIT_INSNS)
 
 # One after the other, until one of them proves the program.
-ATTEMPTS = (
-    Attempt(1, 60_000, per_instruction=5),
-    Attempt(4, 150_000, rounds=64, per_instruction=8),
-    Attempt(64, 40_000),
-    Attempt(4, 150_000, rounds=64, walked=EVERY_TURN),
+STRATEGIES = (
+    Strategy(1, 60_000, per_instruction=5),
+    Strategy(4, 150_000, rounds=64, per_instruction=8),
+    Strategy(64, 40_000),
+    Strategy(4, 150_000, rounds=64, walked=EVERY_ITERATION),
 )
 
 # Keeping what is seen takes time, too: an exploration with a witness may take so many times as long.
@@ -50,18 +52,18 @@ class Verifier:
         maps: Mapping[str, MapSpec],
         platform: Platform = LINUX,
         *,
-        attempts: tuple[Attempt, ...] = ATTEMPTS,
+        strategies: tuple[Strategy, ...] = STRATEGIES,
         budget: Callable[[int], Budget] = Budget.of,
     ) -> None:
         self._maps = maps
         self._inner = _inner_maps(maps)
         self._platform = platform
-        self._attempts = attempts
+        self._strategies = strategies
         self._budget = budget
 
     def verify(self, spec: ProgramSpec) -> VerifiedProgram:
         """The program with its facts. Raises Rejected (or Unsupported), with a report, if it is not proved safe."""
-        return self._judge(spec, None)
+        return self._verify(spec, None)
 
     def explain(self, spec: ProgramSpec) -> Explanation:
         """The verdict, and the states that were seen before every instruction. Takes longer than `verify`, and more
@@ -69,12 +71,12 @@ class Verifier:
         witness = Witness()
         verdict: VerifiedProgram | Rejected
         try:
-            verdict = self._judge(spec, witness)
+            verdict = self._verify(spec, witness)
         except Rejected as rejected:
             verdict = rejected
         return Explanation(spec, numbering(self._platform, spec.hook), verdict, witness.kept)
 
-    def _judge(self, spec: ProgramSpec, witness: Witness | None) -> VerifiedProgram:
+    def _verify(self, spec: ProgramSpec, witness: Witness | None) -> VerifiedProgram:
         began, budget = time.perf_counter(), self._budget(len(spec.instructions))
         try:
             facts = self._prove(spec, budget, witness)
@@ -92,34 +94,36 @@ class Verifier:
         failure: Refused | None = None
         counted = False
         found = False  # what no join is to blame for
-        for attempt in self._attempts:
-            if attempt.walked == EVERY_TURN and not counted:
+        for strategy in self._strategies:
+            if strategy.walked == EVERY_ITERATION and not counted:
                 continue
-            effort = Effort.of(attempt, budget, len(spec.instructions))
-            outcome = self._explore(spec, program, effort, witness)
+            attempt = Attempt.of(strategy, budget, len(spec.instructions))
+            outcome = self._explore(spec, program, attempt, witness)
             proved, exhausted = isinstance(outcome, Facts), isinstance(outcome, Refused) and outcome.exhausted
-            decisive = proved or failure is None or attempt.rounds > 0 or not (exhausted or found)
+            decisive = proved or failure is None or strategy.rounds > 0 or not (exhausted or found)
             if decisive and witness is not None:
                 witness.keep()
             if isinstance(outcome, Facts):
                 return outcome
-            counted |= effort.counted
+            counted |= attempt.counted
             if decisive:
                 failure = outcome  # a budget, or what joins may have lost, says less than what partitions found wrong
-            found |= attempt.rounds > 0 and not exhausted
-            if outcome.violation.unsupported or not effort.joined or budget.is_spent:
+            found |= strategy.rounds > 0 and not exhausted
+            if outcome.violation.unsupported or not attempt.joined or budget.is_spent:
                 break
         assert failure is not None, "there is an attempt at least"
         raise failure
 
-    def _explore(self, spec: ProgramSpec, program: Program, effort: Effort, witness: Witness | None) -> Facts | Refused:
+    def _explore(
+        self, spec: ProgramSpec, program: Program, attempt: Attempt, witness: Witness | None
+    ) -> Facts | Refused:
         """One attempt, with as many rounds as it may have."""
-        left = effort.attempt.rounds
+        left = attempt.strategy.rounds
         while True:
             environment = self._environment(spec)
             environment.sight = witness.begin() if witness is not None else None
             try:
-                explore(environment, program, effort)
+                explore(environment, program, attempt)
             except Refused as refused:
                 failure = refused
             else:
@@ -127,16 +131,16 @@ class Verifier:
             if not left or failure.violation.unsupported:
                 return failure
             try:
-                more = refined(effort.partitions, failure, spec.instructions, environment.platform, effort.budget)
+                more = refined(attempt.partitions, failure, spec.instructions, environment.platform, attempt.budget)
             except BudgetSpent:
                 return failure
             if more is None:
                 return failure
-            effort.again(more)
+            attempt.again(more)
             left -= 1
 
     def _environment(self, spec: ProgramSpec) -> Environment:
-        facts = FactsRecorder(judged=not spec.hook.runs_here)
+        facts = FactsRecorder(never_runs=not spec.hook.runs_here)
         return Environment(spec, self._maps, self._inner, numbering(self._platform, spec.hook), facts)
 
 

@@ -31,12 +31,12 @@ class Rejection:
 
     demand: str
     line: int
-    way: list[str]
+    steps: list[str]
 
     @classmethod
     def of(cls, report: Report) -> Rejection:
-        way = [f"{step.source.line if step.source is not None else 0}: {step.effect}" for step in report.steps]
-        return cls(report.demand, report.source.line if report.source is not None else 0, way)
+        steps = [f"{step.source.line if step.source is not None else 0}: {step.effect}" for step in report.steps]
+        return cls(report.demand, report.source.line if report.source is not None else 0, steps)
 
 
 def rejections() -> dict[str, Rejection]:

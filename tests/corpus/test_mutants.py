@@ -9,9 +9,9 @@ import pytest
 
 from tests.corpus.corpus import NAMES
 from tests.corpus.disagreements import TABLE
-from tests.corpus.judging import judge, programs_of
 from tests.corpus.linux_says import EXPLAINED
 from tests.corpus.mutants import mutants
+from tests.corpus.verifying import judge, programs_of
 
 MOST = 12  # of one program here; `make fuzz` takes all
 

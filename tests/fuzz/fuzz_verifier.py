@@ -29,9 +29,9 @@ from tests.appliance.verifier.test_soundness import COUNTED, FEW_STEPS, USUAL
 from tests.corpus.building import build
 from tests.corpus.corpus import NAMES, object_of, verify
 from tests.corpus.hostile import faults
-from tests.corpus.judging import judge
 from tests.corpus.linux_says import ending, explained
 from tests.corpus.test_variants import check_variant
+from tests.corpus.verifying import judge
 
 Findings: TypeAlias = tuple[list[str], Counter[str]]
 AT_LEAST = 50_000  # generated programs in one run, however long it takes
@@ -46,7 +46,7 @@ def generated(seed: int) -> Findings:
     finds, count, verifier = (
         [],
         Counter[str](),
-        Verifier(MAPS, attempts=(USUAL, COUNTED)[seed // WAVE % 2], budget=FEW_STEPS),
+        Verifier(MAPS, strategies=(USUAL, COUNTED)[seed // WAVE % 2], budget=FEW_STEPS),
     )
     there = kernel.available()
     with kernel.kernel_maps(MAPS if there else {}) as maps:

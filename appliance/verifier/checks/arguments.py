@@ -177,7 +177,7 @@ def _is(value: Value, kind: Kind) -> bool:
 
 
 def _printed(demand: Callable[[Call, int], None]) -> Rule:
-    """What `printed` demands, which looks at the whole call."""
+    """What `formats` demands, which looks at the whole call."""
     return lambda argument: demand(Call(argument.environment, argument.state, argument.prototype), argument.register)
 
 

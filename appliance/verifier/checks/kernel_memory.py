@@ -1,7 +1,7 @@
 """When an access to a kernel's memory is allowed, which programs that never run here are given pointers to.
 
 socket      exactly a declared field; never written
-structure   what is a member by its type (`structures`); written only where the hook says so
+structure   what is a member by its type (`kernel_structures`); written only where the hook says so
 address     any; never written
 buffer      of an iterator or a tracepoint: 0 <= place; its end is known where the program is attached; keys are never
             written

@@ -11,7 +11,7 @@ from appliance.helpers.prototypes import HelperPrototype
 TAIL_CALL = "tail_call"
 
 
-def passes_control(helpers: Mapping[int, str], instruction: Instruction) -> bool:
+def runs_other_code(helpers: Mapping[int, str], instruction: Instruction) -> bool:
     """Whether other code runs before the next instruction does."""
     if isinstance(instruction, CallFunction | CallRegister | LegacyPacketLoad):
         return True

@@ -39,13 +39,13 @@ class ControlFlowGraph:
         pending: list[tuple[int, int]] = [(0, 0)]
         seen[0] = True
         while pending:
-            block, turn = pending.pop()
+            block, child = pending.pop()
             successors = self.blocks[block].successors
-            if turn == len(successors):
+            if child == len(successors):
                 order.append(block)
                 continue
-            pending.append((block, turn + 1))
-            following = successors[turn]
+            pending.append((block, child + 1))
+            following = successors[child]
             if not seen[following]:
                 seen[following] = True
                 pending.append((following, 0))

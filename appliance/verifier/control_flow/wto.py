@@ -5,10 +5,10 @@ in. Loops nest, and are contiguous:
 
     0   1   ( 2   3   ( 4   5 )   6 )   7             2 and 4 are heads
 
-A *time* is a place in that row together with the turn of each loop around it: (position, turn, position, turn, …,
-position), one pair per loop from the outside in. Control only ever goes to a later time, so if states are explored in
-the order of their times, everything that can arrive at a time has arrived when its turn comes; no state is ever
-explored twice, and the exploration ends exactly if every loop does.
+A *time* is a place in that row together with the iteration of each loop around it: (position, iteration, position,
+iteration, …, position), one pair per loop from the outside in. Control only ever goes to a later time, so if states are
+explored in the order of their times, everything that can arrive at a time has arrived when its turn comes; no state is
+ever explored twice, and the exploration ends exactly if every loop does.
 """
 
 from __future__ import annotations
@@ -48,8 +48,8 @@ class Order:
                 break
             shared += 1
         if shared and shared == len(around_target) and around_target[-1] == target:
-            turn = time[2 * shared - 1] + 1  # back to the head: the loop's next turn begins
-            return (*time[: 2 * shared - 1], turn, self.places[target][-1])
+            iteration = time[2 * shared - 1] + 1  # back to the head: the loop's next iteration begins
+            return (*time[: 2 * shared - 1], iteration, self.places[target][-1])
         return self._enter(time[: 2 * shared], target, shared)
 
     def _enter(self, time: Time, block: int, level: int) -> Time:
@@ -97,20 +97,20 @@ def _components(graph: ControlFlowGraph, blocks: Iterable[int]) -> list[list[int
             continue
         pending = [(root, 0)]
         while pending:
-            block, turn = pending.pop()
-            if turn == 0:
+            block, child = pending.pop()
+            if child == 0:
                 index[block] = lowest[block] = len(index)
                 held.append(block)
                 on_hold.add(block)
             successors = graph.blocks[block].successors
             descended = False
-            while turn < len(successors):
-                following = successors[turn]
-                turn += 1
+            while child < len(successors):
+                following = successors[child]
+                child += 1
                 if following not in inside:
                     continue
                 if following not in index:
-                    pending += [(block, turn), (following, 0)]
+                    pending += [(block, child), (following, 0)]
                     descended = True
                     break
                 if following in on_hold:

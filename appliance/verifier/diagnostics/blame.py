@@ -8,7 +8,7 @@ from appliance.helpers.kernel.prototypes import EVERY_PROTOTYPE
 from appliance.helpers.prototypes import ArgumentKind
 from appliance.verifier.control_flow import liveness
 from appliance.verifier.domains.values import FRAME_DISTANCE, Kind, Pointer
-from appliance.verifier.exploration.budget import Refused
+from appliance.verifier.exploration.refused import Refused
 from appliance.verifier.reports.rejections import Rejection
 from appliance.verifier.state import stack as stack_cells
 from appliance.verifier.state.environment import Environment

@@ -1,9 +1,9 @@
-"""Why a value is what it is where a demand was not met: the instructions on one way there that have a part in it.
+"""Why a value is what it is where a demand was not met: the instructions on one path there that have a part in it.
 
-What the demand is about (`blame`) is followed back through the history, along one way: where states were joined, along
+What the demand is about (`blame`) is followed back through the history, along one path: where states were joined, along
 the arrival that knew no more than the join does. Each block on it is gone through again (`replay`), so that every
-change of a wanted place is seen, whatever made it: an instruction (`effects`), a branch (`deciding`), a call. Turns of
-a loop are told once, the last one: in the others the same happens to the same places.
+change of a wanted place is seen, whatever made it: an instruction (`effects`), a branch (`deciding`), a call.
+Iterations of a loop are told once, the last one: in the others the same happens to the same places.
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ from appliance.verifier.budget import Budget
 from appliance.verifier.diagnostics.blame import blamed
 from appliance.verifier.diagnostics.deciding import Branches
 from appliance.verifier.diagnostics.effects import behind_call, made_from
-from appliance.verifier.diagnostics.endless import note_turn
+from appliance.verifier.diagnostics.endless import note_iteration
 from appliance.verifier.diagnostics.notes import Cause, Notes
 from appliance.verifier.diagnostics.paths import path_to
 from appliance.verifier.diagnostics.replay import states_within
 from appliance.verifier.diagnostics.sides import Later
 from appliance.verifier.domains.scalar import Scalar
 from appliance.verifier.domains.values import FRAME_DISTANCE
-from appliance.verifier.exploration.budget import Refused
 from appliance.verifier.exploration.callees import PASSED_ALONG
 from appliance.verifier.exploration.origins import across, last
+from appliance.verifier.exploration.refused import Refused
 from appliance.verifier.reports.path import Role
 from appliance.verifier.reports.rejections import Rejection
 from appliance.verifier.state.environment import Environment
@@ -39,25 +39,25 @@ MOST_ARGUMENTS = 2  # of a call that are told
 Places = frozenset[Place]
 
 
-class Way(NamedTuple):
-    """One way from the program's start to the instruction, as indices, and the causes on it, in their order."""
+class CausedPath(NamedTuple):
+    """One path from the program's start to the instruction, as indices, and the causes on it, in their order."""
 
     path: tuple[int, ...]
     causes: tuple[Cause, ...]
 
 
-def way_to(refused: Refused, environment: Callable[[], Environment], budget: Budget) -> Way:
-    """The way to a demand that was not met, and what has a part in that. `environment` makes one that is new. Where the
-    `budget` is spent, the way is still given, but no cause before."""
+def path_with_causes(refused: Refused, environment: Callable[[], Environment], budget: Budget) -> CausedPath:
+    """The path to a demand that was not met, and what has a part in that. `environment` makes one that is new. Where
+    the `budget` is spent, the path is still given, but no cause before."""
     if refused.state is None or refused.state.past is None:
-        return Way((), ())
+        return CausedPath((), ())
     if refused.violation.unsupported:
-        return Way(path_to(refused.state.past, refused.index), ())
+        return CausedPath(path_to(refused.state.past, refused.index), ())
     return _Walk(environment, budget).to(refused.state, refused.state.past, refused)
 
 
 class _Walk:
-    """Back along one way, with the places that are wanted there."""
+    """Back along one path, with the places that are wanted there."""
 
     def __init__(self, environment: Callable[[], Environment], budget: Budget) -> None:
         self._make = environment
@@ -69,11 +69,11 @@ class _Walk:
         self._blamed: Places = frozenset()
         self._behind = 0
 
-    def to(self, state: State, visit: Visit, refused: Refused) -> Way:
-        """The way to the instruction, in that state of that visit."""
+    def to(self, state: State, visit: Visit, refused: Refused) -> CausedPath:
+        """The path to the instruction, in that state of that visit."""
         places = self._blamed = blamed(refused, state, self._notes.environment)
         if refused.violation.kind is Rejection.ENDLESS_LOOP:
-            places = note_turn(self._notes, visit, state)
+            places = note_iteration(self._notes, visit, state)
         pieces: list[range] = []
         end, upto, after, following, open_frames = refused.index, refused.index + 1, state, 0, state.depth
         while True:
@@ -91,7 +91,7 @@ class _Walk:
             places, end, upto = crossed, last(visit, before), before.end
             after, following, visit = arrival.state, visit.start, before
         path = tuple(index for piece in reversed(pieces) for index in piece)
-        return Way(path, self._notes.causes())
+        return CausedPath(path, self._notes.causes())
 
     def _looks(self, places: Places) -> bool:
         """Whether there is something to look for. Behind the last place, it is the branch that led there."""
@@ -166,7 +166,11 @@ class _Walk:
             here, behind = self._notes.said(place, chosen.state), self._notes.said(place, visit.state)
             other = next(others, None)
             there = f", on another {self._notes.said(place, other)}" if other is not None else ""
-            words = f"ways meet: on this one {here}{there}; so {behind}" if there else f"in all turns together {behind}"
+            words = (
+                f"paths meet: on this one {here}{there}; so {behind}"
+                if there
+                else f"in all iterations together {behind}"
+            )
             self._notes.note(visit.start, Role.JOINED, words)
         return chosen
 
@@ -212,12 +216,12 @@ class _Walk:
         return frozenset(place for place in crossed if not _is_argument(place)) | along
 
     def _begin(self, visit: Visit, places: Places) -> None:
-        """The start of the way, or where it was forgotten, as that of turns of a callback that are joined."""
+        """The start of the path, or where it was forgotten, as that of iterations of a callback that are joined."""
         for place in sorted(places):
             if place.part not in (Part.REGISTER, Part.STACK) or place == Place(Part.REGISTER, FRAME_POINTER):
                 continue
             if visit.point != _START:
-                words = f"of the way before, all that is known is that {self._notes.said(place, visit.state)}"
+                words = f"of the path before, all that is known is that {self._notes.said(place, visit.state)}"
                 self._notes.note(visit.start, Role.JOINED, words)
             elif place.value(visit.state) is None:
                 self._notes.note(visit.start, Role.UNSET, self._notes.unset(place, visit.state))

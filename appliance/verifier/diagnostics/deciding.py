@@ -1,11 +1,11 @@
-"""Branches on the way: what they teach of what is wanted, or which side they decide for.
+"""Branches on the path: what they teach of what is wanted, or which side they decide for.
 
                  ┌── side: r6 = 4 ──┐
     branch ──────┤                  ├──> r6 is used
-                 └── our way ───────┘
+                 └── our path ───────┘
 
-If our way sets a place and the side does not, or the other way round, the branch has a part in what is at fault, though
-it compares something else.
+If our path sets a place and the side does not, or the other way round, the branch has a part in what is at fault,
+though it compares something else.
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ class Branches:
             self.notes.note(index, Role.DECIDED, f"{outcome}, to {self.notes.at(written)}")
 
     def _written_here(self, meets: frozenset[int], later: Mapping[int, Later]) -> int | None:
-        """An instruction on our way that writes what is wanted where the other side comes back to it."""
+        """An instruction on our path that writes what is wanted where the other side comes back to it."""
         for order, index, place in self.notes.written:
             if any(order > later[meet].order and place in later[meet].places for meet in meets):
                 return index

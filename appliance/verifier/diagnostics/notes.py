@@ -1,4 +1,4 @@
-"""What is found on the way back from a rejection: causes, each told once, with the words for what they did."""
+"""What is found on the path back from a rejection: causes, each told once, with the words for what they did."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Cause(NamedTuple):
 
 
 class Notes:
-    """Causes in the order in which they are met: the last one on the way first. `order` is how many visits were gone
+    """Causes in the order in which they are met: the last one on the path first. `order` is how many visits were gone
     through; `written` remembers which instruction wrote a place, and when."""
 
     def __init__(self, environment: Environment) -> None:
@@ -35,11 +35,11 @@ class Notes:
         self._causes: dict[tuple[int, Role], Cause] = {}
 
     def note(self, index: int, role: Role, effect: str) -> None:
-        """Told once, for the last time that it happened on the way."""
+        """Told once, for the last time that it happened on the path."""
         self._causes.setdefault((index, role), Cause(index, role, effect))
 
     def causes(self) -> tuple[Cause, ...]:
-        """In the order of the way."""
+        """In the order of the path."""
         return tuple(reversed(self._causes.values()))
 
     def write(self, index: int, place: Place) -> None:
@@ -64,7 +64,7 @@ class Notes:
     def unset(self, place: Place, state: State) -> str:
         """Why nothing is there at the start."""
         it = "them" if is_plural(place) else "it"
-        return f"{name_of(place, state)} {are(place)} not set yet, and nothing sets {it} on this way"
+        return f"{name_of(place, state)} {are(place)} not set yet, and nothing sets {it} on this path"
 
     def helper(self, call: Instruction) -> str:
         """The name of a helper that is called."""

@@ -1,4 +1,4 @@
-"""From a demand that was not met to what the user gets: the report, with the way that leads there."""
+"""From a demand that was not met to what the user gets: the report, with the path that leads there."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from appliance.ebpf.isa.instructions import FRAME_POINTER, slot_numbers
 from appliance.verifier.budget import Budget
 from appliance.verifier.control_flow import liveness
 from appliance.verifier.diagnostics.blame import ABOUT_HELD
-from appliance.verifier.diagnostics.causes import way_to
+from appliance.verifier.diagnostics.causes import path_with_causes
 from appliance.verifier.diagnostics.notes import Cause
-from appliance.verifier.diagnostics.spread import way_of_states
+from appliance.verifier.diagnostics.spread import path_of_states
 from appliance.verifier.diagnostics.words import words_of
-from appliance.verifier.exploration.budget import Refused
+from appliance.verifier.exploration.refused import Refused
 from appliance.verifier.reports.path import Role, Step
 from appliance.verifier.reports.report import Report
 from appliance.verifier.state.environment import Environment
@@ -37,12 +37,12 @@ _WEIGHTS = {
 
 def report_of(refused: Refused, environment: Callable[[], Environment], budget: Budget) -> Report:
     """The report. `environment` makes one that is new, for what is explored again. Where the `budget` ends, less of
-    the way is told."""
+    the path is told."""
     given = environment()
     spec, violation, index = given.spec, refused.violation, refused.index
     slots = slot_numbers(spec.instructions)
     inside = index < len(spec.instructions)
-    way = way_of_states(refused, spec) if refused.exhausted else way_to(refused, environment, budget)
+    found = path_of_states(refused, spec) if refused.exhausted else path_with_causes(refused, environment, budget)
     return Report(
         kind=violation.kind,
         program=spec.name,
@@ -54,8 +54,8 @@ def report_of(refused: Refused, environment: Callable[[], Environment], budget: 
         demand=violation.demand,
         known=_known(refused, given) if inside else (),
         hint=violation.hint,
-        path=way.path,
-        steps=tuple(_step(given, cause, slots) for cause in _most_telling(way.causes)),
+        path=found.path,
+        steps=tuple(_step(given, cause, slots) for cause in _most_telling(found.causes)),
     )
 
 

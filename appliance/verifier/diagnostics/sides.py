@@ -1,4 +1,5 @@
-"""The ways that our way did not take: which of their instructions set a place that is wanted where they come back."""
+"""The sides of branches that our path did not take: which of their instructions set a place that is wanted where they
+come back."""
 
 from __future__ import annotations
 
@@ -13,7 +14,7 @@ from appliance.helpers.kernel.prototypes import EVERY_PROTOTYPE
 from appliance.helpers.prototypes import ArgumentKind
 from appliance.verifier.budget import Budget
 from appliance.verifier.control_flow import cfg
-from appliance.verifier.control_flow.calls import passes_control
+from appliance.verifier.control_flow.calls import runs_other_code
 from appliance.verifier.control_flow.cfg import ControlFlowGraph
 from appliance.verifier.domains.values import FRAME_DISTANCE
 from appliance.verifier.exploration.origins import writes
@@ -27,7 +28,7 @@ _ORDERS = frozenset({Condition.GT, Condition.GE, Condition.LT, Condition.LE})
 
 
 class Later(NamedTuple):
-    """What was wanted at the start of a block further on our way; `order` is when the walk back came there."""
+    """What was wanted at the start of a block further on our path; `order` is when the walk back came there."""
 
     places: frozenset[Place]
     order: int
@@ -35,7 +36,7 @@ class Later(NamedTuple):
 
 @dataclass(slots=True)
 class Sides:
-    """The graphs of the functions on the way, made when they are asked for."""
+    """The graphs of the functions on the path, made when they are asked for."""
 
     environment: Environment
     budget: Budget
@@ -49,7 +50,7 @@ class Sides:
         self, function: int, side: int, later: Mapping[int, Later], ranged: frozenset[Place]
     ) -> tuple[int, Place] | None:
         """The first instruction on the side that begins with block `side` which sets a place that is wanted where the
-        side comes back to our way, or gives back what is held; and the place. `ranged` are the places that are
+        side comes back to our path, or gives back what is held; and the place. `ranged` are the places that are
         pointers into memory of unknown length."""
         blocks, meets = self._explored(function, side, later)
         graph = self._graph(function)
@@ -70,7 +71,7 @@ class Sides:
         return None
 
     def meets(self, function: int, side: int, later: Mapping[int, Later]) -> frozenset[int]:
-        """Where the side comes back to our way."""
+        """Where the side comes back to our path."""
         return self._explored(function, side, later)[1]
 
     def _explored(self, function: int, side: int, later: Mapping[int, Later]) -> tuple[frozenset[int], frozenset[int]]:
@@ -89,7 +90,7 @@ class Sides:
         return frozenset(blocks), frozenset(meets)
 
     def _leading_back(self, graph: ControlFlowGraph, blocks: frozenset[int], meets: frozenset[int]) -> frozenset[int]:
-        """Those of the side's blocks from which our way is reached again."""
+        """Those of the side's blocks from which our path is reached again."""
         back = set(meets)
         while more := {n for n in blocks - back if not back.isdisjoint(graph.blocks[n].successors)}:
             back |= more
@@ -98,7 +99,7 @@ class Sides:
     def _graph(self, function: int) -> ControlFlowGraph:
         graph = self._graphs.get(function)
         if graph is None:
-            ends = partial(passes_control, self.environment.platform.helpers)
+            ends = partial(runs_other_code, self.environment.platform.helpers)
             graph = self._graphs[function] = cfg.build(self.environment.spec.instructions, self.budget, function, ends)
         return graph
 

@@ -6,25 +6,25 @@ from collections.abc import Iterator, Mapping
 
 from appliance.ebpf.isa.instructions import Branch, slot_numbers
 from appliance.ebpf.spec import ProgramSpec
-from appliance.verifier.diagnostics.causes import Way
+from appliance.verifier.diagnostics.causes import CausedPath
 from appliance.verifier.diagnostics.notes import Cause
 from appliance.verifier.diagnostics.paths import path_to
-from appliance.verifier.exploration.budget import Refused
+from appliance.verifier.exploration.refused import Refused
 from appliance.verifier.reports.path import Role
 from appliance.verifier.state.state import Visit
 
 MOST_BRANCHES = 5
 
 
-def way_of_states(refused: Refused, spec: ProgramSpec) -> Way:
-    """One way to where the exploration ended, and the branches that made the most states, in their order."""
+def path_of_states(refused: Refused, spec: ProgramSpec) -> CausedPath:
+    """One path to where the exploration ended, and the branches that made the most states, in their order."""
     visit = _last_at(refused.visit, refused.index)
     path = path_to(visit, refused.index) if visit is not None else path_to(refused.visit, None)
-    return Way(path, tuple(sorted(_branches(spec, refused.counts))))
+    return CausedPath(path, tuple(sorted(_branches(spec, refused.counts))))
 
 
 def _last_at(visit: Visit | None, index: int) -> Visit | None:
-    """The last visit on the way of the block that begins there."""
+    """The last visit on the path of the block that begins there."""
     while visit is not None and visit.start != index:
         visit = visit.arrivals[0].before
     return visit

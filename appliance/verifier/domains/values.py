@@ -148,7 +148,7 @@ RANGED_KINDS = frozenset({Kind.PACKET, Kind.METADATA, Kind.APP_ID})
 # Where such a memory ends, which says nothing of what is there.
 END_KINDS = frozenset({Kind.PACKET_END, Kind.APP_ID_END})
 
-# Pointers whose id is the name of a reference (see `holdings`).
+# Pointers whose id is the name of a reference (see `references`).
 HELD_SOCKETS = frozenset({Kind.HELD_SOCKET, Kind.HELD_SOCKET_COMMON})
 HELD_KINDS = frozenset(
     {

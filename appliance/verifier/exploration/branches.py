@@ -1,8 +1,8 @@
-"""Where a branch leads, and what each way teaches about the values that it compares.
+"""Where a branch leads, and what each side teaches about the values that it compares.
 
-    number    against number       both ranges sharpen (`branches`), or a way is impossible
-    packet    against `data_end`   on the way where the pointer is not past the end, its bytes are in the packet; on
-                                   the other they are not. Compared once more, only one way is possible
+    number    against number       both ranges sharpen (`branches`), or a side is impossible
+    packet    against `data_end`   on the path where the pointer is not past the end, its bytes are in the packet; on
+                                   the other they are not. Compared once more, only one side is possible
     metadata  against `data`       the same for the metadata
     app id    against its end      the same for the path of the program that asks
     what may be null against 0     the pointer, with all its copies, becomes one that is not, or the number 0
@@ -51,8 +51,8 @@ _NEVER_NULL = frozenset(
 )
 
 
-def ways(environment: Environment, state: State, branch: Branch) -> tuple[State | None, State | None]:
-    """The states that fall through and that jump; None for a way that is impossible. May reuse `state`."""
+def outcomes(environment: Environment, state: State, branch: Branch) -> tuple[State | None, State | None]:
+    """The states that fall through and that jump; None for a side that is impossible. May reuse `state`."""
     dst = state.registers[branch.dst]
     source = operand(state, branch.source)
     assert dst is not None
@@ -86,14 +86,14 @@ def _checked(environment: Environment, pointer: Pointer) -> Pointer:
 def _compare_numbers(state: State, branch: Branch, a: Scalar, b: Scalar) -> tuple[State | None, State | None]:
     refined = [refine(branch.condition, holds, branch.width, a, b) for holds in (False, True)]
     results: list[State | None] = [None, None]
-    for way, pair in enumerate(refined):
+    for outcome, pair in enumerate(refined):
         if pair is None:
             continue
-        result = state.copy() if way == 0 and refined[1] is not None else state
+        result = state.copy() if outcome == 0 and refined[1] is not None else state
         possible = pair[0] == a or result.learn(branch.dst, pair[0])
         if possible and type(branch.source) is Register and pair[1] != b:
             possible = result.learn(branch.source.number, pair[1])
-        results[way] = result if possible else None
+        results[outcome] = result if possible else None
     return results[0], results[1]
 
 

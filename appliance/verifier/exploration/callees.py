@@ -1,8 +1,8 @@
-"""Instructions on whose way to the next one other code runs: functions of the program, or another program.
+"""Instructions behind which other code runs before the next one does: functions of the program, or another program.
 
 call f          f, once
 callx r1        the function in the register, once
-bpf_loop …      the function in r2, any number of times (`turns`)
+bpf_loop …      the function in r2, any number of times (`callbacks`)
 tail_call       another program, in the place of the function that makes the call; or nothing, and then the next one
 r0 = skb[…]     nothing; but behind the packet's end, the function that loads is over, with the answer 0
 """
@@ -24,8 +24,8 @@ from appliance.verifier.control_flow.calls import TAIL_CALL, called_helper
 from appliance.verifier.domains import scalar
 from appliance.verifier.domains.scalar import Scalar
 from appliance.verifier.domains.values import Kind, Pointer, Value
-from appliance.verifier.exploration.budget import Effort
-from appliance.verifier.loops.callbacks import Turns
+from appliance.verifier.exploration.attempt import Attempt
+from appliance.verifier.loops.callbacks import Iterations
 from appliance.verifier.reports.rejections import Rejection
 from appliance.verifier.reports.report import Violation
 from appliance.verifier.state.environment import Environment
@@ -42,39 +42,39 @@ class Explore(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Passing:
+class CallSite:
     """One such instruction, met in one state."""
 
     environment: Environment
-    effort: Effort
+    attempt: Attempt
     explore: Explore
     state: State
     index: int
 
 
 @dataclass(frozen=True, slots=True)
-class Passed:
+class CallOutcome:
     """What can become of it: states before the next instruction, and states in which the caller has returned."""
 
     behind: Sequence[State]
     returned: Sequence[State] = ()
 
 
-def pass_control(passing: Passing, instruction: Instruction) -> Passed:
+def follow_call(site: CallSite, instruction: Instruction) -> CallOutcome:
     """What can become of a state that meets the instruction, its demands being met. Raises Violation, or Refused."""
     if isinstance(instruction, CallFunction):
-        return Passed(passing.explore(instruction.target, passing.state, passing.index))
+        return CallOutcome(site.explore(instruction.target, site.state, site.index))
     if isinstance(instruction, CallRegister):
-        passing.environment.facts.functions.add(passing.index)
-        return Passed(passing.explore(_function(passing.state, instruction.register), passing.state, passing.index))
+        site.environment.facts.functions.add(site.index)
+        return CallOutcome(site.explore(_function(site.state, instruction.register), site.state, site.index))
     if isinstance(instruction, LegacyPacketLoad):
-        return _legacy_load(passing, instruction)
+        return _legacy_load(site, instruction)
     assert isinstance(instruction, CallHelper)
-    prototype = called_helper(passing.environment.platform.helpers, instruction)
+    prototype = called_helper(site.environment.platform.helpers, instruction)
     assert prototype is not None
     if prototype.name == TAIL_CALL:
-        return _tail_call(passing, instruction)
-    return _call_back(passing, instruction, prototype)
+        return _tail_call(site, instruction)
+    return _call_back(site, instruction, prototype)
 
 
 def _function(state: State, register: int) -> int:
@@ -83,10 +83,10 @@ def _function(state: State, register: int) -> int:
     return held.id
 
 
-def _tail_call(passing: Passing, instruction: CallHelper) -> Passed:
+def _tail_call(site: CallSite, instruction: CallHelper) -> CallOutcome:
     """The caller of a function that makes a tail call gets the other program's answer, and a packet that may have
     moved."""
-    environment, state = passing.environment, passing.state
+    environment, state = site.environment, site.state
     if environment.frames.in_callback:
         raise Violation(
             Rejection.TAIL_CALL,
@@ -98,16 +98,16 @@ def _tail_call(passing: Passing, instruction: CallHelper) -> Passed:
     replaced = state.copy()
     forget_packet(replaced)
     returned = _returned(replaced, any_verdict(environment))
-    apply_call(environment, state, passing.index, instruction)
-    return Passed([state], returned)
+    apply_call(environment, state, site.index, instruction)
+    return CallOutcome([state], returned)
 
 
-def _legacy_load(passing: Passing, instruction: LegacyPacketLoad) -> Passed:
+def _legacy_load(site: CallSite, instruction: LegacyPacketLoad) -> CallOutcome:
     """Where there are no such bytes the kernel leaves the function, as `exit` would (bpf_gen_ld_abs of
     net/core/filter.c)."""
-    returned = _returned(passing.state.copy(), scalar.constant(0))
-    TRANSFERS[LegacyPacketLoad](passing.environment, passing.state, passing.index, instruction)
-    return Passed([passing.state], returned)
+    returned = _returned(site.state.copy(), scalar.constant(0))
+    TRANSFERS[LegacyPacketLoad](site.environment, site.state, site.index, instruction)
+    return CallOutcome([site.state], returned)
 
 
 def _returned(state: State, answer: Scalar) -> list[State]:
@@ -119,43 +119,43 @@ def _returned(state: State, answer: Scalar) -> list[State]:
     return [state]
 
 
-def _call_back(passing: Passing, instruction: CallHelper, prototype: HelperPrototype) -> Passed:
-    environment, state = passing.environment, passing.state
+def _call_back(site: CallSite, instruction: CallHelper, prototype: HelperPrototype) -> CallOutcome:
+    environment, state = site.environment, site.state
     if prototype.name not in CALLBACK_ARGUMENTS:
         what = f"calls `{prototype.name}`, and what it calls its function with is not known here"
         raise Violation(Rejection.CALLBACK, what, unsupported=True)
     arguments, most = CALLBACK_ARGUMENTS[prototype.name](environment, state)
     function = _function(state, prototype.callback_register)
 
-    def turn(before: State) -> list[State]:
+    def iteration(before: State) -> list[State]:
         for register, value in enumerate(arguments(), 1):
             before.set(register, value)
-        return passing.explore(function, before, passing.index, callback=True)
+        return site.explore(function, before, site.index, callback=True)
 
-    turns = Turns(state, turn, most, passing.effort.width, environment.fresh)
-    outcomes = turns.outcomes()
-    passing.effort.joined |= turns.joined
+    iterations = Iterations(state, iteration, most, site.attempt.width, environment.fresh)
+    outcomes = iterations.outcomes()
+    site.attempt.joined |= iterations.joined
     for outcome in outcomes:
         for register in range(1, 6):
-            outcome.set(register, state.registers[register])  # the helper's own, which no turn can change
-        apply_call(environment, outcome, passing.index, instruction)
-    return Passed(outcomes)
+            outcome.set(register, state.registers[register])  # the helper's own, which no iteration can change
+        apply_call(environment, outcome, site.index, instruction)
+    return CallOutcome(outcomes)
 
 
 # What a function is called with each time, r1 first, and how often at most.
-_Turns: TypeAlias = tuple[Callable[[], tuple[Value | None, ...]], int]
+_Calls: TypeAlias = tuple[Callable[[], tuple[Value | None, ...]], int]
 
 
-def _of_loop(environment: Environment, state: State) -> _Turns:
-    """The turn's number, and what was passed along."""
-    turns = state.registers[1]
-    assert type(turns) is Scalar
-    most = min(turns.low.umax, MAX_LOOPS)
+def _of_loop(environment: Environment, state: State) -> _Calls:
+    """The iteration's number, and what was passed along."""
+    iterations = state.registers[1]
+    assert type(iterations) is Scalar
+    most = min(iterations.low.umax, MAX_LOOPS)
     arguments = (scalar.between(0, max(most - 1, 0)), state.registers[3])
     return lambda: arguments, most
 
 
-def _of_map_elements(environment: Environment, state: State) -> _Turns:
+def _of_map_elements(environment: Environment, state: State) -> _Calls:
     """The map, a key, its value, and what was passed along. A callback may put entries in for ever. Each call gets
     another value, and a key that is a copy, which is gone when the function returns."""
     held, along = state.registers[1], state.registers[3]
@@ -173,7 +173,7 @@ PASSED_ALONG: dict[str, dict[int, int]] = {
 
 # What a helper calls its function with, r1 first, and how often at most, from the registers of the call. They hold
 # nothing that a callback could end: numbers, maps, functions and places of the stack.
-CALLBACK_ARGUMENTS: dict[str, Callable[[Environment, State], _Turns]] = {
+CALLBACK_ARGUMENTS: dict[str, Callable[[Environment, State], _Calls]] = {
     "loop": _of_loop,
     "for_each_map_elem": _of_map_elements,
 }

@@ -1,12 +1,12 @@
-"""The exploration: states travel through the blocks in the order of their times (`order`), and merge where they meet.
+"""The exploration: states travel through the blocks in the order of their times (`wto`), and merge where they meet.
 
-At every time, up to `width` states are kept apart (`meeting`); when more arrive, alike ones are joined, which keeps the
-work linear and loses some precision. With width 1 this is classic abstract interpretation, with a large one it walks
-every path. Where a join was found to lose what a demand needs, a partition (`refine`) keeps states apart by just that.
-Loops are not widened: each turn has a time of its own, so a loop that is accepted has been seen to end, or its turns
-have been counted (`counting`).
+At every time, up to `width` states are kept apart (`join_points`); when more arrive, alike ones are joined, which keeps
+the work linear and loses some precision. With width 1 this is classic abstract interpretation, with a large one it
+walks every path. Where a join was found to lose what a demand needs, a partition (`partitioning`) keeps states apart by
+just that. Loops are not widened: each iteration has a time of its own, so a loop that is accepted has been seen to end,
+or its iterations have been counted (`counting`).
 
-Where a function of the program is called, it is explored from the state at hand, and its ends go on (`passing`).
+Where a function of the program is called, it is explored from the state at hand, and its ends go on (`callees`).
 """
 
 from __future__ import annotations
@@ -20,15 +20,16 @@ from appliance.verifier.budget import Budget, BudgetSpent
 from appliance.verifier.checks.demands import DEMANDS
 from appliance.verifier.checks.transfer import TRANSFERS
 from appliance.verifier.control_flow import cfg, liveness, wto
-from appliance.verifier.control_flow.calls import passes_control
+from appliance.verifier.control_flow.calls import runs_other_code
 from appliance.verifier.control_flow.cfg import BasicBlock, ControlFlowGraph
 from appliance.verifier.control_flow.wto import Order, Time
-from appliance.verifier.exploration.branches import ways
-from appliance.verifier.exploration.budget import Effort, Refused
-from appliance.verifier.exploration.callees import Passing, pass_control
+from appliance.verifier.exploration.attempt import Attempt
+from appliance.verifier.exploration.branches import outcomes
+from appliance.verifier.exploration.callees import CallSite, follow_call
 from appliance.verifier.exploration.counting import Counting
-from appliance.verifier.exploration.join_points import Meeting
-from appliance.verifier.exploration.worklist import Agenda
+from appliance.verifier.exploration.join_points import JoinPoints
+from appliance.verifier.exploration.refused import Refused
+from appliance.verifier.exploration.worklist import Worklist
 from appliance.verifier.loops.callbacks import demand_answer
 from appliance.verifier.loops.recurrences import Loop, loop_of
 from appliance.verifier.reports.rejections import Rejection
@@ -47,7 +48,7 @@ LEAST_STEPS = 8
 _TANGLED = "the loops of this function stand too deep in each other to be put in order"
 _UNTANGLE = "move inner loops to functions of their own (`__noinline`), or make one loop of them"
 
-# To count a loop's turns may take half the steps that the walked ones took, and so many more.
+# To count a loop's iterations may take half the steps that the walked ones took, and so many more.
 LEAST_TRIED = 4_000
 
 
@@ -88,14 +89,14 @@ class Program:
     def _prepared(self, entry: int) -> Function:
         environment, budget = self._environment, self._budget
         instructions, helpers = environment.spec.instructions, environment.platform.helpers
-        graph = cfg.build(instructions, budget, entry, partial(passes_control, helpers))
+        graph = cfg.build(instructions, budget, entry, partial(runs_other_code, helpers))
         live = liveness.live_at_blocks(instructions, graph, helpers, environment.maps, budget)
         return Function(entry, graph, wto.weak_topological_order(graph, budget), live)
 
 
-def explore(environment: Environment, program: Program, effort: Effort) -> None:
+def explore(environment: Environment, program: Program, attempt: Attempt) -> None:
     """Explore everything. Raises Refused at the first demand that is not met, or when the budget is spent."""
-    _Exploration(environment, program, effort, program.function(0)).run(State.entry())
+    _Exploration(environment, program, attempt, program.function(0)).run(State.entry())
     excess = environment.frames.excess(environment.spec.functions)
     if excess is not None:
         raise Refused(excess[1], excess[0], None)
@@ -105,34 +106,40 @@ class _Exploration:
     """One function, from one state. `callback`: a helper called it, and waits for its answer."""
 
     def __init__(
-        self, environment: Environment, program: Program, effort: Effort, function: Function, *, callback: bool = False
+        self,
+        environment: Environment,
+        program: Program,
+        attempt: Attempt,
+        function: Function,
+        *,
+        callback: bool = False,
     ) -> None:
         self._environment = environment
         self._program = program
-        self._effort = effort
+        self._attempt = attempt
         self._callback = callback
         self._function = function
         self._entry = function.entry
         self._order = function.order
         self._live = function.live
         self._blocks = function.graph.blocks
-        self._agenda = Agenda()
-        self._meeting = Meeting(effort, function.entry, environment.fresh)
+        self._worklist = Worklist()
+        self._join_points = JoinPoints(attempt, function.entry, environment.fresh)
 
     def run(self, entry: State) -> list[State]:
         """The states in which the function ends."""
         self._arrive(self._order.start(0), 0, entry)
         self._go_on(())
-        self._effort.wait(-len(self._agenda.returned))
-        return self._agenda.returned
+        self._attempt.wait(-len(self._worklist.returned))
+        return self._worklist.returned
 
     def _go_on(self, around: Time) -> None:
-        """Explore what waits for its time, as far as that is inside of the turn `around`."""
-        while (ahead := self._agenda.next(around)) is not None:
+        """Explore what waits for its time, as far as that is inside of the iteration `around`."""
+        while (ahead := self._worklist.next(around)) is not None:
             time, number, states = ahead
-            self._effort.wait(-len(states))
+            self._attempt.wait(-len(states))
             if len(time) > 1 and self._order.loops[number][-1] == number:
-                self._turn(time, self._blocks[number], states)
+                self._begin_iteration(time, self._blocks[number], states)
                 if self._is_counted(time[-2]) and self._count(time, number, states):
                     continue
             self._explore_block(time, number, states)
@@ -141,7 +148,7 @@ class _Exploration:
         """States through one block."""
         block = self._blocks[number]
         try:
-            self._effort.spend(len(states), max(block.end - block.start, LEAST_STEPS), block.start)
+            self._attempt.spend(len(states), max(block.end - block.start, LEAST_STEPS), block.start)
         except Refused as refused:
             refused.visit = states[0].past
             raise
@@ -152,33 +159,33 @@ class _Exploration:
     def _block(self, time: Time, number: int, block: BasicBlock, state: State) -> None:
         """One state through one block, and on to the next ones."""
         environment, instructions = self._environment, self._environment.spec.instructions
-        index, passed = block.start, None
+        index, called = block.start, None
         try:
             for index in self._indices(block, state):
                 instruction = instructions[index]
                 kind = type(instruction)
                 environment.index = index
                 DEMANDS[kind](environment, state, instruction)
-                if index == block.end - 1 and passes_control(environment.platform.helpers, instruction):
-                    passed = pass_control(Passing(environment, self._effort, self._explore, state, index), instruction)
+                if index == block.end - 1 and runs_other_code(environment.platform.helpers, instruction):
+                    called = follow_call(CallSite(environment, self._attempt, self._explore, state, index), instruction)
                 elif kind in TRANSFERS:
                     TRANSFERS[kind](environment, state, index, instruction)
             self._demand_end(block, state, instruction)
         except Violation as violation:
             raise Refused(violation, index, state) from None
         if isinstance(instruction, Branch):
-            for target, way in zip(block.successors, ways(self._environment, state, instruction), strict=True):
-                if way is not None:
-                    self._arrive(self._order.advance(time, number, target), target, way)
+            for target, outcome in zip(block.successors, outcomes(self._environment, state, instruction), strict=True):
+                if outcome is not None:
+                    self._arrive(self._order.advance(time, number, target), target, outcome)
         elif isinstance(instruction, Exit):
             if state.depth:
                 leave(state)
                 self._return(state)
         else:
-            for returned in passed.returned if passed is not None else ():
+            for returned in called.returned if called is not None else ():
                 self._return(returned)
             target = block.successors[0]
-            for following in passed.behind if passed is not None else (state,):
+            for following in called.behind if called is not None else (state,):
                 self._arrive(self._order.advance(time, number, target), target, following)
 
     def _indices(self, block: BasicBlock, state: State) -> Iterable[int]:
@@ -201,85 +208,87 @@ class _Exploration:
         enter(state)
         callee = self._program.function(function)
         with self._environment.frames.entered(function, call, callback=callback):
-            return _Exploration(self._environment, self._program, self._effort, callee, callback=callback).run(state)
+            return _Exploration(self._environment, self._program, self._attempt, callee, callback=callback).run(state)
 
     def _arrive(self, time: Time, number: int, state: State) -> None:
         """A state waits for its time, together with those that are there already."""
         prune(state, self._live[number])
         self._visit(number, state)
-        self._meeting.add(self._agenda.at(time, number), state, number)
+        self._join_points.add(self._worklist.at(time, number), state, number)
 
     def _return(self, state: State) -> None:
         self._visit(END, state)
-        self._meeting.add(self._agenda.returned, state, END)
+        self._join_points.add(self._worklist.returned, state, END)
 
     def _visit(self, number: int, state: State, arrivals: tuple[Arrival, ...] | None = None) -> None:
         """Keep the history: the state comes to a block, from where it was before if no `arrivals` are given."""
         arrived, before = state.copy(), state.past
         arrived.past = None
         changed = before is None or before.state.stack is not state.stack
-        if not self._effort.keep(len(state.registers) + (len(state.stack) if changed else 0)):
+        if not self._attempt.keep(len(state.registers) + (len(state.stack) if changed else 0)):
             before = None
         start, end = (self._blocks[number].start, self._blocks[number].end) if number != END else (0, 0)
         state.past = Visit(Point(self._entry, number), start, end, arrived, arrivals or (Arrival(arrived, before),))
 
-    def _turn(self, time: Time, head: BasicBlock, states: list[State]) -> None:
-        """A loop's turn begins. If it begins like the turn before, it goes on for ever; if it knows more, as where a
-        number that was bounded before is counted down, it may still end."""
-        around, turn = time[:-2], time[-2]
-        turns = self._effort.turns
-        turns[head.start] = max(turns.get(head.start, 0), turn)
-        last = self._agenda.last_turns.get(around)
-        self._agenda.began.setdefault(around, self._effort.spent)
-        if turn and last is not None and all(any(_alike(old, new) for old in last) for new in states):
+    def _begin_iteration(self, time: Time, head: BasicBlock, states: list[State]) -> None:
+        """A loop's iteration begins. If it begins like the iteration before, it goes on for ever; if it knows more, as
+        where a number that was bounded before is counted down, it may still end."""
+        around, iteration = time[:-2], time[-2]
+        iterations = self._attempt.iterations
+        iterations[head.start] = max(iterations.get(head.start, 0), iteration)
+        last = self._worklist.last_iterations.get(around)
+        self._worklist.began.setdefault(around, self._attempt.spent)
+        if iteration and last is not None and all(any(_alike(old, new) for old in last) for new in states):
             violation = Violation(
                 Rejection.ENDLESS_LOOP,
-                f"begins turn {turn + 1} of a loop with nothing changed since the turn before: it is not seen to end",
-                "count the turns with a variable that the loop's condition compares with a constant",
+                f"begins iteration {iteration + 1} of a loop with nothing changed since the one before: it is not seen "
+                "to end",
+                "count the iterations with a variable that the loop's condition compares with a constant",
             )
             raise Refused(violation, head.start, states[0])
-        self._agenda.last_turns[around] = [state.copy() for state in states]
+        self._worklist.last_iterations[around] = [state.copy() for state in states]
 
-    def _is_counted(self, turn: int) -> bool:
-        """Whether it is tried to prove the loop by counting when that turn begins."""
-        return turn >= self._effort.attempt.walked and turn.bit_count() == 1
+    def _is_counted(self, iteration: int) -> bool:
+        """Whether it is tried to prove the loop by counting when that iteration begins."""
+        return iteration >= self._attempt.strategy.walked and iteration.bit_count() == 1
 
     def _count(self, time: Time, number: int, states: list[State]) -> bool:
-        """Prove the rest of a loop by counting its turns, of which the next one begins in these states; False if it is
-        to be walked on."""
+        """Prove the rest of a loop by counting its iterations, of which the next one begins in these states; False if
+        it is to be walked on."""
         ends = Counting(
             self._environment,
-            self._effort,
+            self._attempt,
             self._entry,
             self._function.loop(number),
             states,
-            partial(self._meeting.kind, number=number),
-            (self._effort.spent - self._agenda.began[time[:-2]]) // 2 + LEAST_TRIED,
-            partial(self._one_turn, time, number, _arrivals(states)),
+            partial(self._join_points.kind, number=number),
+            (self._attempt.spent - self._worklist.began[time[:-2]]) // 2 + LEAST_TRIED,
+            partial(self._one_iteration, time, number, _arrivals(states)),
         ).outcome()
         if ends is None:
             return False
         for later, (target, following) in ends.waiting.items():
             for state in following:
-                self._meeting.add(self._agenda.at(later, target), state, target)
+                self._join_points.add(self._worklist.at(later, target), state, target)
         for state in ends.returned:
-            self._meeting.add(self._agenda.returned, state, END)
+            self._join_points.add(self._worklist.returned, state, END)
         return True
 
-    def _one_turn(
+    def _one_iteration(
         self, time: Time, number: int, arrivals: tuple[Arrival, ...], states: list[State]
-    ) -> tuple[list[State], Agenda]:
-        """Where one turn of a loop leads that begins in these states: what begins the next one, and what leads out."""
-        around, self._agenda = self._agenda, Agenda()
+    ) -> tuple[list[State], Worklist]:
+        """Where one iteration of a loop leads that begins in these states: what begins the next one, and what leads
+        out."""
+        around, self._worklist = self._worklist, Worklist()
         try:
             for state in states:
                 self._visit(number, state, arrivals)
             self._explore_block(time, number, states)
             self._go_on(time[:-1])
             following = (*time[:-2], time[-2] + 1, time[-1])
-            return self._agenda.waiting.pop(following, (number, []))[1], self._agenda
+            return self._worklist.waiting.pop(following, (number, []))[1], self._worklist
         finally:
-            self._agenda = around
+            self._worklist = around
 
 
 def _arrivals(states: list[State]) -> tuple[Arrival, ...]:

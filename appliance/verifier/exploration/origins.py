@@ -2,7 +2,7 @@
 
 A copy comes from its source, a sum from its terms, what is loaded from the stack from what was stored there; a pointer
 that is loaded from the context comes with what is proved of the packet. Both who asks which states must be kept apart
-(`refine`) and who tells a person why (`causes`) go back this way.
+(`partitioning`) and who tells a person why (`causes`) go back this way.
 """
 
 from __future__ import annotations

@@ -13,8 +13,8 @@ from typing import TypeAlias
 from appliance.ebpf.isa.instructions import Instruction
 from appliance.ebpf.platform import Platform
 from appliance.verifier.budget import Budget
-from appliance.verifier.exploration.budget import Refused
 from appliance.verifier.exploration.origins import across, last, sources, wanted
+from appliance.verifier.exploration.refused import Refused
 from appliance.verifier.state.partitions import Partitions, Place
 from appliance.verifier.state.points import ANYWHERE, END, Point
 from appliance.verifier.state.state import Visit
@@ -53,7 +53,8 @@ def refined(
 
 def _cure(visit: Visit, place: Place) -> tuple[Point, Place]:
     """Where to keep states apart from now on, and by what. What is something on one path and nothing (or something of
-    another kind) on the other is lost at every join on the way to where it is used, so it is kept apart all the way."""
+    another kind) on the other is lost at every join on the path to where it is used, so it is kept apart all the
+    way."""
     outline = place.in_outline()
     if outline is not None and len({outline.held(arrival.state) for arrival in visit.arrivals}) > 1:
         return Point(visit.point.function, ANYWHERE), outline

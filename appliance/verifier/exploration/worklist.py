@@ -10,13 +10,14 @@ from appliance.verifier.state.state import State
 
 
 @dataclass(slots=True)
-class Agenda:
+class Worklist:
     """`waiting`: the block and the states of each time that has any. `last_turns` and `began` tell of each loop, by the
-    time around its turns: in which states its last turn began, and how many steps were taken before the first one."""
+    time around its iterations: in which states its last iteration began, and how many steps were taken before the first
+    one."""
 
     waiting: dict[Time, tuple[int, list[State]]] = field(default_factory=dict)
     returned: list[State] = field(default_factory=list)
-    last_turns: dict[Time, list[State]] = field(default_factory=dict)
+    last_iterations: dict[Time, list[State]] = field(default_factory=dict)
     began: dict[Time, int] = field(default_factory=dict)
     _times: list[Time] = field(default_factory=list)
 
@@ -29,7 +30,7 @@ class Agenda:
         return found[1]
 
     def next(self, around: Time) -> tuple[Time, int, list[State]] | None:
-        """The earliest time, with its block and states, if it is inside of the turn `around`."""
+        """The earliest time, with its block and states, if it is inside of the iteration `around`."""
         if not self._times or self._times[0][: len(around)] != around:
             return None
         time = heapq.heappop(self._times)

@@ -1,7 +1,7 @@
 """The control-flow graph in Graphviz's language: `tidegate verify --dot OBJ | dot -Tsvg > graph.svg`.
 
-A node is a basic block with its listing, an edge a way from one to the next, with the branch's condition; a function
-is a cluster, a call a dashed edge. Red is the way to a rejection, grey what is never reached.
+A node is a basic block with its listing, an edge a step from one to the next, with the branch's condition; a function
+is a cluster, a call a dashed edge. Red is the path to a rejection, grey what is never reached.
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ class _Drawing:
         report = explanation.rejected.report if explanation.rejected is not None else None
         self._failing = report.index if report is not None else None
         path = report.path if report is not None else ()
-        self._way = {(self._block_of[a], self._block_of[b]) for a, b in itertools.pairwise(path)}
-        self._on_way = {self._block_of[index] for index in path}
+        self._path = {(self._block_of[a], self._block_of[b]) for a, b in itertools.pairwise(path)}
+        self._on_path = {self._block_of[index] for index in path}
 
     def lines(self) -> Iterator[str]:
         yield f"digraph {_quoted(self._spec.name)} {{"
@@ -59,7 +59,7 @@ class _Drawing:
     def _look(self, block: DrawnBlock) -> str:
         if self._failing is not None and block.start <= self._failing < block.end:
             return f", {_FAILING}"
-        if block.start in self._on_way:
+        if block.start in self._on_path:
             return f", {_RED}"
         return "" if block.start in self._explanation.sight.arrived else f", {_GREY}"
 
@@ -85,7 +85,7 @@ class _Drawing:
                 looks = []
                 if len(block.successors) == 2:
                     looks.append(f"label={_quoted(self._condition(last, taken=number == 1))}")
-                if (block.start, following) in self._way:
+                if (block.start, following) in self._path:
                     looks.append(_RED)
                 elif not {block.start, following} <= self._explanation.sight.arrived.keys():
                     looks.append(_GREY)
@@ -94,7 +94,7 @@ class _Drawing:
                 called = self._spec.instructions[index]
                 if isinstance(called, CallFunction | LoadFunction) and called.target in self._block_of:
                     words = "calls" if isinstance(called, CallFunction) else "takes its address"
-                    red = [_RED] if (block.start, called.target) in self._way else []
+                    red = [_RED] if (block.start, called.target) in self._path else []
                     yield self._edge(block.start, called.target, [f'label="{words}", style="dashed"', *red])
 
     def _edge(self, start: int, following: int, looks: list[str]) -> str:

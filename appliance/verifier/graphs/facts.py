@@ -38,7 +38,7 @@ def facts(state: State) -> dict[str, str]:
         if state.proved(start) > 0:
             told[name] = f"{_bytes(state.proved(start))} inside"
     told.update(_same_numbers(state))
-    told.update(_holdings(state))
+    told.update(_held_references(state))
     return told
 
 
@@ -88,7 +88,7 @@ def _same_numbers(state: State) -> Iterator[tuple[str, str]]:
         yield f"the number in {places[0]}", f"also in {' and in '.join(places[1:])}"
 
 
-def _holdings(state: State) -> Iterator[tuple[str, str]]:
+def _held_references(state: State) -> Iterator[tuple[str, str]]:
     for number, reference in enumerate(sorted(state.references.values()), 1):
         what = f"a record of map `{reference.map}`" if reference.map is not None else "a socket"
         yield f"held {number}", f"{what}{', if there is one' if reference.may_be_null else ''}"

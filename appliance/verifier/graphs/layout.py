@@ -13,7 +13,7 @@ from appliance.ebpf.isa.disassembler import statement
 from appliance.ebpf.isa.instructions import CallFunction, LoadFunction
 from appliance.verifier.budget import Budget
 from appliance.verifier.control_flow import cfg
-from appliance.verifier.control_flow.calls import passes_control
+from appliance.verifier.control_flow.calls import runs_other_code
 from appliance.verifier.explanation import Explanation
 
 
@@ -73,7 +73,7 @@ def text_of(explanation: Explanation, index: int, slots: Sequence[int]) -> str:
 
 
 def _blocks(explanation: Explanation, entry: int) -> list[DrawnBlock]:
-    ends_block = partial(passes_control, explanation.platform.helpers)
+    ends_block = partial(runs_other_code, explanation.platform.helpers)
     instructions = explanation.spec.instructions
     blocks = cfg.build(instructions, Budget.of(len(instructions)), entry, ends_block).blocks
     return [

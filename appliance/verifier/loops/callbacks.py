@@ -1,12 +1,12 @@
-"""The turns of a callback: a helper calls the same function over and over, nobody knows how often.
+"""The iterations of a callback: a helper calls the same function over and over, nobody knows how often.
 
-    before ──┬──> turn ──> turn ──> … ──┐
-             │      └── 1: stop ──┐     ├──> what is known behind the helper
-             └─────── no turn ────┴─────┘
+    before ──┬──> iteration ──> iteration ──> … ──┐
+             │        └── 1: stop ──┐             ├──> what is known behind the helper
+             └────── no iteration ──┴─────────────┘
 
-A turn is explored from every state that a turn can begin in. Its end may be the beginning of the next one: if that
-state is not included in those seen, it is one more of them or, if they are too many, joined with one of them; and what
-still changes after some joins is widened. So the turns come to an end.
+An iteration is explored from every state that an iteration can begin in. Its end may be the beginning of the next one:
+if that state is not included in those seen, it is one more of them or, if they are too many, joined with one of them;
+and what still changes after some joins is widened. So the iterations come to an end.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from appliance.verifier.state.widen import widen
 JOINS = 8  # of one state, before it is widened
 _LOST = range(6)  # a call loses r0 to r5
 
-Turn = Callable[[State], list[State]]
+Iteration = Callable[[State], list[State]]
 
 
 def demand_answer(state: State) -> None:
@@ -42,11 +42,11 @@ def demand_answer(state: State) -> None:
         )
 
 
-class Turns:
-    """One call of such a helper, from one state. There are `most` turns at most."""
+class Iterations:
+    """One call of such a helper, from one state. There are `most` iterations at most."""
 
-    def __init__(self, before: State, turn: Turn, most: int, width: int, fresh: Callable[[], int]) -> None:
-        self._turn = turn
+    def __init__(self, before: State, iteration: Iteration, most: int, width: int, fresh: Callable[[], int]) -> None:
+        self._iteration = iteration
         self._most = most
         self._width = width
         self._fresh = fresh
@@ -55,7 +55,7 @@ class Turns:
         for register in _LOST:
             first.set(register, None)
         self._begin = [first]
-        self._holdings = before.holdings()
+        self._held_references = before.held_references()
         self._joins = [0]
         self._stopped: list[State] = []
 
@@ -66,14 +66,15 @@ class Turns:
             begun = [self._begin[place].copy() for place in sorted(waiting)]
             waiting, made = set(), made + 1
             for state in begun:
-                waiting |= self._ends(self._turn(state))
+                waiting |= self._ends(self._iteration(state))
         return self._begin + [state for state in self._stopped if not self._is_known(state)]
 
     def _ends(self, states: list[State]) -> set[int]:
-        """What a turn ended in: places of states that the next turn begins in, and was not seen to begin in before."""
+        """What an iteration ended in: places of states that the next iteration begins in, and was not seen to begin in
+        before."""
         following = set()
         for state in states:
-            if state.holdings() != self._holdings:
+            if state.held_references() != self._held_references:
                 raise Violation(
                     Rejection.CALLBACK,
                     "calls a function back that begins with other records than it ends with",
@@ -92,7 +93,7 @@ class Turns:
         return any(includes(known, state) for known in self._begin)
 
     def _add(self, state: State) -> int | None:
-        """The place of the state among those that a turn begins in, if that turn must be explored."""
+        """The place of the state among those that an iteration begins in, if that iteration must be explored."""
         if self._is_known(state):
             return None
         if len(self._begin) < self._width:

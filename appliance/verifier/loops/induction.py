@@ -1,21 +1,23 @@
-"""Loops that are proved by counting their turns instead of walking them.
+"""Loops that are proved by counting their iterations instead of walking them.
 
-Let c be a register or stack cell to which each turn adds `low` at least and `high` at most (`growth`), low > 0, and let
-[least, most] be such that
+Let c be a register or stack cell to which each iteration adds `low` at least and `high` at most (`recurrences`), low >
+0, and let [least, most] be such that
 
-    c is in [least, most] when turn 0 begins, and
-    a turn that begins with c in [least, most] ends with c in [least, most],
+    c is in [least, most] when iteration 0 begins, and
+    an iteration that begins with c in [least, most] ends with c in [least, most],
 
-where most + high does not wrap around. Then c is there for ever, and grows by `low` at least: no more than
-N = (most - least) / low turns can follow turn 0. That ends the loop, and it bounds all that grows: what begins as v and
-grows by d each turn is in v + d * [0, N] whenever a turn begins. (For one that counts down, the same upside down.)
+where most + high does not wrap around. Then c is there for ever, and grows by `low` at least: no more than N = (most -
+least) / low iterations can follow iteration 0. That ends the loop, and it bounds all that grows: what begins as v and
+grows by d each iteration is in v + d * [0, N] whenever an iteration begins. (For one that counts down, the same upside
+down.)
 
-So one turn is explored from states that say just this of what grows, and of the rest what holds in every turn: that is
-so if what the turn ends in is included. Where it is not, they are joined with what came, later widened, and the turn is
-explored again. Should it lead from there to something bad, nothing is lost: the loop is walked as it would have been.
+So one iteration is explored from states that say just this of what grows, and of the rest what holds in every
+iteration: that is so if what the iteration ends in is included. Where it is not, they are joined with what came, later
+widened, and the iteration is explored again. Should it lead from there to something bad, nothing is lost: the loop is
+walked as it would have been.
 
-`most` is guessed from what the loop compares c with; whether it holds, the turn shows. What a turn adds depends on what
-its instructions write, and so it is looked at again when all states of the turn were explored.
+`most` is guessed from what the loop compares c with; whether it holds, the iteration shows. What an iteration adds
+depends on what its instructions write, and so it is looked at again when all states of the iteration were explored.
 """
 
 from __future__ import annotations
@@ -29,7 +31,7 @@ from appliance.helpers.limits import MAX_LOOPS
 from appliance.verifier.domains import scalar
 from appliance.verifier.domains.scalar import Scalar
 from appliance.verifier.domains.values import FRAME_DISTANCE, RANGED_KINDS, Kind, Pointer, Value
-from appliance.verifier.loops.recurrences import Comparison, Growth
+from appliance.verifier.loops.recurrences import Comparison, Recurrences
 from appliance.verifier.loops.sums import Sum
 from appliance.verifier.state.inclusion import includes
 from appliance.verifier.state.join import join
@@ -46,41 +48,44 @@ _ALIKE = frozenset({Kind.STACK, Kind.MAP_VALUE, *RANGED_KINDS})
 
 
 class Count(NamedTuple):
-    """A guess: whenever a turn begins, `place` holds a number from `least` to `most`, and there are so many `turns`."""
+    """A guess: whenever an iteration begins, `place` holds a number from `least` to `most`, and there are so many
+    `iterations`."""
 
     place: Place
     least: int
     most: int
-    turns: int
+    iterations: int
 
 
-def counts(growth: Growth, start: State, around: int) -> list[Count]:
-    """The guesses, if the first turn begins in that state; the fewest turns first. `around` are the turns of the loops
-    that it is in: there are no more of all of them together than of a `bpf_loop`."""
-    found = {count for comparison in growth.comparisons for count in _counts(comparison, growth.grown, start)}
-    few = (count for count in found if count.turns * around <= MAX_LOOPS)
-    return sorted(few, key=lambda count: count.turns)[:GUESSES]
+def counts(recurrences: Recurrences, start: State, around: int) -> list[Count]:
+    """The guesses, if the first iteration begins in that state; the fewest iterations first. `around` are the
+    iterations of the loops that it is in: there are no more of all of them together than of a `bpf_loop`."""
+    found = {
+        count for comparison in recurrences.comparisons for count in _counts(comparison, recurrences.increments, start)
+    }
+    few = (count for count in found if count.iterations * around <= MAX_LOOPS)
+    return sorted(few, key=lambda count: count.iterations)[:GUESSES]
 
 
-def _counts(comparison: Comparison, grown: Mapping[Place, Sum], start: State) -> Iterator[Count]:
-    """What is compared is the counter plus something; what a turn adds in all comes on top of that."""
+def _counts(comparison: Comparison, increments: Mapping[Place, Sum], start: State) -> Iterator[Count]:
+    """What is compared is the counter plus something; what an iteration adds in all comes on top of that."""
     compared, place = comparison.sum, comparison.sum.place
-    growth, value = grown.get(place), _held(start, place)
+    increment, value = increments.get(place), _held(start, place)
     limits = _limits(comparison.bound, start)
-    if growth is None or type(value) is not Scalar or limits is None:
+    if increment is None or type(value) is not Scalar or limits is None:
         return
     first, last = value.whole.umin, value.whole.umax
-    room = 1 << growth.width
-    if growth.low > 0:
-        beyond = limits[1] - compared.low + growth.high
+    room = 1 << increment.width
+    if increment.low > 0:
+        beyond = limits[1] - compared.low + increment.high
         for most in (beyond - 1, beyond):
-            if last <= most < room - growth.high:
-                yield Count(place, first, most, (most - first) // growth.low)
-    elif growth.high < 0 and last < room // 2 and -growth.low < room // 4:
-        beyond = limits[0] - compared.high + growth.low
+            if last <= most < room - increment.high:
+                yield Count(place, first, most, (most - first) // increment.low)
+    elif increment.high < 0 and last < room // 2 and -increment.low < room // 4:
+        beyond = limits[0] - compared.high + increment.low
         for least in (beyond + 1, beyond):
             if 0 <= least <= first:
-                yield Count(place, least, last, (last - least) // -growth.high)
+                yield Count(place, least, last, (last - least) // -increment.high)
 
 
 def _limits(bound: int | Place, start: State) -> tuple[int, int] | None:
@@ -105,20 +110,21 @@ def _offset(state: State, place: Place) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Induction:
-    """What a guess says of all that grows: the values when a turn begins, and what is proved of new packet ids."""
+    """What a guess says of all that grows: the values when an iteration begins, and what is proved of new packet
+    ids."""
 
     count: Count
-    grown: Mapping[Place, Sum]
+    increments: Mapping[Place, Sum]
     values: Mapping[Place, Value]
     ranges: Mapping[int, int] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, count: Count, growth: Growth, start: State, fresh: Callable[[], int]) -> Induction:
-        """By that guess, for a first turn that begins in `start`."""
+    def of(cls, count: Count, recurrences: Recurrences, start: State, fresh: Callable[[], int]) -> Induction:
+        """By that guess, for a first iteration that begins in `start`."""
         values: dict[Place, Value] = {}
         ranges: dict[int, int] = {}
-        for place, sum_ in growth.grown.items():
-            value, total = _held(start, place), _total(sum_, count.turns)
+        for place, sum_ in recurrences.increments.items():
+            value, total = _held(start, place), _total(sum_, count.iterations)
             if type(value) is Scalar:
                 values[place] = scalar.join(value, scalar.operate(AluOp.ADD, sum_.width, value, total))
             elif type(value) is Pointer and sum_.width == 64 and _is_alike(value):
@@ -132,7 +138,7 @@ class Induction:
         assert type(counter) is Scalar
         bounded = scalar.meet(counter, scalar.between(count.least, count.most))
         values[count.place] = bounded if bounded is not None else counter
-        return cls(count, {place: growth.grown[place] for place in values}, values, ranges)
+        return cls(count, {place: recurrences.increments[place] for place in values}, values, ranges)
 
     def begin(self, state: State) -> State:
         """The state, with what is said of all that grows."""
@@ -157,8 +163,8 @@ class Induction:
         return rest
 
     def holds(self, state: State) -> bool:
-        """Whether a turn that ends in this state may be followed by another: the counter is in its bounds, and what
-        grows is what it was. A pointer into a packet that moved is none any more."""
+        """Whether an iteration that ends in this state may be followed by another: the counter is in its bounds, and
+        what grows is what it was. A pointer into a packet that moved is none any more."""
         counter = _held(state, self.count.place)
         if type(counter) is not Scalar or not (
             self.count.least <= counter.whole.umin and counter.whole.umax <= self.count.most
@@ -166,16 +172,16 @@ class Induction:
             return False
         return all(_is_same(value, _held(state, place)) for place, value in self.values.items())
 
-    def agrees(self, growth: Growth) -> bool:
-        """Whether turns add no more than what was thought."""
-        return all(_is_within(growth.grown.get(place), sum_) for place, sum_ in self.grown.items())
+    def agrees(self, recurrences: Recurrences) -> bool:
+        """Whether iterations add no more than what was thought."""
+        return all(_is_within(recurrences.increments.get(place), sum_) for place, sum_ in self.increments.items())
 
 
-def _total(sum_: Sum, turns: int) -> Scalar:
-    """What is added in so many turns at most."""
+def _total(sum_: Sum, iterations: int) -> Scalar:
+    """What is added in so many iterations at most."""
     if sum_.low == sum_.high:
-        return scalar.operate(AluOp.MUL, 64, scalar.constant(sum_.low), scalar.between(0, turns))
-    return scalar.between(min(sum_.low, 0) * turns, max(sum_.high, 0) * turns)
+        return scalar.operate(AluOp.MUL, 64, scalar.constant(sum_.low), scalar.between(0, iterations))
+    return scalar.between(min(sum_.low, 0) * iterations, max(sum_.high, 0) * iterations)
 
 
 def _is_alike(pointer: Pointer) -> bool:
@@ -197,22 +203,23 @@ def _is_within(sum_: Sum | None, other: Sum) -> bool:
 def settled(
     induction: Induction,
     states: list[State],
-    turn: Callable[[list[State]], list[State]],
+    iteration: Callable[[list[State]], list[State]],
     kind: Callable[[State], Hashable],
     fresh: Callable[[], int],
 ) -> bool:
-    """Whether there are states, those among them, that a turn from any of them ends in again. `turn` explores one, and
-    gives what it ends in; the last one that was explored began in all of them. States of one `kind` may be joined."""
+    """Whether there are states, those among them, that an iteration from any of them ends in again. `iteration`
+    explores one, and gives what it ends in; the last one that was explored began in all of them. States of one `kind`
+    may be joined."""
     begun = [induction.begin(state) for state in states]
-    for turns in range(ROUNDS):
-        ends = turn([state.copy() for state in begun])
+    for round_ in range(ROUNDS):
+        ends = iteration([state.copy() for state in begun])
         if not all(induction.holds(end) for end in ends):
             return False
         rests = [induction.rest(state) for state in begun]
         new = [end for end in ends if not any(includes(rest, end) for rest in rests)]
         if not new:
             return True
-        combine = join if turns < JOINS else widen
+        combine = join if round_ < JOINS else widen
         for end in new:
             partner = next((n for n, state in enumerate(begun) if kind(state) == kind(end)), None)
             if partner is None:

@@ -1,15 +1,15 @@
-"""What one turn of a loop adds to registers and stack cells, whatever is in them.
+"""What one iteration of a loop adds to registers and stack cells, whatever is in them.
 
-    head:   r6 = n                       the turn begins
+    head:   r6 = n                       the iteration begins
             r6 += 1                      r6 is  r6 at the head + 1
             *(u64 *)(r10 - 8) = r6       the cell at -8 is  r6 at the head + 1
             if … goto other              both ways are followed, and joined: + 1, + 1 to 3, or nothing known
-            goto head                    at the end of the turn r6 has grown by 1
+            goto head                    at the end of the iteration r6 has grown by 1
 
-Instructions are followed from the head through the loop's body, in the order of its blocks (`order`), as sums of what
+Instructions are followed from the head through the loop's body, in the order of its blocks (`wto`), as sums of what
 was in a place at the head and a constant; what an inner loop writes is not followed. Which bytes of the stack an
 instruction writes is not guessed, but looked up in what was noted of it (`environment`): by an exploration of all the
-states that a turn can begin in.
+states that an iteration can begin in.
 
 The sums are those of the machine: of 64 bits, or of 32 bits and zero-extended. So they hold for pointers as well.
 """
@@ -38,7 +38,7 @@ from appliance.ebpf.isa.instructions import (
 )
 from appliance.verifier.budget import Budget
 from appliance.verifier.checks.helper_effects import written_arguments
-from appliance.verifier.control_flow.calls import passes_control
+from appliance.verifier.control_flow.calls import runs_other_code
 from appliance.verifier.control_flow.cfg import BasicBlock, ControlFlowGraph
 from appliance.verifier.control_flow.liveness import register_effects, stack_bytes
 from appliance.verifier.control_flow.wto import Order
@@ -75,24 +75,24 @@ def loop_of(graph: ControlFlowGraph, order: Order, head: int) -> Loop:
 
 
 @dataclass(frozen=True, slots=True)
-class Growth:
-    """`grown`: the places that are the same place at the head plus something, at the end of every turn, if that is
-    not nothing. `comparisons`: of sums on the way."""
+class Recurrences:
+    """`increments`: the places that are the same place at the head plus something, at the end of every iteration, if
+    that is not nothing. `comparisons`: of sums on the path."""
 
-    grown: dict[Place, Sum]
+    increments: dict[Place, Sum]
     comparisons: tuple[Comparison, ...]
 
 
-def growth_of(environment: Environment, function: int, loop: Loop, budget: Budget) -> Growth:
-    """What a turn of a loop adds. `function` is the first instruction of the one that it is in; whatever a turn can
-    do must have been noted. Raises BudgetSpent."""
-    return _Turn(environment, function, loop, budget).growth()
+def recurrences_of(environment: Environment, function: int, loop: Loop, budget: Budget) -> Recurrences:
+    """What an iteration of a loop adds. `function` is the first instruction of the one that it is in; whatever an
+    iteration can do must have been noted. Raises BudgetSpent."""
+    return _Iteration(environment, function, loop, budget).recurrences()
 
 
 _Edges: TypeAlias = dict[int, list[Sums]]
 
 
-class _Turn:
+class _Iteration:
     def __init__(self, environment: Environment, function: int, loop: Loop, budget: Budget) -> None:
         self._environment = environment
         self._function = function
@@ -100,7 +100,7 @@ class _Turn:
         self._budget = budget
         self._comparisons: list[Comparison] = []
 
-    def growth(self) -> Growth:
+    def recurrences(self) -> Recurrences:
         loop = self._loop
         self._budget.visit(loop.length)
         inside, arriving, ends = set(loop.blocks), _Edges(), list[Sums]()
@@ -123,13 +123,13 @@ class _Turn:
                     ends.append(sums)
                 elif target in inside:
                     arriving.setdefault(target, []).append(sums)
-        return Growth(_grown(ends), tuple(self._comparisons))
+        return Recurrences(_increments(ends), tuple(self._comparisons))
 
     def _is_reached(self, block: BasicBlock) -> bool:
         return block.start in self._environment.facts.reachable
 
     def _forget_inner(self, sums: Sums, head: int) -> None:
-        """An inner loop begins: what any of its turns writes is not known."""
+        """An inner loop begins: what any of its iterations writes is not known."""
         written = Sums()
         inner = loop_of(self._loop.graph, self._loop.order, head)
         self._budget.visit(inner.length)
@@ -178,7 +178,7 @@ class _Turn:
     def _extents(self, index: int, instruction: Instruction) -> Iterator[tuple[int, int]]:
         """The bytes of the function's own frame that the instruction may write."""
         noted = self._environment.facts.stack
-        if passes_control(self._environment.platform.helpers, instruction):
+        if runs_other_code(self._environment.platform.helpers, instruction):
             yield from noted.foreign(self._function)
         if isinstance(instruction, Store | Atomic):
             yield from noted.touched(index, instruction.base, self._function)
@@ -203,8 +203,8 @@ class _Turn:
                 self._comparisons.append(Comparison(sum_, bound.place))
 
 
-def _grown(ends: list[Sums]) -> dict[Place, Sum]:
-    """What is the same place plus something at every end of a turn."""
+def _increments(ends: list[Sums]) -> dict[Place, Sum]:
+    """What is the same place plus something at every end of an iteration."""
     if not ends:
         return {}
     end = ends[0]

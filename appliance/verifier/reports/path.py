@@ -1,4 +1,4 @@
-"""The way to a rejection, as a person reads it: not every instruction, but what made the value at fault what it is.
+"""The path to a rejection, as a person reads it: not every instruction, but what made the value at fault what it is.
 
 firewall.c:12:22: void *data = (void *)(long)ctx->data;
   slot 2: `r7 = *(u32 *)(r6 + 0)`: r7 is a pointer to the packet; no byte from there on is known to be inside
@@ -32,7 +32,7 @@ class Role(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One instruction on the way, as an index and as a slot, with its text and source line; `effect` says what it did,
+    """One instruction on the path, as an index and as a slot, with its text and source line; `effect` says what it did,
     with the value behind it."""
 
     index: int

@@ -39,9 +39,9 @@ class Violation(Exception):
 class Report:
     """One rejection of that `kind`. `index` counts instructions, `slot` counts 8-byte slots: listings show slots.
 
-    `known` says what is in the registers that the instruction reads, as (name, words). `path` is one way from the
+    `known` says what is in the registers that the instruction reads, as (name, words). `path` is one path from the
     program's start to the instruction, as indices of instructions; empty if there was no exploration. `steps` are those
-    instructions on the way that have a part in what is wrong, in their order: where the value at fault was made,
+    instructions on the path that have a part in what is wrong, in their order: where the value at fault was made,
     changed, bounded or lost. If a budget was spent, they are the branches that the states came from, wherever they are.
     """
 
@@ -59,7 +59,7 @@ class Report:
     steps: tuple[Step, ...] = ()
 
     def __str__(self) -> str:
-        """The message: place and demand, the instruction, what is known, the way there, the hint, the page."""
+        """The message: place and demand, the instruction, what is known, the path there, the hint, the page."""
         place = str(self.source) if self.source is not None else f"program `{self.program}`"
         lines = [f"{place}: {self.demand}"]
         if self.text:

@@ -1,4 +1,4 @@
-"""What a program is proved against, and the notes that are taken on the way: the same for all of its states."""
+"""What a program is proved against, and the notes that are taken of its exploration: the same for all of its states."""
 
 from __future__ import annotations
 
@@ -86,11 +86,11 @@ class Notes(NamedTuple):
 
 
 class FactsRecorder:
-    """Collects what holds at an instruction on every path that reached it so far. Where programs are `judged`, and
-    never compiled, the paths of a call need not agree on what native code would want to know of it."""
+    """Collects what holds at an instruction on every path that reached it so far. Where a program `never_runs` here,
+    only in a kernel, the paths of a call need not agree on what native code would want to know of it."""
 
-    def __init__(self, *, judged: bool = False) -> None:
-        self._judged = judged
+    def __init__(self, *, never_runs: bool = False) -> None:
+        self._never_runs = never_runs
         self._accesses: dict[int, Access | None] = {}
         self._calls: dict[int, CallFacts] = {}
         self.reachable: set[int] = set()
@@ -123,7 +123,7 @@ class FactsRecorder:
         known = self._calls.setdefault(index, facts)
         if known == facts:
             return
-        if not self._judged:
+        if not self._never_runs:
             _demand_one_implementation(known, facts)
         self._calls[index] = CallFacts(
             facts.helper,
@@ -134,7 +134,7 @@ class FactsRecorder:
         )
 
     def copy(self) -> FactsRecorder:
-        copy = FactsRecorder(judged=self._judged)
+        copy = FactsRecorder(never_runs=self._never_runs)
         copy._accesses, copy._calls = self._accesses.copy(), self._calls.copy()
         copy.reachable, copy.functions = self.reachable.copy(), self.functions.copy()
         copy.stack = self.stack.copy()

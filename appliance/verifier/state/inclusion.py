@@ -49,7 +49,7 @@ class _Inclusion:
         self._names: dict[Hashable, Hashable] = {}
 
     def holds(self) -> bool:
-        if self._big.holdings() != self._small.holdings() or not self._bases():
+        if self._big.held_references() != self._small.held_references() or not self._bases():
             return False
         for big, small in zip(self._big.registers, self._small.registers, strict=True):
             if big is None or (big is small and type(big) is Scalar):

@@ -1,4 +1,4 @@
-"""What a program holds on its way and must give back: records that it reserved, sockets that it found, and a lock.
+"""What a program holds on its path and must give back: records that it reserved, sockets that it found, and a lock.
 
 A reference has a name, which every pointer to what it is about carries as its `id`: giving it back makes them all dead.
 States that hold different things are never joined (`explore`): what one path must give back, the other must not.

@@ -7,7 +7,7 @@ outside      packet id -> bytes of which not all are inside, counted the same wa
 links        place -> how its number is tied to those at other places (`links`). A place is an index of `registers`, or
              the offset of a stack cell (negative)
 depth        the number of callers
-references   name -> what the program must give back (`holdings`); lock: the one that it holds
+references   name -> what the program must give back (`references`); lock: the one that it holds
 past         the visit that it is in, if the past is kept
 
     visit of block 3 ──┐  arrival
@@ -101,7 +101,7 @@ class State:
             self.outside,
         )
 
-    def holdings(self) -> Hashable:
+    def held_references(self) -> Hashable:
         """What is held, without the names: two states in which that differs have nothing to do with each other."""
         if not self.references and self.lock is None:
             return None

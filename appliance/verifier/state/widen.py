@@ -1,7 +1,8 @@
 """What is left of a state that may have changed over and over: whatever a change touched is known no more.
 
-A loop's turn that finds the state as an earlier turn found it needs no second look. To be sure that this happens, what
-still changes after a few turns becomes any number, or nothing that may be read; each part can do so only once.
+A loop's iteration that finds the state as an earlier iteration found it needs no second look. To be sure that this
+happens, what still changes after a few iterations becomes any number, or nothing that may be read; each part can do so
+only once.
 """
 
 from __future__ import annotations

@@ -22,20 +22,20 @@ MOST_TRACES = 4
 
 @dataclass(slots=True)
 class Trace:
-    """One way through a block: by instruction, the state before it. `joined` states have gone this way."""
+    """One path through a block: by instruction, the state before it. so many states, `joined`, have gone it."""
 
     kind: Hashable
     states: dict[int, State] = field(default_factory=dict)
     joined: int = 1
 
     def see(self, index: int, state: State, fresh: Callable[[], int]) -> None:
-        """The state goes this way, too."""
+        """The state goes the same path."""
         known = self.states.get(index)
         if known is None:
             seen = state.copy()
             seen.past = None
             self.states[index] = seen
-        elif known.holdings() == state.holdings():
+        elif known.held_references() == state.held_references():
             self.states[index] = join(known, state, fresh)
 
 
@@ -66,9 +66,9 @@ class Sight:
         self.traces, self.arrived = before.traces, before.arrived
 
     def _trace(self, state: State, start: int, fresh: Callable[[], int]) -> Trace | None:
-        """The way that the state goes; None if all that can be seen there is seen already."""
+        """The trace that the state follows; None if all that can be seen there is seen already."""
         self.arrived[start] = self.arrived.get(start, 0) + 1
-        kind = (state.depth, state.holdings())
+        kind = (state.depth, state.held_references())
         traces = self.traces.setdefault(start, [])
         alike = [trace for trace in traces if trace.kind == kind]
         if any(includes(trace.states[start], state) for trace in alike):

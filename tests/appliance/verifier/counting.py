@@ -35,17 +35,17 @@ def random_loop(seed: int) -> str:
         first, last, step = last, first, -step
     start = f"r0 = {first}" if pick.random() < 0.7 else f"r0 = *(u32 *)(r6 + 12); r0 &= 3; r0 += {first}"
     limit = f"r5 = {last}" if pick.random() < 0.6 else f"r5 = *(u32 *)(r6 + 16); r5 &= 15; r5 += {last - min(last, 15)}"
-    grow = f"{take}; {_growth(pick, width, step)}; {put}"
+    grow = f"{take}; {_addition(pick, width, step)}; {put}"
     body = [pick.choice(_PIECES)(pick) for _ in range(pick.randint(0, 3))]
     at = pick.randint(0, len(body))
-    turn = "; ".join([*body[:at], grow, *body[at:]])
+    iteration = "; ".join([*body[:at], grow, *body[at:]])
     check = f"{take}; {limit}; if {width}0 {pick.choice(_DOWN if down else _UP)} {width}5 goto top"
     pointer = f"r1 = r9; r1 += {pick.choice((0, 0, 1, 2))}; *(u64 *)(r10 - 80) = r1"
-    return f"{_BEGIN}; {start}; {put}; {pointer}; top: {turn}; {check}; out: r0 = 2; exit"
+    return f"{_BEGIN}; {start}; {put}; {pointer}; top: {iteration}; {check}; out: r0 = 2; exit"
 
 
-def _growth(pick: random.Random, width: str, step: int) -> str:
-    """The same step in every turn, or another one in some."""
+def _addition(pick: random.Random, width: str, step: int) -> str:
+    """The same step in every iteration, or another one in some."""
     if pick.random() < 0.7:
         return f"{width}0 += {step}"
     other = step if pick.random() < 0.7 else 0

@@ -39,31 +39,31 @@ def _mostly(writer: Writer, right: str, wrong: str = "") -> str:
     return right if writer.pick.random() < 0.92 else wrong
 
 
-def _turns(writer: Writer) -> int:
+def _iterations(writer: Writer) -> int:
     """Few, or so many that they are counted and not walked (`appliance.verifier.loops.induction`)."""
     return writer.pick.choice((1, 2, 3, 6, 20, 40, 200))
 
 
 def counted_loop(writer: Writer) -> str:
     """A loop with a constant bound, down or up."""
-    top, turns = writer.label(), _turns(writer)
+    top, iterations = writer.label(), _iterations(writer)
     if writer.pick.random() < 0.5:
-        return f"r0 = {turns}; {top}: {writer.body(3)}; r0 -= 1; if r0 != 0 goto {top}"
-    return f"r0 = 0; {top}: {writer.body(3)}; r0 += 1; if r0 < {turns} goto {top}"
+        return f"r0 = {iterations}; {top}: {writer.body(3)}; r0 -= 1; if r0 != 0 goto {top}"
+    return f"r0 = 0; {top}: {writer.body(3)}; r0 += 1; if r0 < {iterations} goto {top}"
 
 
 def moving_loop(writer: Writer) -> str:
     """A pointer that moves along with the counter, up or down, over the stack or a map value."""
-    top, turns, step = writer.label(), writer.pick.choice((2, 8, 16, 20, 64)), writer.pick.choice((1, 1, 2, 8, -1))
+    top, iterations, step = writer.label(), writer.pick.choice((2, 8, 16, 20, 64)), writer.pick.choice((1, 1, 2, 8, -1))
     start = writer.pick.choice(("r5 = r10; r5 += -16", "r5 = r10; r5 += -1", "r5 = r9", "r5 = r9; r5 += 15"))
     counter = writer.pick.choice(("r0", "w0"))
     body = writer.pick.choice(("r4 = *(u8 *)(r5 + 0)", "*(u8 *)(r5 + 0) = r2", "r4 = *(u32 *)(r5 + 0)", writer.body(2)))
-    back = writer.pick.choice((f"if r0 < {turns} goto {top}", f"if w0 != {turns} goto {top}"))
+    back = writer.pick.choice((f"if r0 < {iterations} goto {top}", f"if w0 != {iterations} goto {top}"))
     return f"{start}; r0 = 0; {top}: {body}; r5 += {step}; {counter} += 1; {back}; {_NO_ANSWER}"
 
 
 def loop_by_data(writer: Writer) -> str:
-    """As many turns as a number says, which was bounded before."""
+    """As many iterations as a number says, which was bounded before."""
     top, behind = writer.label(), writer.label()
     bound = _mostly(writer, f"r0 &= {writer.pick.choice((3, 7, 15, 63))}")
     return (
@@ -73,11 +73,11 @@ def loop_by_data(writer: Writer) -> str:
 
 
 def loop_over_packet(writer: Writer) -> str:
-    """A pointer that moves on, compared in each turn."""
+    """A pointer that moves on, compared in each iteration."""
     top, behind, step = writer.label(), writer.label(), writer.pick.choice((1, 2, 4, 8))
     check = _mostly(writer, f"if r1 > r8 goto {behind}")
     return (
-        f"r0 = {_turns(writer)}; r5 = r7; {top}: r1 = r5; r1 += {step}; {check}; r4 = *(u8 *)(r5 + 0);"
+        f"r0 = {_iterations(writer)}; r5 = r7; {top}: r1 = r5; r1 += {step}; {check}; r4 = *(u8 *)(r5 + 0);"
         f" r5 = r1; r0 -= 1; if r0 s> 0 goto {top}; {behind}: {_NO_ANSWER}"
     )
 
@@ -186,8 +186,8 @@ def loop_by_helper(writer: Writer) -> str:
     name = writer.function("r7 = r2; r8 = r2; r6 = r2; r9 = r2; r3 = r1; r2 = r1; *(u64 *)(r10 - 8) = r1;"
                            " *(u64 *)(r10 - 16) = 9; r4 = 3; r5 = r2; r1 = r2",
                            writer.pick.choice(("r0 = 0; exit", "r0 = r3; r0 &= 1; exit", "r0 = r3; exit")))  # fmt: skip
-    turns = writer.pick.choice(("r1 = 4", "r1 = 100", "r1 = r2; r1 &= 1023"))
-    return f"{turns}; r2 = func {name} ll; r3 = r10; r3 += -16; r4 = 0; call loop; {AGAIN}"
+    iterations = writer.pick.choice(("r1 = 4", "r1 = 100", "r1 = r2; r1 &= 1023"))
+    return f"{iterations}; r2 = func {name} ll; r3 = r10; r3 += -16; r4 = 0; call loop; {AGAIN}"
 
 
 def bounded_sum(writer: Writer) -> str:

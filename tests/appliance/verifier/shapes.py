@@ -14,37 +14,37 @@ _START = """
 _END = "out: r0 = 2; exit"
 
 
-def _straight(turn: int) -> str:
+def _straight(number: int) -> str:
     """Ten instructions without a branch: a field, a mask, a spill and its fill, arithmetic."""
     return (
-        f"r2 = *(u16 *)(r6 + {turn % 60}); r2 &= {turn % 255 + 1}; r3 = r2; r3 <<= 2; *(u64 *)(r10 - 16) = r3;"
-        f"r4 = *(u64 *)(r10 - 16); r4 += {turn}; w5 = w4; w5 ^= w2; *(u32 *)(r10 - 8) = w5\n"
+        f"r2 = *(u16 *)(r6 + {number % 60}); r2 &= {number % 255 + 1}; r3 = r2; r3 <<= 2; *(u64 *)(r10 - 16) = r3;"
+        f"r4 = *(u64 *)(r10 - 16); r4 += {number}; w5 = w4; w5 ^= w2; *(u32 *)(r10 - 8) = w5\n"
     )
 
 
-def _branching(turn: int) -> str:
+def _branching(number: int) -> str:
     """Ten instructions, two branches that meet again, with nothing in common."""
     return (
-        f"r2 = *(u8 *)(r6 + {turn % 60}); r3 = 1; if r2 > {turn % 200} goto a{turn}; r3 = {turn};"
-        f"a{turn}: r4 = *(u8 *)(r6 + {(turn + 7) % 60}); if r4 == {turn % 250} goto b{turn}; r3 += 5;"
-        f"b{turn}: r3 &= 63; *(u64 *)(r10 - 8) = r3; w9 += w3\n"
+        f"r2 = *(u8 *)(r6 + {number % 60}); r3 = 1; if r2 > {number % 200} goto a{number}; r3 = {number};"
+        f"a{number}: r4 = *(u8 *)(r6 + {(number + 7) % 60}); if r4 == {number % 250} goto b{number}; r3 += 5;"
+        f"b{number}: r3 &= 63; *(u64 *)(r10 - 8) = r3; w9 += w3\n"
     )
 
 
-def _correlated(turn: int) -> str:
+def _correlated(number: int) -> str:
     """Ten instructions: what one branch sets, the other uses."""
     return (
-        f"r2 = *(u8 *)(r6 + {turn % 60}); r3 = 0; r4 = 0; if r2 > {turn % 200} goto a{turn}; r3 = 1; r4 = r6;"
-        f"a{turn}: if r3 == 0 goto b{turn}; r5 = *(u8 *)(r4 + {turn % 60});"
-        f"*(u8 *)(r10 - 1) = r5; b{turn}: w9 += w3\n"
+        f"r2 = *(u8 *)(r6 + {number % 60}); r3 = 0; r4 = 0; if r2 > {number % 200} goto a{number}; r3 = 1; r4 = r6;"
+        f"a{number}: if r3 == 0 goto b{number}; r5 = *(u8 *)(r4 + {number % 60});"
+        f"*(u8 *)(r10 - 1) = r5; b{number}: w9 += w3\n"
     )
 
 
-def _looping(turn: int) -> str:
+def _looping(number: int) -> str:
     """Ten instructions, of which four run eight times."""
     return (
-        f"r2 = 0; r3 = 0; l{turn}: r4 = r6; r4 += r2; r5 = *(u8 *)(r4 + {turn % 50}); r3 += r5; r2 += 1;"
-        f"if r2 != 8 goto l{turn}; w9 += w3; w9 &= 255\n"
+        f"r2 = 0; r3 = 0; l{number}: r4 = r6; r4 += r2; r5 = *(u8 *)(r4 + {number % 50}); r3 += r5; r2 += 1;"
+        f"if r2 != 8 goto l{number}; w9 += w3; w9 &= 255\n"
     )
 
 

@@ -1,9 +1,9 @@
 """Cases for the verifier: short programs in assembly, each with what is to be said of it.
 
-A case is a YAML mapping: `name`, `code`, and for a bad program `rejects` (the exact demand), `slot` and `way` (the
-steps that lead there; `ways` writes them). `kernel` gives the reason if the Linux kernel decides otherwise. `hook` and
-`platform` are `xdp` and `linux` if not given; `in_kernel` is for programs of a hook that runs here which only a kernel
-can run. All cases share EVERY_MAP.
+A case is a YAML mapping: `name`, `code`, and for a bad program `rejects` (the exact demand), `slot` and `steps`
+(those that lead there; `steps.py` writes them). `kernel` gives the reason if the Linux kernel decides otherwise. `hook`
+and `platform` are `xdp` and `linux` if not given; `in_kernel` is for programs of a hook that runs here which only a
+kernel can run. All cases share EVERY_MAP.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ MAPS: dict[str, MapSpec] = {
     )
 }
 # Of kinds that only a kernel has: they are judged, and can't be opened here.
-JUDGED_MAPS: dict[str, MapSpec] = {
+KERNEL_MAPS: dict[str, MapSpec] = {
     spec.name: spec
     for spec in (
         MapSpec("stacks", MapType.STACK_TRACE, 4, 80, 4),
@@ -57,7 +57,7 @@ JUDGED_MAPS: dict[str, MapSpec] = {
         MapSpec("sockets_by_name", MapType.SOCKHASH, 8, 4, 4),
     )
 }
-EVERY_MAP = {**MAPS, **JUDGED_MAPS}
+EVERY_MAP = {**MAPS, **KERNEL_MAPS}
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ class Case:
     code: str
     rejects: str | None = None
     slot: int | None = None
-    way: tuple[str, ...] | None = None
+    steps: tuple[str, ...] | None = None
     kernel: str | None = None
     hook: str = "xdp"
     platform: str = "linux"
@@ -88,7 +88,7 @@ def program(code: str, name: str = "test", hook: HookPoint = XDP_LINUX) -> Progr
 def load_file(path: Path) -> list[Case]:
     """The cases of one file."""
     entries = YAML(typ="safe").load(path)
-    return [Case(**{**entry, "way": tuple(entry["way"]) if "way" in entry else None}) for entry in entries]
+    return [Case(**{**entry, "steps": tuple(entry["steps"]) if "steps" in entry else None}) for entry in entries]
 
 
 def load_cases() -> list[Case]:

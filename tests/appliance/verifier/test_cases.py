@@ -32,14 +32,14 @@ def test_verdict_and_exact_demand(case: Case) -> None:
         verifier.verify(case.spec())
     report = refused.value.report
     assert (report.demand, report.slot) == (case.rejects, case.slot)
-    if case.way is not None:
+    if case.steps is not None:
         words = tuple(str(step) for step in report.steps)
-        assert words == case.way, "if that is better, run `python -m tests.appliance.verifier.ways` and commit it"
-    _check_way(report, case, told=not isinstance(refused.value, Unsupported))
+        assert words == case.steps, "if that is better, run `python -m tests.appliance.verifier.steps` and commit it"
+    _check_steps(report, case, told=not isinstance(refused.value, Unsupported))
 
 
-def _check_way(report: Report, case: Case, *, told: bool) -> None:
-    """Steps lie on the way, which ends at the instruction, and there are some where a value is at fault, and that can
+def _check_steps(report: Report, case: Case, *, told: bool) -> None:
+    """Steps lie on the path, which ends at the instruction, and there are some where a value is at fault, and that can
     be `told`."""
     assert len({(step.index, step.role) for step in report.steps}) == len(report.steps) <= MOST_STEPS
     if report.kind is Rejection.BUDGET:

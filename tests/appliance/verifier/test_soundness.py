@@ -13,8 +13,8 @@ from appliance.helpers.model.table import python_helpers
 from appliance.maps.model.models import model
 from appliance.verifier import Rejected, VerifiedProgram, Verifier
 from appliance.verifier.budget import Budget
-from appliance.verifier.exploration.budget import Attempt
-from appliance.verifier.verifier import ATTEMPTS
+from appliance.verifier.exploration.attempt import Strategy
+from appliance.verifier.verifier import STRATEGIES
 from hooks.contracts.xdp import XDP_LINUX, FrameContext
 from tests.appliance.verifier.generate import random_program
 from tests.appliance.verifier.support import MAPS, program
@@ -26,15 +26,15 @@ EDGES = (0, 1, 7, 15, 16, 255, 256, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF)
 
 # Random loops without an end are not worth all the steps that an honest program may take.
 FEW_STEPS = partial(Budget, 30_000)
-USUAL = tuple(attempt._replace(share=attempt.share // 10) for attempt in ATTEMPTS)
-# Every loop's turns are counted, if they can be.
-COUNTED = tuple(attempt._replace(walked=1) for attempt in USUAL[:-1])
+USUAL = tuple(strategy._replace(share=strategy.share // 10) for strategy in STRATEGIES)
+# Every loop's iterations are counted, if they can be.
+COUNTED = tuple(strategy._replace(walked=1) for strategy in USUAL[:-1])
 # Everything joined, and taken apart only by what demands want.
-REFINED = (Attempt(1, 30_000, rounds=32),)
+REFINED = (Strategy(1, 30_000, rounds=32),)
 
 
-def accepted(seeds: range, attempts: tuple[Attempt, ...]) -> Iterator[tuple[int, VerifiedProgram]]:
-    verifier = Verifier(MAPS, attempts=attempts, budget=FEW_STEPS)
+def accepted(seeds: range, strategies: tuple[Strategy, ...]) -> Iterator[tuple[int, VerifiedProgram]]:
+    verifier = Verifier(MAPS, strategies=strategies, budget=FEW_STEPS)
     for seed in seeds:
         try:
             yield seed, verifier.verify(program(random_program(seed)))
@@ -54,13 +54,13 @@ def run(verified: VerifiedProgram, chance: random.Random) -> int:
     return Interpreter(verified.spec, maps, python_helpers()).run(Context(XDP_LINUX, frame, packet))
 
 
-@pytest.mark.parametrize("attempts", [USUAL, REFINED, COUNTED], ids=["usual", "refined", "counted"])
+@pytest.mark.parametrize("strategies", [USUAL, REFINED, COUNTED], ids=["usual", "refined", "counted"])
 @pytest.mark.parametrize("part", range(4))
-def test_accepted_random_programs_run_without_a_fault(part: int, attempts: tuple[Attempt, ...]) -> None:
+def test_accepted_random_programs_run_without_a_fault(part: int, strategies: tuple[Strategy, ...]) -> None:
     chance = random.Random(part)
     size = PROGRAMS // 4
     count = 0
-    for seed, verified in accepted(range(part * size, (part + 1) * size), attempts):
+    for seed, verified in accepted(range(part * size, (part + 1) * size), strategies):
         count += 1
         for _ in range(RUNS):
             assert run(verified, chance) in XDP_LINUX.verdicts, seed

@@ -17,7 +17,8 @@ from appliance.verifier.budget import Budget
 from appliance.verifier.checks import helper_calls
 from appliance.verifier.checks.demands import DEMANDS
 from appliance.verifier.checks.transfer import TRANSFERS
-from appliance.verifier.exploration.budget import EVERY_TURN, MOST_PAST, Attempt, Effort, Refused
+from appliance.verifier.exploration.attempt import EVERY_ITERATION, MOST_PAST, Attempt, Strategy
+from appliance.verifier.exploration.refused import Refused
 from appliance.verifier.program import Facts
 from tests.appliance.verifier.support import MAPS, program
 
@@ -175,13 +176,13 @@ def test_the_budget_is_named_with_the_loop() -> None:
     verifier = Verifier(MAPS, budget=lambda instructions: Budget(1000))
     with pytest.raises(Rejected) as refused:
         verifier.verify(program("r2 = 0; again: r2 += 3; if r2 != 9998 goto again; exit"))
-    assert refused.value.report.demand == "takes more than 1000 steps to explore; this loop went through 118 turns"
+    assert refused.value.report.demand == "takes more than 1000 steps to explore; this loop went through 118 iterations"
 
 
 def test_the_budget_is_named_with_the_place_of_the_states() -> None:
     halves = "".join(f"if r3 & {1 << n} goto a{n}; r2 += {1 << n}; a{n}: " for n in range(8))
     with pytest.raises(Rejected) as refused:
-        verifier = Verifier(MAPS, attempts=(Attempt(256, 9999),), budget=lambda instructions: Budget(1500))
+        verifier = Verifier(MAPS, strategies=(Strategy(256, 9999),), budget=lambda instructions: Budget(1500))
         verifier.verify(program(f"r3 = *(u32 *)(r1 + 12); r2 = 0; {halves} exit"))
     report = refused.value.report
     assert report.demand == "takes more than 1500 steps to explore; 64 different states came here"
@@ -191,11 +192,11 @@ def test_the_budget_is_named_with_the_place_of_the_states() -> None:
 
 def test_time_is_a_budget_too() -> None:
     ticks = iter((0.0, 1.0, 2.0, 3.5))
-    effort = Effort.of(Attempt(1, 1000), Budget(seconds=3, clock=lambda: next(ticks)), 10)
-    effort.spend(1, 8, 0)
-    effort.spend(2, 8, 5)
+    attempt = Attempt.of(Strategy(1, 1000), Budget(seconds=3, clock=lambda: next(ticks)), 10)
+    attempt.spend(1, 8, 0)
+    attempt.spend(2, 8, 5)
     with pytest.raises(Refused, match=r"^takes more than 3 seconds to explore; 2 different states came here$"):
-        effort.spend(1, 8, 7)
+        attempt.spend(1, 8, 7)
 
 
 def test_more_effort_keeps_branches_apart() -> None:
@@ -215,7 +216,7 @@ def test_more_effort_keeps_branches_apart() -> None:
     """
     verify(code)
     with pytest.raises(Rejected):
-        Verifier(MAPS, attempts=(Attempt(1, 1000),)).verify(program(code))
+        Verifier(MAPS, strategies=(Strategy(1, 1000),)).verify(program(code))
 
 
 def test_the_tables_are_total() -> None:
@@ -238,24 +239,24 @@ def test_our_programs_are_accepted(path: Path) -> None:
 
 
 def test_states_that_wait_are_a_budget_too() -> None:
-    effort = Effort.of(Attempt(1, 1000), Budget(states=2), 10)
-    effort.spend(1, 8, 5)
-    effort.wait(2)
-    effort.wait(-1)
+    attempt = Attempt.of(Strategy(1, 1000), Budget(states=2), 10)
+    attempt.spend(1, 8, 5)
+    attempt.wait(2)
+    attempt.wait(-1)
     with pytest.raises(
         Refused, match=r"^takes more than 2 states at one time to explore; 1 different states came here$"
     ):
-        effort.wait(2)
+        attempt.wait(2)
 
 
 def test_the_past_is_forgotten_where_it_is_too_much() -> None:
-    effort = Effort.of(Attempt(1, 1000), Budget(), 10)
-    assert effort.keep(MOST_PAST)
-    assert not effort.keep(1)
-    assert effort.keep(1)
+    attempt = Attempt.of(Strategy(1, 1000), Budget(), 10)
+    assert attempt.keep(MOST_PAST)
+    assert not attempt.keep(1)
+    assert attempt.keep(1)
 
 
 def test_an_attempt_that_knows_all_may_spend_more_than_its_share() -> None:
     code = "r2 = 0; again: r2 += 3; if r2 != 3000 goto again; r0 = 2; exit"
-    verifier = Verifier(MAPS, attempts=(Attempt(1, 100, walked=EVERY_TURN - 1), Attempt(4, 100)))
+    verifier = Verifier(MAPS, strategies=(Strategy(1, 100, walked=EVERY_ITERATION - 1), Strategy(4, 100)))
     verifier.verify(program(code))

@@ -15,7 +15,7 @@ from appliance.ebpf.platform import PLATFORMS
 from appliance.verifier import Rejected, Verifier
 from appliance.verifier.reports import report
 from tests.appliance.verifier.checks.test_typed import PAIRS, demand, few_types
-from tests.appliance.verifier.support import JUDGED_MAPS, MAPS, load_cases
+from tests.appliance.verifier.support import KERNEL_MAPS, MAPS, load_cases
 
 ROOM = Path(verifier.__file__).parent
 # What cases in assembly don't show: the file, the beginning of its words in the source, and where it is tested.
@@ -89,7 +89,7 @@ def test_every_demand_has_a_case(places: set[tuple[str, int]]) -> None:
     for case in load_cases():
         if case.rejects is not None:
             with pytest.raises(Rejected):
-                Verifier({**MAPS, **JUDGED_MAPS}, PLATFORMS[case.platform]).verify(case.spec())
+                Verifier({**MAPS, **KERNEL_MAPS}, PLATFORMS[case.platform]).verify(case.spec())
     for pair in PAIRS:
         demand(pair, few_types(), bad=True)
     without = [site for site in sites() if not site.is_in(places)]

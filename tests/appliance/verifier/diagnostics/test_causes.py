@@ -1,4 +1,4 @@
-"""The way to a rejection: only what has a part in it, all of that, and in a person's words."""
+"""The path to a rejection: only what has a part in it, all of that, and in a person's words."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from appliance.rules.document.load import load_rule_set
 from appliance.verifier import Rejected, Verifier
 from appliance.verifier import budget as budgets
 from appliance.verifier.budget import Budget
-from appliance.verifier.exploration.budget import Attempt
+from appliance.verifier.exploration.attempt import Strategy
 from appliance.verifier.reports.path import Role, Step, told
 from appliance.verifier.reports.rejections import Rejection
 from appliance.verifier.reports.report import Report
@@ -30,7 +30,7 @@ def report_of(code: str, **verifier: object) -> Report:
     return refused.value.report
 
 
-def way_of(code: str) -> list[str]:
+def steps_of(code: str) -> list[str]:
     return [str(step) for step in report_of(code).steps]
 
 
@@ -48,7 +48,7 @@ def test_branches_that_have_no_part_are_left_out() -> None:
 
 
 def test_a_number_is_followed_through_the_stack_to_where_it_was_bounded() -> None:
-    assert way_of(f"""
+    assert steps_of(f"""
         {PACKET} r0 = 2; if r9 > 30 goto out; *(u64 *)(r10 - 8) = r9; call ktime_get_ns; r0 = 2
         r2 = *(u64 *)(r10 - 8); r1 = map[globals][0] + 0 ll; r1 += r2; r3 = *(u8 *)(r1 + 0)
         out: exit
@@ -61,7 +61,7 @@ def test_a_number_is_followed_through_the_stack_to_where_it_was_bounded() -> Non
 
 
 def test_a_call_that_makes_a_pointer_dead_is_named_with_what_was_known_of_it() -> None:
-    assert way_of(f"""
+    assert steps_of(f"""
         {PACKET} r0 = 2; r2 = r7; r2 += 14; if r2 > r8 goto out
         r1 = r6; r2 = 0; call xdp_adjust_head; r3 = *(u8 *)(r7 + 0)
         out: exit
@@ -74,14 +74,14 @@ def test_a_call_that_makes_a_pointer_dead_is_named_with_what_was_known_of_it() -
 
 
 def test_a_branch_that_passes_by_where_a_register_is_set() -> None:
-    assert way_of(f"{PACKET} if r9 == 7 goto skip; r0 = 2; skip: r9 = 5; exit") == [
-        "slot 0: `r6 = r1`: r0 is not set yet, and nothing sets it on this way",
+    assert steps_of(f"{PACKET} if r9 == 7 goto skip; r0 = 2; skip: r9 = 5; exit") == [
+        "slot 0: `r6 = r1`: r0 is not set yet, and nothing sets it on this path",
         "slot 4: `if r9 == 7 goto L6`: taken, past slot 5, which sets r0",
     ]
 
 
 def test_a_branch_that_passes_by_a_check() -> None:
-    assert way_of(f"""
+    assert steps_of(f"""
         {PACKET} r0 = 2; if r9 == 7 goto skip; r2 = r7; r2 += 14; if r2 > r8 goto out
         skip: r3 = *(u8 *)(r7 + 0)
         out: exit
@@ -89,18 +89,18 @@ def test_a_branch_that_passes_by_a_check() -> None:
 
 
 def test_a_branch_that_leads_to_the_wrong_value() -> None:
-    assert way_of(f"{PACKET} r0 = 2; if r9 != 7 goto out; r0 = r10; out: exit") == [
+    assert steps_of(f"{PACKET} r0 = 2; if r9 != 7 goto out; r0 = r10; out: exit") == [
         "slot 5: `if r9 != 7 goto L7`: not taken, to slot 6",
         "slot 6: `r0 = r10`: r0 is a pointer to the stack",
     ]
 
 
 def test_a_comparison_that_shows_nothing_is_told_with_its_reason() -> None:
-    way = way_of(f"""
+    steps = steps_of(f"""
         {PACKET} r0 = 2; r9 &= 15; r2 = r7; r2 += r9; r3 = r2; r3 += 8; if r3 > r8 goto out; r4 = *(u8 *)(r7 + 0)
         out: exit
     """)
-    assert way[-1] == (
+    assert steps[-1] == (
         "slot 10: `if r3 > r8 goto L12`: not taken: it shows what is inside behind r3 (a pointer to the packet, "
         "8 to 23 bytes from its start), which is another pointer"
     )
@@ -111,14 +111,14 @@ def test_a_join_is_told_with_both_of_its_ways() -> None:
         {PACKET} r2 = 5; if r9 == 7 goto join; r2 = 40
         join: r3 = map[globals][0] + 0 ll; r3 += r2; r0 = *(u8 *)(r3 + 0); exit
     """
-    steps = report_of(code, attempts=(Attempt(1, 10_000),)).steps
+    steps = report_of(code, strategies=(Strategy(1, 10_000),)).steps
     assert [step.effect for step in steps if step.role is Role.JOINED] == [
-        "ways meet: on this one r2 is 40, on another r2 is 5; so r2 is 5 to 40"
+        "paths meet: on this one r2 is 40, on another r2 is 5; so r2 is 5 to 40"
     ]
 
 
 def test_the_calls_that_are_open_and_what_they_pass() -> None:
-    assert way_of("""
+    assert steps_of("""
         r1 = 40; call first; r0 = 2; exit
         first: call second; exit
         second: r2 = map[globals][0] + 0 ll; r2 += r1; r0 = *(u8 *)(r2 + 0); exit
@@ -132,7 +132,7 @@ def test_the_calls_that_are_open_and_what_they_pass() -> None:
 
 
 def test_a_record_and_the_branch_that_passes_by_where_it_is_given_back() -> None:
-    assert way_of(f"""
+    assert steps_of(f"""
         {PACKET} r1 = map[events] ll; r2 = 8; r3 = 0; call ringbuf_reserve; if r0 == 0 goto out; if r9 == 7 goto out
         r1 = r0; r2 = 0; call ringbuf_discard
         out: r0 = 2; exit
@@ -144,21 +144,21 @@ def test_a_record_and_the_branch_that_passes_by_where_it_is_given_back() -> None
 
 
 def test_what_a_loop_compares_that_is_not_seen_to_end() -> None:
-    assert way_of(f"{PACKET} again: r3 = 1; if r9 != 7 goto again; r0 = 2; exit") == [
+    assert steps_of(f"{PACKET} again: r3 = 1; if r9 != 7 goto again; r0 = 2; exit") == [
         "slot 3: `r9 = *(u32 *)(r1 + 12)`: r9 is 0 to 4294967295",
-        "slot 5: `if r9 != 7 goto L4`: taken in every turn; r9 is 0 to 4294967295",
+        "slot 5: `if r9 != 7 goto L4`: taken in every iteration; r9 is 0 to 4294967295",
     ]
 
 
-def test_turns_of_a_callback_that_came_before_are_not_forgotten() -> None:
-    [case] = [case for case in load_cases() if case.name == "a saved pointer that a turn replaces by a number"]
-    assert case.way is not None
-    assert "of the way before, all that is known is that the caller's stack's byte -8 holds nothing" in case.way[0]
+def test_iterations_of_a_callback_that_came_before_are_not_forgotten() -> None:
+    [case] = [case for case in load_cases() if case.name == "a saved pointer that an iteration replaces by a number"]
+    assert case.steps is not None
+    assert "of the path before, all that is known is that the caller's stack's byte -8 holds nothing" in case.steps[0]
 
 
 def test_what_a_function_returns_is_followed_into_it() -> None:
-    way = way_of("call answer; exit; answer: r0 = r10; exit")
-    assert way[0].startswith("slot 0: `call L2`: calls")
+    steps = steps_of("call answer; exit; answer: r0 = r10; exit")
+    assert steps[0].startswith("slot 0: `call L2`: calls")
 
 
 def test_a_loop_is_told_once() -> None:
@@ -190,12 +190,12 @@ def test_what_is_looked_at_is_bounded_and_the_way_is_whole(monkeypatch: pytest.M
     assert [step.slot for step in cut.steps] == [6]
 
 
-WIDE = (Attempt(1 << 10, 5000),)
+WIDE = (Strategy(1 << 10, 5000),)
 
 
 def test_a_budget_names_the_branches_that_the_states_come_from() -> None:
     ways = "".join(f"r3 = r9; r3 &= {1 << bit}; if r3 == 0 goto l{bit}; r2 += {1 << bit}; l{bit}:" for bit in range(10))
-    report = report_of(f"{PACKET} r2 = 0; {ways} r0 = 2; exit", budget=lambda _: Budget(1000), attempts=WIDE)
+    report = report_of(f"{PACKET} r2 = 0; {ways} r0 = 2; exit", budget=lambda _: Budget(1000), strategies=WIDE)
     assert report.kind is Rejection.BUDGET
     assert report.path
     assert report.steps

@@ -14,7 +14,7 @@ from appliance.verifier.checks.transfer import TRANSFERS
 from appliance.verifier.domains import scalar
 from appliance.verifier.domains.links import WHOLE, Cut, Form, Link, apply
 from appliance.verifier.domains.scalar import LOW, Scalar
-from appliance.verifier.exploration.branches import ways
+from appliance.verifier.exploration.branches import outcomes
 from appliance.verifier.state.environment import Environment, FactsRecorder
 from appliance.verifier.state.inclusion import includes
 from appliance.verifier.state.join import join
@@ -96,9 +96,9 @@ class Machine:
     def _branch(self, branch: Branch) -> None:
         assert isinstance(branch.source, Immediate)
         taken = concrete.compare(branch.condition, branch.width, self.numbers[branch.dst], branch.source.value)
-        way = ways(self.environment, self.state, branch)[taken]
-        assert way is not None, "this way is taken"
-        self.state = way
+        outcome = outcomes(self.environment, self.state, branch)[taken]
+        assert outcome is not None, "this path is taken"
+        self.state = outcome
 
     def _at(self, offset: int, size: int) -> int:
         return sum(self.stack[offset + byte] << 8 * byte for byte in range(size))
@@ -182,9 +182,9 @@ def known(*steps: Instruction, register: int) -> Scalar:
     state.set(2, scalar.UNKNOWN)
     for step in steps:
         if isinstance(step, Branch):
-            way = ways(world, state, step)[0]
-            assert way is not None
-            state = way
+            outcome = outcomes(world, state, step)[0]
+            assert outcome is not None
+            state = outcome
         else:
             TRANSFERS[type(step)](world, state, 0, step)
     return state.number(register)

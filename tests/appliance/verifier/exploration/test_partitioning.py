@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from appliance.verifier import Rejected, Verifier
-from appliance.verifier.exploration.budget import Attempt
+from appliance.verifier.exploration.attempt import Strategy
 from tests.appliance.verifier.support import MAPS, program
 
 _PACKET = "r6 = *(u32 *)(r1 + 0); r7 = *(u32 *)(r1 + 4); r8 = *(u32 *)(r1 + 12); r0 = 2;"
@@ -59,7 +59,7 @@ PROGRAMS = {
 
 
 def _verify(code: str, rounds: int) -> None:
-    Verifier(MAPS, attempts=(Attempt(1, 2000, rounds=rounds),)).verify(program(f"{_PACKET} {code}"))
+    Verifier(MAPS, strategies=(Strategy(1, 2000, rounds=rounds),)).verify(program(f"{_PACKET} {code}"))
 
 
 @pytest.mark.parametrize("name", PROGRAMS)
@@ -109,6 +109,6 @@ def test_a_budget_does_not_hide_what_is_wrong() -> None:
         join: if r8 == 0 goto out; *(u64 *)(r3 - 8) = 1
         out: r3 = *(u8 *)(r6 + 39); exit
     """
-    attempts = (Attempt(1, 2000), Attempt(1, 2000, rounds=8), Attempt(8, 20))
+    strategies = (Strategy(1, 2000), Strategy(1, 2000, rounds=8), Strategy(8, 20))
     with pytest.raises(Rejected, match="reads byte 39 past `data`"):
-        Verifier(MAPS, attempts=attempts).verify(program(f"{_PACKET} {code}"))
+        Verifier(MAPS, strategies=strategies).verify(program(f"{_PACKET} {code}"))

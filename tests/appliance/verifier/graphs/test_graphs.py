@@ -129,16 +129,16 @@ def test_code_that_nothing_leads_to_is_grey() -> None:
 
 
 def test_a_few_states_are_shown_by_themselves_and_many_as_their_join() -> None:
-    few = listing(program(BRANCHING.format(turns=2)))
+    few = listing(program(BRANCHING.format(iterations=2)))
     assert "state 2: r1: 1; r2: 2" in few
-    many = listing(program(BRANCHING.format(turns=90)))
+    many = listing(program(BRANCHING.format(iterations=90)))
     assert re.search(r"r1: 0 to \d+", many)
-    assert len(many) < 4 * len(few), "a loop's turns do not make it longer"
+    assert len(many) < 4 * len(few), "a loop's iterations do not make it longer"
 
 
 BRANCHING = """
     r1 = 0
-    r2 = {turns}
+    r2 = {iterations}
 again:
     r1 += 1
     if r1 < r2 goto again

@@ -1,4 +1,4 @@
-"""Loops whose turns are counted instead of walked: what is accepted, what is not, and that what is accepted ends."""
+"""Loops whose iterations are counted instead of walked: what is accepted, what is not, and that it ends."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ import pytest
 
 from appliance.verifier import Rejected, Verifier
 from appliance.verifier.budget import Budget
-from appliance.verifier.exploration.budget import Attempt
+from appliance.verifier.exploration.attempt import Strategy
 from tests.appliance.verifier.counting import random_loop
 from tests.appliance.verifier.support import MAPS, program
 from tests.corpus.hostile import faults
 
-# Counted from the second turn on, and never walked instead.
-COUNTED = (Attempt(1, 4_000, walked=1), Attempt(8, 8_000, walked=1))
+# Counted from the second iteration on, and never walked instead.
+COUNTED = (Strategy(1, 4_000, walked=1), Strategy(8, 8_000, walked=1))
 PROGRAMS = 400
 
 
 @pytest.mark.parametrize("part", range(4))
 def test_accepted_random_loops_run_without_a_fault(part: int) -> None:
-    verifier, accepted = Verifier(MAPS, attempts=COUNTED, budget=lambda _: Budget(16_000)), 0
+    verifier, accepted = Verifier(MAPS, strategies=COUNTED, budget=lambda _: Budget(16_000)), 0
     for seed in range(part * PROGRAMS // 4, (part + 1) * PROGRAMS // 4):
         spec = program(random_loop(seed))
         try:
@@ -39,7 +39,7 @@ FOUND = (
 END = " out: r0 = 2; exit"
 PACKET = "r6 = r1; r7 = *(u32 *)(r1 + 0); r8 = *(u32 *)(r1 + 4); r9 = 0; r2 = r7; r2 += 99; if r2 > r8 goto out; "
 
-# As many turns as nobody would walk, or as no walk could tell.
+# As many iterations as nobody would walk, or as no walk could tell.
 ENDING = {
     "up to a constant": "r2 = 0; top: r2 += 1; if r2 < 1000000 goto top;",
     "until it is a constant": "r2 = 0; top: r2 += 1; if r2 != 1000000 goto top;",
@@ -74,7 +74,7 @@ WRONG = {
         "reads byte 99 past `data`, but only 99 bytes are known to be inside on this path",
     ),
     "it jumps over the end": ("r2 = 0; top: r2 += 3; if r2 != 1000000 goto top;", "takes more than"),
-    "one way does not count": (
+    "one path does not count": (
         "r3 = *(u32 *)(r1 + 12); r2 = 0; top: if r3 & 1 goto one; r2 += 1; one: if r2 < 99999 goto top;",
         "takes more than",
     ),
@@ -83,11 +83,11 @@ WRONG = {
         "*(u64 *)(r10 - 8) = r2; if r2 != 500 goto on; r4 = 100; *(u64 *)(r3 + 0) = r4; on: if r2 < 9999 goto top;",
         "takes more than",
     ),
-    "a pointer is lost in a late turn": (
+    "a pointer is lost in a late iteration": (
         FOUND + "top: r4 = *(u8 *)(r8 + 0); r7 += 1; if r7 != 20 goto on; r8 = 0; on: if r7 < 40 goto top;",
         "reads memory through r8, which is no pointer but a number (0)",
     ),
-    "too many turns together": (
+    "too many iterations together": (
         "r2 = 0; top: r3 = 0; inner: r3 += 1; if r3 < r2 goto inner; r2 += 1; if r2 < 9999 goto top;",
         "takes more than",
     ),
@@ -101,26 +101,26 @@ WRONG = {
 
 @pytest.mark.parametrize("code", ENDING.values(), ids=ENDING)
 def test_counted(code: str) -> None:
-    Verifier(MAPS, attempts=(Attempt(1, 4_000, walked=4),)).verify(program(code + END))
+    Verifier(MAPS, strategies=(Strategy(1, 4_000, walked=4),)).verify(program(code + END))
 
 
 @pytest.mark.parametrize(("code", "demand"), WRONG.values(), ids=WRONG)
 def test_not_counted(code: str, demand: str) -> None:
     with pytest.raises(Rejected) as refused:
-        Verifier(MAPS, attempts=(Attempt(1, 4_000, walked=4),), budget=lambda _: Budget(8_000)).verify(
+        Verifier(MAPS, strategies=(Strategy(1, 4_000, walked=4),), budget=lambda _: Budget(8_000)).verify(
             program(code + END)
         )
     assert refused.value.report.demand.startswith(demand)
 
 
-def test_a_pointer_that_died_in_the_turn_is_not_followed() -> None:
-    """The packet moves behind the step: whatever was added to the pointer, it is none when the next turn begins."""
+def test_a_pointer_that_died_in_the_iteration_is_not_followed() -> None:
+    """The packet moves behind the step: whatever was added to the pointer, the next iteration has none."""
     code = (
         "r6 = r1; r9 = 0; r7 = *(u32 *)(r1 + 0); top: r7 += 1; r9 += 1; if r9 != 20 goto on; "
         "r1 = r6; r2 = 0; call xdp_adjust_tail; on: if r9 < 40 goto top;"
     )
     with pytest.raises(Rejected, match="r7, which holds nothing that may be read on this path"):
-        Verifier(MAPS, attempts=(Attempt(1, 4_000, walked=4),)).verify(program(code + END))
+        Verifier(MAPS, strategies=(Strategy(1, 4_000, walked=4),)).verify(program(code + END))
 
 
 def test_what_loses_by_counting_is_walked() -> None:
@@ -131,4 +131,4 @@ def test_what_loses_by_counting_is_walked() -> None:
     )
     Verifier(MAPS).verify(program(code + END))
     with pytest.raises(Rejected):
-        Verifier(MAPS, attempts=(Attempt(1, 4_000),)).verify(program(code + END))
+        Verifier(MAPS, strategies=(Strategy(1, 4_000),)).verify(program(code + END))

@@ -85,7 +85,7 @@ def test_all_that_copies_itself_is_looked_at() -> None:
 def test_what_is_judged_stays_judged_when_notes_are_taken_back() -> None:
     """Paths that call on another map, or with another text, are refused where programs are compiled, and only there."""
     spec = ProgramSpec("p", "xdp", XDP_LINUX, assemble("r0 = 2\nexit"))
-    environment = Environment(spec, {}, {}, LINUX, FactsRecorder(judged=True))
+    environment = Environment(spec, {}, {}, LINUX, FactsRecorder(never_runs=True))
     environment.forget(environment.notes())
     environment.facts.call(0, CallFacts("trace_printk", (), (Access(Region.STACK),), text=b"one\0"))
     environment.facts.call(0, CallFacts("trace_printk", (), (Access(Region.STACK),), text=b"two\0"))

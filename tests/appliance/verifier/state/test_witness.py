@@ -9,7 +9,7 @@ from appliance.ebpf.spec import ProgramSpec
 from appliance.verifier import Verifier
 from appliance.verifier.budget import Budget
 from appliance.verifier.domains import scalar
-from appliance.verifier.exploration.budget import Attempt, Effort
+from appliance.verifier.exploration.attempt import Attempt, Strategy
 from appliance.verifier.exploration.explore import Program
 from appliance.verifier.state.frames import enter
 from appliance.verifier.state.inclusion import includes
@@ -92,11 +92,11 @@ def test_being_watched_does_not_spend_the_time_of_the_proof() -> None:
     given: list[float] = []
 
     class Watched(Verifier):
-        def _explore(self, spec: ProgramSpec, program: Program, effort: Effort, witness: Witness | None) -> Any:
-            given.append(effort.budget.seconds)
-            return super()._explore(spec, program, effort, witness)
+        def _explore(self, spec: ProgramSpec, program: Program, attempt: Attempt, witness: Witness | None) -> Any:
+            given.append(attempt.budget.seconds)
+            return super()._explore(spec, program, attempt, witness)
 
-    verifier = Watched({}, attempts=(Attempt(1, 100),), budget=lambda _: Budget(seconds=3.0))
+    verifier = Watched({}, strategies=(Strategy(1, 100),), budget=lambda _: Budget(seconds=3.0))
     verifier.verify(spec)
     verifier.explain(spec)
     assert given == [3.0, 3.0 * WATCHED]

@@ -10,7 +10,7 @@ from functools import partial
 from appliance.ebpf.spec import CollectionSpec, ProgramSpec
 from appliance.verifier import Rejected, Verifier
 from appliance.verifier.budget import Budget
-from appliance.verifier.exploration.budget import Attempt
+from appliance.verifier.exploration.attempt import Strategy
 from tests.appliance.verifier import kernel
 from tests.corpus.corpus import loaded, object_of
 from tests.corpus.hostile import faults
@@ -18,7 +18,7 @@ from tests.corpus.linux_says import alike, ending, explained
 from tests.corpus.mutants import Mutant, mutants
 
 # A mutant that turns a loop into an endless one is not worth all the steps that an honest program may take.
-ATTEMPTS = (Attempt(1, 30_000), Attempt(8, 90_000, rounds=16))
+STRATEGIES = (Strategy(1, 30_000), Strategy(8, 90_000, rounds=16))
 FEW_STEPS = partial(Budget, 120_000)
 
 
@@ -38,7 +38,7 @@ def judge(name: str, chosen: Iterable[Mutant] | None, runs: int, count: Counter[
         for mutant in mutants(program) if chosen is None else chosen:
             count["mutants"] += 1
             try:
-                verified = Verifier(collection.maps, attempts=ATTEMPTS, budget=FEW_STEPS).verify(mutant.spec)
+                verified = Verifier(collection.maps, strategies=STRATEGIES, budget=FEW_STEPS).verify(mutant.spec)
             except Rejected:
                 count["rejected"] += 1
                 continue

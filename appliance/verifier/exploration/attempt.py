@@ -1,58 +1,35 @@
-"""One attempt at a proof, what it may spend of the budget, and how it ends if it does not succeed.
+"""One attempt at a proof, and what it may spend of the budget.
 
-    Attempt    how one attempt explores, and its share of the steps
-    Effort     one attempt as it goes on: what it has spent, and where
+    Strategy   how an attempt explores, and its share of the steps
+    Attempt    one of them as it goes on: what it has spent, and where
 
-What is kept of the past (`history`) is no budget: it serves reports and partitions alone, and where it grows too large,
+What is kept of the past is no budget: it serves reports and partitions alone, and where it grows too large,
 the oldest is forgotten.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from appliance.verifier.budget import Budget, BudgetSpent
+from appliance.verifier.exploration.refused import Refused
 from appliance.verifier.reports.rejections import Rejection
 from appliance.verifier.reports.report import Violation
 from appliance.verifier.state.partitions import Partitions
-from appliance.verifier.state.state import State, Visit
+
+EVERY_ITERATION = 1 << 63  # is walked: only where another attempt counted a loop's iterations
 
 
-class Refused(Exception):
-    """A violation with its place: the instruction and the state before it. `exhausted`: a budget is spent; then
-    `counts` says how many states came to each block, by its first instruction, and `visit` where the last one was."""
-
-    def __init__(
-        self,
-        violation: Violation,
-        index: int,
-        state: State | None,
-        *,
-        exhausted: bool = False,
-        counts: Mapping[int, int] | None = None,
-    ) -> None:
-        super().__init__(violation.demand)
-        self.violation = violation
-        self.index = index
-        self.state = state
-        self.exhausted = exhausted
-        self.counts = counts or {}
-        self.visit: Visit | None = None
-
-
-EVERY_TURN = 1 << 63  # is walked: only where another attempt counted a loop's turns
-
-
-class Attempt(NamedTuple):
+class Strategy(NamedTuple):
     """`width` states are kept apart at each point. If the attempt fails for what a join lost, it is made again up to
-    `rounds` times, with partitions (`refine`).
+    `rounds` times, with partitions (`partitioning`).
 
     Its `share` of the steps, and so many `per_instruction`, is for all of its rounds, once states have been joined:
     with a greater width, another attempt may need fewer. An attempt that knows all may spend all that is left. Loops
-    are `walked` for so many turns before it is tried to count them (`induction`).
+    are `walked` for so many iterations before it is tried to count them (`induction`).
     """
 
     width: int
@@ -65,20 +42,22 @@ class Attempt(NamedTuple):
 # What states met at a point, whatever partitions say: beyond it, the newest are joined.
 MOST_APART = 512
 
+
 # Registers and stack cells of the past, before it is forgotten: some 200 megabytes.
 MOST_PAST = 2_000_000
 
 
 @dataclass(slots=True)
-class Effort:
+class Attempt:
     """One attempt. `joined` tells afterwards whether precision was given up anywhere, `counted` whether by a loop that
     was not walked (`induction`).
 
     By `partitions` states are kept apart, whatever the width. `share` is the attempt's, in steps; `limit` is what may
-    be spent before something is given up that was only tried: a turn of loops that have `around` turns together.
+    be spent before something is given up that was only tried: an iteration of loops that have `around` iterations
+    together.
     """
 
-    attempt: Attempt
+    strategy: Strategy
     budget: Budget
     share: int
     partitions: Partitions = field(default_factory=dict)
@@ -89,24 +68,24 @@ class Effort:
     counted: bool = False
     limit: int | None = None
     around: int = 1
-    turns: dict[int, int] = field(default_factory=dict)
+    iterations: dict[int, int] = field(default_factory=dict)
     states: dict[int, int] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, attempt: Attempt, budget: Budget, instructions: int) -> Effort:
+    def of(cls, strategy: Strategy, budget: Budget, instructions: int) -> Attempt:
         """The effort at a program of that length."""
-        return cls(attempt, budget, attempt.share + attempt.per_instruction * instructions)
+        return cls(strategy, budget, strategy.share + strategy.per_instruction * instructions)
 
     def again(self, partitions: Partitions) -> None:
         """The same attempt with more partitions, in what is left of its share."""
         self.partitions = partitions
         self.joined = self.counted = False
         self.waiting = self.past = 0
-        self.turns, self.states = {}, {}
+        self.iterations, self.states = {}, {}
 
     @property
     def width(self) -> int:
-        return self.attempt.width
+        return self.strategy.width
 
     def spend(self, states: int, steps: int, index: int) -> None:
         """That many states take so many steps each, from the instruction `index` on. Raises Refused when a budget is
@@ -123,12 +102,12 @@ class Effort:
             raise self._excess(str(spent)) from None
 
     @contextmanager
-    def trying(self, steps: int, turns: int) -> Iterator[None]:
-        """What is tried here ends as if the budget were spent when it takes more steps than that. It is a turn of a
-        loop that has so many."""
+    def trying(self, steps: int, iterations: int) -> Iterator[None]:
+        """What is tried here ends as if the budget were spent when it takes more steps than that. It is an iteration of
+        a loop that has so many."""
         limit, around = self.limit, self.around
         self.limit = self.spent + steps if limit is None else min(limit, self.spent + steps)
-        self.around *= max(turns, 1)
+        self.around *= max(iterations, 1)
         try:
             yield
         finally:
@@ -149,10 +128,10 @@ class Effort:
         return False
 
     def _excess(self, words: str) -> Refused:
-        """The report names the loop that took the most turns, or where the most states were."""
-        if self.turns:
-            index, turns = max(self.turns.items(), key=lambda item: item[1])
-            words += f"; this loop went through {turns + 1} turns"
+        """The report names the loop that took the most iterations, or where the most states were."""
+        if self.iterations:
+            index, iterations = max(self.iterations.items(), key=lambda item: item[1])
+            words += f"; this loop went through {iterations + 1} iterations"
             hint = "bound the loop by a smaller constant, or split the program"
         else:
             index, states = max(self.states.items(), key=lambda item: item[1])

@@ -1,4 +1,4 @@
-"""Write down what the cases' rejections say of their ways today: `python -m tests.appliance.verifier.ways`. Read the
+"""Write down what the cases' rejections say of their steps today: `python -m tests.appliance.verifier.steps`. Read the
 difference, then keep it."""
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from appliance.verifier import Rejected, Verifier
 from tests.appliance.verifier.support import CASES, EVERY_MAP, Case, load_file
 
 
-def way_of(case: Case) -> list[str]:
+def steps_of(case: Case) -> list[str]:
     """The steps of a bad case's rejection."""
     try:
         Verifier(EVERY_MAP, PLATFORMS[case.platform]).verify(case.spec())
@@ -21,20 +21,20 @@ def way_of(case: Case) -> list[str]:
 
 
 def rewritten(path: Path) -> Iterator[str]:
-    """The lines of a file, with the ways as they are now behind the slots."""
+    """The lines of a file, with the steps as they are now behind the slots."""
     cases = {case.name: case for case in load_file(path)}
     case: Case | None = None
     inside = False
     for line in path.read_text().splitlines():
-        inside = line == "  way:" or (inside and line.startswith("    - "))
+        inside = line == "  steps:" or (inside and line.startswith("    - "))
         if inside:
             continue
         yield line
         if line.startswith("- name:"):
             case = cases[line.removeprefix("- name:").strip().strip("'\"").replace("''", "'")]
-        if line.startswith("  slot:") and case is not None and (way := way_of(case)):
-            yield "  way:"
-            yield from (f"    - '{step.replace(chr(39), chr(39) * 2)}'" for step in way)
+        if line.startswith("  slot:") and case is not None and (steps := steps_of(case)):
+            yield "  steps:"
+            yield from (f"    - '{step.replace(chr(39), chr(39) * 2)}'" for step in steps)
 
 
 def main() -> None:
