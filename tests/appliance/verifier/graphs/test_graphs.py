@@ -81,7 +81,7 @@ def test_the_graph_of_a_small_program() -> None:
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
-def test_every_case_has_pictures(case: Case) -> None:
+def test_every_case_has_graphs(case: Case) -> None:
     """Each instruction stands in them once, and the failing one is marked; the verdict is that of `verify`."""
     explanation = explained(case)
     spec = explanation.spec
