@@ -5,6 +5,8 @@ says which field that is, and the value is read from where this process keeps it
 
     guest   r2 = *(u32 *)(r1 + 0)        xdp_md.data, 4 bytes
     native  r2 = i64 at context + 24     FrameContext.data, 8 bytes: a pointer of this process
+
+What is loaded from a map's value is frozen: a program that compared it with a bound uses the number that it compared.
 """
 
 from __future__ import annotations
@@ -30,6 +32,8 @@ def emit_load(sub: Subprogram, index: int, load: Load) -> None:
         loaded = sub.code.builder.load_atomic(sub.code.typed(place, type_), "acquire", load.size)
     else:
         loaded = sub.code.load(place, type_)
+        if _is_shared(sub, index):
+            loaded = sub.code.freeze(loaded)
     sub.write(load.dst, sub.code.builder.sext(loaded, I64) if load.signed else loaded)
 
 
@@ -60,6 +64,13 @@ def _context_field(sub: Subprogram, index: int, size: int) -> tuple[ContextField
     if field is None or access.offset is None:
         raise sub.refusal(f"an access to {layout.name} outside of its fields", index)
     return field, access.offset - field.offset
+
+
+def _is_shared(sub: Subprogram, index: int) -> bool:
+    """Whether others may write there meanwhile, so that the load races. To LLVM what it reads is undefined then, and
+    might be another number wherever it is used: one for the comparison with a bound, one for the access behind it."""
+    access = sub.plan.program.facts.accesses.get(index)
+    return access is None or access.region is Region.MAP_VALUE
 
 
 def _scalar_place(sub: Subprogram, field: ContextField, within: int) -> Value:

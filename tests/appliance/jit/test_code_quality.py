@@ -61,3 +61,30 @@ def test_spilled_pointers_and_keys_become_registers() -> None:
         assert body.count(" = load ") == 4  # data, data_end, the byte, the counter
         assert body.count("store ") == 1
         assert body.count(" icmp ") == 2
+
+
+BOUNDED_BY_A_MAP = """
+    *(u32 *)(r10 - 4) = 1
+    r2 = r10
+    r2 += -4
+    r1 = map[hits] ll
+    call map_lookup_elem
+    if r0 == 0 goto out
+    r1 = *(u64 *)(r0 + 0)
+    if r1 > 7 goto out
+    r0 += r1
+    r0 = *(u8 *)(r0 + 0)
+    exit
+out:
+    r0 = 2
+    exit
+"""
+
+
+def test_a_number_that_others_may_write_is_read_once() -> None:
+    """What was compared with the bound is what is added to the pointer, whoever writes to the map meanwhile."""
+    body, loaded = optimised(BOUNDED_BY_A_MAP, [HITS])
+    with loaded:
+        read = re.search(r"(%\S+) = load i64, [^\n]*\n\s+(%\S+) = freeze i64 \1\n", body)
+        assert read is not None, body
+        assert len(re.findall(re.escape(read[1]) + r"\b(?!\.)", body)) == 2, "used by the freeze alone"
