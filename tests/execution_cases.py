@@ -11,7 +11,8 @@ from ruamel.yaml import YAML
 
 from appliance.ebpf.isa.assembler import assemble
 from appliance.ebpf.isa.instructions import Instruction
-from appliance.ebpf.spec import MapSpec, MapType, ProgramSpec
+from appliance.ebpf.map_types import MapType
+from appliance.ebpf.spec import MapSpec, ProgramSpec
 from hooks.contracts.xdp import XDP_LINUX
 
 FOLDER = Path(__file__).parent / "cases" / "execution"

@@ -7,7 +7,8 @@ from dataclasses import replace
 from appliance.api.errors import ValueUnfit
 from appliance.api.pins import Pins
 from appliance.api.traits import difference
-from appliance.ebpf.spec import MapSpec, MapType
+from appliance.ebpf.map_types import MapType
+from appliance.ebpf.spec import MapSpec
 from appliance.maps.control.map import Map
 
 

@@ -18,8 +18,9 @@ from appliance.datapath.pass_all import PASS_ALL, pass_all
 from appliance.datapath.routing_feed import ask_for_routes
 from appliance.datapath.statistics import Count
 from appliance.datapath.worker import Run
+from appliance.ebpf.map_types import MapType
 from appliance.ebpf.objects.objects import load_object, load_object_file
-from appliance.ebpf.spec import CollectionSpec, MapType
+from appliance.ebpf.spec import CollectionSpec
 from appliance.errors import InputRefused
 from appliance.jit.collection import Collection
 from appliance.maps.control.map import Map

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from appliance.api import Loaded
-from appliance.ebpf.spec import MapType
+from appliance.ebpf.map_types import MapType
 from appliance.maps import KINDS, Map
 from appliance.maps.operations import exported_operations
 

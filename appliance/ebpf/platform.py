@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from appliance.ebpf.spec import MapType
+from appliance.ebpf.map_types import MapType
 from hooks.contracts.bind import BIND_WINDOWS
 from hooks.contracts.cgroup import KERNEL_SOCKETS_LINUX
 from hooks.contracts.contract import HookPoint

@@ -8,76 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from enum import Enum
 
 from appliance.ebpf.btf.btf import Btf
 from appliance.ebpf.btf.kernel_types import KernelTypes
 from appliance.ebpf.isa.instructions import Instruction
+from appliance.ebpf.map_types import REDIRECT_MAPS, MapType
 from appliance.errors import SourceLine
 from hooks.contracts.contract import HookPoint
 
 LOCK_SIZE = 4  # struct bpf_spin_lock
 
-
-class MapType(Enum):
-    """The kinds of map, by the kernel's names; the numbers are the platform's (see `platform`)."""
-
-    HASH = "hash"
-    ARRAY = "array"
-    PERCPU_HASH = "percpu_hash"
-    PERCPU_ARRAY = "percpu_array"
-    LRU_HASH = "lru_hash"
-    LRU_PERCPU_HASH = "lru_percpu_hash"
-    LPM_TRIE = "lpm_trie"
-    PROG_ARRAY = "prog_array"
-    PERF_EVENT_ARRAY = "perf_event_array"
-    ARRAY_OF_MAPS = "array_of_maps"
-    HASH_OF_MAPS = "hash_of_maps"
-    QUEUE = "queue"
-    STACK = "stack"
-    RINGBUF = "ringbuf"
-    BLOOM_FILTER = "bloom_filter"
-    DEVMAP = "devmap"
-    DEVMAP_HASH = "devmap_hash"
-    CPUMAP = "cpumap"
-    XSKMAP = "xskmap"
-    STACK_TRACE = "stack_trace"
-    CGROUP_ARRAY = "cgroup_array"
-    SOCKMAP = "sockmap"
-    SOCKHASH = "sockhash"
-    CGROUP_STORAGE = "cgroup_storage"
-    PERCPU_CGROUP_STORAGE = "percpu_cgroup_storage"
-    REUSEPORT_SOCKARRAY = "reuseport_sockarray"
-    SK_STORAGE = "sk_storage"
-    STRUCT_OPS = "struct_ops"
-    INODE_STORAGE = "inode_storage"
-    TASK_STORAGE = "task_storage"
-    USER_RINGBUF = "user_ringbuf"
-    CGRP_STORAGE = "cgrp_storage"
-
-
-# Maps of what only a kernel has: programs that name one can be judged, and none can be opened here.
-KERNEL_MAPS = frozenset(
-    {
-        MapType.STACK_TRACE,
-        MapType.CGROUP_ARRAY,
-        MapType.SOCKMAP,
-        MapType.SOCKHASH,
-        MapType.CGROUP_STORAGE,
-        MapType.PERCPU_CGROUP_STORAGE,
-        MapType.REUSEPORT_SOCKARRAY,
-        MapType.SK_STORAGE,
-        MapType.STRUCT_OPS,
-        MapType.INODE_STORAGE,
-        MapType.TASK_STORAGE,
-        MapType.USER_RINGBUF,
-        MapType.CGRP_STORAGE,
-    }
-)
-
-
-# Maps that say where a frame is redirected to: programs may look at their entries, and never change one.
-REDIRECT_MAPS = frozenset({MapType.DEVMAP, MapType.DEVMAP_HASH, MapType.CPUMAP, MapType.XSKMAP})
 
 _BPF_F_RDONLY_PROG = 1 << 7  # include/uapi/linux/bpf.h: programs may only read the map
 _BPF_F_WRONLY_PROG = 1 << 8  # programs may only write it

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from appliance.ebpf.spec import MapType
+from appliance.ebpf.map_types import MapType
 from hooks.contracts.xdp import RedirectKind
 
 ACTION_MASK = 3  # the answer if there is no target: XDP_ABORTED, DROP, PASS or TX

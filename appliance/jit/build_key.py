@@ -19,8 +19,9 @@ from typing import TypeAlias
 
 from llvmlite import ir
 
+from appliance.ebpf.map_types import MapType
 from appliance.ebpf.platform import PLATFORMS
-from appliance.ebpf.spec import MapSpec, MapType, ProgramSpec
+from appliance.ebpf.spec import MapSpec, ProgramSpec
 from appliance.helpers.native.call import Clock, MapSite
 from appliance.ir import NativeCode, Value, compile_module, memory
 from appliance.jit.program import emit_entry, emit_program

@@ -23,7 +23,8 @@ from contextlib import ExitStack
 from dataclasses import replace
 
 from appliance.closing import Closing
-from appliance.ebpf.spec import CollectionSpec, MapType, ProgramSpec
+from appliance.ebpf.map_types import MapType
+from appliance.ebpf.spec import CollectionSpec, ProgramSpec
 from appliance.epochs import default_domain
 from appliance.errors import InputRefused
 from appliance.helpers.native.call import Clock

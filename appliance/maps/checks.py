@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from appliance.ebpf.spec import LOCK_SIZE, MapSpec, MapType
+from appliance.ebpf.map_types import MapType
+from appliance.ebpf.spec import LOCK_SIZE, MapSpec
 from appliance.maps.errors import MapRefused
 
 MEMORY_LIMIT = 1 << 30  # bytes of one map; the kernel's own limit is 4 GiB, and a box has many maps

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import errno
 
-from appliance.ebpf.spec import MapType
+from appliance.ebpf.map_types import MapType
 from appliance.errors import InputRefused, TidegateError
 
 

@@ -11,7 +11,8 @@ from enum import Enum, IntEnum
 
 from llvmlite import ir
 
-from appliance.ebpf.spec import MapSpec, MapType
+from appliance.ebpf.map_types import MapType
+from appliance.ebpf.spec import MapSpec
 from appliance.ir import Code
 from appliance.maps.errors import MapError
 from appliance.maps.map_ops import KEYED, SIGNATURES

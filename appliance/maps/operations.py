@@ -11,7 +11,8 @@ from collections.abc import Mapping
 
 from llvmlite import ir
 
-from appliance.ebpf.spec import MapSpec, MapType
+from appliance.ebpf.map_types import MapType
+from appliance.ebpf.spec import MapSpec
 from appliance.ir import PTR, Code, external
 from appliance.maps.array.array import ARRAY
 from appliance.maps.array.percpu_array import PERCPU_ARRAY

@@ -13,7 +13,8 @@ from itertools import count
 
 from appliance.datapath.trial import export_programs
 from appliance.ebpf.isa.assembler import assemble
-from appliance.ebpf.spec import CollectionSpec, MapSpec, MapType, ProgramSpec
+from appliance.ebpf.map_types import MapType
+from appliance.ebpf.spec import CollectionSpec, MapSpec, ProgramSpec
 from appliance.jit.collection import Collection
 from hooks.contracts.xdp import XDP_LINUX
 from tests.bench.figures import Bench, Compared, Figure, Target

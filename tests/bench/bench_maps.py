@@ -16,7 +16,8 @@ from contextlib import ExitStack
 
 from llvmlite import ir
 
-from appliance.ebpf.spec import MapSpec, MapType
+from appliance.ebpf.map_types import MapType
+from appliance.ebpf.spec import MapSpec
 from appliance.ir import I64, PTR, Code, Engine
 from appliance.maps import Map, MapOps, emit_operations, export_operations
 from tests.bench.figures import Bench, Figure

@@ -5,9 +5,10 @@ from pathlib import Path
 import pytest
 
 from appliance.ebpf.isa.instructions import CallHelper, Exit, LoadMap, LoadMapValue
+from appliance.ebpf.map_types import MapType
 from appliance.ebpf.objects.objects import load_object_file
 from appliance.ebpf.platform import LINUX
-from appliance.ebpf.spec import MapSpec, MapType
+from appliance.ebpf.spec import MapSpec
 
 PROGRAMS = Path(__file__).parents[2] / "programs"
 FRAMES = [

@@ -13,8 +13,9 @@ from scapy.layers.inet6 import IPv6
 from scapy.layers.l2 import Dot1Q, Ether
 from scapy.packet import Packet
 
+from appliance.ebpf.map_types import MapType
 from appliance.ebpf.objects.objects import load_object_file
-from appliance.ebpf.spec import MapSpec, MapType
+from appliance.ebpf.spec import MapSpec
 from appliance.jit.collection import Collection
 from appliance.maps import Map, MapOfMaps, open_map
 from tests.appliance.jit.support import Frame, run_loaded, run_loops

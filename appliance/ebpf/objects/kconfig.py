@@ -16,8 +16,9 @@ from enum import Enum
 
 from appliance.ebpf.btf.btf import ENUMS, Btf, Kind, SectionVariable
 from appliance.ebpf.elf.elf import Symbol
+from appliance.ebpf.map_types import MapType
 from appliance.ebpf.object_errors import UnsupportedObject
-from appliance.ebpf.spec import MapSpec, MapType, Variable
+from appliance.ebpf.spec import MapSpec, Variable
 from hooks.running_kernel import RunningKernel
 
 KCONFIG = ".kconfig"

@@ -19,9 +19,10 @@ from dataclasses import replace
 from typing import TypeAlias
 
 from appliance.ebpf.elf.elf import ElfFile, Section, Symbol
+from appliance.ebpf.map_types import MapType
 from appliance.ebpf.object_errors import ObjectError, UnsupportedObject
 from appliance.ebpf.platform import LINUX, Platform
-from appliance.ebpf.spec import MapSpec, MapType
+from appliance.ebpf.spec import MapSpec
 
 LIBBPF_PIN_BY_NAME = 1
 

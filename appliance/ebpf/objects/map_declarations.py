@@ -18,12 +18,13 @@ from dataclasses import dataclass, replace
 from appliance.ebpf.btf.btf import Btf, BtfType, Kind, Member, SectionVariable
 from appliance.ebpf.elf.elf import ElfFile, Section, Symbol
 from appliance.ebpf.elf.functions import FunctionTable
+from appliance.ebpf.map_types import MapType
 from appliance.ebpf.object_errors import ObjectError, UnsupportedObject
 from appliance.ebpf.objects.legacy_maps import LIBBPF_PIN_BY_NAME, legacy_maps
 from appliance.ebpf.objects.map_values import VALUE_SIZE, Holder, initial_values
 from appliance.ebpf.objects.value_lock import find_lock, refuse_kept
 from appliance.ebpf.platform import Platform
-from appliance.ebpf.spec import MapSpec, MapType, Variable
+from appliance.ebpf.spec import MapSpec, Variable
 
 MAPS_SECTION = ".maps"
 

@@ -17,8 +17,9 @@ from dataclasses import dataclass
 
 from appliance.ebpf.elf.elf import ElfFile, Relocation, Section
 from appliance.ebpf.elf.functions import FunctionTable
+from appliance.ebpf.map_types import MapType
 from appliance.ebpf.object_errors import ObjectError
-from appliance.ebpf.spec import MapSpec, MapType
+from appliance.ebpf.spec import MapSpec
 
 R_BPF_64_ABS64 = 2
 

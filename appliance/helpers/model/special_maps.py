@@ -6,7 +6,7 @@ import errno
 from collections.abc import Mapping
 
 from appliance.ebpf.interpreter import Helper, HelperCall, Value
-from appliance.ebpf.spec import MapType
+from appliance.ebpf.map_types import MapType
 
 M32 = (1 << 32) - 1
 M64 = (1 << 64) - 1

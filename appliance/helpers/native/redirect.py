@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from appliance.ebpf.spec import MapType
+from appliance.ebpf.map_types import MapType
 from appliance.helpers.native.call import HelperCall, MapSite
 from appliance.helpers.native.maps import memory, on_the_map
 from appliance.helpers.redirections import ACTION_MASK, BPF_F_BROADCAST, BPF_F_EXCLUDE_INGRESS, KINDS, known_flags

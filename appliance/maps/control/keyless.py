@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ctypes
 
-from appliance.ebpf.spec import MapType
+from appliance.ebpf.map_types import MapType
 from appliance.epochs import default_domain
 from appliance.maps.control.guarded import GuardedMap
 from appliance.maps.kind import Flag

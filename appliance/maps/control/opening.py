@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from appliance.ebpf.spec import MapSpec, MapType
+from appliance.ebpf.map_types import MapType
+from appliance.ebpf.spec import MapSpec
 from appliance.maps.control.map import Map
 from appliance.maps.control.map_of_maps import MapOfMaps
 from appliance.maps.control.prog_array import ProgArray

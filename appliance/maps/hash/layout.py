@@ -32,7 +32,7 @@ import ctypes
 import os
 from dataclasses import dataclass
 
-from appliance.ebpf.spec import MapType
+from appliance.ebpf.map_types import MapType
 from appliance.maps.hash.hashing import SEEDS
 from appliance.maps.kind import CACHE_LINE, Shape, element_size, round_up
 from appliance.maps.memory import Memory

@@ -9,7 +9,8 @@ import errno
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping
 
-from appliance.ebpf.spec import MapSpec, MapType
+from appliance.ebpf.map_types import MapType
+from appliance.ebpf.spec import MapSpec
 from appliance.maps.kind import Flag
 from appliance.maps.model.hash import ModelHash, ModelLruHash
 from appliance.maps.model.map import ModelMap

@@ -18,7 +18,8 @@ import errno
 
 from llvmlite import ir
 
-from appliance.ebpf.spec import MapSpec, MapType
+from appliance.ebpf.map_types import MapType
+from appliance.ebpf.spec import MapSpec
 from appliance.ir import I32, I64, PTR, Code, Field, Value
 from appliance.maps.array import array
 from appliance.maps.checks import HASH_FLAGS, NUMA_NODE, RDONLY, WRONLY, check_flags, check_key_size, check_sizes

@@ -15,8 +15,8 @@ from typing import Any
 from llvmlite import binding as llvm
 from llvmlite import ir
 
+from appliance.ebpf.map_types import MapType
 from appliance.ebpf.platform import LINUX
-from appliance.ebpf.spec import MapType
 from appliance.errors import SourceLine
 from appliance.ir import I8, I32, I64, PTR, Code, Value
 

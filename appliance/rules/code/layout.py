@@ -24,7 +24,7 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from appliance.ebpf.spec import MapType
+from appliance.ebpf.map_types import MapType
 from appliance.errors import SourceLine
 from appliance.rules.code.bpf_module import MapShape
 from appliance.rules.code.parser.cursor import PARSE_ERRORS

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import struct
 
-from appliance.ebpf.spec import MapType
+from appliance.ebpf.map_types import MapType
 from appliance.ir import Value
 from appliance.rules.code.bpf_module import BpfModule, MapShape, NameTaken
 from appliance.rules.code.layout import NO_PREALLOC, set_name

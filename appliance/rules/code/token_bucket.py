@@ -19,7 +19,7 @@ from dataclasses import dataclass
 
 from llvmlite import ir
 
-from appliance.ebpf.spec import MapType
+from appliance.ebpf.map_types import MapType
 from appliance.ir import I32, I64, PTR, Code, Value
 from appliance.rules.code.bpf_module import BpfModule, MapShape
 from appliance.rules.code.fields import HOST_SIZE

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from appliance.ebpf.spec import MapType
+from appliance.ebpf.map_types import MapType
 from appliance.helpers.dynptrs import DYNPTR_SIZE
 from appliance.helpers.prototypes import ArgumentKind
 from appliance.verifier.checks.argument import LARGEST, Argument, Rule, memory_rule, nothing_or, size_behind

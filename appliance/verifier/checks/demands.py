@@ -32,7 +32,7 @@ from appliance.ebpf.isa.instructions import (
     Store,
 )
 from appliance.ebpf.isa.opcodes import AtomicOp
-from appliance.ebpf.spec import MapType
+from appliance.ebpf.map_types import MapType
 from appliance.verifier.checks.alignment import demand_alignment, demand_order
 from appliance.verifier.checks.arithmetic import demand_alu, demand_branch, demand_byte_swap, demand_move, demand_negate
 from appliance.verifier.checks.helper_calls import demand_call

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeAlias
 
-from appliance.ebpf.spec import MapType
+from appliance.ebpf.map_types import MapType
 from appliance.helpers.kernel.prototypes import STRUCTURES_GIVEN
 from appliance.helpers.prototypes import ArgumentKind, HelperPrototype, ReturnKind
 from appliance.helpers.redirections import ACTION_MASK, known_flags

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from appliance.ebpf.isa.instructions import Atomic, LegacyPacketLoad, Load, Register, Store
 from appliance.ebpf.isa.opcodes import AtomicOp
-from appliance.ebpf.spec import MapType
+from appliance.ebpf.map_types import MapType
 from appliance.verifier.checks.arithmetic_transfer import link_of, put_linked
 from appliance.verifier.checks.kernel_structures import kernel_types, loaded
 from appliance.verifier.checks.operands import operand

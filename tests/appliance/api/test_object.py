@@ -11,8 +11,8 @@ import pytest
 import appliance
 import appliance.api as api
 from appliance.api import WrongState, open_object
+from appliance.ebpf.map_types import MapType
 from appliance.ebpf.object_errors import ObjectError
-from appliance.ebpf.spec import MapType
 from appliance.errors import InputRefused
 from appliance.maps import MapFull, MapRefused
 from appliance.maps.control.prog_array import ProgArray

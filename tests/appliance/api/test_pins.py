@@ -6,7 +6,8 @@ import pytest
 
 import appliance.api as api
 from appliance.api import Object, Pins, open_object
-from appliance.ebpf.spec import MapSpec, MapType
+from appliance.ebpf.map_types import MapType
+from appliance.ebpf.spec import MapSpec
 from appliance.maps import MapOfMaps, open_map
 from appliance.verifier import Rejected
 from tests.appliance.ebpf.compiling import compile_c

@@ -6,7 +6,8 @@ import pytest
 
 import appliance.api as api
 from appliance.api import open_object
-from appliance.ebpf.spec import MapSpec, MapType
+from appliance.ebpf.map_types import MapType
+from appliance.ebpf.spec import MapSpec
 from appliance.maps import open_map
 from appliance.verifier.reports.report import Rejected
 from tests.appliance.api.objects import FRAME, example, key, opened

@@ -10,7 +10,8 @@ import pytest
 from appliance.datapath.datapath import Datapath, PacketLoops, Passage
 from appliance.datapath.worker import Run
 from appliance.ebpf.isa.assembler import assemble
-from appliance.ebpf.spec import CollectionSpec, MapSpec, MapType, ProgramSpec
+from appliance.ebpf.map_types import MapType
+from appliance.ebpf.spec import CollectionSpec, MapSpec, ProgramSpec
 from appliance.jit.collection import Collection
 from hooks.contracts.contract import Verdict
 from hooks.contracts.xdp import XDP_LINUX

@@ -20,7 +20,8 @@ from appliance.datapath.layout import LONGEST_FRAME, VERDICTS
 from appliance.datapath.replay import ReplayResult
 from appliance.datapath.statistics import Count
 from appliance.ebpf.isa.assembler import assemble
-from appliance.ebpf.spec import CollectionSpec, MapSpec, MapType, ProgramSpec
+from appliance.ebpf.map_types import MapType
+from appliance.ebpf.spec import CollectionSpec, MapSpec, ProgramSpec
 from hooks.contracts.contract import HookPoint, Verdict
 from hooks.contracts.xdp import XDP_LINUX, XDP_WINDOWS
 from tests.captures import TimedFrame, at_once, pcap

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 
 from appliance.ebpf.interpreter import Context, Interpreter, PacketMemory
 from appliance.ebpf.isa.assembler import assemble
+from appliance.ebpf.map_types import MapType
 from appliance.ebpf.platform import LINUX
-from appliance.ebpf.spec import CollectionSpec, MapSpec, MapType, ProgramSpec
+from appliance.ebpf.spec import CollectionSpec, MapSpec, ProgramSpec
 from appliance.helpers.cookie_secrets import CookieSecrets
 from appliance.helpers.cookies import IPV4, IPV6, PERIOD, Family
 from appliance.helpers.model.cookies import siphash

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from appliance.ebpf.spec import MapSpec, MapType
+from appliance.ebpf.map_types import MapType
+from appliance.ebpf.spec import MapSpec
 
 HITS = MapSpec("hits", MapType.ARRAY, 4, 8, 4)
 KEY = (3).to_bytes(4, "little")  # the entry that it counts up

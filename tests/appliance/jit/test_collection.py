@@ -3,8 +3,9 @@
 import pytest
 from llvmlite import ir
 
+from appliance.ebpf.map_types import MapType
 from appliance.ebpf.objects.objects import load_object
-from appliance.ebpf.spec import MapSpec, MapType
+from appliance.ebpf.spec import MapSpec
 from appliance.errors import InputRefused
 from appliance.helpers.native import Clock
 from appliance.jit.collection import Collection, VerifiedOnly

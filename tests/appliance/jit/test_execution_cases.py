@@ -16,7 +16,8 @@ from appliance.ebpf.isa.instructions import (
     Register,
     Store,
 )
-from appliance.ebpf.spec import CollectionSpec, MapSpec, MapType
+from appliance.ebpf.map_types import MapType
+from appliance.ebpf.spec import CollectionSpec, MapSpec
 from appliance.jit.collection import Collection
 from tests.appliance.jit.support import Frame, run_loaded, run_loops, run_raw
 from tests.execution_cases import ExecutionCase, load_cases

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import gc
 
-from appliance.ebpf.spec import MapSpec, MapType
+from appliance.ebpf.map_types import MapType
+from appliance.ebpf.spec import MapSpec
 from appliance.jit.collection import Collection
 from appliance.maps.control.compiled import _compiled
 from hooks.contracts.xdp import FrameContext

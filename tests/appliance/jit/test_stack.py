@@ -4,7 +4,8 @@ import re
 from dataclasses import replace
 
 from appliance.ebpf.isa.assembler import assemble
-from appliance.ebpf.spec import MapSpec, MapType
+from appliance.ebpf.map_types import MapType
+from appliance.ebpf.spec import MapSpec
 from appliance.jit.collection import Collection
 from appliance.jit.flow import walk
 from appliance.jit.stack import UNKNOWN, Layout, stack_layout

@@ -10,7 +10,8 @@ from dataclasses import replace
 import pytest
 
 from appliance.ebpf.isa.assembler import assemble
-from appliance.ebpf.spec import CollectionSpec, MapSpec, MapType, ProgramSpec
+from appliance.ebpf.map_types import MapType
+from appliance.ebpf.spec import CollectionSpec, MapSpec, ProgramSpec
 from appliance.epochs import default_domain
 from appliance.errors import InputRefused
 from appliance.helpers.limits import MAX_TAIL_CALLS

@@ -10,7 +10,8 @@ import re
 import pytest
 from llvmlite import ir
 
-from appliance.ebpf.spec import MapSpec, MapType
+from appliance.ebpf.map_types import MapType
+from appliance.ebpf.spec import MapSpec
 from appliance.maps import emit_operations, export_operations
 from tests.appliance.ir.weak_machine import assembly_for_arm
 

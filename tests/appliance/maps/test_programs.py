@@ -12,7 +12,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from appliance.ebpf.spec import MapSpec, MapType
+from appliance.ebpf.map_types import MapType
+from appliance.ebpf.spec import MapSpec
 from appliance.jit.collection import Collection
 from hooks.contracts.xdp import FrameContext
 from tests.appliance.jit.support import run_loaded, run_loops

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from appliance.ebpf.spec import MapSpec, MapType
+from appliance.ebpf.map_types import MapType
+from appliance.ebpf.spec import MapSpec
 from appliance.maps import Map, MapFull
 from tests.appliance.maps.churning import Crew, Entries, engine_for
 

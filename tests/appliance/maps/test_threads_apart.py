@@ -7,7 +7,8 @@ from collections.abc import Callable
 
 import pytest
 
-from appliance.ebpf.spec import MapSpec, MapType
+from appliance.ebpf.map_types import MapType
+from appliance.ebpf.spec import MapSpec
 from tests.appliance.maps.native import NativeMap
 
 THREADS, ROUNDS = 3, 3000

@@ -8,7 +8,8 @@ import threading
 import pytest
 
 from appliance.ebpf.interpreter import Fault
-from appliance.ebpf.spec import MapSpec, MapType
+from appliance.ebpf.map_types import MapType
+from appliance.ebpf.spec import MapSpec
 from appliance.jit.collection import Collection
 from appliance.maps import Flag, MapRefused, OperationRefused, open_map
 from hooks.contracts.xdp import FrameContext

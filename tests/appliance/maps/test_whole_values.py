@@ -10,7 +10,8 @@ from contextlib import contextmanager
 import pytest
 from llvmlite import ir
 
-from appliance.ebpf.spec import MapSpec, MapType
+from appliance.ebpf.map_types import MapType
+from appliance.ebpf.spec import MapSpec
 from appliance.ir import I64, PTR, Code, Engine
 from appliance.maps import Map, MapOps, emit_operations, export_operations
 from appliance.maps.hash.layout import EXTRAS

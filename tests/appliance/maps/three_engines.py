@@ -9,8 +9,9 @@ from collections.abc import Sequence
 
 from appliance.ebpf.interpreter import Context, Interpreter, PacketMemory
 from appliance.ebpf.isa.assembler import assemble
+from appliance.ebpf.map_types import MapType
 from appliance.ebpf.platform import LINUX, WINDOWS
-from appliance.ebpf.spec import CollectionSpec, MapSpec, MapType, ProgramSpec
+from appliance.ebpf.spec import CollectionSpec, MapSpec, ProgramSpec
 from appliance.helpers.model.table import python_helpers
 from appliance.jit.collection import Collection
 from appliance.maps import models

@@ -12,8 +12,9 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 from appliance.ebpf.isa.codec import encode
+from appliance.ebpf.map_types import MapType
 from appliance.ebpf.platform import LINUX
-from appliance.ebpf.spec import MapSpec, MapType, ProgramSpec
+from appliance.ebpf.spec import MapSpec, ProgramSpec
 from tests.kernel_functions import with_functions
 
 _SYS_BPF = 321  # x86_64

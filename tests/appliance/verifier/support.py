@@ -14,8 +14,9 @@ from pathlib import Path
 from ruamel.yaml import YAML
 
 from appliance.ebpf.isa.assembler import assemble
+from appliance.ebpf.map_types import MapType
 from appliance.ebpf.platform import PLATFORMS
-from appliance.ebpf.spec import MapSpec, MapType, ProgramSpec
+from appliance.ebpf.spec import MapSpec, ProgramSpec
 from appliance.helpers.kernel.groups import numbering
 from hooks.contracts.contract import HookPoint
 from hooks.contracts.xdp import XDP_LINUX

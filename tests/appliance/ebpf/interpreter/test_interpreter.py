@@ -20,7 +20,8 @@ from appliance.ebpf.interpreter import (
     Violation,
 )
 from appliance.ebpf.isa.assembler import assemble
-from appliance.ebpf.spec import MapSpec, MapType, ProgramSpec
+from appliance.ebpf.map_types import MapType
+from appliance.ebpf.spec import MapSpec, ProgramSpec
 from appliance.errors import SourceLine
 from hooks.contracts.contract import ContextField, ContextLayout, HookPoint, Verdict
 from hooks.contracts.xdp import XDP_LINUX, XDP_WINDOWS, FrameContext

@@ -7,10 +7,11 @@ import pytest
 from appliance.ebpf.btf.btf import Kind, Member
 from appliance.ebpf.elf.elf import read_elf
 from appliance.ebpf.isa.instructions import LoadMap
+from appliance.ebpf.map_types import MapType
 from appliance.ebpf.object_errors import ObjectError
 from appliance.ebpf.objects.objects import load_object
 from appliance.ebpf.platform import LINUX, WINDOWS, Platform
-from appliance.ebpf.spec import MapSpec, MapType
+from appliance.ebpf.spec import MapSpec
 from appliance.verifier import Verifier
 from tests.appliance.ebpf.compiling import compile_c
 

@@ -2,9 +2,10 @@
 
 import pytest
 
+from appliance.ebpf.map_types import MapType
 from appliance.ebpf.object_errors import ObjectError
 from appliance.ebpf.objects.objects import load_object
-from appliance.ebpf.spec import MapSpec, MapType
+from appliance.ebpf.spec import MapSpec
 from tests.appliance.ebpf.compiling import compile_c
 from tests.appliance.ebpf.objects import patching
 from tests.appliance.ebpf.objects.patching import Object

@@ -15,10 +15,11 @@ from appliance.ebpf.isa.instructions import (
     LoadMapValue,
     Move,
 )
+from appliance.ebpf.map_types import MapType
 from appliance.ebpf.object_errors import ObjectError, UnsupportedObject
 from appliance.ebpf.objects.objects import load_object, load_object_file
 from appliance.ebpf.platform import LINUX, WINDOWS
-from appliance.ebpf.spec import MapSpec, MapType, ProgramSpec, SkippedProgram
+from appliance.ebpf.spec import MapSpec, ProgramSpec, SkippedProgram
 from appliance.errors import InputRefused
 from hooks.contracts.xdp import XDP_LINUX, XDP_WINDOWS
 from tests.appliance.ebpf.compiling import PREFIX, PROGRAMS, ROOT, compile_alone, compile_by_llvm_20, compile_c

@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 
 from appliance.ebpf.interpreter import Context, Fault, Interpreter, PacketMemory
 from appliance.ebpf.isa.assembler import assemble
+from appliance.ebpf.map_types import MapType
 from appliance.ebpf.platform import LINUX, WINDOWS
-from appliance.ebpf.spec import MapSpec, MapType, ProgramSpec
+from appliance.ebpf.spec import MapSpec, ProgramSpec
 from appliance.helpers.clocks import CLOCKS
 from appliance.helpers.model.table import python_helpers
 from appliance.helpers.prototypes import PROTOTYPES

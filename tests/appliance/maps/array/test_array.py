@@ -6,7 +6,8 @@ import errno
 
 import pytest
 
-from appliance.ebpf.spec import MapSpec, MapType
+from appliance.ebpf.map_types import MapType
+from appliance.ebpf.spec import MapSpec
 from appliance.maps import Flag, NoSuchEntry, OperationRefused, open_map
 from tests.appliance.maps.native import NativeMap
 

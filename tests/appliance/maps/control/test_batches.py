@@ -10,7 +10,8 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
-from appliance.ebpf.spec import REDIRECT_MAPS, MapSpec, MapType
+from appliance.ebpf.map_types import REDIRECT_MAPS, MapType
+from appliance.ebpf.spec import MapSpec
 from appliance.maps import (
     EntryExists,
     Flag,

@@ -7,7 +7,8 @@ from dataclasses import replace
 import pytest
 from llvmlite import ir
 
-from appliance.ebpf.spec import REDIRECT_MAPS, MapSpec, MapType
+from appliance.ebpf.map_types import REDIRECT_MAPS, MapType
+from appliance.ebpf.spec import MapSpec
 from appliance.errors import InputRefused
 from appliance.maps import (
     KINDS,

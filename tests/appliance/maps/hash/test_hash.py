@@ -15,7 +15,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from llvmlite import ir
 
-from appliance.ebpf.spec import MapSpec, MapType
+from appliance.ebpf.map_types import MapType
+from appliance.ebpf.spec import MapSpec
 from appliance.ir import I64, PTR, Code, Engine
 from appliance.maps import EntryExists, Flag, MapFull, NoSuchEntry, open_map
 from appliance.maps.hash.hashing import SEEDS, hash_words, key_words, same_key

@@ -7,7 +7,8 @@ from dataclasses import replace
 
 import pytest
 
-from appliance.ebpf.spec import MapSpec, MapType
+from appliance.ebpf.map_types import MapType
+from appliance.ebpf.spec import MapSpec
 from appliance.maps import Flag, model
 from tests.appliance.maps.native import NativeMap
 

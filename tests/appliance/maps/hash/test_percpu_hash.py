@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from appliance.ebpf.spec import MapSpec, MapType
+from appliance.ebpf.map_types import MapType
+from appliance.ebpf.spec import MapSpec
 from appliance.maps import EntryExists, Flag, MapFrozen, MapFull, NoSuchEntry, OperationRefused, open_map
 from tests.appliance.maps.native import NativeMap
 

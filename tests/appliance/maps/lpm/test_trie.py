@@ -8,7 +8,8 @@ import random
 
 import pytest
 
-from appliance.ebpf.spec import MapSpec, MapType
+from appliance.ebpf.map_types import MapType
+from appliance.ebpf.spec import MapSpec
 from appliance.maps import Flag, MapFull, model, open_map
 from appliance.maps.lpm.layout import TrieLayout
 from tests.appliance.maps.native import NativeMap

@@ -7,7 +7,8 @@ import errno
 
 from llvmlite import ir
 
-from appliance.ebpf.spec import MapSpec, MapType
+from appliance.ebpf.map_types import MapType
+from appliance.ebpf.spec import MapSpec
 from appliance.ir import I64, PTR, VOID, Code, Engine, memory
 from appliance.maps import Map, export_operations
 from appliance.maps.lpm.update import WINDOW

@@ -6,7 +6,8 @@ import errno
 
 import pytest
 
-from appliance.ebpf.spec import REDIRECT_MAPS, MapSpec, MapType
+from appliance.ebpf.map_types import REDIRECT_MAPS, MapType
+from appliance.ebpf.spec import MapSpec
 from appliance.maps import KINDS, MODELS, model
 from appliance.maps.kind import NESTED
 

@@ -10,7 +10,8 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
-from appliance.ebpf.spec import MapSpec, MapType
+from appliance.ebpf.map_types import MapType
+from appliance.ebpf.spec import MapSpec
 from appliance.maps import Flag, MapError, model
 from appliance.maps.model.map import ModelMap
 from tests.appliance.maps.native import NativeMap

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from appliance.ebpf.spec import CollectionSpec, MapSpec, MapType
+from appliance.ebpf.map_types import MapType
+from appliance.ebpf.spec import CollectionSpec, MapSpec
 from tests.appliance.maps.three_engines import ANSWER, program
 
 TYPES = (MapType.ARRAY_OF_MAPS, MapType.HASH_OF_MAPS)

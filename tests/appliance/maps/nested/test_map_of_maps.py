@@ -7,7 +7,8 @@ from dataclasses import replace
 
 import pytest
 
-from appliance.ebpf.spec import CollectionSpec, MapSpec, MapType
+from appliance.ebpf.map_types import MapType
+from appliance.ebpf.spec import CollectionSpec, MapSpec
 from appliance.jit.collection import Collection
 from appliance.maps import (
     EntryExists,

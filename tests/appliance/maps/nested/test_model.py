@@ -10,7 +10,8 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
-from appliance.ebpf.spec import MapSpec, MapType
+from appliance.ebpf.map_types import MapType
+from appliance.ebpf.spec import MapSpec
 from appliance.maps import Flag, Map, MapError, MapOfMaps, model
 from appliance.maps.model.nested import ModelMapOfMaps
 from tests.appliance.maps.nested.nested import HASH, TYPES, key, outer_of, word

@@ -6,8 +6,9 @@ from dataclasses import replace
 
 import pytest
 
+from appliance.ebpf.map_types import MapType
 from appliance.ebpf.platform import WINDOWS
-from appliance.ebpf.spec import MapSpec, MapType
+from appliance.ebpf.spec import MapSpec
 from tests.appliance.jit.support import collection_spec
 from tests.appliance.maps.nested.nested import HASH, INNER, STEPS, TYPES, collection, find
 from tests.appliance.maps.three_engines import agreed, by_interpreter, by_jit, program

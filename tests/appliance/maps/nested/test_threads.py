@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from appliance.ebpf.spec import MapType
+from appliance.ebpf.map_types import MapType
 from appliance.jit.collection import Collection
 from appliance.maps import Map, MapOfMaps, open_map
 from hooks.contracts.xdp import FrameContext

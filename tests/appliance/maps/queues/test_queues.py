@@ -7,7 +7,8 @@ import threading
 
 import pytest
 
-from appliance.ebpf.spec import MapSpec, MapType
+from appliance.ebpf.map_types import MapType
+from appliance.ebpf.spec import MapSpec
 from appliance.maps import Flag, MapFrozen, MapFull, MapRefused, OperationRefused, open_map
 from appliance.maps.operations import control_name
 from tests.appliance.maps.native import NativeMap, engine_of

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import ctypes
 
-from appliance.ebpf.spec import MapSpec, MapType
+from appliance.ebpf.map_types import MapType
+from appliance.ebpf.spec import MapSpec
 from appliance.maps import Map
 from appliance.maps.control.ring_buffer import records
 from appliance.maps.operations import control_name

@@ -8,7 +8,8 @@ import threading
 import pytest
 
 from appliance.ebpf.interpreter import Context, Interpreter, PacketMemory
-from appliance.ebpf.spec import CollectionSpec, MapSpec, MapType, ProgramSpec
+from appliance.ebpf.map_types import MapType
+from appliance.ebpf.spec import CollectionSpec, MapSpec, ProgramSpec
 from appliance.helpers.model.table import python_helpers
 from appliance.jit.collection import Collection
 from appliance.maps import MapRefused, OperationRefused, model, open_map

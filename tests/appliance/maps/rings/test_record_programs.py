@@ -9,7 +9,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from appliance.ebpf.interpreter import Context, Fault, Interpreter, PacketMemory
-from appliance.ebpf.spec import MapSpec, MapType, ProgramSpec
+from appliance.ebpf.map_types import MapType
+from appliance.ebpf.spec import MapSpec, ProgramSpec
 from appliance.helpers.model.table import python_helpers
 from appliance.jit.collection import Collection
 from appliance.maps import model

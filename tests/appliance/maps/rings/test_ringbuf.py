@@ -13,7 +13,8 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 
-from appliance.ebpf.spec import MapSpec, MapType
+from appliance.ebpf.map_types import MapType
+from appliance.ebpf.spec import MapSpec
 from appliance.maps import MapFull, MapRefused, OperationRefused, open_map
 from appliance.maps.control.ring_buffer import RingBuffer
 from appliance.maps.model.ringbuf import ModelRingBuffer

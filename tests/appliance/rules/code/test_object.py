@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from appliance.ebpf.map_types import MapType
 from appliance.ebpf.objects.objects import load_object
-from appliance.ebpf.spec import MapType
 from appliance.rules import compile_rule_set, load_rule_set
 from appliance.rules.code import chain
 from appliance.rules.code.compile import INWARD_PROGRAM, OUTWARD_PROGRAM
