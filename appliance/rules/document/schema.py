@@ -5,11 +5,14 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
+from pydantic_core import PydanticKnownError
 
 
 def _whole(value: Any) -> Any:
-    """What Python takes for 1 but isn't (true, and 1.0) as text, which is refused in the words for any other text."""
-    return value if type(value) is int else str(value)
+    """Refuse what Python takes for 1 but isn't: true, and 1.0."""
+    if type(value) is not int:
+        raise PydanticKnownError("literal_error", {"expected": "1"})
+    return value
 
 
 Version = Annotated[Literal[1], BeforeValidator(_whole)]

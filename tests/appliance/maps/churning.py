@@ -106,11 +106,12 @@ def _emit_watch(module: ir.Module, spec: MapSpec, functions: MapOps) -> None:
             with then:
                 wrong.add(1)
             with otherwise:
-                with code.if_(code.compare(code.call(compare, found, expected, spec.value_size), "!=", 0)):
-                    again = code.call(functions.lookup, code["map"], key, 0)
-                    difference = code.call(compare, found, expected, spec.value_size)
-                    stays = code.and_(code.compare(again, "==", found), code.compare(difference, "!=", 0))
-                    wrong.add(code.resize(code.or_(stays, code.is_null(again)), I64))
+                first = code.call(compare, found, expected, spec.value_size)
+                again = code.call(functions.lookup, code["map"], key, 0)
+                second = code.call(compare, found, expected, spec.value_size)
+                differs = code.and_(code.compare(first, "!=", 0), code.compare(second, "!=", 0))
+                stays = code.and_(differs, code.compare(again, "==", found))
+                wrong.add(code.resize(code.or_(stays, code.is_null(again)), I64))
     code.ret()
 
 
