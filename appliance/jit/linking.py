@@ -1,7 +1,7 @@
 """What a load's code names, and where that is: the memory of its maps, and operations on them that it only calls.
 
-Operations that are small or hot are written into the program's module. The others are the control plane's code, which
-is compiled once for all maps of a shape (appliance.maps.control.compiled); a program calls it by address.
+Operations that are small or hot are written into the program's module. The others are the control plane's code, each
+operation compiled once for all maps of a shape (appliance.maps.control.compiled); a program calls it by address.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ def link(key: BuildKey, code: NativeCode, maps: Mapping[str, Map]) -> Engine:
         begin = control_name(Shape.of(spec, processors), "")
         for name in code.symbols:
             if name.startswith(begin):
-                plane = control_plane_of(spec, processors)
+                plane = control_plane_of(spec, processors, name.removeprefix(begin))
                 symbols[name] = plane.address(name)
                 needed.add(plane)
     return Engine(code, symbols, needed=needed)

@@ -7,7 +7,7 @@ wrappers of them.
 from __future__ import annotations
 
 import errno
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from llvmlite import ir
 
@@ -127,11 +127,14 @@ def control_name(shape: Shape, operation: str) -> str:
     return f"{shape.name}.control.{operation}"
 
 
-def export_operations(module: ir.Module, spec: MapSpec, processors: int) -> None:
-    """Make the operations of this shape callable from outside of the module (the control plane finds them by name)."""
+def export_operations(
+    module: ir.Module, spec: MapSpec, processors: int, operations: Iterable[str] | None = None
+) -> None:
+    """Make operations of this shape, or those named alone, callable from outside of the module (the control plane finds
+    them by `control_name`). What no exported one reaches is not compiled."""
     shape = Shape.of(spec, processors)
     functions = emit_operations(module, spec, processors)
-    for operation in exported_operations(KINDS[spec.type]):
+    for operation in exported_operations(KINDS[spec.type]) if operations is None else operations:
         name, signature = control_name(shape, operation), SIGNATURES[operation]
         if name in module.globals:
             return

@@ -147,7 +147,7 @@ class OpenMap(Closing):
         if operation not in self._native:
             if operation not in exported_operations(self._kind):
                 raise self._refusal(operation)
-            native = control_plane_of(self.spec, self.processors)
+            native = control_plane_of(self.spec, self.processors, operation)
             self._native[operation] = native.function(control_name(self.shape, operation), *c_signature(operation))
         return self._native[operation]
 
