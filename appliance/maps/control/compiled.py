@@ -20,8 +20,8 @@ REMEMBERED = 256  # operations of shapes
 
 
 def control_plane_of(spec: MapSpec, processors: int, operation: str) -> Engine:
-    """The engine that has that operation of maps of this declaration, exported by its `control_name`. Each operation has
-    one of its own: a program that updates a map need not wait until walks and deletions are compiled as well.
+    """The engine that has that operation of maps of this declaration, exported by its `control_name`. Each has one of
+    its own: a program that updates a map need not wait until walks and deletions are compiled as well.
 
     Nobody closes it: the functions that were taken from it keep it, as long as there are any.
     """
