@@ -35,7 +35,7 @@ from appliance.rules.code.bpf_module import MapShape
 from appliance.rules.code.fields import HOST_SIZE
 from appliance.rules.code.memory import Memory
 from appliance.rules.model import Retransmit, Rule
-from appliance.rules.values import TCP_FLAGS
+from appliance.rules.names import TCP_FLAGS
 
 _SYN, _RST, _ACK = (TCP_FLAGS[name] for name in ("syn", "rst", "ack"))
 _HANDSHAKE = _SYN | _RST | _ACK

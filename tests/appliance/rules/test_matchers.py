@@ -12,7 +12,8 @@ from appliance.rules.document.conditions import _OPERATORS_OF, _READERS, OPERATO
 from appliance.rules.document.schema import DefaultsEntry, RateEntry, RetransmitEntry, RuleEntry, RuleSetEntry, SetEntry
 from appliance.rules.matchers import MATCHERS, Layer, Matcher
 from appliance.rules.model import Action
-from appliance.rules.values import ETHERTYPES, PROTOCOLS, TCP_FLAGS, AddressKind, SetType
+from appliance.rules.names import ETHERTYPES, PROTOCOLS, TCP_FLAGS
+from appliance.rules.values import AddressKind, SetType
 
 REFERENCE = (Path(__file__).parents[3] / "docs" / "rules.md").read_text()
 
