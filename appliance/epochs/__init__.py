@@ -15,7 +15,7 @@ Why epochs, and in what order memory is written: docs/decisions/0024-one-way-to-
 
 from appliance.epochs.domain import GRACE_SECONDS, Domain, Section, default_domain
 from appliance.epochs.errors import GracePeriodExpired
-from appliance.epochs.ordering import assign_pointer
+from appliance.epochs.ordering import assign_pointer, begin_change
 from appliance.epochs.readers import QUIESCENT, NativeReader, Reader
 
 __all__ = [
@@ -27,5 +27,6 @@ __all__ = [
     "Reader",
     "Section",
     "assign_pointer",
+    "begin_change",
     "default_domain",
 ]

@@ -18,7 +18,7 @@ from ipaddress import IPv4Interface, IPv4Network, IPv6Interface, IPv6Network, ip
 from typing import Any
 
 from appliance.closing import Closing
-from appliance.epochs import default_domain
+from appliance.epochs import assign_pointer, begin_change, default_domain
 from appliance.errors import CannotRun
 from appliance.helpers.routing.layout import (
     ARRAYS,
@@ -32,7 +32,6 @@ from appliance.helpers.routing.layout import (
     Tables,
 )
 from appliance.helpers.routing.ranges import Prefix, flatten
-from appliance.ir.publish import begin, publish
 from hooks.linux.rtnetlink import RT_TABLE_LOCAL, RT_TABLE_MAIN
 from hooks.routing.routes import AF_INET, AF_INET6, DEFAULT_RULES, Neighbour, NetworkLink, NextHop, Route, Routing, Rule
 
@@ -83,13 +82,13 @@ class RoutingTables(Closing):
         with self._lock:
             self._check_open()
             generation = self._tables.generation + 1
-            begin(self.address + Tables.writing.offset, generation)
+            begin_change(self.address + Tables.writing.offset, generation)
             copy = self._copies[generation & 1]
             for name, (kind, _) in ARRAYS.items():
                 array = (kind * len(entries[name]))(*entries[name])
                 ctypes.memmove(getattr(copy, name), array, ctypes.sizeof(array))
                 setattr(copy, f"{name}_count", len(entries[name]))
-            publish(self.address + Tables.generation.offset, generation)
+            assign_pointer(self.address + Tables.generation.offset, generation)
 
     def close(self) -> None:
         with self._lock:

@@ -10,7 +10,7 @@ from llvmlite import ir
 TRIPLE = "aarch64-unknown-linux-gnu"
 
 
-def assembly_for_arm(module: ir.Module) -> dict[str, list[str]]:
+def assembly_for_arm(module: ir.Module | str) -> dict[str, list[str]]:
     """The instructions of each function by its name, as LLVM writes them for Arm."""
     llvm.initialize_all_targets()
     llvm.initialize_all_asmprinters()

@@ -23,7 +23,7 @@ def reading(code: Code, tables: Value) -> Iterator[Value]:
     """The copy that is whole; what is written in the block is done again if the copy was changed meanwhile.
 
     `generation` is read before, and `writing` after, all of the copy, on any machine; RoutingTables.publish writes them
-    in the order that this needs (appliance.ir.publish).
+    in the order that this needs (appliance.epochs.ordering).
     """
     with code.loop() as loop:
         generation = code.field(tables, Tables, "generation").load_acquire()

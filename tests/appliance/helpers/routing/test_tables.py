@@ -13,7 +13,7 @@ LINK = NetworkLink(7, "02:00:00:00:00:07")
 
 
 def test_a_copy_is_written_between_what_begins_and_what_publishes(monkeypatch: pytest.MonkeyPatch) -> None:
-    """`begin` and `publish` order what is written in between on every machine (tests/appliance/ir/test_publish.py)."""
+    """Both order what is written in between on every machine (tests/appliance/epochs/test_ordering.py)."""
     steps = []
 
     def step(name: str) -> None:
@@ -28,8 +28,11 @@ def test_a_copy_is_written_between_what_begins_and_what_publishes(monkeypatch: p
 
     with RoutingTables() as tables:
         held = Tables.from_address(tables.address)
-        step("begin")
-        step("publish")
+        step("begin_change")
+        step("assign_pointer")
         tables.publish(Routing(links=(LINK,), routes=(), neighbours=()))
-        assert steps == [("begin", Tables.writing.offset, 1, 0, 0), ("publish", Tables.generation.offset, 1, 1, 0)]
+        assert steps == [
+            ("begin_change", Tables.writing.offset, 1, 0, 0),
+            ("assign_pointer", Tables.generation.offset, 1, 1, 0),
+        ]
         assert (held.generation, held.writing) == (1, 1)

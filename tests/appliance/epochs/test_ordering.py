@@ -4,24 +4,22 @@ from __future__ import annotations
 
 import ctypes
 
-from llvmlite import ir
-
-from appliance.ir.publish import begin, emit_stores, publish
+from appliance.epochs import assign_pointer, begin_change
+from appliance.epochs.ordering import TEXT
 from tests.appliance.ir.weak_machine import assembly_for_arm
 
 
 def test_they_store() -> None:
     word = ctypes.c_uint64(1)
-    begin(ctypes.addressof(word), 2)
+    begin_change(ctypes.addressof(word), 2)
     assert word.value == 2
-    publish(ctypes.addressof(word), (1 << 64) - 1)
+    assign_pointer(ctypes.addressof(word), (1 << 64) - 1)
     assert word.value == (1 << 64) - 1
 
 
 def test_a_change_begins_before_and_is_whole_after_what_is_written() -> None:
-    module = ir.Module("m")
-    emit_stores(module)
-    code = assembly_for_arm(module)
-    begun, published = code["begin"], code["publish"]
+    code = assembly_for_arm(TEXT)
+    begun, published, fence = code["store_then_fence"], code["store_release"], code["fence"]
     assert [line.split()[0] for line in begun] == ["str", "dmb", "ret"], "a fence between the store and what follows"
     assert [line.split()[0] for line in published] == ["stlr", "ret"], "a store that releases"
+    assert [line.split() for line in fence] == [["dmb", "ish"], ["ret"]], "a full fence"
