@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import pytest
 
+from appliance.box.box import Box
 from appliance.box.config import PassageConfig
 from appliance.box.traffic import Traffic
 from appliance.datapath.datapath import Passage
@@ -72,3 +74,24 @@ def test_a_worker_that_does_not_end_leaves_no_interface_closed(monkeypatch: pyte
         with pytest.raises(GracePeriodExpired, match=r"^waited 5 s for worker 0: no quiescent state"):
             traffic.close()
         assert interface_settings(net) == before
+
+
+def test_a_worker_that_does_not_end_when_rings_close_ends_the_box(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Whatever `on_failure` says: its rings can't be closed under it, and without other ones nothing is served."""
+
+    class Hung(NoDatapath):
+        def halt(self) -> None:
+            raise GracePeriodExpired(["worker 0"], 5)
+
+    monkeypatch.setattr("appliance.box.traffic.Datapath", lambda *passages, **options: Hung())
+    box = Box(tmp_path / "box.yaml", print)
+    with Topology() as net, net.box.entered():
+        traffic = Traffic([PassageConfig("outside", "inside")], lambda _: 0, workers=1, log=print)
+        for name in ("outside", "inside"):
+            net.box.set_link(name, mtu=1400)
+        with pytest.raises(GracePeriodExpired):
+            box._watch(traffic)
+        assert traffic.stuck
+        traffic.put_back()
