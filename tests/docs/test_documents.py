@@ -13,7 +13,10 @@ from appliance.rules import compile_rule_set, load_rule_set
 from appliance.rules.code.parser.cursor import PARSE_ERRORS
 from hooks.contracts.contract import Verdict
 
-DOCUMENTS = [Path("README.md"), Path("CHANGELOG.md"), *sorted(Path("docs").rglob("*.md"))]
+DOCUMENTS = [
+    *map(Path, ("README.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md")),
+    *sorted(Path("docs").rglob("*.md")),
+]
 METRICS = Path("docs/metrics.md").read_text(encoding="utf-8")
 SUFFIX = {"counter": "_total", "gauge": ""}
 LINK = re.compile(r"\[[^\]]+\]\(([^)#:]*)(?:#([^)]*))?\)")

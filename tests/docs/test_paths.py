@@ -1,0 +1,24 @@
+"""The files and folders that documents name are there."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+DOCUMENTS = ["README.md", "CONTRIBUTING.md", "SECURITY.md"]
+PATH = re.compile(r"`((?:appliance|hooks|tests|configs|docs|programs|dashboards|\.ci)/[\w./-]*)`")
+
+
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_every_path_is_there(document: str) -> None:
+    named = set(PATH.findall(Path(document).read_text(encoding="utf-8")))
+    assert [path for path in sorted(named) if not Path(path).exists()] == []
+
+
+def test_the_pattern_finds_paths() -> None:
+    assert PATH.findall("`appliance/maps/kind.py` and `tests/cases/rules`, not `make test`") == [
+        "appliance/maps/kind.py",
+        "tests/cases/rules",
+    ]
