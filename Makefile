@@ -4,7 +4,7 @@ PYTHON := .venv/bin/python
 READY := .venv/ready
 OPTIONS :=
 
-.PHONY: demo test test-pythons container-test install lint bench fuzz programs lock clean
+.PHONY: demo test test-pythons container-test install lint docs bench fuzz programs lock clean
 
 demo: $(READY)  ## the box between attackers and a server, in a private network, for a minute
 	@.venv/bin/tidegate lab --seconds 60
@@ -27,6 +27,11 @@ lint: $(READY)  ## ruff, mypy --strict, and the floors of docs/architecture.md
 	.venv/bin/ruff format --check .
 	.venv/bin/mypy
 	.venv/bin/lint-imports
+
+docs: $(READY)  ## the documents as a site, in build/site
+	rm -rf build/docs build/site && mkdir -p build/docs
+	cp -r *.md docs build/docs/
+	.venv/bin/mkdocs build --strict --quiet
 
 bench: $(READY)  ## every figure, as ratios in one run
 	$(PYTHON) -m tests.bench
