@@ -50,8 +50,11 @@ def for_each_map_elem(call: HelperCall) -> Generator[Invocation, int, Value]:
         if value is None:
             continue  # a callback deleted it
         visited += 1
-        place = Place(Region(f"a key of the map {map_.spec.name!r}", bytearray(key), writable=False), 0)
-        if (yield Invocation(function, (handle, place, call.machine.value_pointer(map_, value), context))):
+        region = Region(f"a key of the map {map_.spec.name!r}", bytearray(key), writable=False)
+        place = Place(region, 0)
+        stops = yield Invocation(function, (handle, place, call.machine.value_pointer(map_, value), context))
+        region.end("of an element that the walk has left")
+        if stops:
             break
     return visited
 
