@@ -58,7 +58,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
             stream.reconfigure(errors="backslashreplace")  # names of files may hold what the terminal can't write
     group = LazyCommands("tidegate", help="A network box that runs verified eBPF filters on every frame.")
     group = click.version_option(__version__, prog_name="tidegate")(group)
-    sys.exit(_run(group, sys.argv[1:] if arguments is None else list(arguments)))
+    status = _run(group, sys.argv[1:] if arguments is None else list(arguments))
+    _flush_messages()
+    sys.exit(status)
 
 
 def _open_closed_streams() -> None:
@@ -89,6 +91,15 @@ def _run(group: click.Group, arguments: list[str]) -> int:
         print(f"tidegate: {error.strerror or error}", file=sys.stderr)
         return CannotRun.exit_status
     return status if isinstance(status, int) else 0
+
+
+def _flush_messages() -> None:
+    """Nobody may read the messages any more: that does not change how the command ended (Python would say 120)."""
+    try:
+        sys.stderr.flush()
+    except (OSError, ValueError):
+        with contextlib.suppress(OSError, ValueError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
 
 
 def _reader_left() -> int:
