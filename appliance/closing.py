@@ -12,7 +12,7 @@ from typing import Self
 
 
 class Closing(ABC):
-    """A context manager that closes itself."""
+    """A context manager that closes itself. Which threads may use it, each class says for itself."""
 
     @abstractmethod
     def close(self) -> None:

@@ -17,7 +17,7 @@ _SUBLEVEL_LIMIT = 255  # KERNEL_VERSION of include/linux/version.h has 8 bits fo
 
 
 class RunningKernel:
-    """Each answer is read when it is first asked for; what can't be read is empty."""
+    """Each answer is read when it is first asked for; what can't be read is empty. Any thread."""
 
     @cached_property
     def version(self) -> tuple[int, int, int]:

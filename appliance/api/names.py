@@ -11,7 +11,8 @@ T = TypeVar("T")
 
 
 class Named(Mapping[str, T]):
-    """A mapping that can't be changed; an unknown name raises NoSuchName. `kind` and `where` are for its message."""
+    """A mapping that can't be changed; an unknown name raises NoSuchName. `kind` and `where` are for its message.
+    Any thread."""
 
     def __init__(self, kind: str, things: Mapping[str, T], where: str) -> None:
         self._kind = kind

@@ -52,6 +52,7 @@ class ObjectProgram:
     """One program of the file. `autoload` says whether `load` will prove and compile it.
 
     `spec` has its section, hook, instructions, the functions that it reaches, and source lines.
+    For one thread at a time.
     """
 
     def __init__(self, spec: ProgramSpec, platform: str) -> None:
@@ -67,7 +68,7 @@ class ObjectProgram:
 class Object:
     """What a file holds. It may be loaded more than once; changes count for the loads that follow them.
 
-    `spec` is what the file says, unchanged.
+    `spec` is what the file says, unchanged. For one thread at a time, loading included.
     """
 
     def __init__(self, spec: CollectionSpec) -> None:

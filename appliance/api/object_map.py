@@ -16,7 +16,7 @@ class ObjectMap:
     """One declared map. `spec` is what `load` will open: the file's declaration with the changes made here.
 
     `pin_name` is the name under which `load(pins=…)` shares it, None if it is not shared: what the file says, until
-    another one is assigned.
+    another one is assigned. For one thread at a time.
     """
 
     def __init__(self, spec: MapSpec, where: str) -> None:

@@ -22,7 +22,7 @@ class TypedMap(MutableMapping[Any, Any]):
     """A map with keys, as a Python mapping. Made by `Loaded.typed`.
 
     Beside what is said here, its methods raise what those of the map do: MapFull, MapFrozen, OperationRefused (entries
-    of an array can't be deleted); and ValueUnfit for what is no key or value, with its place.
+    of an array can't be deleted); and ValueUnfit for what is no key or value, with its place. Any thread.
     """
 
     def __init__(self, map_: Map, key: Codec, value: Codec) -> None:
@@ -140,7 +140,8 @@ class _Values(ValuesView[Any]):
 
 
 class TypedQueue:
-    """A map without keys: a queue, a stack, a bloom filter. Made by `Loaded.typed_queue`; raises what the map does."""
+    """A map without keys: a queue, a stack, a bloom filter. Made by `Loaded.typed_queue`; raises what the map does.
+    Any thread."""
 
     def __init__(self, map_: Map, value: Codec) -> None:
         self.raw = map_

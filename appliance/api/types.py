@@ -15,7 +15,7 @@ _NAMED = frozenset({Kind.INT, Kind.FLOAT, Kind.STRUCT, Kind.UNION, Kind.ENUM, Ki
 
 class Types(Mapping[str, Codec]):
     """By names as C writes them: `types["struct event"].decode(record)`. An unknown name raises NoSuchName; a type
-    that no value can have, ObjectError."""
+    that no value can have, ObjectError. Any thread."""
 
     def __init__(self, btf: Btf | None, codecs: Codecs, where: str) -> None:
         self._numbers: dict[str, int] = {}

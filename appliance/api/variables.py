@@ -17,7 +17,8 @@ KEY = bytes(4)  # a section is an array of one value
 
 
 class Variables(Mapping[str, bytes]):
-    """Bytes in host order by name; `value` gives what they mean. An unknown name raises NoSuchName."""
+    """Bytes in host order by name; `value` gives what they mean. An unknown name raises NoSuchName.
+    Reading changes nothing here: as many threads as its sections allow."""
 
     def __init__(self, specs: Mapping[str, MapSpec], codecs: Codecs, where: str) -> None:
         self._places = {variable.name: (name, variable) for name, spec in specs.items() for variable in spec.variables}
@@ -56,7 +57,8 @@ class Variables(Mapping[str, bytes]):
 
 
 class ObjectVariables(Variables, MutableMapping[str, bytes]):
-    """The values that variables will have when the object is loaded. Bytes may be assigned, or values of the type."""
+    """The values that variables will have when the object is loaded. Bytes may be assigned, or values of the type.
+    For one thread at a time."""
 
     def __init__(self, maps: Mapping[str, ObjectMap], codecs: Codecs, where: str) -> None:
         super().__init__({name: map_.spec for name, map_ in maps.items()}, codecs, where)
@@ -88,7 +90,7 @@ class ObjectVariables(Variables, MutableMapping[str, bytes]):
 
 
 class LoadedVariables(Variables):
-    """The values that variables have now, while programs may change them."""
+    """The values that variables have now, while programs may change them. Any thread."""
 
     def __init__(self, maps: Mapping[str, Map], specs: Mapping[str, MapSpec], codecs: Codecs, where: str) -> None:
         super().__init__(specs, codecs, where)

@@ -100,7 +100,8 @@ def _only(spec: CollectionSpec, path: Path) -> str:
 
 
 class Generation:
-    """A filter, loaded. `run` is the native loop. Closing twice is harmless."""
+    """A filter, loaded. `run` is the native loop. Closing twice is harmless.
+    Any thread may ask for counts until it is closed; one loads and closes it."""
 
     def __init__(self, filter_spec: FilterSpec, collection: Collection) -> None:
         self.filter_spec = filter_spec

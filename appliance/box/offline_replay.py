@@ -42,7 +42,7 @@ class OfflineReplay(Protocol):
 
 
 class NativeReplay(Closing):
-    """The program compiled as a box compiles it."""
+    """The program compiled as a box compiles it. For one thread."""
 
     def __init__(self, filter_spec: FilterSpec) -> None:
         """Verify and compile. Raises InputRefused."""
@@ -74,7 +74,7 @@ class NativeReplay(Closing):
 
 
 class InterpretedReplay(Closing):
-    """The program step by step, every access checked. Slow, and independent of LLVM."""
+    """The program step by step, every access checked. Slow, and independent of LLVM. For one thread."""
 
     def __init__(self, filter_spec: FilterSpec) -> None:
         """Verify. Raises InputRefused."""

@@ -45,7 +45,8 @@ class WorkerFailed(CannotRun):
 
 @dataclass
 class WorkerHealth:
-    """One worker as it was seen last. `last_progress` in seconds since 1970; `quiet` in seconds."""
+    """One worker as it was seen last. `last_progress` in seconds since 1970; `quiet` in seconds.
+    One thread looks, any may read."""
 
     condition: Condition = Condition.ALIVE
     last_progress: float = field(default_factory=time.time)

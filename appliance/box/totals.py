@@ -9,7 +9,7 @@ from appliance.datapath.statistics import Count
 
 
 class Totals:
-    """Sums over all generations that a box has had."""
+    """Sums over all generations that a box has had. For one thread at a time: the box holds its lock."""
 
     def __init__(self) -> None:
         self._rules: dict[str, Count] = {}

@@ -34,7 +34,7 @@ COMMANDS = {
 
 
 class LazyCommands(click.Group):
-    """A command group that imports a command when it is called."""
+    """A command group that imports a command when it is called. Any thread."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(COMMANDS)

@@ -21,7 +21,8 @@ _CONTROLS = dict.fromkeys((*range(32), 127), "?")
 
 class VerdictTable:
     """`planned` are the cells of every row as far as they are known, in the order of HEADINGS: those that are not are
-    as wide as they may become. Standard output that is no terminal has no width: there, nothing is cut."""
+    as wide as they may become. Standard output that is no terminal has no width: there, nothing is cut.
+    For one thread."""
 
     def __init__(self, planned: Sequence[tuple[str, ...]]) -> None:
         rows = [HEADINGS[:-1], *planned]
@@ -57,7 +58,7 @@ def _clean(text: str) -> str:
 
 
 class Progress:
-    """The line that says what is being verified, on a terminal's standard error; nowhere else."""
+    """The line that says what is being verified, on a terminal's standard error; nowhere else. For one thread."""
 
     def __init__(self, total: int) -> None:
         self._total = total

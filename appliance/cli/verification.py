@@ -67,7 +67,7 @@ class Wanted:
 
 
 class ObjectFile:
-    """One file whose programs are to be verified. Raises InputRefused if it has none that is wanted."""
+    """One file whose programs are to be verified. Raises InputRefused if it has none that is wanted. For one thread."""
 
     def __init__(self, path: Path, wanted: Wanted) -> None:
         self._path = path

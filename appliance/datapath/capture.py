@@ -67,6 +67,7 @@ class Capture(Closing):
     """The frames of one file in memory. A context manager; what came from it is invalid after `close`.
 
     `shortened` counts the frames of which the file holds only the beginning (a snap length when it was recorded).
+    Any thread may read it; one closes it.
     """
 
     def __init__(self, path: Path) -> None:

@@ -27,7 +27,8 @@ def ask_for_routes(programs: Iterable[VerifiedProgram]) -> bool:
 
 
 class RoutingFeed(Closing):
-    """Feeds `tables` until it is closed; they stay as they are then. A context manager; closing twice is harmless."""
+    """Feeds `tables` until it is closed; they stay as they are then. A context manager; closing twice is harmless.
+    It has a thread of its own; one other makes and closes it."""
 
     def __init__(self, tables: RoutingTables, on_failure: Callable[[str], None] = lambda reason: None) -> None:
         """Feed them once, and begin to follow. Raises HookError if the kernel does not tell its routes, CannotRun if

@@ -22,7 +22,8 @@ LONGEST_FRAME = 262144
 
 
 class TrialData:
-    """Data of one trial, and here none. `shortest` and `longest` are in bytes; `what` and `limits` are for messages."""
+    """Data of one trial, and here none. `shortest` and `longest` are in bytes; `what` and `limits` are for messages.
+    For the thread that makes the trial."""
 
     what: ClassVar[str] = "data"
     limits: ClassVar[str] = "this hook has none: everything is in the context"
@@ -38,7 +39,7 @@ class TrialData:
 
 
 class FrameData(TrialData):
-    """A frame."""
+    """A frame. For the thread that makes the trial."""
 
     what = "a frame"
     limits = f"an Ethernet frame here has {SHORTEST_FRAME} to {LONGEST_FRAME} bytes"
@@ -56,7 +57,7 @@ class FrameData(TrialData):
 
 
 class PathData(TrialData):
-    """The path of the program that binds: on Windows, in UTF-16."""
+    """The path of the program that binds: on Windows, in UTF-16. For the thread that makes the trial."""
 
     what = "a path"
     limits = f"the path of the program that binds has up to {LONGEST_PATH} bytes"

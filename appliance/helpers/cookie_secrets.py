@@ -19,7 +19,7 @@ class Secrets(ctypes.Structure):
 
 
 class CookieSecrets:
-    """Memory that generated code finds at `address`, for as long as this object is kept."""
+    """Memory that generated code finds at `address`, for as long as this object is kept. Any thread."""
 
     def __init__(self, seed: bytes | None = None) -> None:
         """Fresh secrets from the system's random numbers; from a `seed`, for a replay or a test, always the same."""

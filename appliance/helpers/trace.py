@@ -28,7 +28,8 @@ HEAD_SIZE = ctypes.sizeof(TraceHead)
 
 
 class TraceLog:
-    """The memory of a trace; programs may write to it for as long as it is referenced."""
+    """The memory of a trace; programs may write to it for as long as it is referenced.
+    For the thread that runs the program."""
 
     def __init__(self, capacity: int = CAPACITY) -> None:
         self._memory = ctypes.create_string_buffer(HEAD_SIZE + capacity)

@@ -24,7 +24,7 @@ from appliance.ir.types import I64, U1, U64, Value
 
 
 class Loop:
-    """An endless loop being written; leave it with break_ or start its next turn with continue_."""
+    """An endless loop being written; leave it with break_ or start its next turn with continue_. For one thread."""
 
     def __init__(self, code: Code, head: ir.Block, end: ir.Block) -> None:
         self._code, self._head, self._end = code, head, end
@@ -45,7 +45,7 @@ class Loop:
 
 
 class Code(Storage):
-    """One function being written."""
+    """One function being written. For one thread."""
 
     @classmethod
     def define(cls, module: ir.Module, name: str, result: Any, *, linkage: str = "internal", **parameters: Any) -> Code:

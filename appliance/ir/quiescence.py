@@ -22,7 +22,8 @@ from appliance.ir.types import I64, Pointer
 
 
 class Announcer:
-    """Writes the announcements of one reader: its word, and the place of the global epoch, as pointers."""
+    """Writes the announcements of one reader: its word, and the place of the global epoch, as pointers.
+    For one thread."""
 
     def __init__(self, code: Code, word: Pointer, epoch: Pointer) -> None:
         self._code = code

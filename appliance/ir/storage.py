@@ -17,7 +17,7 @@ from appliance.ir.values import Values
 
 
 class Variable(Generic[V]):
-    """A mutable local of the function being written."""
+    """A mutable local of the function being written. For one thread."""
 
     def __init__(self, code: Storage, type_: Type[V], slot: Any) -> None:
         self._code = code
@@ -38,7 +38,7 @@ class Variable(Generic[V]):
 
 
 class Field:
-    """One field of a declared structure, at a pointer."""
+    """One field of a declared structure, at a pointer. For one thread."""
 
     def __init__(self, code: Storage, address: Value, type_: ir.Type, align: int) -> None:
         self._code = code
@@ -77,7 +77,7 @@ class Field:
 
 
 class Storage(Values):
-    """One function being written, as far as it remembers."""
+    """One function being written, as far as it remembers. For one thread."""
 
     def variable(self, type_: Type[V], initial: V | int | None = None) -> Variable[V]:
         with self.builder.goto_block(self._entry):

@@ -13,7 +13,8 @@ from appliance.ir.types import I64, PTR, U1, U64, N, Pointer, Type, V, Value
 
 
 class Values:
-    """One function being written, as far as it computes. Parameters are reached by name: `code["count"]`."""
+    """One function being written, as far as it computes. Parameters are reached by name: `code["count"]`.
+    For one thread."""
 
     def __init__(self, function: ir.Function) -> None:
         self.function = function

@@ -68,7 +68,7 @@ def stack_layout(program: VerifiedProgram, entry: int, body: Iterable[int]) -> L
 
 
 class Stack:
-    """The objects of one subprogram in generated code."""
+    """The objects of one subprogram in generated code. For one thread."""
 
     def __init__(self, code: Code, layout: Layout) -> None:
         self._code = code

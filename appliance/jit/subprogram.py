@@ -42,7 +42,7 @@ class ProgramPlan:
 
 
 class Registers:
-    """r0 to r9 of one subprogram. Values are i64."""
+    """r0 to r9 of one subprogram. Values are i64. For one thread."""
 
     def __init__(self, code: Code) -> None:
         self._slots = [code.variable(I64, 0) for _ in range(FRAME_POINTER)]
@@ -72,7 +72,7 @@ class Registers:
 
 class Subprogram:
     """What an emitter writes with. `blocks` are the basic blocks by their first instruction; `switched` the comparisons
-    that a table stands in front of."""
+    that a table stands in front of. For one thread."""
 
     def __init__(self, plan: ProgramPlan, function: ir.Function, leaders: Sequence[int], layout: Layout) -> None:
         self.plan = plan

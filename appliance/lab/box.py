@@ -44,7 +44,7 @@ class LabBox(Protocol):
 
 
 class TidegateBox:
-    """`tidegate run` on a document (see `appliance.lab.document`)."""
+    """`tidegate run` on a document (see `appliance.lab.document`). For one thread."""
 
     def __init__(self, document: Mapping[str, Any]) -> None:
         self._document = document

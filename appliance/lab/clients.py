@@ -27,7 +27,8 @@ ECHO_REQUEST, ECHO_REPLY = {4: 8, 6: 128}, {4: 0, 6: 129}  # RFC 792, RFC 4443
 
 @dataclass
 class Habit:
-    """One kind of request, made from one address after another, `pause` seconds apart; ends when `over` is set."""
+    """One kind of request, made from one address after another, `pause` seconds apart; ends when `over` is set.
+    A thread of its own counts; any may read."""
 
     kind: str
     request: Callable[[int, str], bool]

@@ -31,7 +31,7 @@ _WORDS = struct.Struct("!HH")
 
 
 class Flood:
-    """Sends the frames round and round, and knows exactly how many of each attack have left."""
+    """Sends the frames round and round, and knows exactly how many of each attack have left. For one thread."""
 
     def __init__(self, interface: str, frames: Sequence[AttackFrame]) -> None:
         self.sent = 0

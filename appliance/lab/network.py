@@ -35,7 +35,7 @@ OUTSIDE, INSIDE = "outside", "inside"
 class LabNetwork:
     """The network drawn above, as a context manager; what a killed lab left behind is removed first.
 
-    Raises PrivilegeError if the process may not make namespaces.
+    Raises PrivilegeError if the process may not make namespaces. For one thread.
     """
 
     def __init__(self) -> None:

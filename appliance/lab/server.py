@@ -21,7 +21,7 @@ def body(number: int) -> bytes:
 
 
 class Handler(BaseHTTPRequestHandler):
-    """Answers `GET /<number>` with the body of that number."""
+    """Answers `GET /<number>` with the body of that number. Each has a thread, that of its connection."""
 
     protocol_version = "HTTP/1.1"
 
@@ -42,7 +42,7 @@ class Handler(BaseHTTPRequestHandler):
 
 
 class HttpServer(ThreadingHTTPServer):
-    """IPv6 socket that serves IPv4 too."""
+    """IPv6 socket that serves IPv4 too. Each connection has a thread."""
 
     address_family = socket.AF_INET6
     request_queue_size = 1024

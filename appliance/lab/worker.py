@@ -35,7 +35,7 @@ Counts = dict[str, list[int]]
 class Worker:
     """The lab's end: starts `appliance.lab.<module>` in a namespace and asks for its counts.
 
-    A worker that fails says why on its standard error, which is the lab's.
+    A worker that fails says why on its standard error, which is the lab's. For one thread.
     """
 
     def __init__(self, namespace: Namespace, module: str, settings: Mapping[str, Any]) -> None:
@@ -97,7 +97,8 @@ class Worker:
 
 
 class Lab:
-    """The worker's end of the line: its own standard input and output. `counts` is asked when the lab asks."""
+    """The worker's end of the line: its own standard input and output. `counts` is asked when the lab asks.
+    For one thread."""
 
     def __init__(self, counts: Callable[[], Counts] = dict) -> None:
         self._counts = counts

@@ -7,7 +7,8 @@ import mmap
 
 
 class Memory:
-    """`size` bytes at `address`, aligned to a page. Closing twice is harmless."""
+    """`size` bytes at `address`, aligned to a page. Closing twice is harmless.
+    Any thread may use the bytes; one makes and closes it."""
 
     def __init__(self, size: int) -> None:
         """Raises OSError (ENOMEM) if the machine doesn't grant that much."""

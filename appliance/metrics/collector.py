@@ -182,7 +182,7 @@ FAMILIES = (
 
 
 class BoxCollector(Collector):
-    """Asks for a snapshot when Prometheus asks for metrics, and never otherwise."""
+    """Asks for a snapshot when Prometheus asks for metrics, and never otherwise. Any thread that `snapshot` is for."""
 
     def __init__(self, snapshot: Callable[[], Snapshot]) -> None:
         self._snapshot = snapshot

@@ -81,7 +81,7 @@ class Facts:
 
 
 class VerifiedProgram:
-    """A program that was proved safe for its hook, with the maps it was proved against."""
+    """A program that was proved safe for its hook, with the maps it was proved against. Any thread."""
 
     __slots__ = ("facts", "maps", "seconds", "spec")
 

@@ -45,7 +45,7 @@ WATCHED = 4
 
 
 class Verifier:
-    """Proves programs against the maps of their collection, on one platform."""
+    """Proves programs against the maps of their collection, on one platform. For one thread at a time."""
 
     def __init__(
         self,

@@ -22,7 +22,8 @@ _SOURCE_OFFSET = 6  # of the source address in an Ethernet header (IEEE 802.3)
 
 
 class ArrivalCounter:
-    """Counts frames received by `interface` whose Ethernet source is `source` (6 bytes), from now on."""
+    """Counts frames received by `interface` whose Ethernet source is `source` (6 bytes), from now on.
+    For one thread."""
 
     def __init__(self, interface: str, source: bytes) -> None:
         """Open it in the calling thread's namespace."""

@@ -20,7 +20,8 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 
 class Burst:
-    """Frames ready to leave by one interface. `buffer` is their memory, `offsets` is where in it each begins."""
+    """Frames ready to leave by one interface. `buffer` is their memory, `offsets` is where in it each begins.
+    For one thread."""
 
     def __init__(self, interface: str, frames: Sequence[bytes]) -> None:
         self.buffer = bytearray().join(frames)

@@ -34,7 +34,8 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 
 class Namespace:
-    """A named network namespace. As a context manager it removes itself, and with it every link inside."""
+    """A named network namespace. As a context manager it removes itself, and with it every link inside.
+    Any thread; `entered` moves the one that calls it."""
 
     def __init__(self, name: str) -> None:
         """Speak to the namespace `name`, which exists; see `create`."""

@@ -43,7 +43,8 @@ class Before:
 
 
 class Record:
-    """The file of one interface, locked for the length of a `with` block; gone afterwards if nothing was written."""
+    """The file of one interface, locked for the length of a `with` block; gone afterwards if nothing was written.
+    For one thread."""
 
     def __init__(self, directory: Path, interface: Interface) -> None:
         self._path = directory / f"{network_namespace()}-{interface.index}.json"

@@ -124,7 +124,8 @@ _POINTER_SIZE = 8
 
 
 class Btf:
-    """The types of one object file. Every question that wrong types could make endless or huge has a limit."""
+    """The types of one object file. Every question that wrong types could make endless or huge has a limit.
+    Any thread, if `types` is for any."""
 
     def __init__(self, types: Sequence[BtfType]) -> None:
         self.types = types
@@ -206,7 +207,7 @@ def split_btf(data: bytes) -> tuple[bytes, StringTable]:
 
 
 class TypeReader:
-    """A walk over the types of a section; `offset` is where the next one starts."""
+    """A walk over the types of a section; `offset` is where the next one starts. For one thread."""
 
     def __init__(self, data: bytes, strings: StringTable) -> None:
         self.data = data

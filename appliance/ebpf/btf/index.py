@@ -27,7 +27,8 @@ _NAME_AND_INFO = struct.Struct("<II")
 
 
 class LazyTypes(Sequence[BtfType]):
-    """The types of a section by number, read when first asked for. `named` are the numbers by name offset."""
+    """The types of a section by number, read when first asked for. `named` are the numbers by name offset.
+    For one thread at a time: reading remembers."""
 
     def __init__(self, data: bytes, strings: StringTable) -> None:
         self._data = data
@@ -90,7 +91,7 @@ def _index(data: bytes) -> tuple[list[int], dict[int, list[int]]]:
 
 
 class IndexedBtf(Btf):
-    """Types whose names are known before the types are read."""
+    """Types whose names are known before the types are read. For one thread at a time: reading remembers."""
 
     def __init__(self, data: bytes) -> None:
         types, self._strings = split_btf(data)

@@ -34,7 +34,7 @@ class Trust(Enum):
 
 
 class KernelTypes:
-    """One kernel's types. `find` reads them; every method raises ObjectError if it can't."""
+    """One kernel's types. `find` reads them; every method raises ObjectError if it can't. For one thread at a time."""
 
     def __init__(self, find: Callable[[], Btf]) -> None:
         self._find = find

@@ -34,7 +34,7 @@ class Step:
 
 @dataclass(slots=True)
 class Access:
-    """A path from the type `root`: its named steps, and the bit at which it arrives."""
+    """A path from the type `root`: its named steps, and the bit at which it arrives. For one thread."""
 
     btf: Btf
     root: int

@@ -26,7 +26,7 @@ def essential_name(name: str) -> str:
 
 
 class Candidates:
-    """The types of the target by essential name."""
+    """The types of the target by essential name. For one thread."""
 
     def __init__(self, target: Btf) -> None:
         self._target = target

@@ -18,6 +18,7 @@ class CodeRelocator:
     """Answers the questions in the code of a file, function by function, as they are needed.
 
     Programs that no hook claims are never looked at. `find_target` is called if a question needs the target's types.
+    For one thread.
     """
 
     def __init__(self, elf: ElfFile, info: InstructionInfo, local: Btf | None, find_target: Callable[[], Btf]) -> None:

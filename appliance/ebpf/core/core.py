@@ -77,7 +77,8 @@ class Answer:
 
 
 class CoreResolver:
-    """Answers the questions of one file. `find_target` is called once, when first a question needs the target."""
+    """Answers the questions of one file. `find_target` is called once, when first a question needs the target.
+    For one thread."""
 
     def __init__(self, local: Btf, find_target: Callable[[], Btf]) -> None:
         self._local = local

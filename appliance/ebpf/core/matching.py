@@ -30,7 +30,7 @@ from appliance.ebpf.object_errors import CoreError
 
 
 class TypeMatcher:
-    """Compares local types with those of a target, every pair at most once."""
+    """Compares local types with those of a target, every pair at most once. For one thread."""
 
     def __init__(self, local: Btf, target: Btf) -> None:
         self._local = local

@@ -36,7 +36,8 @@ class Function:
 
 
 class FunctionTable:
-    """All functions of a file, by where they start. Raises ObjectError if they overlap or leave their section."""
+    """All functions of a file, by where they start. Raises ObjectError if they overlap or leave their section.
+    Any thread."""
 
     def __init__(self, elf: ElfFile) -> None:
         self._elf = elf

@@ -18,7 +18,8 @@ _FREE = 4096
 
 
 class StringTable:
-    """Strings by offset, each decoded once. `name` is what messages call the table."""
+    """Strings by offset, each decoded once. `name` is what messages call the table.
+    For one thread at a time: reading remembers."""
 
     def __init__(self, data: bytes, name: str) -> None:
         self._data = data

@@ -23,7 +23,7 @@ class PacketMemory:
         +-----------------+---------+-------------------+--------------+
 
     Pointers into it count from `data`. Each move of a boundary makes a new `region` and ends the old one, and with it
-    every pointer the program had.
+    every pointer the program had. For one thread.
     """
 
     def __init__(self, frame: bytes, *, headroom: int = HEADROOM, tailroom: int = TAILROOM) -> None:
@@ -90,7 +90,7 @@ class Context(Region):
 
     Pointers lead into `packet`, which a hook without frames does not have, and into `app_id`, the path of the program
     that asks. Scalars live in `host`, the structure that the layout's host offsets belong to (a FrameContext, for XDP);
-    a program's writes go there.
+    a program's writes go there. For one thread.
     """
 
     __slots__ = ("_packet", "_scalars", "app_id", "hook", "host")

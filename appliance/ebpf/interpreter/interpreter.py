@@ -38,7 +38,7 @@ class Fault(InputRefused):
 class Interpreter:
     """One program with its maps and helpers, to be run as often as wanted.
 
-    `programs` are those that arrays of programs name: tail calls lead to them.
+    `programs` are those that arrays of programs name: tail calls lead to them. For one thread at a time.
     """
 
     def __init__(

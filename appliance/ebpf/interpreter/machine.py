@@ -44,7 +44,7 @@ class Machine:
     """Registers and frames. Steps work on `registers` directly; a register that holds nothing yet is None.
 
     `code` is what runs, `resume` where it goes on when it was another program's turn before; `find` gives the programs
-    that tail calls lead to, by name, and `tail_calls` counts those of the run.
+    that tail calls lead to, by name, and `tail_calls` counts those of the run. For one thread.
     """
 
     __slots__ = (
@@ -190,7 +190,8 @@ class TailCall:
 
 
 class HelperCall:
-    """One call of a helper, and the checked ways to its arguments. Arguments count from 0, which is r1."""
+    """One call of a helper, and the checked ways to its arguments. Arguments count from 0, which is r1.
+    For one thread."""
 
     __slots__ = ("_arguments", "machine", "name")
 

@@ -18,7 +18,7 @@ class _Record:
 
 
 class References:
-    """Starts empty, and must be empty when the program ends."""
+    """Starts empty, and must be empty when the program ends. For one thread."""
 
     __slots__ = ("_lock", "_records")
 

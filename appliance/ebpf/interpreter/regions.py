@@ -59,7 +59,7 @@ Value: TypeAlias = int | Pointer | MapHandle | FunctionAddress
 class Region:
     """One piece of memory: `high - low` bytes from offset `low`, of which byte `origin` is the first of `data`.
 
-    `tracked`: every byte counts as unwritten until the program has stored to it.
+    `tracked`: every byte counts as unwritten until the program has stored to it. For one thread.
     """
 
     __slots__ = ("_dynptrs", "_pointers", "_written", "data", "high", "low", "name", "origin", "writable")

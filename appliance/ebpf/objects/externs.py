@@ -35,7 +35,8 @@ class KernelSymbol:
 
 
 class Externs:
-    """What the symbols of one file are that it does not define. Raises ObjectError for types that make no sense."""
+    """What the symbols of one file are that it does not define. Raises ObjectError for types that make no sense.
+    For one thread."""
 
     def __init__(self, elf: ElfFile, btf: Btf | None, platform: Platform, kernel: RunningKernel) -> None:
         self._kernel = kernel

@@ -32,7 +32,7 @@ Target: TypeAlias = MapReference | MapValueReference | KernelSymbol | KernelFunc
 
 
 class Resolver:
-    """Finds what the instructions of a file refer to."""
+    """Finds what the instructions of a file refer to. For one thread."""
 
     def __init__(self, elf: ElfFile, functions: FunctionTable, maps: MapPlaces, externs: Externs) -> None:
         self._elf = elf

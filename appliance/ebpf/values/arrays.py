@@ -10,7 +10,7 @@ from appliance.ebpf.values.errors import ValueUnfit
 
 
 class ByteArray(Codec):
-    """`bytes` of the array's length. Text may be given too: it becomes UTF-8, with zeros behind it."""
+    """`bytes` of the array's length. Text may be given too: it becomes UTF-8, with zeros behind it. Any thread."""
 
     def pack(self, value: object, into: bytearray, offset: int) -> None:
         data = value
@@ -25,7 +25,8 @@ class ByteArray(Codec):
 
 
 class Array(Codec):
-    """A list, with every element there. An array of length 0, as at the end of a structure, is the empty list."""
+    """A list, with every element there. An array of length 0, as at the end of a structure, is the empty list.
+    Any thread."""
 
     def __init__(self, name: str, element: Codec, count: int) -> None:
         super().__init__(name, element.size * count, 1 + element.parts * count)

@@ -20,7 +20,7 @@ _WHERE = "section .BTF"
 
 
 class Codecs:
-    """The codecs of an object's types, each made when it is first asked for."""
+    """The codecs of an object's types, each made when it is first asked for. Any thread."""
 
     def __init__(self, btf: Btf | None) -> None:
         self._btf = btf

@@ -22,7 +22,7 @@ from appliance.ebpf.values.errors import ValueUnfit
 class Codec(ABC):
     """One type: `size` bytes, what C calls it, and of how many values one of its values is made.
 
-    Codecs never change and may be shared.
+    Codecs never change and may be shared. Any thread.
     """
 
     def __init__(self, name: str, size: int, parts: int = 1) -> None:
@@ -62,7 +62,7 @@ class Codec(ABC):
 
 
 class RawBytes(Codec):
-    """`size` bytes that stay bytes."""
+    """`size` bytes that stay bytes. Any thread."""
 
     def __init__(self, size: int) -> None:
         super().__init__(f"{size} bytes", size)

@@ -17,7 +17,8 @@ from appliance.ebpf.values.members import Member
 
 
 class Composite(Codec):
-    """A structure, or a union, whose members all begin at its start. `fields` has those of nameless members too."""
+    """A structure, or a union, whose members all begin at its start. `fields` has those of nameless members too.
+    Any thread."""
 
     def __init__(self, name: str, size: int, members: Sequence[Member], *, union: bool, parts: int) -> None:
         super().__init__(name, size, parts)
@@ -84,7 +85,7 @@ class Composite(Codec):
 
 
 class Anonymous(Member):
-    """A structure or union without a name of its own."""
+    """A structure or union without a name of its own. Any thread."""
 
     def __init__(self, composite: Composite, offset: int) -> None:
         self.composite = composite

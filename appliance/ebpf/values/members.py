@@ -19,7 +19,7 @@ from appliance.ebpf.values.scalars import Number
 
 
 class Member(ABC):
-    """A part of a composite; `fields` are the names by which it is found, with what each is."""
+    """A part of a composite; `fields` are the names by which it is found, with what each is. Any thread."""
 
     fields: Mapping[str, Codec]
 
@@ -53,7 +53,7 @@ class _Named(Member):
 
 
 class Field(_Named):
-    """A member of whole bytes."""
+    """A member of whole bytes. Any thread."""
 
     def __init__(self, name: str, codec: Codec, offset: int) -> None:
         super().__init__(name, codec)
@@ -75,7 +75,7 @@ class Field(_Named):
 
 
 class BitField(_Named):
-    """A number in some bits; bit 0 is the lowest of the first byte."""
+    """A number in some bits; bit 0 is the lowest of the first byte. Any thread."""
 
     def __init__(self, name: str, number: Number, bit_offset: int) -> None:
         super().__init__(name, number)

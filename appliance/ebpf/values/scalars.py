@@ -9,7 +9,7 @@ from appliance.ebpf.values.codec import Codec
 
 
 class Number(Codec):
-    """An integer or a pointer, of any number of bytes; in bit fields, of fewer bits."""
+    """An integer or a pointer, of any number of bytes; in bit fields, of fewer bits. Any thread."""
 
     def __init__(self, name: str, size: int, *, signed: bool, bits: int | None = None) -> None:
         super().__init__(name, size)
@@ -43,7 +43,7 @@ class Number(Codec):
 
 
 class Boolean(Number):
-    """True or False; 1 and 0 may be given too. Whatever is not 0 is true."""
+    """True or False; 1 and 0 may be given too. Whatever is not 0 is true. Any thread."""
 
     def __init__(self, name: str, size: int, bits: int | None = None) -> None:
         super().__init__(name, size, signed=False, bits=bits)
@@ -66,7 +66,7 @@ class Enumeration(Number):
     """An integer; the name of an enumerator may be given for its value. Other numbers fit too, as in C.
 
     Compilers before LLVM 16 don't say that an enumeration has negative values. They are read as large numbers then, and
-    may be given as either.
+    may be given as either. Any thread.
     """
 
     def __init__(
@@ -90,7 +90,7 @@ class Enumeration(Number):
 
 
 class Float(Codec):
-    """`float` or `double`. An integer may be given."""
+    """`float` or `double`. An integer may be given. Any thread."""
 
     FORMATS: Mapping[int, struct.Struct] = {4: struct.Struct("<f"), 8: struct.Struct("<d")}
 

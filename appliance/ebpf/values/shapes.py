@@ -40,7 +40,8 @@ _PLAIN: Mapping[Any, tuple[type[Codec], ...]] = {
 
 
 class Shaped(Codec):
-    """Another codec, whose values become those of a Python type. Raises ValueUnfit if the two don't match."""
+    """Another codec, whose values become those of a Python type. Raises ValueUnfit if the two don't match.
+    Any thread."""
 
     def __init__(self, codec: Codec, shape: Any) -> None:
         super().__init__(codec.name, codec.size, codec.parts)

@@ -33,7 +33,7 @@ _FAILURES: Mapping[int, type[MapError]] = {
 
 
 class GuardedMap(OpenMap):
-    """An open map that lets nobody do what its declaration forbids, and that can be frozen."""
+    """An open map that lets nobody do what its declaration forbids, and that can be frozen. Any thread."""
 
     def __init__(self, spec: MapSpec, processors: int) -> None:
         super().__init__(spec, processors)

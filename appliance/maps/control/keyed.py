@@ -18,7 +18,7 @@ T = TypeVar("T")
 
 
 class KeyedMap(GuardedMap):
-    """Python's way to entries. Keys and values are bytes, in the program's own (host) byte order."""
+    """Python's way to entries. Keys and values are bytes, in the program's own (host) byte order. Any thread."""
 
     def __init__(self, spec: MapSpec, processors: int) -> None:
         super().__init__(spec, processors)

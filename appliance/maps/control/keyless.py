@@ -14,7 +14,7 @@ from appliance.maps.rings.perf_event_array import listen
 
 
 class KeylessMap(GuardedMap):
-    """Python's way to values without keys. What a map's type has not raises OperationRefused."""
+    """Python's way to values without keys. What a map's type has not raises OperationRefused. Any thread."""
 
     # queues, stacks, bloom filters
 

@@ -22,7 +22,8 @@ from appliance.maps.operations import exported_operations
 
 
 class Map(KeyedMap, KeylessMap):
-    """One map. Keys and values are bytes, in the program's own (host) byte order."""
+    """One map. Keys and values are bytes, in the program's own (host) byte order.
+    Any thread, while programs work on it."""
 
     def __len__(self) -> int:
         """The number of entries; an array's is always max_entries."""

@@ -24,6 +24,7 @@ class MapOfMaps(Map):
 
     A map that is put in may be closed by its owner: it lives on in here. `keys`, `len`, `delete`, `clear`, `freeze` and
     `close` are those of every map; `lookup`, `items` and their like, which speak of bytes, raise OperationRefused.
+    Any thread.
     """
 
     def __init__(self, spec: MapSpec, processors: int) -> None:

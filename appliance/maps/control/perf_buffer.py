@@ -52,7 +52,8 @@ class _Samples(Source):
 
 
 class PerfBuffer(Consumer):
-    """Hands the samples of a perf event array to callables, each worker's oldest first. One consumer for each map."""
+    """Hands the samples of a perf event array to callables, each worker's oldest first. One consumer for each map.
+    One thread consumes."""
 
     def __init__(self, map: Map, on_sample: OnSample, on_lost: OnLost = lambda worker, number: None) -> None:
         """`on_sample` gets the worker's number and the sample's bytes, `on_lost` how many had no room since then.

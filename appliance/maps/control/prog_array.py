@@ -35,6 +35,7 @@ class ProgArray(Map):
     """A map whose values are programs: entries are written as `array[index] = program`, or a name of the same object.
 
     `lookup`, `items` and their like give numbers (`Target.number`), as on Linux; `update` takes none.
+    Any thread may change entries; objects that share it are loaded by one at a time.
     """
 
     def __init__(self, spec: MapSpec, processors: int) -> None:

@@ -30,6 +30,7 @@ class Source:
     """One map, held until `close`, and the calls that are due for what it has handed over.
 
     Its descriptor is the map's: it is used in read-side critical sections, so that its number is nobody else's yet.
+    For the thread that consumes.
     """
 
     def __init__(self, map: Map) -> None:
@@ -140,7 +141,8 @@ class Consumer(Closing):
 
 
 class RingBuffer(Consumer):
-    """Hands the records of one or more ring buffers to callables, oldest first. One consumer for each map."""
+    """Hands the records of one or more ring buffers to callables, oldest first. One consumer for each map.
+    One thread consumes."""
 
     def __init__(self, map: Map, handle: Handle) -> None:
         """`handle` gets each record as bytes. Raises OperationRefused if the map is no ring buffer."""

@@ -25,7 +25,7 @@ from appliance.maps.kind import Shape
 
 
 class Extras:
-    """Writes the taking and the putting back, for one shape."""
+    """Writes the taking and the putting back, for one shape. For one thread."""
 
     def __init__(self, shape: Shape, layout: HashLayout) -> None:
         self._processors = shape.processors

@@ -32,7 +32,7 @@ from appliance.maps.memory import Memory
 
 
 class LruOperations(HashOperations):
-    """A hash whose elements begin with a byte that says whether they were used, the reference bit."""
+    """A hash whose elements begin with a byte that says whether they were used, the reference bit. For one thread."""
 
     referenced = True
 

@@ -22,7 +22,7 @@ from appliance.maps.value_lock import copy_out, held, without_lock
 
 
 class HashOperations:
-    """Writes lookup, read, update, delete, lookup_and_delete and next for one shape."""
+    """Writes lookup, read, update, delete, lookup_and_delete and next for one shape. For one thread."""
 
     referenced = False  # whether elements begin with a reference bit
     table_type = HashTable

@@ -17,7 +17,7 @@ from appliance.maps.kind import Shape, internal
 
 
 class Pool:
-    """Writes the functions that work on one shape's elements, each when it is first needed."""
+    """Writes the functions that work on one shape's elements, each when it is first needed. For one thread."""
 
     def __init__(self, module: ir.Module, shape: Shape, layout: HashLayout) -> None:
         self._module = module

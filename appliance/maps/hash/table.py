@@ -41,7 +41,7 @@ class HashTable:
     """Writes the building blocks for one shape, as functions of the module, each when it is first needed.
 
     A *hash* is 64 bits: its upper half chooses the home bucket, its lower half is the tag. A *word* is what a slot
-    holds; 0 stands for "no entry".
+    holds; 0 stands for "no entry". For one thread.
     """
 
     def __init__(self, module: ir.Module, shape: Shape, layout: HashLayout) -> None:

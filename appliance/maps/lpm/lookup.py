@@ -31,7 +31,7 @@ NULL = ir.Constant(PTR, None)
 
 
 class Trie:
-    """Names the parts of one shape's memory in generated code. A *place* is the address of a link."""
+    """Names the parts of one shape's memory in generated code. A *place* is the address of a link. For one thread."""
 
     def __init__(self, shape: Shape) -> None:
         self.shape = shape

@@ -34,7 +34,7 @@ class _Descent:
 
 
 class TrieWriter:
-    """Writes update, delete and next for one shape."""
+    """Writes update, delete and next for one shape. For one thread."""
 
     def __init__(self, module: ir.Module, trie: Trie) -> None:
         self.module = module

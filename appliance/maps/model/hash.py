@@ -16,6 +16,8 @@ from appliance.maps.model.map import ModelMap
 
 
 class ModelHash(ModelMap):
+    """A hash, whose updates take turns with elements that stand by. For one thread."""
+
     def __init__(self, spec: MapSpec) -> None:
         super().__init__(spec)
         self._extra_count = HashLayout.of(Shape.of(spec, 1), referenced=False).extras
@@ -44,7 +46,7 @@ class ModelHash(ModelMap):
 
 class ModelLruHash(ModelHash):
     """The clock of `lru_hash`: elements 0, 1, 2 …, a stack of freed ones, those that stand by, reference bits, and a
-    hand."""
+    hand. For one thread."""
 
     def __init__(self, spec: MapSpec) -> None:
         super().__init__(spec)

@@ -10,7 +10,8 @@ from appliance.maps.kind import Flag
 
 
 class ModelMap:
-    """A map that holds its values as bytearrays; `lookup` gives the live one, which the program may write to."""
+    """A map that holds its values as bytearrays; `lookup` gives the live one, which the program may write to.
+    For one thread."""
 
     def __init__(self, spec: MapSpec) -> None:
         self.spec = spec

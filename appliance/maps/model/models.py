@@ -23,7 +23,8 @@ from appliance.maps.operations import kind_of
 
 
 class ModelArray(ModelMap):
-    """Arrays and, as there is one processor, per-CPU arrays. A value is made when somebody first asks for it."""
+    """Arrays and, as there is one processor, per-CPU arrays. A value is made when somebody first asks for it.
+    For one thread."""
 
     def _has(self, key: bytes) -> bool:
         return int.from_bytes(key, "little") < self.spec.max_entries
@@ -49,7 +50,8 @@ class ModelArray(ModelMap):
 
 
 class ModelLpmTrie(ModelMap):
-    """Keyed by the key with its meaningless bits cleared. `_lengths` counts the prefixes of each length."""
+    """Keyed by the key with its meaningless bits cleared. `_lengths` counts the prefixes of each length.
+    For one thread."""
 
     def __init__(self, spec: MapSpec) -> None:
         super().__init__(spec)
@@ -103,7 +105,7 @@ class ModelLpmTrie(ModelMap):
 
 
 class ModelQueue(ModelMap):
-    """Values without keys, the oldest on the left."""
+    """Values without keys, the oldest on the left. For one thread."""
 
     def __init__(self, spec: MapSpec) -> None:
         super().__init__(spec)
@@ -139,6 +141,8 @@ class ModelQueue(ModelMap):
 
 
 class ModelStack(ModelQueue):
+    """Values without keys, the newest on top. For one thread."""
+
     def pop(self) -> bytes | None:
         return self._held.pop() if self._held else None
 
@@ -147,7 +151,7 @@ class ModelStack(ModelQueue):
 
 
 class ModelBloomFilter(ModelQueue):
-    """Never wrong, where the native one may take a value for known that it was not given."""
+    """Never wrong, where the native one may take a value for known that it was not given. For one thread."""
 
     def push(self, value: bytes, flags: int = Flag.ANY) -> int:
         if flags != Flag.ANY:

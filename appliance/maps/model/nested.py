@@ -11,7 +11,7 @@ from appliance.maps.model.map import ModelMap
 
 
 class ModelMapOfMaps(ModelMap):
-    """Maps by key."""
+    """Maps by key. For one thread."""
 
     def __init__(self, spec: MapSpec) -> None:
         super().__init__(spec)
@@ -35,6 +35,8 @@ class ModelMapOfMaps(ModelMap):
 
 
 class ModelArrayOfMaps(ModelMapOfMaps):
+    """Maps by index. For one thread."""
+
     def _is_beyond(self, key: bytes) -> bool:
         return int.from_bytes(key, "little") >= self.spec.max_entries
 
@@ -51,6 +53,8 @@ class ModelArrayOfMaps(ModelMapOfMaps):
 
 
 class ModelHashOfMaps(ModelMapOfMaps):
+    """Maps by key, as many as there is room for. For one thread."""
+
     def put(self, key: bytes, map_: ModelMap, flags: int = Flag.ANY) -> int:
         if flags > Flag.EXIST:
             return -errno.EINVAL

@@ -10,7 +10,8 @@ from appliance.maps.rings.perf_event_array import CURRENT_CPU, DATA_SIZE, LONGES
 
 
 class ModelPerfEventArray(ModelMap):
-    """`is_open` says whether anybody listens; `drain` is the consumer: samples, and numbers of lost ones."""
+    """`is_open` says whether anybody listens; `drain` is the consumer: samples, and numbers of lost ones.
+    For one thread."""
 
     def __init__(self, spec: MapSpec) -> None:
         super().__init__(spec)

@@ -10,7 +10,8 @@ from appliance.maps.model.map import ModelMap
 
 
 class ModelProgArray(ModelMap):
-    """The interpreter finds the programs by their names. It has no numbers for them, which `update` would take."""
+    """The interpreter finds the programs by their names. It has no numbers for them, which `update` would take.
+    For one thread."""
 
     def __init__(self, spec: MapSpec) -> None:
         super().__init__(spec)

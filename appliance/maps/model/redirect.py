@@ -11,7 +11,8 @@ from appliance.maps.model.map import ModelMap
 
 
 class ModelDevmap(ModelMap):
-    """Targets under indices: what is put in as 0 is taken out, and a program behind the target is refused."""
+    """Targets under indices: what is put in as 0 is taken out, and a program behind the target is refused.
+    For one thread."""
 
     longest = (1 << 32) - 1  # target
 
@@ -41,17 +42,21 @@ class ModelDevmap(ModelMap):
 
 
 class ModelCpumap(ModelDevmap):
+    """As a devmap. For one thread."""
+
     longest = LONGEST_QUEUE
 
 
 class ModelXskmap(ModelMap):
-    """Always empty."""
+    """Always empty. For one thread."""
 
     def update(self, key: bytes, value: bytes, flags: int = Flag.ANY) -> int:
         return -errno.EOPNOTSUPP
 
 
 class ModelDevmapHash(ModelHash):
+    """Targets under keys. For one thread."""
+
     def update(self, key: bytes, value: bytes, flags: int = Flag.ANY) -> int:
         target, program = value[:4], value[4:]
         if flags > Flag.EXIST or not any(target):

@@ -30,7 +30,8 @@ class _Record:
 
 
 class ModelRingBuffer(ModelMap):
-    """What producers do is what the native ring does; `drain` is the consumer. `woken` counts wake-ups."""
+    """What producers do is what the native ring does; `drain` is the consumer. `woken` counts wake-ups.
+    For one thread."""
 
     def __init__(self, spec: MapSpec) -> None:
         super().__init__(spec)

@@ -37,7 +37,7 @@ class RingHeader(ctypes.Structure):
 
 
 class RingOperations:
-    """Writes push, pop and peek for one shape. `newest_first`: the last in is the first out."""
+    """Writes push, pop and peek for one shape. `newest_first`: the last in is the first out. For one thread."""
 
     def __init__(self, module: ir.Module, shape: Shape, *, newest_first: bool) -> None:
         self.module = module

@@ -32,7 +32,8 @@ _munmap.argtypes = (ctypes.c_void_p, ctypes.c_size_t)
 
 
 class RingMemory(Memory):
-    """`rings` times `control` bytes and `data` bytes twice, whole pages each. Closing twice is harmless."""
+    """`rings` times `control` bytes and `data` bytes twice, whole pages each. Closing twice is harmless.
+    Any thread may use the bytes; one makes and closes it."""
 
     def __init__(self, control: int, data: int, rings: int = 1) -> None:
         """Raises OSError if the machine doesn't grant that much."""

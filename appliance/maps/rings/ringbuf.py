@@ -47,7 +47,7 @@ _NOTHING = ir.Constant(PTR, None)
 
 
 class RingBufferOperations:
-    """Writes the operations for one shape."""
+    """Writes the operations for one shape. For one thread."""
 
     def __init__(self, module: ir.Module, shape: Shape) -> None:
         self.module = module

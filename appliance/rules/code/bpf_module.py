@@ -47,7 +47,7 @@ class MapShape:
 
 
 class BpfModule:
-    """One object file being written."""
+    """One object file being written. For one thread."""
 
     def __init__(self, texts: Mapping[str, str]) -> None:
         """`texts` are the files that lines may point to, by name; the first is the one that the object is made of."""

@@ -26,7 +26,7 @@ Decide = Callable[[Action, int], None]
 
 
 class Shared:
-    """What all functions of an object use: maps, and what they call."""
+    """What all functions of an object use: maps, and what they call. For one thread."""
 
     def __init__(self, module: BpfModule, rules: RuleSet) -> None:
         self.module = module
@@ -74,7 +74,7 @@ def cut(rules: Iterable[Rule]) -> list[list[Rule]]:
 
 
 class Chain:
-    """Writes rules into one function. `decide(action, index)` writes what ends the judgement."""
+    """Writes rules into one function. `decide(action, index)` writes what ends the judgement. For one thread."""
 
     def __init__(self, shared: Shared, code: Code, fields: Fields, decide: Decide) -> None:
         self.shared = shared

@@ -66,7 +66,8 @@ class FrameRecord(ctypes.Structure):
 
 
 class Fields:
-    """The fields in one function being written. `keys` are pointers to keys of maps (memory.write_keys)."""
+    """The fields in one function being written. `keys` are pointers to keys of maps (memory.write_keys).
+    For one thread."""
 
     def __init__(self, code: Code, variables: Mapping[str, Variable[Value]], keys: Mapping[str, Value]) -> None:
         self.code = code

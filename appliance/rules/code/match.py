@@ -35,7 +35,7 @@ _PRESENCE: dict[Layer, tuple[str, str, int] | None] = {
 
 
 class Matching:
-    """Writes the conditions of rules into one function."""
+    """Writes the conditions of rules into one function. For one thread."""
 
     def __init__(self, module: BpfModule, code: Code, fields: Fields, sets: SetMaps) -> None:
         self.module = module

@@ -39,7 +39,7 @@ def write_keys(code: Code, fields: Fields, rules: Iterable[Rule]) -> None:
 
 class Memory:
     """Reads and writes the state of rules in one function. `state` declares a map of a rule's own; `key` and `value`
-    are room on the stack for what a helper is given."""
+    are room on the stack for what a helper is given. For one thread."""
 
     def __init__(self, module: BpfModule, code: Code, fields: Fields, matching: Matching, state: StateMap) -> None:
         self.module = module

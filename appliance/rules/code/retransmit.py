@@ -83,7 +83,7 @@ _TO_SOURCE = _Ends("destination", "destination_port", "source_port")
 
 
 class RetransmitTest:
-    """Writes the test into one function."""
+    """Writes the test into one function. For one thread."""
 
     def __init__(self, memory: Memory) -> None:
         self.memory = memory

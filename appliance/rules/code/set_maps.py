@@ -17,7 +17,7 @@ LOW_HALF = (1 << 64) - 1
 
 
 class SetMaps:
-    """The maps that hold large sets, shared by all rules that name the same elements."""
+    """The maps that hold large sets, shared by all rules that name the same elements. For one thread."""
 
     def __init__(self, module: BpfModule) -> None:
         self.module = module

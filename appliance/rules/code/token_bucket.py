@@ -81,7 +81,7 @@ def define_conforms(module: BpfModule, *, inline: bool) -> ir.Function:
 
 
 class TokenBucket:
-    """Writes rates into one function. `conforms` is what `define_conforms` defined."""
+    """Writes rates into one function. `conforms` is what `define_conforms` defined. For one thread."""
 
     def __init__(self, memory: Memory, conforms: ir.Function) -> None:
         self.memory = memory

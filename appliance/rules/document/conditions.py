@@ -39,7 +39,7 @@ OPERATORS = ("eq", "any", "all", "not", "gt", "lt", "in")
 
 
 class Reader:
-    """Reads the values of one document, and collects what is wrong with them."""
+    """Reads the values of one document, and collects what is wrong with them. For one thread."""
 
     def __init__(self, document: Document, sets: Mapping[str, NamedSet | None], defects: list[InputRefused]) -> None:
         """`sets` has None for a set that was refused already, so that its uses aren't refused again."""

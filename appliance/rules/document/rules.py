@@ -28,7 +28,7 @@ SLOWEST = {"pps": 1e-6, "bps": 1.0}  # what a frame costs must fit into 62 bits 
 
 
 class RuleReader:
-    """Reads the rules of one document after the other, and collects what is wrong with them."""
+    """Reads the rules of one document after the other, and collects what is wrong with them. For one thread."""
 
     def __init__(
         self, defaults: DefaultsEntry, sets: Mapping[str, NamedSet | None], defects: list[InputRefused]

@@ -36,7 +36,7 @@ class NamedSet:
 
 
 class SetReader:
-    """Reads the sets of one document after the other, and collects what is wrong with them."""
+    """Reads the sets of one document after the other, and collects what is wrong with them. For one thread."""
 
     def __init__(self, defects: list[InputRefused]) -> None:
         self.defects = defects

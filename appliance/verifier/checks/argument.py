@@ -20,7 +20,7 @@ LARGEST = 1 << 29  # bytes of memory that a size may speak of
 
 
 class Argument:
-    """One argument of one call."""
+    """One argument of one call. For one thread, that of the proof."""
 
     __slots__ = ("environment", "kind", "prototype", "register", "state", "value")
 

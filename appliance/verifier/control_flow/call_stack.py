@@ -27,7 +27,8 @@ TOO_DEEP = f"calls functions more than {DEEPEST} deep, or one that calls itself"
 
 @dataclass(slots=True)
 class Frames:
-    """What the exploration meets. Functions go by their first instruction; the main program's is 0."""
+    """What the exploration meets. Functions go by their first instruction; the main program's is 0.
+    For one thread, that of the proof."""
 
     active: list[int] = field(default_factory=lambda: [0])
     """The functions that are being explored, the outermost first."""

@@ -27,7 +27,7 @@ Time: TypeAlias = tuple[int, ...]
 class Order:
     """`places` of a block: its position on each level. `loops` of a block: heads of the loops around it.
     `bodies` of a head: the blocks of its loop, itself the first, each behind those that lead to it but for inner
-    loops."""
+    loops. Any thread, once it is made."""
 
     places: dict[int, tuple[int, ...]] = field(default_factory=dict)
     loops: dict[int, tuple[int, ...]] = field(default_factory=dict)

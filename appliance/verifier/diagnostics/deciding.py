@@ -31,7 +31,8 @@ Places = frozenset[Place]
 
 @dataclass(slots=True)
 class Branches:
-    """The branches that the walk back meets. `later` is what was wanted at the blocks behind, by function."""
+    """The branches that the walk back meets. `later` is what was wanted at the blocks behind, by function.
+    For one thread, that of the proof."""
 
     notes: Notes
     budget: Budget

@@ -24,7 +24,7 @@ class Cause(NamedTuple):
 
 class Notes:
     """Causes in the order in which they are met: the last one on the path first. `order` is how many visits were gone
-    through; `written` remembers which instruction wrote a place, and when."""
+    through; `written` remembers which instruction wrote a place, and when. For one thread, that of the proof."""
 
     def __init__(self, environment: Environment) -> None:
         self.environment = environment

@@ -36,7 +36,7 @@ class Later(NamedTuple):
 
 @dataclass(slots=True)
 class Sides:
-    """The graphs of the functions on the path, made when they are asked for."""
+    """The graphs of the functions on the path, made when they are asked for. For one thread, that of the proof."""
 
     environment: Environment
     budget: Budget

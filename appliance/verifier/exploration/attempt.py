@@ -54,7 +54,7 @@ class Attempt:
 
     By `partitions` states are kept apart, whatever the width. `share` is the attempt's, in steps; `limit` is what may
     be spent before something is given up that was only tried: an iteration of loops that have `around` iterations
-    together.
+    together. For one thread, that of the proof.
     """
 
     strategy: Strategy

@@ -68,7 +68,7 @@ class Function:
 
 
 class Program:
-    """The functions of one program, each prepared when it is first called."""
+    """The functions of one program, each prepared when it is first called. For one thread, that of the proof."""
 
     def __init__(self, environment: Environment, budget: Budget) -> None:
         self._environment = environment

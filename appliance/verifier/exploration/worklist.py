@@ -13,7 +13,7 @@ from appliance.verifier.state.state import State
 class Worklist:
     """`waiting`: the block and the states of each time that has any. `last_turns` and `began` tell of each loop, by the
     time around its iterations: in which states its last iteration began, and how many steps were taken before the first
-    one."""
+    one. For one thread, that of the proof."""
 
     waiting: dict[Time, tuple[int, list[State]]] = field(default_factory=dict)
     returned: list[State] = field(default_factory=list)

@@ -43,7 +43,8 @@ def demand_answer(state: State) -> None:
 
 
 class Iterations:
-    """One call of such a helper, from one state. There are `most` iterations at most."""
+    """One call of such a helper, from one state. There are `most` iterations at most.
+    For one thread, that of the proof."""
 
     def __init__(self, before: State, iteration: Iteration, most: int, width: int, fresh: Callable[[], int]) -> None:
         self._iteration = iteration

@@ -35,7 +35,7 @@ class Sum(NamedTuple):
 @dataclass(slots=True)
 class Sums:
     """What is known at one point of an iteration. A cell that is not among `cells` is as it was at the head, unless one
-    of its bytes was `written` since."""
+    of its bytes was `written` since. For one thread, that of the proof."""
 
     registers: list[Sum | None] = field(
         default_factory=lambda: [Sum(place, 0, 0, 64) for place in (Place(Part.REGISTER, n) for n in range(10))]

@@ -31,6 +31,7 @@ class Environment:
 
     `inner` are what the maps in maps of maps are like, by name: no program can name one, but lookups give them. `index`
     is the instruction that is being explored. `sight` is where states are shown, if somebody looks on.
+    For one thread, that of the proof.
     """
 
     spec: ProgramSpec
@@ -87,7 +88,8 @@ class Notes(NamedTuple):
 
 class FactsRecorder:
     """Collects what holds at an instruction on every path that reached it so far. Where a program `never_runs` here,
-    only in a kernel, the paths of a call need not agree on what native code would want to know of it."""
+    only in a kernel, the paths of a call need not agree on what native code would want to know of it.
+    For one thread, that of the proof."""
 
     def __init__(self, *, never_runs: bool = False) -> None:
         self._never_runs = never_runs

@@ -15,7 +15,8 @@ from appliance.verifier.program import Extent, StackFacts
 
 
 class StackRecorder:
-    """Extents by (instruction, register with the pointer) and function, functions by their first instruction."""
+    """Extents by (instruction, register with the pointer) and function, functions by their first instruction.
+    For one thread, that of the proof."""
 
     def __init__(self) -> None:
         self._touched: dict[tuple[int, int], dict[int, Extent]] = {}

@@ -54,7 +54,8 @@ NEVER_SHORT = 1 << 62
 
 
 class State:
-    """One abstract state. Registers change in place; the mappings are replaced, never changed."""
+    """One abstract state. Registers change in place; the mappings are replaced, never changed.
+    For one thread, that of the proof."""
 
     __slots__ = ("depth", "links", "lock", "outside", "past", "ranges", "references", "registers", "stack")
 

@@ -22,7 +22,8 @@ MOST_TRACES = 4
 
 @dataclass(slots=True)
 class Trace:
-    """One path through a block: by instruction, the state before it. so many states, `joined`, have gone it."""
+    """One path through a block: by instruction, the state before it. So many states, `joined`, have gone it.
+    For one thread, that of the proof."""
 
     kind: Hashable
     states: dict[int, State] = field(default_factory=dict)
@@ -41,7 +42,8 @@ class Trace:
 
 @dataclass(slots=True)
 class Sight:
-    """What one exploration showed: by the first instruction of a block, its traces, and how many states came there."""
+    """What one exploration showed: by the first instruction of a block, its traces, and how many states came there.
+    For one thread, that of the proof."""
 
     traces: dict[int, list[Trace]] = field(default_factory=dict)
     arrived: dict[int, int] = field(default_factory=dict)
@@ -87,7 +89,8 @@ class Sight:
 
 
 class Witness:
-    """Keeps the sight of the exploration that the verdict is of: a program may be explored several times."""
+    """Keeps the sight of the exploration that the verdict is of: a program may be explored several times.
+    For one thread, that of the proof."""
 
     def __init__(self) -> None:
         self._now = Sight()

@@ -15,7 +15,7 @@ from appliance.ebpf.isa.syntax import TYPES
 
 
 class Fields:
-    """The named parts of one statement, read as what they stand for."""
+    """The named parts of one statement, read as what they stand for. For one thread."""
 
     def __init__(self, statement: Statement, match: re.Match[str], helpers: Mapping[str, int]) -> None:
         self.helpers = helpers

@@ -43,7 +43,7 @@ _CONTEXT = {field.name: field.offset for field in XDP_LINUX.context.fields}
 
 
 class Cursor:
-    """The place that the code being written has come to, and the fields that it fills in."""
+    """The place that the code being written has come to, and the fields that it fills in. For one thread."""
 
     def __init__(self, code: Code, fields: Fields, on_addresses: Callable[[int], None], malformed: ir.Block) -> None:
         """`on_addresses(family)` writes what is to happen as soon as the IP addresses are known. `malformed` is where
