@@ -36,8 +36,8 @@ docs: $(READY)  ## the documents as a site, in build/site
 bench: $(READY)  ## every figure, as ratios in one run
 	$(PYTHON) -m tests.bench
 
-fuzz: $(READY)  ## long runs against hostile input
-	$(PYTHON) -m tests.fuzz
+fuzz: $(READY)  ## long runs against hostile input; OPTIONS="lives --seconds 60 --seed 7"
+	$(PYTHON) -m tests.fuzz $(OPTIONS)
 
 programs: $(READY)  ## compile programs/*.bpf.c with clang
 	$(MAKE) -C programs

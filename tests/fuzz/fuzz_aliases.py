@@ -1,6 +1,6 @@
 """Random programs about keys, values and locks (`aliases`): what is accepted runs without a fault, and to its end.
 
-Run: python -m tests.fuzz.fuzz_aliases [seconds] [seed]
+Run: python -m tests.fuzz aliases [--seconds S] [--seed N]
 
 The interpreter is the oracle: it knows of every pointer whether what it leads to is still there, and of every lock who
 holds it. With the proof's care for either taken out (a callback's values all with the id 0; its keys without an end),
@@ -9,7 +9,6 @@ the first finds are among some hundred seeds.
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Iterable
 
@@ -52,17 +51,13 @@ def finds(seeds: Iterable[int]) -> tuple[int, list[str]]:
     return accepted, found
 
 
-def main(seconds: float, seed: int = 0) -> int:
-    """Go on for so long; the number of finds."""
+def main(seconds: float, seed: int, least: int = 0) -> int:
+    """Go on for so long, and at least so many programs; the number of finds."""
     end, first, accepted, found = time.monotonic() + seconds, seed, 0, 0
-    while time.monotonic() < end:
+    while time.monotonic() < end or first - seed < least:
         good, wrong = finds(range(first, first + WAVE))
         first, accepted, found = first + WAVE, accepted + good, found + len(wrong)
         for line in wrong:
             print(line, flush=True)
-    print(f"aliases: {first - seed} programs from seed {seed}, {accepted} accepted, {found} finds")
+    print(f"aliases: {first - seed} programs, {accepted} accepted, {found} finds", flush=True)
     return found
-
-
-if __name__ == "__main__":
-    sys.exit(bool(main(float(sys.argv[1]) if sys.argv[1:] else 60.0, int(sys.argv[2]) if sys.argv[2:] else 0)))

@@ -1,6 +1,6 @@
 """Random lives of objects, maps and programs under threads that run programs (`lives`), each in a process of its own.
 
-Run: python -m tests.fuzz.fuzz_lives [seconds] [seed]
+Run: python -m tests.fuzz lives [--seconds S] [--seed N]
 
 Every life is lived with poisoned memory: what was freed is closed to everybody and stays so, and a process that looks
 there is killed by SIGSEGV. A find is told with its seed: `python -m tests.fuzz.lives SEED --poison` lives it again.
@@ -27,18 +27,14 @@ def what_happens(seed: int, *options: str) -> str | None:
     return None
 
 
-def main(seconds: float, seed: int = 0) -> int:
-    """Go on for so long; the number of finds."""
+def main(seconds: float, seed: int, least: int = 0) -> int:
+    """Go on for so long, and at least so many lives; the number of finds."""
     end, now, found = time.monotonic() + seconds, seed, 0
-    while time.monotonic() < end:
+    while time.monotonic() < end or now - seed < least:
         told = what_happens(now, "--poison")
         if told is not None:
             found += 1
             print(f"seed {now}: {told}", flush=True)
         now += 1
-    print(f"lives: {now - seed} from seed {seed}, {found} finds")
+    print(f"lives: {now - seed}, {found} finds", flush=True)
     return found
-
-
-if __name__ == "__main__":
-    sys.exit(bool(main(float(sys.argv[1]) if sys.argv[1:] else 60.0, int(sys.argv[2]) if sys.argv[2:] else 0)))

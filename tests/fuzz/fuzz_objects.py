@@ -1,8 +1,8 @@
 """Damaged object files through the loader: each must load or be refused with an ObjectError, in bounded time.
 
-Run: python -m tests.fuzz.fuzz_objects [seconds] [seed]
+Run: python -m tests.fuzz objects [--seconds S] [--seed N]
 
-A find is written to /tmp/tidegate-fuzz-objects-*.o; its bytes belong into a test.
+A find is written to /tmp/tidegate-fuzz-objects-SEED.o; its bytes belong into a test.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import functools
 import random
-import sys
 import time
 from pathlib import Path
 
@@ -106,13 +105,13 @@ def read_values(spec: CollectionSpec) -> None:
                 assert all(definition(spec.types, part) for part in parts_of(spec.types, number))
 
 
-def main(seconds: float = 60.0, seed: int | None = None) -> int:
-    """Mutate for that long and say what came of it; the number of finds."""
-    seed = time.time_ns() if seed is None else seed
-    source, sound = random.Random(seed), bases()
+def main(seconds: float, seed: int, least: int = 0) -> int:
+    """Mutate for that long, and at least so many files; the number of finds."""
+    sound, now = bases(), seed
     counts, finds, end = {True: 0, False: 0}, 0, time.monotonic() + seconds
-    while time.monotonic() < end:
-        data, began = mutate(source.choice(sound), source), time.perf_counter()
+    while time.monotonic() < end or now - seed < least:
+        chance = random.Random(now)
+        data, began = mutate(chance.choice(sound), chance), time.perf_counter()
         try:
             counts[survives(data)] += 1
             problem = "slow" if time.perf_counter() - began > SLOW else ""
@@ -120,13 +119,9 @@ def main(seconds: float = 60.0, seed: int | None = None) -> int:
             problem = repr(error)
         if problem:
             finds += 1
-            place = Path(f"/tmp/tidegate-fuzz-objects-{seed}-{finds}.o")
+            place = Path(f"/tmp/tidegate-fuzz-objects-{now}.o")
             place.write_bytes(data)
-            print(f"{place}: {problem}")
-    print(f"objects: seed {seed}: {counts[True]} loaded, {counts[False]} refused, {finds} finds")
+            print(f"seed {now}: {place}: {problem}", flush=True)
+        now += 1
+    print(f"objects: {counts[True]} loaded, {counts[False]} refused, {finds} finds", flush=True)
     return finds
-
-
-if __name__ == "__main__":
-    arguments = [float(argument) for argument in sys.argv[1:]]
-    sys.exit(bool(main(*arguments[:1], *map(int, arguments[1:2]))))

@@ -1,6 +1,6 @@
 """What the verifier accepts keeps its promise: generated programs, the corpus and its mutants, in a hostile world.
 
-Run: python -m tests.fuzz.fuzz_verifier [seconds] [seed]
+Run: python -m tests.fuzz verifier [--seconds S] [--seed N]
 
 Each accepted program runs in the checking interpreter on hostile frames and maps, and Linux's verifier is asked of it.
 A find is printed with its seed, or with the mutant's place.
@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import itertools
 import random
-import sys
 import tempfile
 import time
 from collections import Counter
@@ -34,7 +33,8 @@ from tests.corpus.test_variants import check_variant
 from tests.corpus.verifying import judge
 
 Findings: TypeAlias = tuple[list[str], Counter[str]]
-AT_LEAST = 50_000  # generated programs in one run, however long it takes
+Task: TypeAlias = tuple[Callable[..., Findings], object]
+AT_ONCE = 4  # tasks between two looks at the clock
 WAVE = 500  # programs for one process at a time
 RUNS = 6  # of one generated program
 RUNS_OF_CORPUS = 400
@@ -43,17 +43,14 @@ RUNS_OF_MUTANTS = 20
 
 def generated(seed: int) -> Findings:
     """A wave of random programs, each of which uses few of the many maps."""
-    finds, count, verifier = (
-        [],
-        Counter[str](),
-        Verifier(MAPS, strategies=(USUAL, COUNTED)[seed // WAVE % 2], budget=FEW_STEPS),
-    )
+    finds, count = [], Counter[str]()
+    verifiers = [Verifier(MAPS, strategies=strategies, budget=FEW_STEPS) for strategies in (USUAL, COUNTED)]
     there = kernel.available()
     with kernel.kernel_maps(MAPS if there else {}) as maps:
         for number in range(seed, seed + WAVE):
             count["generated"] += 1
             try:
-                verified = verifier.verify(program(random_program(number)))
+                verified = verifiers[number % 2].verify(program(random_program(number)))
             except Rejected:
                 continue
             count["generated, accepted"] += 1
@@ -97,32 +94,29 @@ def variants(flags: tuple[str, str]) -> Findings:
     return [], Counter({"variants": 1})
 
 
-def work(seconds: float, first: int) -> Iterator[tuple[Callable[..., Findings], object]]:
-    """The corpus, its variants, and generated programs for as long."""
+def work(seconds: float, first: int, least: int) -> Iterator[Task]:
+    """Generated programs and the corpus in turn, until the time is over and `least` programs are generated."""
     end = time.monotonic() + seconds
-    yield from ((corpus, name) for name in NAMES)
-    yield from ((variants, flags) for flags in itertools.product(("-O1", "-O2", "-O3"), ("v1", "v2", "v3")))
+    flags = itertools.product(("-O1", "-O2", "-O3"), ("v1", "v2", "v3"))
+    known: Iterator[Task] = itertools.chain(((corpus, name) for name in NAMES), ((variants, each) for each in flags))
     for seed in itertools.count(first, WAVE):
-        if seed - first >= AT_LEAST and time.monotonic() > end:
-            return
+        if seed - first >= least and time.monotonic() > end:
+            break
         yield generated, seed
+        yield from itertools.islice(known, 1)
+    if least:
+        yield from known
 
 
-def main(seconds: float = 60.0, seed: int | None = None) -> int:
-    """Run for that long, and at least AT_LEAST generated programs; the number of finds."""
-    first = time.time_ns() if seed is None else seed
-    finds, count, tasks = 0, Counter[str](), work(seconds, first)
+def main(seconds: float, seed: int, least: int = 0) -> int:
+    """Run for that long, and at least so many generated programs and all of the corpus; the number of finds."""
+    finds, count, tasks = 0, Counter[str](), work(seconds, seed, least)
     with ProcessPoolExecutor() as processes:
-        while wave := list(itertools.islice(tasks, 8)):
+        while wave := list(itertools.islice(tasks, AT_ONCE)):
             for found, counted in [future.result() for future in [processes.submit(*task) for task in wave]]:
                 count += counted
                 finds += len(found)
-                print(*found, sep="\n", end="\n" if found else "")
+                print(*found, sep="\n", end="\n" if found else "", flush=True)
     numbers = ", ".join(f"{number} {what}" for what, number in count.items())
-    print(f"verifier: from seed {first}: {numbers}; {finds} finds")
+    print(f"verifier: {numbers}; {finds} finds", flush=True)
     return finds
-
-
-if __name__ == "__main__":
-    arguments = [float(argument) for argument in sys.argv[1:]]
-    sys.exit(bool(main(*arguments[:1], *map(int, arguments[1:2]))))
