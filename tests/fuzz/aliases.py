@@ -4,7 +4,9 @@
       walk      for_each_map_elem with a callback, which gets the slots as its context
       find      a lookup, whose value is used, locked or kept in a slot
       use       what a slot holds is read, if it is no null pointer
-    callback    the same, of the element that it gets; keys and values go into the slots, too, and walks are nested
+      lock      one value is locked, and one unlocked: the same, or what the other slot holds
+    callback    the same, of the element that it gets; keys, values and places of its own stack go into the slots, too,
+                and walks are nested
 
 Most of them are wrong in some way, and must be rejected; one that is accepted must run without a fault, whatever it
 finds. The functions that are called back call only functions behind them, so that everything ends.
@@ -88,10 +90,12 @@ class _Writer:
         return [*find, "call map_lookup_elem", f"if r0 == 0 goto {done}", *use, f"{done}: r1 = 0"]
 
     def _keep(self) -> list[str]:
-        """The element's key or value goes into a slot."""
+        """The element's key or value goes into a slot, or a place of this function's stack."""
         if not self.has_element:
             return []
-        return [f"*(u64 *)(r8 + {self._slot()}) = {self._pick.choice(('r6', 'r7', 'r7'))}"]
+        kept = self._pick.choice(("r6", "r7", "r7", "r1"))
+        own = ["*(u64 *)(r10 - 24) = 5", "r1 = r10", "r1 += -24"] if kept == "r1" else []
+        return [*own, f"*(u64 *)(r8 + {self._slot()}) = {kept}"]
 
     def _use(self) -> list[str]:
         """What a slot holds is read, through it."""
@@ -100,12 +104,15 @@ class _Writer:
         return [load, f"if r1 == 0 goto {done}", "r2 = *(u64 *)(r1 + 0)", f"{done}: r1 = 0"]
 
     def _lock(self) -> list[str]:
-        """Lock one value, and unlock one: the same, or what a slot holds."""
-        if not self.has_element or self._map != "guarded":
+        """Lock one value, and unlock one: the same, or another. r9 is what a slot holds, and in main r7, too."""
+        if self._map != "guarded":
             return []
         done = self._label()
-        held, given = self._pick.choice((("r7", "r7"), ("r7", "r9"), ("r9", "r7"), ("r9", "r9")))
-        fetch = [f"r9 = *(u64 *)(r8 + {self._slot()})", f"if r9 == 0 goto {done}"] if "r9" in (held, given) else []
+        held, given = self._pick.choices(("r7", "r9"), k=2)
+        from_slots = {held, given} - ({"r7"} if self.has_element else set())
+        fetch = []
+        for register in sorted(from_slots):
+            fetch += [f"{register} = *(u64 *)(r8 + {self._slot()})", f"if {register} == 0 goto {done}"]
         lock = [f"r1 = {held}", f"r1 += {LOCK}", "call spin_lock"]
         unlock = [f"r1 = {given}", f"r1 += {LOCK}", "call spin_unlock"]
         return [*fetch, *lock, *unlock, f"{done}: r1 = 0"]
