@@ -30,8 +30,8 @@ lint: $(READY)  ## ruff, mypy --strict, and the floors of docs/architecture.md
 
 docs: $(READY)  ## the documents as a site, in build/site
 	rm -rf build/docs build/site && mkdir -p build/docs
-	cp -r *.md docs build/docs/
-	.venv/bin/mkdocs build --strict --quiet
+	cp -r *.md LICENSE configs docs build/docs/
+	.venv/bin/mkdocs build --strict  # with --quiet it would count no warnings, and never fail
 
 bench: $(READY)  ## every figure, as ratios in one run
 	$(PYTHON) -m tests.bench
