@@ -12,6 +12,7 @@ from appliance.datapath.trial import MOST_REPEATS
 from tests.bench import __main__ as runner
 from tests.bench.bench_lookups import _in_window, _shares
 from tests.bench.figures import Bench, Figure
+from tests.bench.registry import BENCHMARKS
 
 
 def good(bench: Bench) -> Iterator[Figure]:
@@ -28,6 +29,12 @@ def benchmarks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(runner, "BENCHMARKS", {"half": half, "good": good})
     monkeypatch.setattr(runner, "build_tools", lambda folder: None)
     monkeypatch.setattr("os.geteuid", lambda: 0)
+
+
+def test_every_benchmark_has_its_row() -> None:
+    files = {path.stem.removeprefix("bench_") for path in Path("tests/bench").glob("bench_*.py")}
+    assert BENCHMARKS.keys() == files
+    assert all(main.__module__ == f"tests.bench.bench_{name}" for name, main in BENCHMARKS.items())
 
 
 @pytest.mark.usefixtures("benchmarks")

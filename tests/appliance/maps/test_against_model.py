@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
-from appliance.ebpf.map_types import MapType
+from appliance.ebpf.map_types import KERNEL_MAPS, MapType
 from appliance.ebpf.spec import MapSpec
 from appliance.maps import KINDS, MODELS, model
 from tests.appliance.maps.native import NativeMap
@@ -189,3 +189,4 @@ def test_every_kind_has_a_model_and_a_case_here() -> None:
     others |= {MapType.PROG_ARRAY}  # test_tail_calls
     here = {spec.type for spec in (*KEYED.values(), *QUEUES.values(), FILTER)}
     assert set(KINDS) == set(MODELS) == here | others
+    assert set(MapType) - KERNEL_MAPS == set(KINDS), "a type is one of ours, or one of those that only a kernel has"
