@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-import appliance
 import appliance.api as api
 from appliance.api import WrongState, open_object
 from appliance.ebpf.map_types import MapType
@@ -20,37 +19,6 @@ from appliance.verifier.reports.report import Rejected
 from hooks.contracts.contract import Verdict
 from tests.appliance.api.objects import FRAME, example, key, opened
 from tests.appliance.ebpf.compiling import PROGRAMS, compile_c
-
-
-def test_the_public_names() -> None:
-    assert sorted(api.__all__) == [
-        "Codec",
-        "GracePeriodExpired",
-        "Link",
-        "Loaded",
-        "LoadedProgram",
-        "NoSuchName",
-        "Object",
-        "ObjectMap",
-        "ObjectProgram",
-        "PerfBuffer",
-        "Pins",
-        "RingBuffer",
-        "RoutingTables",
-        "TestRun",
-        "TypedMap",
-        "TypedQueue",
-        "Types",
-        "ValueUnfit",
-        "WrongState",
-        "make_dataclass",
-        "open_object",
-        "synchronize",
-    ]
-    assert all(hasattr(api, name) for name in api.__all__)
-    assert appliance.open_object is open_object
-    with pytest.raises(AttributeError, match="module 'appliance' has no attribute 'open_box'"):
-        _ = appliance.open_box
 
 
 def test_the_package_alone_imports_nothing() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 import appliance
 from appliance import api
 from appliance.cli.main import COMMANDS
@@ -37,6 +39,8 @@ PROGRAM = ["check", "compile", "disasm", "exec", "explain", "inspect", "lab", "r
 def test_the_package() -> None:
     assert sorted(appliance.__all__) == PACKAGE
     assert appliance.open_object is api.open_object
+    with pytest.raises(AttributeError, match="module 'appliance' has no attribute 'open_box'"):
+        _ = appliance.open_box
 
 
 def test_the_api() -> None:
