@@ -20,6 +20,7 @@ def check(tmp_path: Path, message: str) -> subprocess.CompletedProcess[str]:
         "verifier: refuse a key that outlives its walk\n\nWhy.\n",
         "# a comment\nmaps, helpers: names by the field's words\n",
         "fixup! anything at all",
+        "docs: " + "é" * 66,
     ],
 )
 def test_good(tmp_path: Path, message: str) -> None:
