@@ -33,10 +33,11 @@ from appliance.ebpf.isa.instructions import (
 )
 from appliance.ebpf.isa.opcodes import AtomicOp
 from appliance.ebpf.map_types import MapType
-from appliance.verifier.checks.alignment import demand_alignment, demand_order
 from appliance.verifier.checks.arithmetic import demand_alu, demand_branch, demand_byte_swap, demand_move, demand_negate
-from appliance.verifier.checks.helper_calls import demand_call
-from appliance.verifier.checks.memory import demand_access
+from appliance.verifier.checks.calls.helper_calls import demand_call
+from appliance.verifier.checks.memory.access import demand_access
+from appliance.verifier.checks.memory.alignment import demand_alignment, demand_order
+from appliance.verifier.checks.memory.requests import Purpose
 from appliance.verifier.checks.operands import (
     KNOWS_ADDRESSES,
     demand_number,
@@ -47,7 +48,6 @@ from appliance.verifier.checks.operands import (
     is_stale,
 )
 from appliance.verifier.checks.references import demand_no_lock, demand_no_record
-from appliance.verifier.checks.requests import Purpose
 from appliance.verifier.domains.scalar import Scalar
 from appliance.verifier.domains.values import STALE, Kind, Pointer, is_lost
 from appliance.verifier.reports.rejections import Rejection

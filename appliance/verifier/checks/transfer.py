@@ -24,7 +24,7 @@ from appliance.ebpf.isa.instructions import (
     Store,
 )
 from appliance.verifier.checks.arithmetic_transfer import apply_alu, apply_byte_swap, apply_move, apply_negate
-from appliance.verifier.checks.helper_effects import apply_call
+from appliance.verifier.checks.calls.effects import apply_call
 from appliance.verifier.checks.memory_transfer import apply_atomic, apply_legacy, apply_load, apply_store
 from appliance.verifier.domains import scalar
 from appliance.verifier.domains.values import Kind, Pointer

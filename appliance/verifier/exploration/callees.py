@@ -16,8 +16,8 @@ from typing import Protocol, TypeAlias
 from appliance.ebpf.isa.instructions import CallFunction, CallHelper, CallRegister, Instruction, LegacyPacketLoad
 from appliance.helpers.limits import MAX_LOOPS
 from appliance.helpers.prototypes import HelperPrototype
-from appliance.verifier.checks.helper_effects import apply_call
-from appliance.verifier.checks.helper_results import any_verdict, looked_up
+from appliance.verifier.checks.calls.effects import apply_call
+from appliance.verifier.checks.calls.results import any_verdict, looked_up
 from appliance.verifier.checks.references import demand_no_record
 from appliance.verifier.checks.transfer import TRANSFERS
 from appliance.verifier.control_flow.calls import TAIL_CALL, called_helper

@@ -37,7 +37,7 @@ from appliance.ebpf.isa.instructions import (
     Store,
 )
 from appliance.verifier.budget import Budget
-from appliance.verifier.checks.helper_effects import written_arguments
+from appliance.verifier.checks.calls.effects import written_arguments
 from appliance.verifier.control_flow.calls import runs_other_code
 from appliance.verifier.control_flow.cfg import BasicBlock, ControlFlowGraph
 from appliance.verifier.control_flow.liveness import register_effects, stack_bytes

@@ -14,7 +14,7 @@ from appliance.errors import InputRefused, SourceLine
 from appliance.helpers.prototypes import ArgumentKind
 from appliance.verifier import Access, CallFacts, Region, Rejected, Unsupported, VerifiedProgram, Verifier
 from appliance.verifier.budget import Budget
-from appliance.verifier.checks import helper_calls
+from appliance.verifier.checks.calls import helper_calls
 from appliance.verifier.checks.demands import DEMANDS
 from appliance.verifier.checks.transfer import TRANSFERS
 from appliance.verifier.exploration.attempt import EVERY_ITERATION, MOST_PAST, Attempt, Strategy

@@ -7,8 +7,8 @@ from typing import TypeAlias
 
 from appliance.ebpf.spec import MapSpec
 from appliance.helpers.prototypes import ArgumentKind, HelperPrototype
-from appliance.verifier.checks.memory import demand_access
-from appliance.verifier.checks.requests import Purpose
+from appliance.verifier.checks.memory.access import demand_access
+from appliance.verifier.checks.memory.requests import Purpose
 from appliance.verifier.domains.scalar import Scalar
 from appliance.verifier.domains.values import NULLABLE, PACKET_KINDS, ZERO, Kind, Pointer, Value
 from appliance.verifier.reports.rejections import Rejection

@@ -3,7 +3,7 @@ field may be."""
 
 from __future__ import annotations
 
-from appliance.verifier.checks.requests import Purpose, Request, byte_words
+from appliance.verifier.checks.memory.requests import Purpose, Request, byte_words
 from appliance.verifier.reports.rejections import Rejection
 from appliance.verifier.reports.report import Violation
 from appliance.verifier.state.environment import Environment

@@ -10,9 +10,9 @@ from collections.abc import Callable
 from appliance.ebpf.map_types import MapType
 from appliance.helpers.dynptrs import DYNPTR_SIZE
 from appliance.helpers.prototypes import ArgumentKind
-from appliance.verifier.checks.argument import LARGEST, Argument, Rule, memory_rule, nothing_or, size_behind
-from appliance.verifier.checks.formats import Call, demand_array, demand_format, demand_printed, demand_text
-from appliance.verifier.checks.kernel_arguments import (
+from appliance.verifier.checks.calls.argument import LARGEST, Argument, Rule, memory_rule, nothing_or, size_behind
+from appliance.verifier.checks.calls.formats import Call, demand_array, demand_format, demand_printed, demand_text
+from appliance.verifier.checks.calls.kernel_arguments import (
     demand_held_socket,
     demand_readable,
     demand_socket,
@@ -20,9 +20,9 @@ from appliance.verifier.checks.kernel_arguments import (
     demand_told,
     or_unchecked,
 )
-from appliance.verifier.checks.map_arguments import SOCKET_MAPS, demand_map
-from appliance.verifier.checks.memory import demand_access
-from appliance.verifier.checks.requests import Purpose
+from appliance.verifier.checks.calls.map_arguments import SOCKET_MAPS, demand_map
+from appliance.verifier.checks.memory.access import demand_access
+from appliance.verifier.checks.memory.requests import Purpose
 from appliance.verifier.control_flow.call_stack import TOO_DEEP
 from appliance.verifier.domains.scalar import Scalar
 from appliance.verifier.domains.values import STRUCTURE_KINDS, ZERO, Kind, Pointer, Value

@@ -7,7 +7,7 @@ key         never written, and gone when the callback is over that it was given 
 from __future__ import annotations
 
 from appliance.ebpf.spec import LOCK_SIZE
-from appliance.verifier.checks.requests import READING, WRITING, Request, byte_words, span_words
+from appliance.verifier.checks.memory.requests import READING, WRITING, Request, byte_words, span_words
 from appliance.verifier.reports.rejections import Rejection
 from appliance.verifier.reports.report import Violation
 from appliance.verifier.state.environment import Environment

@@ -8,7 +8,7 @@ app id      from `app_id_start` to `app_id_end`; only read
 
 from __future__ import annotations
 
-from appliance.verifier.checks.requests import WRITING, Purpose, Request, Rule, byte_words, span_words
+from appliance.verifier.checks.memory.requests import WRITING, Purpose, Request, Rule, byte_words, span_words
 from appliance.verifier.reports.rejections import Rejection
 from appliance.verifier.reports.report import Violation
 from appliance.verifier.state.environment import Environment

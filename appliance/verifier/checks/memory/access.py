@@ -1,22 +1,22 @@
 """When an access to memory is allowed: one rule per kind of pointer.
 
-stack                       see `stack_memory`
-context                     see `context_memory`
-packet, metadata, app id    see `packet_memory`
-map value, map key          see `map_memory`
+stack                       see `stack`
+context                     see `context`
+packet, metadata, app id    see `packet`
+map value, map key          see `map_values`
 record                      0 <= place, place + size <= the size that was reserved
 slice                       the same with the size that was asked for; no atomics, as it may begin anywhere
-kernel's                    see `kernel_memory`
+kernel's                    see `kernel`
 """
 
 from __future__ import annotations
 
-from appliance.verifier.checks.context_memory import demand_context
-from appliance.verifier.checks.kernel_memory import demand_buffer, demand_structure, socket_rule
-from appliance.verifier.checks.map_memory import demand_live_key, demand_map_key, demand_map_value
-from appliance.verifier.checks.packet_memory import ranged_rule
-from appliance.verifier.checks.requests import Purpose, Request, Rule, byte_words
-from appliance.verifier.checks.stack_memory import demand_stack
+from appliance.verifier.checks.memory.context import demand_context
+from appliance.verifier.checks.memory.kernel import demand_buffer, demand_structure, socket_rule
+from appliance.verifier.checks.memory.map_values import demand_live_key, demand_map_key, demand_map_value
+from appliance.verifier.checks.memory.packet import ranged_rule
+from appliance.verifier.checks.memory.requests import Purpose, Request, Rule, byte_words
+from appliance.verifier.checks.memory.stack import demand_stack
 from appliance.verifier.domains.values import NULLABLE, STRUCTURES, Kind, Pointer, Value
 from appliance.verifier.reports.rejections import Rejection
 from appliance.verifier.reports.report import Violation

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from appliance.ebpf.map_types import REDIRECT_MAPS, MapType
 from appliance.ebpf.spec import MapSpec
-from appliance.verifier.checks.argument import Argument
+from appliance.verifier.checks.calls.argument import Argument
 from appliance.verifier.reports.rejections import Rejection
 from appliance.verifier.reports.report import Violation
 

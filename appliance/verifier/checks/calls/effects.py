@@ -1,6 +1,6 @@
 """What a helper call does: memory that it writes, registers that it destroys, what it takes and gives back.
 
-What r0 holds then is in `helper_results`.
+What r0 holds then is in `results`.
 """
 
 from __future__ import annotations
@@ -9,9 +9,9 @@ from collections.abc import Callable
 
 from appliance.ebpf.isa.instructions import CallHelper
 from appliance.helpers.prototypes import ArgumentKind, HelperPrototype
-from appliance.verifier.checks.callable_helpers import prototype_of
-from appliance.verifier.checks.formats import Call, text_of
-from appliance.verifier.checks.helper_results import RETURNS, Given
+from appliance.verifier.checks.calls.callable_helpers import prototype_of
+from appliance.verifier.checks.calls.formats import Call, text_of
+from appliance.verifier.checks.calls.results import RETURNS, Given
 from appliance.verifier.domains import scalar
 from appliance.verifier.domains.scalar import Scalar
 from appliance.verifier.domains.values import HELD_KINDS, REGIONS, Kind, Pointer, Value

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from appliance.helpers.kernel.prototypes import STRUCTURES_TAKEN
-from appliance.verifier.checks.argument import Argument, Rule, is_nullable, memory_rule, nothing_or, size_behind
+from appliance.verifier.checks.calls.argument import Argument, Rule, is_nullable, memory_rule, nothing_or, size_behind
 from appliance.verifier.checks.kernel_structures import demand_member, is_structure
-from appliance.verifier.checks.memory import demand_memory
-from appliance.verifier.checks.requests import Purpose, Request
+from appliance.verifier.checks.memory.access import demand_memory
+from appliance.verifier.checks.memory.requests import Purpose, Request
 from appliance.verifier.domains.values import HELD_SOCKETS, LENT_SOCKETS, NULLABLE, ZERO, Kind, Pointer
 from appliance.verifier.state.stack import CELL, holder
 from hooks.contracts.cgroup import SOCKET

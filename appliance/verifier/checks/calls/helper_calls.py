@@ -1,17 +1,17 @@
 """What a helper call demands: that every argument is what the prototype says.
 
-What is demanded of one register is in `arguments`; what the call does, in `helper_effects`.
+What is demanded of one register is in `arguments`; what the call does, in `effects`.
 """
 
 from __future__ import annotations
 
 from appliance.ebpf.isa.instructions import CallHelper
 from appliance.helpers.prototypes import ArgumentKind, HelperPrototype
-from appliance.verifier.checks.argument import Argument
-from appliance.verifier.checks.arguments import ARGUMENT_RULES
-from appliance.verifier.checks.callable_helpers import prototype_of
-from appliance.verifier.checks.formats import Call, is_printed
-from appliance.verifier.checks.helper_results import SIZES
+from appliance.verifier.checks.calls.argument import Argument
+from appliance.verifier.checks.calls.arguments import ARGUMENT_RULES
+from appliance.verifier.checks.calls.callable_helpers import prototype_of
+from appliance.verifier.checks.calls.formats import Call, is_printed
+from appliance.verifier.checks.calls.results import SIZES
 from appliance.verifier.checks.references import demand_no_lock, demand_no_record
 from appliance.verifier.domains.values import is_lost
 from appliance.verifier.reports.rejections import Rejection

@@ -7,7 +7,7 @@ A dynptr on the stack may be written over, and is gone then, unless it must be s
 from __future__ import annotations
 
 from appliance.ebpf.isa.instructions import STACK_SIZE
-from appliance.verifier.checks.requests import Purpose, Request
+from appliance.verifier.checks.memory.requests import Purpose, Request
 from appliance.verifier.domains.values import DYNPTR_KINDS, Kind, Pointer
 from appliance.verifier.reports.rejections import Rejection
 from appliance.verifier.reports.report import Violation

@@ -10,9 +10,9 @@ from appliance.helpers.kernel.prototypes import STRUCTURES_GIVEN
 from appliance.helpers.prototypes import ArgumentKind, HelperPrototype, ReturnKind
 from appliance.helpers.redirections import ACTION_MASK, known_flags
 from appliance.helpers.redirections import KINDS as REDIRECTION_KINDS
-from appliance.verifier.checks.argument import LARGEST
+from appliance.verifier.checks.calls.argument import LARGEST
+from appliance.verifier.checks.calls.map_arguments import SOCKET_MAPS
 from appliance.verifier.checks.kernel_structures import named_structure
-from appliance.verifier.checks.map_arguments import SOCKET_MAPS
 from appliance.verifier.domains import scalar
 from appliance.verifier.domains.scalar import Scalar
 from appliance.verifier.domains.values import NULLABLE, Kind, Pointer, Value

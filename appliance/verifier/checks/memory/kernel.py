@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from appliance.verifier.checks.kernel_structures import demand_member, is_writable
-from appliance.verifier.checks.requests import READING, WRITING, Purpose, Request, byte_words
+from appliance.verifier.checks.memory.requests import READING, WRITING, Purpose, Request, byte_words
 from appliance.verifier.domains.values import Kind
 from appliance.verifier.reports.rejections import Rejection
 from appliance.verifier.reports.report import Violation

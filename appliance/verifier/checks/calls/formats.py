@@ -22,8 +22,8 @@ from appliance.helpers.formats import (
     parse_format,
 )
 from appliance.helpers.prototypes import ArgumentKind, HelperPrototype
-from appliance.verifier.checks.memory import demand_access, demand_memory
-from appliance.verifier.checks.requests import Purpose, Request
+from appliance.verifier.checks.memory.access import demand_access, demand_memory
+from appliance.verifier.checks.memory.requests import Purpose, Request
 from appliance.verifier.domains.scalar import Scalar
 from appliance.verifier.domains.values import STRUCTURE_KINDS, ZERO, Kind, Pointer, Value, describe
 from appliance.verifier.reports.rejections import Rejection
