@@ -133,6 +133,7 @@ def test_a_main_thread_that_does_not_ask_is_not_waited_for(monkeypatch: pytest.M
         last_resort=lambda: resorted.append(True),
     ):
         wait_until(lambda: bool(resorted))
+    assert resorted == [True]
 
 
 @pytest.fixture(scope="module")

@@ -84,6 +84,7 @@ def test_nor_is_one_that_has_ended(domain: Domain, loop: Loop) -> None:
     loop.pass_()
     domain.unregister(loop.reader)
     domain.synchronize(0)
+    assert domain.statistics().readers == ()
 
 
 def test_what_is_retired_later_does_not_keep_what_was_before(domain: Domain, loop: Loop) -> None:
