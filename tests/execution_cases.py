@@ -7,13 +7,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ruamel.yaml import YAML
-
 from appliance.ebpf.isa.assembler import assemble
 from appliance.ebpf.isa.instructions import Instruction
 from appliance.ebpf.map_types import MapType
 from appliance.ebpf.spec import MapSpec, ProgramSpec
 from hooks.contracts.xdp import XDP_LINUX
+from tests.yaml_files import load
 
 FOLDER = Path(__file__).parent / "cases" / "execution"
 _KEYS = {"name", "code", "result", "memory", "memory_after", "packet", "packet_after", "context", "fault", "kernel"}
@@ -73,7 +72,7 @@ def load_cases() -> list[ExecutionCase]:
 
 
 def _of_file(path: Path) -> Iterator[ExecutionCase]:
-    for entry in YAML(typ="safe").load(path):
+    for entry in load(path):
         columns, rows = entry.pop("columns", []), entry.pop("rows", [[]])
         assert set(entry) <= _KEYS, f"{path.name}: unknown keys {set(entry) - _KEYS}"
         for row in rows:

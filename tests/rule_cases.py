@@ -25,9 +25,9 @@ from pathlib import Path
 from typing import Any
 
 import scapy.all
-from ruamel.yaml import YAML
 
 from appliance.rules import RuleSet, load_rule_set
+from tests.yaml_files import load
 
 FOLDER = Path(__file__).parent / "cases" / "rules"
 MACS = {"src": "02:00:00:00:00:01", "dst": "02:00:00:00:00:02"}
@@ -67,7 +67,7 @@ class RuleCase:
 def load_cases(folder: Path = FOLDER) -> Iterator[RuleCase]:
     """Every case of every file."""
     for path in sorted(folder.glob("*.yaml")):
-        for entry in YAML(typ="safe").load(path):
+        for entry in load(path):
             steps = tuple(_step(frame) for frame in entry["frames"])
             yield RuleCase(f"{path.stem}: {entry['case']}", entry["rules"], entry.get("files", {}), steps)
 

@@ -9,16 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ruamel.yaml import YAML
 
 from hooks.interfaces.records import STATE_DIRECTORY
+from tests.yaml_files import load
 
-
-def load(path: str) -> Any:
-    return YAML(typ="safe").load(Path(path))
-
-
-COMPOSE = load("docker-compose.yml")
+COMPOSE = load(Path("docker-compose.yml"))
 BOX, PROMETHEUS, GRAFANA = (COMPOSE["services"][name] for name in ("box", "prometheus", "grafana"))
 
 
@@ -76,7 +71,7 @@ def test_a_service_is_pinned_and_has_no_more_privileges_than_it_needs(name: str)
 
 def test_the_box_is_the_one_that_is_configured_here() -> None:
     assert BOX["build"] == "."
-    listen = load("configs/tidegate.yaml")["metrics"]["listen"]
+    listen = load(Path("configs/tidegate.yaml"))["metrics"]["listen"]
     assert f"http://{listen}/metrics" in BOX["healthcheck"]["test"][-1]
     assert mounts(BOX)[str(STATE_DIRECTORY)] == str(STATE_DIRECTORY)
     assert Path(mounts(BOX)["/etc/tidegate"], "tidegate.yaml").exists()
@@ -84,22 +79,22 @@ def test_the_box_is_the_one_that_is_configured_here() -> None:
 
 
 def test_prometheus_scrapes_the_box() -> None:
-    (job,) = load("dashboards/prometheus.yml")["scrape_configs"]
-    assert job["static_configs"] == [{"targets": [load("configs/tidegate.yaml")["metrics"]["listen"]]}]
+    (job,) = load(Path("dashboards/prometheus.yml"))["scrape_configs"]
+    assert job["static_configs"] == [{"targets": [load(Path("configs/tidegate.yaml"))["metrics"]["listen"]]}]
     configuration = mounts(PROMETHEUS)
     assert configuration["/etc/prometheus/prometheus.yml"] == "./dashboards/prometheus.yml"
-    for file in load("dashboards/prometheus.yml")["rule_files"]:
+    for file in load(Path("dashboards/prometheus.yml"))["rule_files"]:
         assert configuration[f"/etc/prometheus/{file}"] == f"./dashboards/{file}"
 
 
 def test_grafana_asks_that_prometheus() -> None:
-    (source,) = load("dashboards/grafana/provisioning/datasources/prometheus.yml")["datasources"]
+    (source,) = load(Path("dashboards/grafana/provisioning/datasources/prometheus.yml"))["datasources"]
     assert f"--web.listen-address={source['url'].removeprefix('http://')}" in PROMETHEUS["command"]
-    assert source["jsonData"]["timeInterval"] == load("dashboards/prometheus.yml")["global"]["scrape_interval"]
+    assert source["jsonData"]["timeInterval"] == load(Path("dashboards/prometheus.yml"))["global"]["scrape_interval"]
 
 
 def test_grafana_finds_the_dashboard() -> None:
-    (provider,) = load("dashboards/grafana/provisioning/dashboards/tidegate.yml")["providers"]
+    (provider,) = load(Path("dashboards/grafana/provisioning/dashboards/tidegate.yml"))["providers"]
     found = [inside for inside in mounts(GRAFANA) if inside.startswith(provider["options"]["path"])]
     assert found == [GRAFANA["environment"]["GF_DASHBOARDS_DEFAULT_HOME_DASHBOARD_PATH"]]
     assert mounts(GRAFANA)[found[0]] == "./dashboards/tidegate.json"

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ruamel.yaml import YAML
 
 from appliance.rules.matchers import MATCHERS
 from configs import build_schema
+from tests.yaml_files import load
 
 SCHEMA: dict[str, Any] = json.loads(build_schema.TARGET.read_text(encoding="utf-8"))
 
@@ -36,7 +36,7 @@ def test_patterns_are_javascript() -> None:
 
 @pytest.mark.parametrize("path", ["configs/tidegate.yaml", "configs/rulesets/default.yaml"])
 def test_shipped_documents_have_known_keys_only(path: str) -> None:
-    document = YAML(typ="safe").load(Path(path))
+    document = load(Path(path))
     branch = "then" if "interfaces" in document else "else"
     refused = list(_unknown(document, SCHEMA[branch], path))
     assert refused == []

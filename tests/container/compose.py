@@ -14,7 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from ruamel.yaml import YAML
+from tests.yaml_files import load
 
 COMPOSE_FILE = Path("docker-compose.yml")
 
@@ -23,7 +23,7 @@ _SECONDS = {"s": 1, "m": 60, "h": 3600}
 
 def read_service(name: str) -> dict[str, Any]:
     """The service `name` of the project's compose file, as it stands there."""
-    service: dict[str, Any] = YAML(typ="safe").load(COMPOSE_FILE)["services"][name]
+    service: dict[str, Any] = load(COMPOSE_FILE)["services"][name]
     return service
 
 

@@ -12,12 +12,11 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from ruamel.yaml import YAML
-
 from appliance.ebpf.objects.objects import load_object_file
 from appliance.ebpf.spec import CollectionSpec
 from appliance.verifier import Rejected, VerifiedProgram, Verifier
 from appliance.verifier.reports.report import Report
+from tests.yaml_files import load
 
 HOME = Path(__file__).parent
 OBJECTS = HOME / "objects"
@@ -41,7 +40,7 @@ class Rejection:
 
 def rejections() -> dict[str, Rejection]:
     """What rejections.yaml says, by the names of pairs."""
-    return {name: Rejection(**said) for name, said in YAML(typ="safe").load(REJECTIONS).items()}
+    return {name: Rejection(**said) for name, said in load(REJECTIONS).items()}
 
 
 def object_of(name: str, side: str, folder: Path = OBJECTS) -> Path:

@@ -13,12 +13,11 @@ import subprocess
 from functools import cache
 from pathlib import Path
 
-from ruamel.yaml import YAML
-
 from appliance.ebpf.objects.objects import load_object_file
 from appliance.ebpf.platform import LINUX
 from appliance.ebpf.spec import CollectionSpec
 from appliance.verifier import Rejected, Verifier
+from tests.yaml_files import load
 
 HOME = Path(__file__).parent / "large"
 OBJECTS = HOME / "objects"
@@ -52,7 +51,7 @@ def changed(name: str, folder: Path = OBJECTS) -> list[str]:
 
 def rejections() -> dict[str, dict[str, dict[str, object]]]:
     """What rejections.yaml says, by the names of pairs and programs."""
-    said: dict[str, dict[str, dict[str, object]]] = YAML(typ="safe").load(REJECTIONS)
+    said: dict[str, dict[str, dict[str, object]]] = load(REJECTIONS)
     return said
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from ruamel.yaml import YAML
+from tests.yaml_files import dump, load
 
 PROMETHEUS = "/usr/bin/prometheus"
 CONFIGURATION = Path("dashboards/prometheus.yml")
@@ -36,13 +36,12 @@ class Prometheus:
         self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Prometheus:
-        yaml = YAML(typ="safe")
-        document = yaml.load(CONFIGURATION.read_text())
+        document = load(CONFIGURATION)
         document["global"] = {"scrape_interval": "1s", "evaluation_interval": "1s"}
         document["rule_files"] = [str(CONFIGURATION.parent.resolve() / name) for name in document["rule_files"]]
         document["scrape_configs"][0]["static_configs"] = [{"targets": [self.target]}]
         configuration = self._directory / "prometheus.yml"
-        yaml.dump(document, configuration)
+        configuration.write_text(dump(document))
         with (self._directory / "log").open("wb") as log:
             self._process = subprocess.Popen(
                 [

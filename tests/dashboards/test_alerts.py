@@ -8,14 +8,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ruamel.yaml import YAML
+
+from tests.yaml_files import load
 
 ALERTS = Path("dashboards/alerts.yml")
 GUIDE = Path("docs/operators-guide.md")
 
 
 def alerts() -> list[dict[str, Any]]:
-    return [rule for group in YAML(typ="safe").load(ALERTS)["groups"] for rule in group["rules"]]
+    return [rule for group in load(ALERTS)["groups"] for rule in group["rules"]]
 
 
 @pytest.mark.parametrize(

@@ -6,12 +6,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from ruamel.yaml import YAML
 
 from appliance.metrics import BoxCollector, MetricsServer
 from tests.dashboards.panels import dashboard, queries, substitute
 from tests.dashboards.server import Prometheus
 from tests.dashboards.synthetic import snapshots
+from tests.yaml_files import load
 
 TWO_SCRAPES = "count_over_time(tidegate_build_info[1m]) >= 2"
 EVERY_RULE = "tidegate_rule_packets_total > 0"
@@ -49,11 +49,7 @@ def test_the_variable_finds_the_box(prometheus: Prometheus) -> None:
 
 
 def test_every_alert_is_evaluated_without_error(prometheus: Prometheus) -> None:
-    written = {
-        rule["alert"]
-        for group in YAML(typ="safe").load(Path("dashboards/alerts.yml"))["groups"]
-        for rule in group["rules"]
-    }
+    written = {rule["alert"] for group in load(Path("dashboards/alerts.yml"))["groups"] for rule in group["rules"]}
     rules = {rule["name"]: rule for group in prometheus.get("rules")["groups"] for rule in group["rules"]}
     assert rules.keys() == written
     for name, rule in rules.items():

@@ -13,7 +13,8 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from appliance.errors import InputRefused
-from appliance.rules.document.document import Document, KeyPath
+from appliance.rules.document.document import Document
+from appliance.rules.document.places import KeyPath
 from appliance.rules.errors import RuleSetRefused, did_you_mean
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -69,7 +70,7 @@ def _place_of(document: Document, at: KeyPath, loc: tuple[str | int, ...]) -> tu
     for step in loc:
         if step == "[key]":
             return path, True
-        if (*path, step) not in document.values:
+        if not document.places.has((*path, step)):
             break
         path = (*path, step)
     return path, False

@@ -13,7 +13,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from appliance.errors import InputRefused
-from appliance.rules.document.document import Document, KeyPath
+from appliance.rules.document.document import Document
+from appliance.rules.document.places import KeyPath
 from appliance.rules.document.sets import NamedSet
 from appliance.rules.errors import did_you_mean
 from appliance.rules.matchers import MATCHERS, Matcher, which_field

@@ -15,7 +15,8 @@ from typing import Any
 from appliance.errors import InputRefused
 from appliance.rules.document.check import check
 from appliance.rules.document.conditions import Reader
-from appliance.rules.document.document import Document, KeyPath, read_document
+from appliance.rules.document.document import Document, read_document
+from appliance.rules.document.places import KeyPath
 from appliance.rules.document.rules import RuleReader
 from appliance.rules.document.schema import DefaultsEntry, RuleSetEntry
 from appliance.rules.document.sets import SetReader, defects_of_file

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 
 from appliance.errors import InputRefused, SourceLine
 from appliance.rules.document.conditions import Reader
-from appliance.rules.document.document import Document, KeyPath
+from appliance.rules.document.document import Document
+from appliance.rules.document.places import KeyPath
 from appliance.rules.document.schema import DefaultsEntry, RateEntry, RetransmitEntry, RuleEntry
 from appliance.rules.document.sets import NamedSet
 from appliance.rules.matchers import Layer

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from appliance.errors import InputRefused, SourceLine
-from appliance.rules.document.document import Document, KeyPath, read_text
+from appliance.rules.document.document import Document, read_text
+from appliance.rules.document.places import KeyPath
 from appliance.rules.document.schema import SetEntry
 from appliance.rules.errors import RuleSetRefused
 from appliance.rules.ranges import Ranges, union

@@ -11,8 +11,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from ruamel.yaml import YAML
-
 from appliance.ebpf.isa.assembler import assemble
 from appliance.ebpf.map_types import MapType
 from appliance.ebpf.platform import PLATFORMS
@@ -20,6 +18,7 @@ from appliance.ebpf.spec import MapSpec, ProgramSpec
 from appliance.helpers.kernel.groups import numbering
 from hooks.contracts.contract import HookPoint
 from hooks.contracts.xdp import XDP_LINUX
+from tests.yaml_files import load
 
 CASES = Path(__file__).parents[2] / "cases" / "verifier"
 
@@ -88,7 +87,7 @@ def program(code: str, name: str = "test", hook: HookPoint = XDP_LINUX) -> Progr
 
 def load_file(path: Path) -> list[Case]:
     """The cases of one file."""
-    entries = YAML(typ="safe").load(path)
+    entries = load(path)
     return [Case(**{**entry, "steps": tuple(entry["steps"]) if "steps" in entry else None}) for entry in entries]
 
 

@@ -13,7 +13,6 @@ from pathlib import Path
 from random import Random
 
 import pytest
-from ruamel.yaml import YAML
 
 from appliance.ebpf.btf.btf import Btf
 from appliance.ebpf.btf.index import index_btf, read_btf_file
@@ -27,6 +26,7 @@ from tests.appliance.ebpf.compiling import compile_alone
 from tests.appliance.verifier.walks import linux_accepts, some_walk, stands, tracepoints
 from tests.capabilities import Capability, require, requires
 from tests.corpus import kernel
+from tests.yaml_files import load
 
 WALKS = 400
 ITERATORS = (
@@ -57,7 +57,7 @@ class Pair:
         return compile_alone(f'#include "prefix.h"\n{body}', f"-I{CASES}", "-Wno-everything", *flags)
 
 
-PAIRS = [Pair(**entry) for entry in YAML(typ="safe").load(CASES / "pairs.yaml")]
+PAIRS = [Pair(**entry) for entry in load(CASES / "pairs.yaml")]
 every_pair = pytest.mark.parametrize("pair", PAIRS, ids=lambda pair: pair.name)
 running_kernel = requires("the kernel's types")
 
