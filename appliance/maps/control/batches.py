@@ -4,6 +4,7 @@
     write   key, value ─> update │ key, value ─> update │ …    until one is refused
     erase   key ─> delete │ key ─> delete │ …                  those that aren't there don't count
     take    next ─> key ─> lookup_and_delete ─> value │ …                as read, and the entries go
+    sift    next ─> key ─> delete in another map │ …           keys that weren't in the other map; the rest left it
 
 The loops are given the operations by address and the sizes as numbers, so that they are compiled once, when somebody
 first asks for many entries, and not into every module. In the buffers, keys stand one behind the other; so do values.
@@ -35,11 +36,34 @@ _SIZES = {"count": I64, "key_size": I64, "value_size": I64}
 
 def read(next_: Native, map_: int, position: int, count: int, key_size: int, value_size: int) -> tuple[Entries, int]:
     """Up to `count` entries from `position` on, and the position behind them: -errno.ENOENT at the end."""
+    keys, values, done, behind = _read(next_, map_, position, count, key_size, value_size)
+    return _entries(keys, values, done, key_size, value_size), behind
+
+
+def read_keys(next_: Native, map_: int, position: int, count: int, key_size: int, value_size: int) -> tuple[bytes, int]:
+    """As `read`, but the keys alone, one behind the other."""
+    keys, _, done, behind = _read(next_, map_, position, count, key_size, value_size)
+    return ctypes.string_at(keys, done * key_size), behind
+
+
+def _read(
+    next_: Native, map_: int, position: int, count: int, key_size: int, value_size: int
+) -> tuple[Any, Any, int, int]:
     where = _I64(position)
     keys, values = _room(count, key_size), _room(count, value_size)
-    arguments = ctypes.byref(where), keys, values, count, key_size, value_size
-    done = _loop("read")(next_, map_, *arguments)
-    return _entries(keys, values, done, key_size, value_size), where.value
+    done = _loop("read")(next_, map_, ctypes.byref(where), keys, values, count, key_size, value_size)
+    return keys, values, done, where.value
+
+
+def sift(
+    next_: Native, delete: Native, map_: int, other: int, position: int, count: int, key_size: int, value_size: int
+) -> tuple[bytes, int]:
+    """Look at up to `count` entries from `position` on, and delete their keys in the `other` map, which is of the same
+    shape: the keys that weren't there, one behind the other, and the position behind all of them."""
+    where = _I64(position)
+    keys, value = _room(count + 1, key_size), _room(1, value_size)
+    kept = _loop("sift")(next_, delete, map_, other, ctypes.byref(where), keys, value, count, key_size)
+    return ctypes.string_at(keys, kept * key_size), where.value
 
 
 def take(
@@ -56,7 +80,9 @@ def take(
 def write(
     update: Native, map_: int, keys: bytes, values: bytes, count: int, key_size: int, value_size: int, flags: int
 ) -> int:
-    """Put `count` entries in, in order, of a per-CPU map with values for every processor: 0, or the first -errno."""
+    """Put `count` entries in, in order, of a per-CPU map with values for every processor: 0, or the first -errno.
+
+    With a `value_size` of 0 all of them get the one value."""
     return _loop("write")(update, map_, keys, values, count, key_size, value_size, flags)
 
 
@@ -98,6 +124,7 @@ def _engine() -> Engine:
     _emit_take(module)
     _emit_write(module)
     _emit_erase(module)
+    _emit_sift(module)
     return Engine(module)
 
 
@@ -106,6 +133,7 @@ _ARGUMENTS: dict[str, tuple[Any, ...]] = {
     "take": (_P, _P, _P, _P, _P, _P, _I64, _I64, _I64),
     "write": (_P, _P, _P, _P, _I64, _I64, _I64, _I64),
     "erase": (_P, _P, _P, _I64, _I64, _P),
+    "sift": (_P, _P, _P, _P, _P, _P, _P, _I64, _I64),
 }
 
 
@@ -183,3 +211,15 @@ def _emit_erase(module: ir.Module) -> None:
             code.ret(status)
         code.store(code.add(code.load(code["gone"], I64), code.resize(there, I64)), code["gone"])
     code.ret(0)
+
+
+def _emit_sift(module: ir.Module) -> None:
+    pointers = dict.fromkeys(("map", "other", "position", "keys", "value"), PTR)
+    code = _define(module, "sift", next=I64, delete=I64, **pointers, count=I64, key_size=I64)
+    kept = code.variable(I64, 0)
+    with code.count(code["count"]):
+        key = code.at(code["keys"], code.mul(kept.get(), code["key_size"]))
+        _advance(code, kept.get(), key, code["value"])
+        status = _call(code, "delete", code["other"], key)
+        kept.add(code.resize(code.compare(status, "!=", 0), I64))
+    code.ret(kept.get())

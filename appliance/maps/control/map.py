@@ -1,12 +1,12 @@
 """An open map, as Python has it: its life, its entries and its values, and what concerns all of them at once.
 
-        life        memory, and who keeps it
-         ^
-      guarded       what is asked first, and what an answer means
-       ^    ^
-    keyed  keyless  entries by their keys; values without
-       ^    ^
-        map         all of it
+            life               memory, and who keeps it
+             ^
+          guarded              what is asked first, and what an answer means
+      ^      ^      ^
+    keyed  packed  keyless     entries by their keys; many keys of one value; values without keys
+      ^      ^      ^
+            map                all of it
 
 All of it may be called from any thread, while programs work on the same map.
 """
@@ -16,12 +16,13 @@ from __future__ import annotations
 from appliance.epochs import default_domain
 from appliance.maps.control.keyed import KeyedMap
 from appliance.maps.control.keyless import KeylessMap
+from appliance.maps.control.packed import PackedMap
 from appliance.maps.errors import OperationRefused
 from appliance.maps.kind import Flag
 from appliance.maps.operations import exported_operations
 
 
-class Map(KeyedMap, KeylessMap):
+class Map(KeyedMap, KeylessMap, PackedMap):
     """One map. Keys and values are bytes, in the program's own (host) byte order.
     Any thread, while programs work on it."""
 
