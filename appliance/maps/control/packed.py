@@ -69,9 +69,11 @@ class PackedMap(GuardedMap):
             new = wanted.packed_keys()
         key_size = self.spec.key_size
         fits = there + len(new) // key_size <= self.spec.max_entries
-        steps = (lambda: self.update_packed(new, value), lambda: self.delete_packed(gone))
-        for step in steps if fits else reversed(steps):
-            step()
+        if fits:
+            self.update_packed(new, value)
+        self.delete_packed(gone)
+        if not fits:
+            self.update_packed(new, value)
         return Replaced(len(new) // key_size, len(gone) // key_size)
 
     def packed_keys(self) -> bytes:
