@@ -99,15 +99,20 @@ class Worker(ctypes.Structure):
 
 
 class ReplayFrame(ctypes.Structure):
-    """One frame of a capture in memory: where its bytes are and how many, the verdict found, and its time."""
+    """One frame of a capture in memory: where its bytes are, how many of them and how long it was, the verdict found,
+    which of the two programs judges it, and its time."""
 
     _fields_ = (
         ("offset", ctypes.c_uint64),
-        ("length", ctypes.c_uint32),
+        ("captured", ctypes.c_uint32),
+        ("length", ctypes.c_uint32),  # not less than captured; what is missing reads as zeros
         ("verdict", ctypes.c_uint32),
+        ("program", ctypes.c_uint32),  # INWARD or OUTWARD
         ("time_ns", ctypes.c_uint64),
     )
 
+
+INWARD, OUTWARD = 0, 1  # what ReplayFrame.program is, and an index of the counters of a replay
 
 SCRATCH_HEADROOM = 256
 SCRATCH_TAILROOM = 1024

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import struct
 from pathlib import Path
 
 import pytest
+from scapy.layers.inet import IP, TCP, UDP
+from scapy.layers.l2 import Ether
 
-from tests.appliance.cli.conftest import FRAMES, ROOT, Tidegate, process
+from appliance.datapath.captures.link_types import known_link_types
+from tests.appliance.cli.conftest import FRAMES, MACS, ROOT, Tidegate, process
 from tests.captures import ETHERNET, at_once, pcap
 
 FIREWALL = ROOT / "programs" / "xdp_firewall.bpf.o"
+KEYS = ["frames", "bytes", "verdicts", "verdict_bytes", "rules", "malformed", "captures"]
+KEYS += ["seconds", "frames_per_second"]
 VERDICTS = ["pass", "drop", "tx", "redirect", "aborted"]
 both = pytest.mark.parametrize("engine", ["jit", "interpreter"])
 
@@ -24,7 +30,7 @@ def test_rules(tidegate: Tidegate, request: pytest.FixtureRequest, capture: Path
     said = tidegate("replay", request.getfixturevalue(source), capture, "--engine", engine, "--json")
     assert (said.status, said.err) == (0, "")
     document = said.document
-    assert list(document) == ["frames", "bytes", "verdicts", "rules", "seconds", "frames_per_second"]
+    assert list(document) == KEYS
     assert (document["frames"], document["bytes"]) == (4, sum(map(len, FRAMES)))
     assert list(document["verdicts"]) == VERDICTS
     assert document["verdicts"] == {"pass": 2, "drop": 2, "tx": 0, "redirect": 0, "aborted": 0}
@@ -35,6 +41,25 @@ def test_rules(tidegate: Tidegate, request: pytest.FixtureRequest, capture: Path
         "malformed": expected(3),
         "policy": expected(1, 2),
     }
+    assert document["verdict_bytes"] == {
+        "pass": expected(1, 2)["bytes"],
+        "drop": expected(0, 3)["bytes"],
+        "tx": 0,
+        "redirect": 0,
+        "aborted": 0,
+    }
+    assert {reason: count for reason, count in document["malformed"].items() if count} == {"ipv4_version": 1}
+    assert len(document["malformed"]) > 15
+    assert document["captures"] == [
+        {
+            "file": str(capture),
+            "frames": 4,
+            "link_types": {"Ethernet": 4},
+            "recorded_in_part": 0,
+            "unread": {},
+            "defect": None,
+        }
+    ]
 
 
 @both
@@ -112,8 +137,113 @@ def test_frames_that_were_recorded_in_part_are_told_of(tidegate: Tidegate, rules
     data[24 + 12 : 24 + 16] = (1500).to_bytes(4, "little")  # the first frame's length on the wire
     capture.write_bytes(data)
     said = tidegate("replay", rules, capture, "--json")
-    assert said.document["frames"] == 4
-    assert said.err == f"tidegate: {capture}: 1 frames were recorded in part, and are judged as cut frames\n"
+    assert (said.document["frames"], said.document["bytes"]) == (4, 1500 + sum(map(len, FRAMES[1:])))
+    assert said.document["captures"][0]["recorded_in_part"] == 1
+    assert said.err == (
+        f"tidegate: {capture}: 1 frames were recorded in part, and are judged by their true length; what is missing"
+        " reads as zeros\n"
+    )
+
+
+@both
+@pytest.mark.parametrize("snap", [34, 38, 42, 54])
+def test_a_snap_length_changes_nothing_that_the_headers_say(
+    tidegate: Tidegate, tmp_path: Path, engine: str, snap: int
+) -> None:
+    """Of TCP and UDP, addresses alone need 34 bytes, ports 38, and the whole of the header 42 and 54."""
+    rules = tmp_path / "rules.yaml"
+    rules.write_text(SNAPPED)
+    frames = [bytes(Ether(**MACS) / IP(src="192.0.2.1") / UDP(sport=11211) / bytes(1400))] * 3
+    frames += [bytes(Ether(**MACS) / IP(src="192.0.2.2") / TCP(dport=80) / bytes(900))] * 2
+    data, cut = pcap(at_once(frames)), pcap([])
+    position = 24
+    for frame in frames:
+        cut += data[position : position + 8] + struct.pack("<II", snap, len(frame)) + frame[:snap]
+        position += 16 + len(frame)
+    documents = []
+    for name, contents in (("whole", data), ("cut", cut)):
+        (tmp_path / name).write_bytes(contents)
+        documents.append(tidegate("replay", rules, tmp_path / name, "--engine", engine, "--json").document)
+    whole, snapped = documents
+    assert whole["rules"]["memcached"]["packets"] == 3
+    assert snapped["bytes"] == whole["bytes"] == sum(map(len, frames))
+    # of the transport header, what is missing reads as zeros: a UDP length of 0, a TCP header of 0 bytes
+    seen = {34: ("malformed", 5), 38: ("malformed", 5), 42: ("malformed", 2), 54: ("malformed", 0)}[snap]
+    assert (seen[0], snapped["rules"]["malformed"]["packets"]) == seen
+    if snap >= 42:
+        assert snapped["rules"]["long"] == whole["rules"]["long"]
+    if snap == 54:
+        assert (snapped["verdicts"], snapped["rules"]) == (whole["verdicts"], whole["rules"])
+
+
+SNAPPED = """\
+defaults: {malformed: pass}
+rules:
+  - {id: long, match: {frame.len: {gt: 1400}}, action: count}
+  - {id: memcached, match: {udp.sport: 11211}, action: drop}
+  - {id: web, match: {tcp.dport: 80, ip.src: 192.0.2.0/24}, rate: {bps: 8000, burst: 1514}, action: drop}
+"""
+RETRANSMIT = """\
+defaults: {policy: pass, direction: in}
+rules:
+  - {id: real, match: {tcp.flags: {all: [syn], not: [ack]}}, retransmit: {}, action: drop}
+  - {id: mine, match: {udp.dport: 53}, direction: out, action: drop}
+"""
+
+
+@both
+def test_two_directions(tidegate: Tidegate, tmp_path: Path, engine: str) -> None:
+    """The server's answer goes outward, where it is heard: the client is known, and its next SYN passes at once."""
+    client, server = IP(src="198.51.100.7", dst="192.0.2.1"), IP(src="192.0.2.1", dst="198.51.100.7")
+    talk = [
+        (0.0, client / TCP(sport=1000, dport=80, flags="S", seq=7)),
+        (1.0, client / TCP(sport=1000, dport=80, flags="S", seq=7)),
+        (1.1, server / TCP(sport=80, dport=1000, flags="SA", seq=99, ack=8)),
+        (1.2, client / TCP(sport=1000, dport=80, flags="A", seq=8, ack=100)),
+        (1.3, client / TCP(sport=1001, dport=80, flags="S", seq=70)),
+        (1.4, server / UDP(sport=9, dport=53)),
+        (1.5, client / UDP(sport=9, dport=53)),
+    ]
+    rules, capture = tmp_path / "rules.yaml", tmp_path / "talk.pcap"
+    rules.write_text(RETRANSMIT)
+    capture.write_bytes(pcap([(int(1e9 + at * 1e9), bytes(Ether(**MACS) / frame)) for at, frame in talk]))
+    line = ("replay", rules, capture, "--engine", engine)
+    one_way = tidegate(*line, "--json").document
+    assert "directions" not in one_way
+    assert (one_way["rules"]["real"]["packets"], one_way["rules"]["mine"]["packets"]) == (2, 0)
+    document = tidegate(*line, "--json", "--inside", "10.0.0.0/8", "--inside", "192.0.2.0/24").document
+    assert (document["rules"]["real"]["packets"], document["rules"]["mine"]["packets"]) == (1, 1)
+    ways = document["directions"]
+    assert list(ways) == ["in", "out"]
+    assert (ways["in"]["verdicts"]["drop"], ways["in"]["verdicts"]["pass"]) == (1, 4)
+    assert (ways["out"]["verdicts"]["drop"], ways["out"]["verdicts"]["pass"]) == (1, 1)
+    assert document["frames"] == ways["in"]["frames"] + ways["out"]["frames"] == 7
+    words = tidegate(*line, "--inside", "192.0.2.0/24").out
+    assert "from outside" in words
+    assert "from inside" in words
+    assert document["verdicts"] == {"pass": 5, "drop": 2, "tx": 0, "redirect": 0, "aborted": 0}
+
+
+def test_what_is_inside_must_be_a_network(tidegate: Tidegate, rules: Path, capture: Path) -> None:
+    said = tidegate("replay", rules, capture, "--inside", "192.0.2.1/24").refused()
+    assert said == (
+        "tidegate: --inside 192.0.2.1/24: 192.0.2.1/24 has bits set behind its prefix\n"
+        "  hint: the network is 192.0.2.0/24, one host 192.0.2.1\n"
+    )
+
+
+def test_reasons_of_malformed_frames_in_words(tidegate: Tidegate, rules: Path, capture: Path) -> None:
+    lines = [line.split() for line in tidegate("replay", rules, capture).out.splitlines()]
+    assert lines[lines.index(["malformed", "frames"]) + 1] == ["ipv4_version", "1"]
+
+
+def test_help_has_examples(tidegate: Tidegate) -> None:
+    assert "tidegate replay box.yaml line.pcapng --inside 192.0.2.0/24" in tidegate("replay", "--help").out
+
+
+def test_nobody_reads_the_result(rules: Path, capture: Path) -> None:
+    done = process("replay", rules, capture, "--json", shell="| true")
+    assert (done.returncode, done.stderr) == (0, b"")
 
 
 @pytest.mark.parametrize(
@@ -125,11 +255,11 @@ def test_frames_that_were_recorded_in_part_are_told_of(tidegate: Tidegate, rules
         (b"#!/bin/sh\n", "not a pcap or pcapng file"),
         (pcap([])[:23], "the file ends within its header"),
         (
-            pcap([], link=113),
-            "link type 113, but only Ethernet (1) can be replayed\n  hint: capture on an Ethernet interface",
+            pcap([], link=127),
+            "link type 127 can't be replayed\n  hint: captures of these link types can be: " + known_link_types(),
         ),
     ],
-    ids=["empty", "a line", "zeros", "a script", "half a header", "not Ethernet"],
+    ids=["empty", "a line", "zeros", "a script", "half a header", "radiotap"],
 )
 def test_what_is_no_capture(tidegate: Tidegate, rules: Path, tmp_path: Path, data: bytes, message: str) -> None:
     assert ETHERNET == 1

@@ -15,7 +15,7 @@ from scapy.layers.l2 import Ether
 from appliance.box.filter_files import read_filter
 from appliance.box.generation import FilterSpec
 from appliance.box.offline_replay import ENGINES, OfflineReplay
-from appliance.datapath.capture import Capture
+from appliance.datapath.captures import Capture
 from appliance.datapath.layout import LONGEST_FRAME, VERDICTS
 from appliance.datapath.replay import ReplayResult
 from appliance.datapath.statistics import Count

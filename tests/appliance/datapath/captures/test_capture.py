@@ -14,9 +14,10 @@ from hypothesis import strategies as st
 from scapy.layers.l2 import Ether
 from scapy.utils import PcapNgWriter, wrpcap
 
-from appliance.datapath.capture import Capture, CaptureRefused
+from appliance.datapath.captures import Capture, CaptureRefused
 from appliance.datapath.layout import LONGEST_FRAME
 from tests.captures import (
+    INTERFACE,
     MICROSECONDS,
     NANOSECONDS,
     OBSOLETE,
@@ -84,19 +85,59 @@ def test_the_upper_half_of_the_link_type_says_other_things(read: Read) -> None:
     assert read(pcap(FRAMES, link=0x30000001))[0] == FRAMES
 
 
-@pytest.mark.parametrize("link", [0, 101, 113, 228])
-def test_what_is_not_ethernet_is_refused(read: Read, link: int) -> None:
-    for data in (pcap(FRAMES, link=link), section() + interface(link=link)):
-        with pytest.raises(CaptureRefused, match=rf"link type {link}, but only Ethernet \(1\) can be replayed"):
-            read(data)
+@pytest.mark.parametrize("link", [2, 105, 127, 189, 1 << 15])
+def test_what_is_of_another_link_type_is_refused(read: Read, link: int) -> None:
+    """802.11, radiotap and USB have no Ethernet frames."""
+    with pytest.raises(CaptureRefused, match=rf"link type {link} can't be replayed\n.*: null/loopback, Ethernet, PPP"):
+        read(pcap(FRAMES, link=link))
+    with pytest.raises(CaptureRefused, match=rf"none of its 1 frames can be replayed: 1 of link type {link}\n"):
+        read(section() + interface(link=link) + packet(b"a" * 20, 0))
 
 
-def test_frames_in_part_are_counted(read: Read) -> None:
+def test_an_interface_that_cant_be_read_costs_its_own_frames(read: Read) -> None:
+    data = section() + interface() + interface(link=127) + interface(link=189)
+    data += packet(b"a" * 20, 0) + packet(b"b" * 20, 0, number=1) * 3 + packet(b"c" * 20, 0, number=2)
+    frames, capture = read(data + packet(b"d" * 20, 0))
+    assert [frame for _, frame in frames] == [b"a" * 20, b"d" * 20]
+    assert capture.unread == {"of link type 127": 3, "of link type 189": 1}
+    assert capture.defect is None
+    assert capture.remarks == [
+        f"{capture.path}: 4 frames can't be replayed: 3 of link type 127, 1 of link type 189",
+    ]
+
+
+def test_an_interface_without_frames_costs_nothing(read: Read) -> None:
+    frames, capture = read(section() + interface(link=127) + interface() + packet(b"a" * 20, 0, number=1))
+    assert (len(frames), capture.remarks) == (1, [])
+
+
+def test_an_interface_block_without_a_link_type(read: Read) -> None:
+    frames, capture = read(section() + block(INTERFACE, b"") + packet(b"a", 0))
+    assert frames == []
+    assert capture.defect is not None
+    assert "an interface block of 12 bytes has no link type (at byte 28)" in capture.defect
+
+
+def test_frames_in_part_have_their_true_length(read: Read) -> None:
     whole = packet(b"a" * 20, 0)
     parts = packet(b"b" * 20, 0, original=1500) + simple_packet(b"c" * 20, original=1500)
     frames, capture = read(section() + interface() + whole + parts)
-    assert [frame for _, frame in frames] == [b"a" * 20, b"b" * 20, b"c" * 20]
+    assert [frame for _, frame in frames] == [b"a" * 20, *(letter * 20 + bytes(1480) for letter in (b"b", b"c"))]
     assert capture.shortened == 2
+    assert capture.remarks == [
+        f"{capture.path}: 2 frames were recorded in part, and are judged by their true length; what is missing reads"
+        " as zeros"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("original", "length"), [(0, 20), (19, 20), (LONGEST_FRAME, LONGEST_FRAME), (2**32 - 1, 2**18)]
+)
+def test_a_true_length_beyond_reason(read: Read, original: int, length: int) -> None:
+    data = bytearray(pcap([(0, b"a" * 20)]))
+    struct.pack_into("<I", data, 24 + 12, original)
+    (frame,), _ = read(bytes(data))
+    assert len(frame[1]) == length
 
 
 @pytest.mark.parametrize("order", ["<", ">"])
@@ -244,7 +285,7 @@ def test_damage_is_refused_or_read_within_the_file(
         with Capture(path) as capture:
             for record in capture.records():
                 assert record.offset >= 24
-                assert record.offset + record.length <= len(damaged) + len(tail)
+                assert record.offset + record.captured <= len(damaged) + len(tail)
                 assert len(capture.frame(record)) == record.length
                 assert record.time_ns < 1 << 64
     except CaptureRefused as refused:
