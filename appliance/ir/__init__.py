@@ -5,7 +5,27 @@ from appliance.ir.compiler import NativeCode, compile_module
 from appliance.ir.engine import Engine
 from appliance.ir.storage import Field, Variable
 from appliance.ir.symbols import external, memory
-from appliance.ir.types import I1, I8, I16, I32, I64, PTR, U1, U8, U16, U32, U64, VOID, AnyType, Pointer, Type, Value
+from appliance.ir.types import (
+    I1,
+    I8,
+    I16,
+    I32,
+    I64,
+    PTR,
+    U1,
+    U8,
+    U16,
+    U32,
+    U64,
+    VOID,
+    AnyType,
+    N,
+    Number,
+    Pointer,
+    Type,
+    V,
+    Value,
+)
 
 __all__ = [
     "I1",
@@ -25,9 +45,12 @@ __all__ = [
     "Engine",
     "Field",
     "Loop",
+    "N",
     "NativeCode",
+    "Number",
     "Pointer",
     "Type",
+    "V",
     "Value",
     "Variable",
     "compile_module",

@@ -12,7 +12,7 @@ from typing import Any, Generic
 from llvmlite import ir
 
 from appliance.ir.symbols import external
-from appliance.ir.types import I1, I8, I64, PTR, U1, U8, U64, VOID, Pointer, Type, V, Value
+from appliance.ir.types import I1, I8, I64, PTR, U1, U8, U64, VOID, AnyType, N, Pointer, Type, V
 from appliance.ir.values import Values
 
 
@@ -37,43 +37,58 @@ class Variable(Generic[V]):
         self.set(self._code.add(now, value))
 
 
-class Field:
+class Field(Generic[V]):
     """One field of a declared structure, at a pointer. For one thread."""
 
-    def __init__(self, code: Storage, address: Value, type_: ir.Type, align: int) -> None:
+    def __init__(self, code: Storage, address: Pointer, type_: Type[V], align: int) -> None:
         self._code = code
         self.address = address
-        self.type = type_
+        self.type: Type[V] = type_
         self._align = align
 
-    def load(self) -> Value:
+    def load(self) -> V:
         return self._code.load(self.address, self.type, align=self._align)
 
-    def store(self, value: Value) -> None:
+    def store(self, value: V | int) -> None:
         self._code.store(self._code.value(value, self.type), self.address, align=self._align)
 
-    def add(self, value: Value) -> None:
-        """Plain read, add, write: for counters that one thread alone writes."""
-        self.store(self._code.add(self.load(), value))
+    def add(self, value: V | int) -> None:
+        """Plain read, add, write: for counters that one thread alone writes. Of numbers only."""
+        now: Any = self.load()
+        self.store(self._code.add(now, value))
 
-    def load_monotonic(self) -> Value:
+    def load_monotonic(self) -> V:
         """A word that other threads write, whole and as it is or was; says nothing about other words (LLVM's
         `monotonic`, C's relaxed). A plain load of it would be undefined."""
-        return self._code.builder.load_atomic(self.address, "monotonic", self._align, typ=self.type)
+        return self._load_atomic("monotonic")
 
-    def store_monotonic(self, value: Value) -> None:
+    def store_monotonic(self, value: V | int) -> None:
         """A word that other threads read, whole; says nothing about other words."""
-        typed = self._code.typed(self.address, self.type)
-        self._code.builder.store_atomic(self._code.value(value, self.type), typed, "monotonic", self._align)
+        self._store_atomic(value, "monotonic")
 
-    def load_acquire(self) -> Value:
+    def load_acquire(self) -> V:
         """What was written before the store that this reads from is seen by all that comes after."""
-        return self._code.builder.load_atomic(self.address, "acquire", self._align, typ=self.type)
+        return self._load_atomic("acquire")
 
-    def store_release(self, value: Value) -> None:
+    def store_release(self, value: V | int) -> None:
         """Who reads this with `load_acquire` sees all that was written before it."""
+        self._store_atomic(value, "release")
+
+    def load_seq_cst(self) -> V:
+        """All threads see the `seq_cst` loads and stores of all words in one and the same order."""
+        return self._load_atomic("seq_cst")
+
+    def store_seq_cst(self, value: V | int) -> None:
+        """See `load_seq_cst`."""
+        self._store_atomic(value, "seq_cst")
+
+    def _load_atomic(self, ordering: str) -> V:
+        value: V = self._code.builder.load_atomic(self.address, ordering, self._align, typ=self.type)
+        return value
+
+    def _store_atomic(self, value: V | int, ordering: str) -> None:
         typed = self._code.typed(self.address, self.type)
-        self._code.builder.store_atomic(self._code.value(value, self.type), typed, "release", self._align)
+        self._code.builder.store_atomic(self._code.value(value, self.type), typed, ordering, self._align)
 
 
 class Storage(Values):
@@ -92,8 +107,7 @@ class Storage(Values):
         with self.builder.goto_block(self._entry):
             slot = self.builder.alloca(ir.ArrayType(I8, size))
         slot.align = align
-        place: Pointer = self._retype(slot, PTR)
-        return place
+        return self._retype(slot, PTR)
 
     def at(self, pointer: Pointer, offset: U64 | int) -> Pointer:
         """The pointer `offset` bytes on."""
@@ -105,15 +119,16 @@ class Storage(Values):
         place: Pointer = self.builder.gep(pointer, [self.value(offset, I64)], inbounds=True, source_etype=I8)
         return place
 
-    def typed(self, pointer: Pointer, type_: Type[V]) -> Value:
+    def typed(self, pointer: Pointer, type_: Type[V]) -> Pointer:
         """The same pointer with a pointee type, which some of llvmlite's builders still ask for."""
         typed = type_.as_pointer()
         return pointer if hasattr(pointer.type, "pointee") else self._retype(pointer, typed)
 
-    def _retype(self, pointer: Value, type_: ir.Type) -> Value:
-        cast = ir.instructions.CastInstr(self.builder.block, "bitcast", pointer, type_)
+    def _retype(self, pointer: Pointer, type_: AnyType) -> Pointer:
+        cast: Any = ir.instructions.CastInstr(self.builder.block, "bitcast", pointer, type_)
         self.builder._insert(cast)
-        return cast
+        retyped: Pointer = cast
+        return retyped
 
     def load(self, pointer: Pointer, type_: Type[V], *, align: int = 1) -> V:
         loaded = self.builder.load(pointer, typ=type_)
@@ -121,11 +136,13 @@ class Storage(Values):
         value: V = loaded
         return value
 
-    def store(self, value: Value, pointer: Pointer, *, align: int = 1) -> None:
+    def store(self, value: V, pointer: Pointer, *, align: int = 1) -> None:
         self.builder.store(value, self.typed(pointer, value.type)).align = align
 
-    def field(self, pointer: Pointer, structure: type[ctypes.Structure], name: str) -> Field:
-        """A field of a declared structure. Integers only; an array field gives the place of its first element."""
+    def field(self, pointer: Pointer, structure: type[ctypes.Structure], name: str) -> Field[Any]:
+        """A field of a declared structure. Integers only; an array field gives the place of its first element.
+
+        ctypes knows how wide it is, mypy does not: a function that gives one on says so (`-> Field[U32]`)."""
         place = getattr(structure, name)
         declared = _declared_type(structure, name)
         element = getattr(declared, "_type_", None) if issubclass(declared, ctypes.Array) else declared
@@ -150,11 +167,12 @@ class Storage(Values):
         memset = external(self.module, "llvm.memset.p0.i64", VOID, PTR, I8, I64, I1)
         self.call(memset, target, self.value(byte, I8), self.value(size, I64), ir.Constant(I1, 0))
 
-    def atomic_add(self, pointer: Pointer, value: Value, type_: Any = I64, ordering: str = "monotonic") -> Value:
+    def atomic_add(self, pointer: Pointer, value: N | int, type_: Type[N], ordering: str = "monotonic") -> N:
         """Add and give the old value."""
-        return self.builder.atomic_rmw("add", self.typed(pointer, type_), self.value(value, type_), ordering)
+        old: N = self.builder.atomic_rmw("add", self.typed(pointer, type_), self.value(value, type_), ordering)
+        return old
 
-    def compare_exchange(self, pointer: Pointer, expected: Value, wanted: Value, type_: Any = I64) -> U1:
+    def compare_exchange(self, pointer: Pointer, expected: N | int, wanted: N | int, type_: Type[N]) -> U1:
         """Store `wanted` if `expected` is there; true if it was (acquire and release)."""
         pair = self.builder.cmpxchg(
             self.typed(pointer, type_), self.value(expected, type_), self.value(wanted, type_), "acq_rel", "acquire"

@@ -8,8 +8,12 @@ be added to another `U64` or to a Python int, and to nothing else.
     I8   U8                               I64  U64
     I16  U16                              PTR  Pointer
 
-They are for mypy alone: as the code runs, each of them is an `ir.Value`. `Value` is any of them, or an int where a
-constant is meant: what a table of many widths gives (fields of structures, arguments by their names).
+They are for mypy alone: as the code runs, each of them is an `ir.Value`. A function whose values are of any one type
+says `V`, of any one width `N`; `Number` is one of any width, which `resize` makes fit.
+
+`Value` is what mypy cannot know, because a table says it as the code is written: a parameter by its name, a field of a
+structure, what a function of a `MapOps` answers, the operands of an eBPF instruction. Whoever takes such a value and
+knows its width says so: `number: U32 = code["number"]`.
 """
 
 from __future__ import annotations
@@ -43,6 +47,7 @@ if TYPE_CHECKING:
 
     V = TypeVar("V", U1, U8, U16, U32, U64, Pointer)
     N = TypeVar("N", U1, U8, U16, U32, U64)
+    Number: TypeAlias = U1 | U8 | U16 | U32 | U64  # where any width will do
 
     class Type(Generic[V]):
         """A type of LLVM whose values are `V`."""
@@ -55,6 +60,7 @@ else:
     U1 = U8 = U16 = U32 = U64 = Pointer = ir.Value
     V = TypeVar("V")
     N = TypeVar("N")
+    Number = ir.Value
 
     class Type(Generic[V]):
         """A name for mypy alone."""

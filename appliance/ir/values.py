@@ -9,7 +9,7 @@ from typing import Any
 
 from llvmlite import ir
 
-from appliance.ir.types import I64, PTR, U1, U64, N, Pointer, Type, V, Value
+from appliance.ir.types import I64, PTR, U1, U64, N, Number, Pointer, Type, V, Value
 
 
 class Values:
@@ -87,14 +87,15 @@ class Values:
         chosen: V = self.builder.select(condition, self.value(then, type_), self.value(otherwise, type_))
         return chosen
 
-    def resize(self, value: Value, type_: Type[N]) -> N:
+    def resize(self, value: Number, type_: Type[N]) -> N:
         """Zero-extend or truncate."""
-        resized: N = value
+        resized: Any = value
         if value.type.width < type_.width:
             resized = self.builder.zext(value, type_)
         elif value.type.width > type_.width:
             resized = self.builder.trunc(value, type_)
-        return resized
+        result: N = resized
+        return result
 
     def integer(self, pointer: Pointer) -> U64:
         """The address."""
@@ -119,7 +120,7 @@ class Values:
         swapped: N = value if value.type.width == 8 else self.builder.bswap(value)
         return swapped
 
-    def call(self, function: Value, *arguments: Value) -> Value:
+    def call(self, function: ir.Function, *arguments: Value) -> Value:
         types = function.function_type.args
         given = [
             self.value(argument, types[index]) if index < len(types) else argument

@@ -6,7 +6,6 @@ import errno
 
 from llvmlite import ir
 
-from appliance.ir import Value
 from appliance.maps.kind import Shape, define
 from appliance.maps.value_lock import copy_out, held
 
@@ -14,7 +13,7 @@ from appliance.maps.value_lock import copy_out, held
 def emit_read(module: ir.Module, shape: Shape) -> None:
     """Write `read` for a type whose values stay where they are, after its lookup. Somebody may write the value
     meanwhile, as in the kernel's arrays."""
-    lookup: Value = module.globals[f"{shape.name}.lookup"]
+    lookup: ir.Function = module.globals[f"{shape.name}.lookup"]
     code = define(module, shape, "read")
     value = code.call(lookup, code["map"], code["key"], code["processor"])
     with code.if_(code.is_null(value)):

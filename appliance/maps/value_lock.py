@@ -13,11 +13,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from appliance.ebpf.spec import LOCK_SIZE
-from appliance.ir import Code, Value, lock
+from appliance.ir import U64, Code, Pointer, lock
 from appliance.maps.kind import Flag, Shape
 
 
-def copy_in(code: Code, shape: Shape, value: Value, source: Value) -> None:
+def copy_in(code: Code, shape: Shape, value: Pointer, source: Pointer) -> None:
     """`source` becomes the value in the map."""
     if shape.lock is None:
         code.copy(value, source, shape.value_size)
@@ -27,20 +27,20 @@ def copy_in(code: Code, shape: Shape, value: Value, source: Value) -> None:
     code.copy(code.at(value, behind), code.at(source, behind), shape.value_size - behind)
 
 
-def copy_out(code: Code, shape: Shape, target: Value, value: Value) -> None:
+def copy_out(code: Code, shape: Shape, target: Pointer, value: Pointer) -> None:
     """The value in the map is copied to `target`."""
     code.copy(target, value, shape.value_size)
     if shape.lock is not None:
         code.fill(code.at(target, shape.lock), 0, LOCK_SIZE)
 
 
-def without_lock(code: Code, shape: Shape, flags: Value) -> Value:
+def without_lock(code: Code, shape: Shape, flags: U64) -> U64:
     """The flags but LOCK, which stays an error where there is no lock."""
     return flags if shape.lock is None else code.and_(flags, ~Flag.LOCK)
 
 
 @contextmanager
-def held(code: Code, shape: Shape, value: Value, flags: Value) -> Iterator[None]:
+def held(code: Code, shape: Shape, value: Pointer, flags: U64) -> Iterator[None]:
     """What is written in the `with` runs while the lock of the value is held, if the flags ask for that."""
     if shape.lock is None:
         yield

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from llvmlite import ir
 
-from appliance.ir import I32, I64, PTR, VOID, Code, Value, external
+from appliance.ir import I32, I64, PTR, U32, VOID, Code, external
 from appliance.maps.kind import internal
 
 _WAKE = "map.wake"
 
 
-def wake(code: Code, descriptor: Value) -> None:
+def wake(code: Code, descriptor: U32) -> None:
     """Make the eventfd (32 bits) readable. It takes a system call: only for a consumer that may be waiting."""
     code.call(_wake_function(code.module), descriptor)
 

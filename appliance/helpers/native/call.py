@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from appliance.ebpf.spec import MapSpec
 from appliance.ir import I32, I64, Code, Field, Value
@@ -60,7 +60,7 @@ class HelperCall:
     map_argument: int = 0
     text: bytes | None = None
 
-    def field(self, name: str) -> Field:
+    def field(self, name: str) -> Field[Any]:
         """A field of the hook's context in this process's memory."""
         return self.code.field(self.context, self.hook.host, name)
 

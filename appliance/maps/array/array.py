@@ -17,7 +17,7 @@ from collections.abc import Callable
 from llvmlite import ir
 
 from appliance.ebpf.spec import MapSpec
-from appliance.ir import I32, I64, PTR, Code, Value
+from appliance.ir import I32, I64, PTR, U32, Code, Number, Pointer
 from appliance.maps.checks import ARRAY_FLAGS, check_flags, check_key_size, check_sizes
 from appliance.maps.errors import NoSuchEntry
 from appliance.maps.kind import EVERY_PROCESSOR, Flag, Kind, Shape, Weight, define
@@ -27,7 +27,8 @@ from appliance.maps.value_lock import copy_in, copy_out, held, without_lock
 
 INDEX_SIZE = 4
 
-Copies = Callable[[Code, Value], list[Value]]  # (code, processor or None for all) -> where arrays of values begin
+# (code, processor or None for all) -> where arrays of values begin
+Copies = Callable[[Code, U32 | None], list[Pointer]]
 
 
 def check(spec: MapSpec) -> None:
@@ -68,7 +69,7 @@ def emit_array(module: ir.Module, shape: Shape, copies: Copies) -> None:
     _emit_next(module, shape, copies)
 
 
-def _value_at(code: Code, shape: Shape, values: Value, index: Value) -> Value:
+def _value_at(code: Code, shape: Shape, values: Pointer, index: Number) -> Pointer:
     return code.inside(values, code.mul(code.resize(index, I64), shape.value_stride))
 
 
@@ -101,7 +102,7 @@ def _emit_update(module: ir.Module, shape: Shape, copies: Copies) -> None:
     code.ret(0)
 
 
-def _copy_in(code: Code, shape: Shape, value: Value, source: Value) -> None:
+def _copy_in(code: Code, shape: Shape, value: Pointer, source: Pointer) -> None:
     with held(code, shape, value, code["flags"]):
         copy_in(code, shape, value, source)
 

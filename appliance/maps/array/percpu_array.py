@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from llvmlite import ir
 
-from appliance.ir import I64, Code, Value
+from appliance.ir import I64, U32, Code, Pointer
 from appliance.maps.array.array import FAILURES, check, count, emit_array, nothing_to_initialise
 from appliance.maps.kind import CACHE_LINE, Kind, Shape, round_up
 
@@ -28,7 +28,7 @@ def _size(shape: Shape) -> int:
 def _emit(module: ir.Module, shape: Shape) -> None:
     size = _copy_size(shape)
 
-    def copies(code: Code, processor: Value) -> list[Value]:
+    def copies(code: Code, processor: U32 | None) -> list[Pointer]:
         if processor is None:
             return [code.inside(code["map"], number * size) for number in range(shape.processors)]
         return [code.inside(code["map"], code.mul(code.resize(processor, I64), size))]

@@ -21,7 +21,7 @@ from functools import partial
 from llvmlite import ir
 
 from appliance.ebpf.spec import MapSpec
-from appliance.ir import I32, I64, PTR, Code, Field, Value
+from appliance.ir import I32, I64, PTR, U64, Code, Field, Number, Pointer
 from appliance.maps.array.array import INDEX_SIZE, nothing_to_initialise
 from appliance.maps.checks import REDIRECT_FLAGS, check_flags, check_key_size, check_sizes
 from appliance.maps.errors import MapRefused, NoSuchEntry, TargetRefused
@@ -83,7 +83,7 @@ def _nothing(memory: Memory, shape: Shape) -> int:
     return 0
 
 
-def _entry(code: Code, map: Value, index: Value) -> Field:
+def _entry(code: Code, map: Pointer, index: Number) -> Field[U64]:
     return Field(code, code.at(map, code.mul(code.resize(index, I64), ENTRY)), I64, ENTRY)
 
 

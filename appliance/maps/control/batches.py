@@ -20,7 +20,7 @@ from typing import Any, TypeAlias
 
 from llvmlite import ir
 
-from appliance.ir import I64, PTR, Code, Engine, Value
+from appliance.ir import I64, PTR, U64, Code, Engine, Pointer, Value
 from appliance.maps.kind import EVERY_PROCESSOR
 from appliance.maps.map_ops import SIGNATURES
 
@@ -180,7 +180,7 @@ def _emit_take(module: ir.Module) -> None:
     code.ret(taken.get())
 
 
-def _advance(code: Code, done: Value, key: Value, value: Value) -> None:
+def _advance(code: Code, done: U64, key: Pointer, value: Pointer) -> None:
     """The next entry, or return how many were `done`."""
     here = code.load(code["position"], I64)
     position = _call(code, "next", code["map"], here, key, value)

@@ -20,7 +20,7 @@ from collections.abc import Iterator
 from llvmlite import ir
 
 from appliance.ebpf.spec import MapSpec
-from appliance.ir import I32, I64, Code, Field, Value
+from appliance.ir import I32, I64, U64, Code, Field, Pointer
 from appliance.maps.checks import BLOOM_FLAGS, check_flags, check_key_size, check_sizes
 from appliance.maps.errors import MapRefused
 from appliance.maps.hash.hashing import SEEDS, hash_words, key_words
@@ -80,7 +80,7 @@ def _emit_push(module: ir.Module, shape: Shape) -> None:
     code = define(module, shape, "push")
     with code.if_(code.compare(code["flags"], "!=", Flag.ANY), likely=False):
         code.ret(-errno.EINVAL)
-    missing: Value = ir.Constant(I64, 0)
+    missing: U64 = ir.Constant(I64, 0)
     for word, bit in _bits(code, shape):
         old = code.builder.atomic_rmw("or", code.typed(word, I64), bit, "monotonic")
         missing = code.or_(missing, code.and_(bit, code.builder.not_(old)))
@@ -97,7 +97,7 @@ def _emit_peek(module: ir.Module, shape: Shape) -> None:
     code.ret(0)
 
 
-def _bits(code: Code, shape: Shape) -> Iterator[tuple[Value, Value]]:
+def _bits(code: Code, shape: Shape) -> Iterator[tuple[Pointer, U64]]:
     """Each of the value's bits: where its word of 64 is, and the bit in it."""
     first = code.field(code["map"], BloomHeader, "seeds").address
     seeds = [code.load(code.at(first, 8 * number), I64, align=8) for number in range(SEEDS)]

@@ -11,7 +11,7 @@ from functools import partial
 
 from llvmlite import ir
 
-from appliance.ir import I32, I64, Code, Field, Value
+from appliance.ir import I32, I64, Code, Field, Pointer
 from appliance.maps.array.redirect_arrays import (
     ENTRY,
     TARGET_ONLY,
@@ -29,14 +29,14 @@ from appliance.maps.kind import Shape
 class _Targets(HashTable):
     """A hash table whose values are one word each, as they are in a devmap, and written as one."""
 
-    def copy_in(self, code: Code, element: Value, source: Value, *, new: bool) -> None:
+    def copy_in(self, code: Code, element: Pointer, source: Pointer, *, new: bool) -> None:
         Field(code, self.value(code, element), I64, ENTRY).store_release(code.load(source, I64))
 
 
 class _Interfaces(HashOperations):
     table_type = _Targets
 
-    def on_update(self, code: Code) -> Value:
+    def on_update(self, code: Code) -> Pointer:
         """An interface without a program; what is stored says 0 where a program was named."""
         interface = code.load(code["value"], I32)
         with code.if_(code.compare(interface, "==", 0), likely=False):

@@ -19,7 +19,7 @@ import ctypes
 
 from llvmlite import ir
 
-from appliance.ir import I32, I64, Code, Field, Value, lock
+from appliance.ir import I32, I64, U32, Code, Field, lock
 from appliance.maps.hash.layout import Extra, HashHeader, HashLayout
 from appliance.maps.kind import Shape
 
@@ -31,7 +31,7 @@ class Extras:
         self._processors = shape.processors
         self._layout = layout
 
-    def take(self, code: Code) -> tuple[Value, Field]:
+    def take(self, code: Code) -> tuple[U32, Field[U32]]:
         """The number of an element that is the caller's, and the place where another is to be put back for it."""
         place = self._place(code)
         taken = code.variable(I32)
@@ -41,11 +41,11 @@ class Extras:
             lock.pause(code)
         return taken.get(), place
 
-    def put_back(self, place: Field, number: Value) -> None:
+    def put_back(self, place: Field[U32], number: U32) -> None:
         """The element is linked nowhere any more, and is written last of all that stand by."""
         place.store_release(number)
 
-    def _place(self, code: Code) -> Field:
+    def _place(self, code: Code) -> Field[U32]:
         """Whose turn it is. Who is no worker, the control plane above all, has the last line."""
         processor = code["processor"]
         known = code.compare(processor, "<", self._processors)

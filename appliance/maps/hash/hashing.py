@@ -11,7 +11,7 @@ from itertools import zip_longest
 
 from llvmlite import ir
 
-from appliance.ir import I8, I16, I32, I64, AnyType, Code, Value, external
+from appliance.ir import I8, I16, I32, I64, U1, U64, AnyType, Code, Pointer, external
 
 SEEDS = 4  # 64-bit words
 UNROLLED = 64  # bytes of a key that are compared in line
@@ -19,7 +19,7 @@ UNROLLED = 64  # bytes of a key that are compared in line
 _I128 = ir.IntType(128)
 
 
-def key_words(code: Code, key: Value, size: int) -> list[Value]:
+def key_words(code: Code, key: Pointer, size: int) -> list[U64]:
     """The `size` bytes at `key` as words: the last one overlaps the one before it rather than read beyond the end."""
     if size < 8:
         return [_short_word(code, key, size)]
@@ -27,7 +27,7 @@ def key_words(code: Code, key: Value, size: int) -> list[Value]:
     return [code.load(code.at(key, offset), I64) for offset in offsets]
 
 
-def _short_word(code: Code, key: Value, size: int) -> Value:
+def _short_word(code: Code, key: Pointer, size: int) -> U64:
     """1 to 7 bytes in one word, from one or two loads: two of 4 bytes overlap, as two of 2, or 2 and 1."""
     width = 4 if size >= 4 else 2 if size >= 2 else 1
     types: dict[int, AnyType] = {1: I8, 2: I16, 4: I32}
@@ -39,7 +39,7 @@ def _short_word(code: Code, key: Value, size: int) -> Value:
     return code.or_(low, code.shl(high, 8 * width))
 
 
-def hash_words(code: Code, words: Sequence[Value], seeds: Sequence[Value]) -> Value:
+def hash_words(code: Code, words: Sequence[U64], seeds: Sequence[U64]) -> U64:
     """64 well-mixed bits of the words; all keys of a map have the same number of words."""
     state = seeds[0]
     zero = ir.Constant(I64, 0)
@@ -48,18 +48,18 @@ def hash_words(code: Code, words: Sequence[Value], seeds: Sequence[Value]) -> Va
     return _fold(code, code.xor(state, seeds[2]), seeds[3])
 
 
-def _fold(code: Code, left: Value, right: Value) -> Value:
+def _fold(code: Code, left: U64, right: U64) -> U64:
     """Both halves of the product, xored."""
     product = code.mul(code.resize(left, _I128), code.resize(right, _I128))
     return code.xor(code.resize(product, I64), code.resize(code.shr(product, 64), I64))
 
 
-def same_key(code: Code, left: Value, right: Value, size: int) -> Value:
+def same_key(code: Code, left: Pointer, right: Pointer, size: int) -> U1:
     """Whether the `size` bytes at both pointers are equal."""
     if size > UNROLLED:
         compare = external(code.module, "memcmp", I32, left.type, right.type, I64)
         return code.compare(code.call(compare, left, right, size), "==", 0)
-    difference: Value = ir.Constant(I64, 0)
+    difference: U64 = ir.Constant(I64, 0)
     for one, other in zip(key_words(code, left, size), key_words(code, right, size), strict=True):
         difference = code.or_(difference, code.xor(one, other))
     return code.compare(difference, "==", 0)

@@ -21,7 +21,7 @@ from functools import cached_property
 from llvmlite import ir
 
 from appliance.ebpf.spec import MapSpec
-from appliance.ir import I8, I32, PTR, U32, Code, Field, Value, Variable, lock
+from appliance.ir import I8, I32, I64, PTR, U8, U32, Code, Field, Pointer, Variable, lock
 from appliance.maps.checks import LRU_FLAGS
 from appliance.maps.hash.hash import check_hash
 from appliance.maps.hash.layout import Bucket, HashHeader, HashLayout, count, initialise
@@ -44,16 +44,16 @@ class LruOperations(HashOperations):
     def _evict(self) -> ir.Function:
         return self._emit_evict()
 
-    def on_use(self, code: Code, element: Value) -> None:
+    def on_use(self, code: Code, element: Pointer) -> None:
         """Written only if it changes something, as workers share the line."""
         bit = _reference_bit(code, element)
         with code.if_(code.compare(bit.load_monotonic(), "==", 0)):
             bit.store_monotonic(1)
 
-    def on_insert(self, code: Code, element: Value) -> None:
+    def on_insert(self, code: Code, element: Pointer) -> None:
         _reference_bit(code, element).store_monotonic(0)
 
-    def on_full(self, code: Code, map: Value, spare: Variable[U32]) -> None:
+    def on_full(self, code: Code, map: Pointer, spare: Variable[U32]) -> None:
         spare.set(code.call(self._evict, map))
 
     def _emit_evict(self) -> ir.Function:
@@ -66,7 +66,7 @@ class LruOperations(HashOperations):
         map, pool = code["map"], self.table.pool
         hand = code.field(map, HashHeader, "hand").address
         with code.loop() as loop:
-            turns = code.atomic_add(hand, 1)
+            turns = code.atomic_add(hand, 1, I64)
             elements = code.field(map, HashHeader, "element_count").load()
             number = code.add(code.builder.urem(code.resize(turns, I32), elements), 1)
             bit = _reference_bit(code, pool.element(code, map, number))
@@ -108,7 +108,7 @@ class LruOperations(HashOperations):
         return code.function
 
 
-def _reference_bit(code: Code, element: Value) -> Field:
+def _reference_bit(code: Code, element: Pointer) -> Field[U8]:
     return Field(code, element, I8, 1)
 
 

@@ -14,7 +14,7 @@ import errno
 
 from llvmlite import ir
 
-from appliance.ir import I32, I64, PTR, U32, Code, Field, Value, Variable, lock
+from appliance.ir import I32, I64, PTR, U32, U64, Code, Field, Pointer, Variable, lock
 from appliance.maps.hash.layout import SLOTS, Bucket, HashHeader, HashLayout
 from appliance.maps.hash.table import FIRST_SLOT, LINE, UNSURE, HashTable
 from appliance.maps.kind import Flag, Shape, Weight, define, internal
@@ -41,21 +41,22 @@ class HashOperations:
 
     # what kinds of hash do differently
 
-    def on_update(self, code: Code) -> Value:
+    def on_update(self, code: Code) -> Pointer:
         """`update` begins: return from it if the value may not be put in, or give the one that is to be stored."""
-        return code["value"]
+        value: Pointer = code["value"]
+        return value
 
-    def on_use(self, code: Code, element: Value) -> None:
+    def on_use(self, code: Code, element: Pointer) -> None:
         """A lookup or an update has found the element."""
 
-    def found(self, code: Code, element: Value) -> Value:
+    def found(self, code: Code, element: Pointer) -> Pointer:
         """What a lookup gives of the element."""
         return self.table.value(code, element, code["processor"])
 
-    def on_insert(self, code: Code, element: Value) -> None:
+    def on_insert(self, code: Code, element: Pointer) -> None:
         """The element is about to become an entry."""
 
-    def on_full(self, code: Code, map: Value, spare: Variable[U32]) -> None:
+    def on_full(self, code: Code, map: Pointer, spare: Variable[U32]) -> None:
         """No element is left, and no lock is held: return from `update`, or find a spare one."""
         code.ret(-errno.E2BIG)
 
@@ -87,7 +88,7 @@ class HashOperations:
         self._answer(code, word)
         return code.function
 
-    def _answer(self, code: Code, word: Value) -> None:
+    def _answer(self, code: Code, word: U64) -> None:
         """Return from a lookup what it gives of the element."""
         element = self.table.element(code, code["map"], word)
         self.on_use(code, element)
@@ -144,7 +145,7 @@ class HashOperations:
             self.on_full(code, map, spare)
         code.builder.unreachable()
 
-    def _update_entry(self, code: Code, hash: Value, word: Value, slot: Value, value: Value) -> None:
+    def _update_entry(self, code: Code, hash: U64, word: U64, slot: Pointer, value: Pointer) -> None:
         """The entry that is there gets the value."""
         if not self.table.layout.extras:
             self._update_in_place(code, word, value)
@@ -157,26 +158,26 @@ class HashOperations:
                 with whole:
                     self._replace(code, hash, word, slot, value)
 
-    def _update_in_place(self, code: Code, word: Value, value: Value) -> None:
+    def _update_in_place(self, code: Code, word: U64, value: Pointer) -> None:
         element = self.table.element(code, code["map"], word)
         self.table.copy_in(code, element, value, new=False)
         self.on_use(code, element)
 
-    def _replace(self, code: Code, hash: Value, word: Value, slot: Value, value: Value) -> None:
+    def _replace(self, code: Code, hash: U64, word: U64, slot: Pointer, value: Pointer) -> None:
         """In the slot that the entry has: no reader finds it twice, or not at all."""
         number, place = self.table.extras.take(code)
         self.on_use(code, self._fill(code, number, value, new=False))
         Field(code, code.load(slot, PTR, align=8), I64, 8).store_release(self.table.word(code, hash, number))
         self.table.extras.put_back(place, code.resize(word, I32))
 
-    def _leave(self, code: Code, mutex: Value, spare: Variable[U32], status: int) -> None:
+    def _leave(self, code: Code, mutex: Pointer, spare: Variable[U32], status: int) -> None:
         """Return from `update` without having used the spare element, if there is one."""
         lock.release(code, mutex)
         with code.if_(code.compare(spare.get(), "!=", 0)):
             code.call(self.table.pool.give_back, code["map"], spare.get())
         code.ret(status)
 
-    def _fill(self, code: Code, number: Value, value: Value, *, new: bool) -> Value:
+    def _fill(self, code: Code, number: U32, value: Pointer, *, new: bool) -> Pointer:
         """Write the entry into an element that no slot leads to, and give its address. Who still reads it sees that the
         slot has changed before it sees any of this."""
         code.builder.fence("release")
@@ -243,7 +244,7 @@ class HashOperations:
             lock.release(code, mutex)
         code.builder.unreachable()
 
-    def _slot_at(self, code: Code, position: Value) -> Value:
+    def _slot_at(self, code: Code, position: U64) -> Pointer:
         bucket = code.mul(code.builder.udiv(position, ir.Constant(I64, SLOTS)), LINE)
         lane = code.add(code.builder.urem(position, ir.Constant(I64, SLOTS)), FIRST_SLOT)
         offset = code.add(bucket, code.mul(lane, 8))

@@ -11,7 +11,7 @@ from functools import cached_property
 
 from llvmlite import ir
 
-from appliance.ir import I32, I64, PTR, VOID, Code, Field, Value
+from appliance.ir import I32, I64, PTR, U1, U32, U64, VOID, Code, Field, Pointer
 from appliance.maps.hash.layout import HashHeader, HashLayout
 from appliance.maps.kind import Shape, internal
 
@@ -32,19 +32,19 @@ class Pool:
     def give_back(self) -> ir.Function:
         return self._emit_give_back(self._module)
 
-    def element(self, code: Code, map: Value, number: Value) -> Value:
+    def element(self, code: Code, map: Pointer, number: U32) -> Pointer:
         """The address of an element; numbers begin at 1."""
         first = code.inside(map, code.field(map, HashHeader, "elements").load())
         return code.inside(first, code.mul(code.sub(code.resize(number, I64), 1), self._layout.element_size))
 
-    def _link(self, code: Code, map: Value, number: Value) -> Field:
+    def _link(self, code: Code, map: Pointer, number: U32) -> Field[U32]:
         return Field(code, code.at(self.element(code, map, number), self._layout.key), I32, 4)
 
-    def _exchange_top(self, code: Code, map: Value, old: Value, number: Value) -> Value:
+    def _exchange_top(self, code: Code, map: Pointer, old: U64, number: U32) -> U1:
         """Make element `number` the top if the top is still `old`."""
         tag = code.shl(code.add(code.shr(old, 32), 1), 32)
         top = code.field(map, HashHeader, "free").address
-        return code.compare_exchange(top, old, code.or_(tag, code.resize(number, I64)))
+        return code.compare_exchange(top, old, code.or_(tag, code.resize(number, I64)), I64)
 
     def _emit_take(self, module: ir.Module) -> ir.Function:
         """The number of an element that nobody else has, or 0 if every element is in use.

@@ -22,7 +22,24 @@ from functools import cached_property
 
 from llvmlite import ir
 
-from appliance.ir import I8, I16, I32, I64, PTR, VOID, AnyType, Code, Field, Loop, Value, external
+from appliance.ir import (
+    I8,
+    I16,
+    I32,
+    I64,
+    PTR,
+    U8,
+    U32,
+    U64,
+    VOID,
+    AnyType,
+    Code,
+    Field,
+    Loop,
+    Pointer,
+    Value,
+    external,
+)
 from appliance.maps.hash.extra import Extras
 from appliance.maps.hash.hashing import SEEDS, hash_words, key_words, same_key
 from appliance.maps.hash.layout import SLOTS, Bucket, HashHeader, HashLayout
@@ -69,37 +86,37 @@ class HashTable:
 
     # the parts of a hash and of a word
 
-    def hash(self, code: Code, map: Value, key: Value) -> Value:
+    def hash(self, code: Code, map: Pointer, key: Pointer) -> U64:
         first = code.field(map, HashHeader, "seeds").address
         seeds = [code.load(code.at(first, 8 * number), I64, align=8) for number in range(SEEDS)]
         return hash_words(code, key_words(code, key, self.shape.key_size), seeds)
 
-    def home(self, code: Code, map: Value, hash: Value) -> Value:
+    def home(self, code: Code, map: Pointer, hash: U64) -> Pointer:
         """The home bucket: the hash's upper half, scaled to the number of buckets."""
         count = code.field(map, HashHeader, "bucket_count").load()
         number = code.shr(code.mul(code.shr(hash, 32), count), 32)
         return code.at(map, code.add(code.mul(number, LINE), self.layout.buckets))
 
-    def following(self, code: Code, map: Value, bucket: Value) -> Value:
+    def following(self, code: Code, map: Pointer, bucket: Pointer) -> Pointer:
         """The next bucket; behind the last comes the first."""
         ahead = code.at(bucket, LINE)
         end = code.at(map, code.field(map, HashHeader, "elements").load())
         return code.select(code.compare(ahead, "==", end), code.at(map, self.layout.buckets), ahead)
 
-    def word(self, code: Code, hash: Value, number: Value) -> Value:
+    def word(self, code: Code, hash: U64, number: U32) -> U64:
         return code.or_(code.shl(self.tag(code, hash), 32), code.resize(number, I64))
 
-    def tag(self, code: Code, hash: Value) -> Value:
+    def tag(self, code: Code, hash: U64) -> U64:
         """Never 0, so that no free slot looks like an entry."""
         return code.or_(code.and_(hash, 0xFFFFFFFF), 1)
 
-    def element(self, code: Code, map: Value, word: Value) -> Value:
+    def element(self, code: Code, map: Pointer, word: U64) -> Pointer:
         return self.pool.element(code, map, code.resize(word, I32))
 
-    def key(self, code: Code, element: Value) -> Value:
+    def key(self, code: Code, element: Pointer) -> Pointer:
         return code.at(element, self.layout.key)
 
-    def value(self, code: Code, element: Value, processor: Value = 0) -> Value:
+    def value(self, code: Code, element: Pointer, processor: U32 | int = 0) -> Pointer:
         """The value, of a per-CPU hash that of one processor: a number, or 32 bits."""
         first = code.inside(element, self.layout.value)
         if self.layout.copies == 1:
@@ -108,13 +125,13 @@ class HashTable:
             return code.inside(first, processor * self.layout.copy_size)
         return code.inside(first, code.mul(code.resize(processor, I64), self.layout.copy_size))
 
-    def copy_out(self, code: Code, target: Value, element: Value) -> None:
+    def copy_out(self, code: Code, target: Pointer, element: Pointer) -> None:
         """The values of all processors, one after the other."""
         for number in range(self.layout.copies):
             place = code.at(target, number * self.shape.value_size)
             copy_out(code, self.shape, place, self.value(code, element, number))
 
-    def copy_in(self, code: Code, element: Value, source: Value, *, new: bool) -> None:
+    def copy_in(self, code: Code, element: Pointer, source: Pointer, *, new: bool) -> None:
         """The value that `update` stores: for its processor, or for all. Those that a `new` entry has no value for are
         zero."""
         size = self.shape.value_size
@@ -164,7 +181,7 @@ class HashTable:
                 bucket.set(self.following(code, map, bucket.get()))
         code.builder.unreachable()
 
-    def _search_bucket(self, code: Code, bucket: Value, tag: Value, attempts: Loop | None) -> None:
+    def _search_bucket(self, code: Code, bucket: Pointer, tag: U64, attempts: Loop | None) -> None:
         """Return from the search if the entry is in this bucket. Without the lock, start again if a slot changes."""
         candidates = code.variable(I8, self._slots_with_tag(code, bucket, tag))
         count_zeros = external(code.module, "llvm.cttz.i8", I8, I8, ir.IntType(1))
@@ -187,13 +204,13 @@ class HashTable:
                 attempts.continue_if(code.builder.not_(unchanged))
                 code.ret(UNSURE)
 
-    def _slots_with_tag(self, code: Code, bucket: Value, tag: Value) -> Value:
+    def _slots_with_tag(self, code: Code, bucket: Pointer, tag: U64) -> U8:
         """One bit for each slot that holds the tag. The whole line is read at once, as a hint: each candidate is
         read again on its own, as one word."""
         vector = ir.VectorType(I64, WORDS)
         tags = code.builder.lshr(code.load(bucket, vector, align=LINE), ir.Constant(vector, [32] * WORDS))
         equal = code.builder.icmp_unsigned("==", tags, _splat(code, tag, vector))
-        mask = code.builder.bitcast(equal, I8)
+        mask: U8 = code.builder.bitcast(equal, I8)
         return code.freeze(code.and_(mask, ((1 << SLOTS) - 1) << FIRST_SLOT))
 
     def _emit_link(self, module: ir.Module) -> ir.Function:
@@ -214,7 +231,7 @@ class HashTable:
                 place = code.at(bucket.get(), code.add(code.mul(index, 8), Bucket.slots.offset))
                 with (
                     code.if_(code.compare(Field(code, place, I64, 8).load_acquire(), "==", 0)),
-                    code.if_(code.compare_exchange(place, 0, code["word"])),
+                    code.if_(code.compare_exchange(place, 0, code["word"], I64)),
                 ):
                     code.field(home, Bucket, "overflow").add(code.resize(away, I16))
                     code.ret()
@@ -241,7 +258,7 @@ class HashTable:
         return code.function
 
 
-def _splat(code: Code, value: Value, vector: ir.VectorType) -> Value:
+def _splat(code: Code, value: U64, vector: ir.VectorType) -> Value:
     """The same value in every lane."""
     empty = ir.Constant(vector, ir.Undefined)
     first = code.builder.insert_element(empty, value, ir.Constant(I32, 0))

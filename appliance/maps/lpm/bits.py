@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from llvmlite import ir
 
-from appliance.ir import I1, I8, I16, I32, I64, AnyType, Code, Field, Value, external
+from appliance.ir import I1, I8, I16, I32, I64, U32, U64, AnyType, Code, Field, Pointer, external
 
 _TYPES: dict[int, AnyType] = {1: I8, 2: I16, 4: I32, 8: I64}
 
@@ -24,9 +24,9 @@ def _pieces(size: int) -> Iterator[tuple[int, int]]:
         offset += width
 
 
-def load_bits(code: Code, data: Value, size: int, bits: Value) -> None:
+def load_bits(code: Code, data: Pointer, size: int, bits: Pointer) -> None:
     """Read `size` bytes at `data` into the words at `bits`; what is left of the last word is 0."""
-    words: dict[int, Value] = {}
+    words: dict[int, U64] = {}
     for offset, width in _pieces(size):
         piece = code.resize(code.swap_bytes(code.load(code.at(data, offset), _TYPES[width])), I64)
         placed = code.shl(piece, 64 - 8 * (offset % 8 + width))
@@ -35,7 +35,7 @@ def load_bits(code: Code, data: Value, size: int, bits: Value) -> None:
         code.store(word, code.at(bits, 8 * number), align=8)
 
 
-def store_bits(code: Code, bits: Value, size: int, data: Value) -> None:
+def store_bits(code: Code, bits: Pointer, size: int, data: Pointer) -> None:
     """Write the first `size` bytes of the words at `bits` to `data`."""
     for offset, width in _pieces(size):
         word = code.load(code.at(bits, offset // 8 * 8), I64, align=8)
@@ -43,19 +43,19 @@ def store_bits(code: Code, bits: Value, size: int, data: Value) -> None:
         code.store(code.swap_bytes(piece), code.at(data, offset))
 
 
-def copy_prefix(code: Code, source: Value, words: int, length: Value, target: Value) -> None:
+def copy_prefix(code: Code, source: Pointer, words: int, length: U32, target: Pointer) -> None:
     """Copy the first `length` (I32) bits, and zeros behind them. Others may be reading the target, word by word."""
     for number, word in enumerate(_kept(code, source, words, length)):
         Field(code, code.at(target, 8 * number), I64, 8).store_monotonic(word)
 
 
-def clear_behind(code: Code, bits: Value, words: int, length: Value) -> None:
+def clear_behind(code: Code, bits: Pointer, words: int, length: U32) -> None:
     """Keep the first `length` (I32) bits of a string that is the caller's alone, and make zeros of those behind."""
     for number, word in enumerate(_kept(code, bits, words, length)):
         code.store(word, code.at(bits, 8 * number), align=8)
 
 
-def _kept(code: Code, source: Value, words: int, length: Value) -> Iterator[Value]:
+def _kept(code: Code, source: Pointer, words: int, length: U32) -> Iterator[U64]:
     for number in range(words):
         before = 64 * number
         inside = code.resize(code.sub(length, before), I64)  # meaningful if the prefix ends in this word
@@ -66,11 +66,11 @@ def _kept(code: Code, source: Value, words: int, length: Value) -> Iterator[Valu
         yield code.and_(word, mask)
 
 
-def common_length(code: Code, left: Value, right: Value, words: int) -> Value:
+def common_length(code: Code, left: Pointer, right: Pointer, words: int) -> U32:
     """How many bits (I32) both strings begin with alike; 64 * words if they are equal. Others may be writing the left
     one, word by word."""
     count_zeros = external(code.module, "llvm.ctlz.i64", I64, I64, I1)
-    common: Value = ir.Constant(I64, 64 * words)
+    common: U64 = ir.Constant(I64, 64 * words)
     for number in reversed(range(words)):
         one = Field(code, code.at(left, 8 * number), I64, 8).load_monotonic()
         other = code.load(code.at(right, 8 * number), I64, align=8)
@@ -80,7 +80,7 @@ def common_length(code: Code, left: Value, right: Value, words: int) -> Value:
     return code.resize(common, I32)
 
 
-def bit_at(code: Code, bits: Value, words: int, position: Value) -> Value:
+def bit_at(code: Code, bits: Pointer, words: int, position: U32) -> U64:
     """The bit (I64, 0 or 1) at `position` (I32), which is below 64 * words."""
     wide = code.resize(position, I64)
     if words == 1:
@@ -93,6 +93,6 @@ def bit_at(code: Code, bits: Value, words: int, position: Value) -> Value:
     return code.and_(code.shr(word, code.xor(code.and_(wide, 63), 63)), 1)
 
 
-def first_bits(code: Code, bits: Value, count: int) -> Value:
+def first_bits(code: Code, bits: Pointer, count: int) -> U64:
     """The first `count` bits, 1 to 64, as a number (I64)."""
     return code.shr(code.load(bits, I64, align=8), 64 - count)

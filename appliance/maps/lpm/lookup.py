@@ -22,7 +22,7 @@ import errno
 
 from llvmlite import ir
 
-from appliance.ir import I32, I64, PTR, Code, Field, Value, lock
+from appliance.ir import I32, I64, PTR, U32, U64, Code, Field, Number, Pointer, lock
 from appliance.maps.kind import Shape, Weight, define, internal
 from appliance.maps.lpm.bits import bit_at, common_length, first_bits, load_bits
 from appliance.maps.lpm.layout import ENTRY, LENGTH_SIZE, Node, TrieHeader, TrieLayout
@@ -37,41 +37,41 @@ class Trie:
         self.shape = shape
         self.layout = TrieLayout.of(shape)
 
-    def node(self, code: Code, map: Value, number: Value) -> Value:
+    def node(self, code: Code, map: Pointer, number: U32) -> Pointer:
         """The address of a node; numbers begin at 1."""
         offset = code.mul(code.resize(number, I64), self.layout.node_size)
         return code.at(map, code.add(offset, self.layout.nodes - self.layout.node_size))
 
-    def link(self, code: Code, place: Value) -> Field:
+    def link(self, code: Code, place: Pointer) -> Field[U32]:
         return Field(code, place, I32, 4)
 
-    def entry(self, code: Code, map: Value, id: Value) -> Field:
+    def entry(self, code: Code, map: Pointer, id: Number) -> Field[U32]:
         """Where an id says its node. Ids begin at 1."""
         return Field(code, code.at(map, code.add(code.mul(code.resize(id, I64), 4), self.layout.ids - 4)), I32, 4)
 
-    def child(self, code: Code, node: Value, bit: Value) -> Value:
+    def child(self, code: Code, node: Pointer, bit: U64) -> Pointer:
         """The place of one of the node's two links."""
         return code.at(code.field(node, Node, "children").address, code.mul(bit, 4))
 
-    def bits(self, code: Code, node: Value) -> Value:
+    def bits(self, code: Code, node: Pointer) -> Pointer:
         return code.at(node, self.layout.bits)
 
-    def value(self, code: Code, node: Value) -> Value:
+    def value(self, code: Code, node: Pointer) -> Pointer:
         return code.at(node, self.layout.value)
 
-    def shallow(self, code: Code, map: Value) -> Value:
+    def shallow(self, code: Code, map: Pointer) -> Pointer:
         """The place of the root of the prefixes that are shorter than root_bits."""
         return code.field(map, TrieHeader, "shallow").address
 
-    def root(self, code: Code, map: Value, bits: Value) -> Value:
+    def root(self, code: Code, map: Pointer, bits: Pointer) -> Pointer:
         """The place of the root for prefixes that begin like `bits`, and are not shorter than root_bits."""
         number = first_bits(code, bits, self.layout.root_bits)
         return code.at(map, code.add(code.mul(number, 4), self.layout.roots))
 
-    def key_length(self, code: Code, key: Value) -> Value:
+    def key_length(self, code: Code, key: Pointer) -> U32:
         return code.load(key, I32)
 
-    def key_bits(self, code: Code, key: Value) -> Value:
+    def key_bits(self, code: Code, key: Pointer) -> Pointer:
         """The key's data as bits, on the function's stack."""
         bits = code.buffer(8 * self.layout.words)
         load_bits(code, code.at(key, LENGTH_SIZE), self.layout.data_size, bits)

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 from llvmlite import ir
 
-from appliance.ir import I32, I64, PTR, U32, VOID, Code, Pointer, Value, Variable, lock
+from appliance.ir import I32, I64, PTR, U1, U32, VOID, Code, Pointer, Variable, lock
 from appliance.maps.kind import Flag, define, internal
 from appliance.maps.lpm.bits import bit_at, clear_behind, common_length, copy_prefix, store_bits
 from appliance.maps.lpm.layout import ENTRY, FREE, LENGTH_SIZE, RESTING, Node, TrieHeader
@@ -79,11 +79,11 @@ class TrieWriter:
 
     # ids; the caller holds the lock
 
-    def _take_id(self, code: Code) -> Value:
+    def _take_id(self, code: Code) -> U32:
         """An id that no entry has. There is one, as there are fewer entries than max_entries."""
         map = code["map"]
         free, fresh = (code.field(map, TrieHeader, name) for name in ("free_id", "fresh_id"))
-        taken = code.variable(I32, free.load())
+        taken: Variable[U32] = code.variable(I32, free.load())
         with code.if_else(code.compare(taken.get(), "==", 0)) as (none_free, one_free):
             with none_free:
                 fresh.add(1)
@@ -92,14 +92,14 @@ class TrieWriter:
                 free.store(code.and_(self.trie.entry(code, map, taken.get()).load(), ~FREE))
         return taken.get()
 
-    def _give_back_id(self, code: Code, id: Value) -> None:
+    def _give_back_id(self, code: Code, id: U32) -> None:
         free = code.field(code["map"], TrieHeader, "free_id")
         self.trie.entry(code, code["map"], id).store(code.or_(free.load(), FREE))
         free.store(id)
 
     # the way down
 
-    def _start(self, code: Code) -> tuple[Value, Value]:
+    def _start(self, code: Code) -> tuple[U32, Pointer]:
         """Length and bits of the key; returns EINVAL from the operation if the prefix is too long."""
         length = self.trie.key_length(code, code["key"])
         with code.if_(code.compare(length, ">", self.trie.layout.longest), likely=False):
@@ -108,7 +108,7 @@ class TrieWriter:
         clear_behind(code, bits, self.words, length)
         return length, bits
 
-    def _descend(self, code: Code, length: Value, bits: Value) -> _Descent:
+    def _descend(self, code: Code, length: U32, bits: Pointer) -> _Descent:
         trie, map = self.trie, code["map"]
         is_deep = code.compare(length, ">=", trie.layout.root_bits)
         root = code.select(is_deep, trie.root(code, map, bits), trie.shallow(code, map))
@@ -127,19 +127,19 @@ class TrieWriter:
             way.place.set(trie.child(code, node, bit_at(code, bits, self.words, node_length)))
         return way
 
-    def _end(self, code: Code, way: _Descent) -> tuple[Value, Value]:
+    def _end(self, code: Code, way: _Descent) -> tuple[U32, Pointer]:
         """Number and address of the node at the end of the way. If the number is 0, the address is merely readable."""
         number = self.trie.link(code, way.place.get()).load()
         readable = code.select(code.compare(number, "==", 0), 1, number)
         return number, self.trie.node(code, code["map"], readable)
 
-    def _is_exact(self, code: Code, number: Value, node: Value, way: _Descent, length: Value) -> Value:
+    def _is_exact(self, code: Code, number: U32, node: Pointer, way: _Descent, length: U32) -> U1:
         """Whether the way ended at the very prefix."""
         there = code.compare(number, "!=", 0)
         same_length = code.compare(code.and_(code.field(node, Node, "prefix").load(), ~ENTRY), "==", length)
         return code.and_(there, code.and_(same_length, code.compare(way.common.get(), "==", length)))
 
-    def _is_entry(self, code: Code, node: Value) -> Value:
+    def _is_entry(self, code: Code, node: Pointer) -> U1:
         return code.compare(code.and_(code.field(node, Node, "prefix").load(), ENTRY), "!=", 0)
 
     def _leave(self, code: Code, status: int) -> None:
@@ -175,7 +175,7 @@ class TrieWriter:
         self._leave(code, 0)
         return code.function
 
-    def _new_entry(self, code: Code, bits: Value, length: Value, id: Value) -> tuple[Value, Value]:
+    def _new_entry(self, code: Code, bits: Pointer, length: U32, id: U32) -> tuple[U32, Pointer]:
         """Number and address of the node of the entry that is put in, which readers don't see yet."""
         number, node = self._new_node(code, bits, code.or_(length, ENTRY))
         code.field(node, Node, "id").store(id)
@@ -183,7 +183,7 @@ class TrieWriter:
         code.copy(self.trie.value(code, node), code["value"], self.trie.shape.value_size)
         return number, node
 
-    def _new_node(self, code: Code, bits: Value, prefix: Value) -> tuple[Value, Value]:
+    def _new_node(self, code: Code, bits: Pointer, prefix: U32) -> tuple[U32, Pointer]:
         """Number and address of a node that nobody sees yet, unless it is too late; its children are 0."""
         number = code.call(self._take, code["map"])
         node = self.trie.node(code, code["map"], number)
@@ -193,7 +193,7 @@ class TrieWriter:
         copy_prefix(code, bits, self.words, code.and_(prefix, ~ENTRY), self.trie.bits(code, node))
         return number, node
 
-    def _replace(self, code: Code, length: Value, bits: Value, way: _Descent, id: Value) -> None:
+    def _replace(self, code: Code, length: U32, bits: Pointer, way: _Descent, id: U32) -> None:
         """Return from `update`: the node at the end of the way, which has the prefix, makes room for another."""
         trie, map, link = self.trie, code["map"], self.trie.link(code, way.place.get())
         old = link.load()
@@ -204,7 +204,7 @@ class TrieWriter:
         code.call(self._give_back, map, old)
         self._leave(code, 0)
 
-    def _insert(self, code: Code, length: Value, bits: Value, way: _Descent, number: Value, id: Value) -> None:
+    def _insert(self, code: Code, length: U32, bits: Pointer, way: _Descent, number: U32, id: U32) -> None:
         trie, map, place = self.trie, code["map"], way.place.get()
         new_number, new = self._new_entry(code, bits, length, id)
         with code.if_(code.compare(number, "==", 0)):
@@ -251,7 +251,7 @@ class TrieWriter:
         self._leave(code, 0)
         return code.function
 
-    def _remove_below_branch(self, code: Code, way: _Descent, number: Value) -> None:
+    def _remove_below_branch(self, code: Code, way: _Descent, number: U32) -> None:
         """If the node above is no entry, its other child takes its place; return from `delete` then."""
         above = self.trie.link(code, way.above.get())
         branch_number = above.load()
@@ -263,7 +263,7 @@ class TrieWriter:
             code.call(self._give_back, code["map"], branch_number)
             self._leave(code, 0)
 
-    def _children(self, code: Code, node: Value) -> tuple[Value, Value]:
+    def _children(self, code: Code, node: Pointer) -> tuple[U32, U32]:
         places = [self.trie.child(code, node, ir.Constant(I64, bit)) for bit in (0, 1)]
         return self.trie.link(code, places[0]).load(), self.trie.link(code, places[1]).load()
 
@@ -292,7 +292,7 @@ class TrieWriter:
         code.builder.unreachable()
         return code.function
 
-    def _copy_entry(self, code: Code, node: Value) -> None:
+    def _copy_entry(self, code: Code, node: Pointer) -> None:
         trie, key = self.trie, code["key_out"]
         code.store(code.and_(code.field(node, Node, "prefix").load(), ~ENTRY), key)
         store_bits(code, trie.bits(code, node), trie.layout.data_size, code.at(key, LENGTH_SIZE))

@@ -20,7 +20,7 @@ from llvmlite import ir
 
 from appliance.ebpf.map_types import MapType
 from appliance.ebpf.spec import MapSpec
-from appliance.ir import I32, I64, PTR, Code, Field, Value
+from appliance.ir import I32, I64, PTR, U64, Code, Field, Pointer
 from appliance.maps.array import array
 from appliance.maps.checks import HASH_FLAGS, NUMA_NODE, RDONLY, WRONLY, check_flags, check_key_size, check_sizes
 from appliance.maps.errors import MapRefused, NoSuchEntry
@@ -54,7 +54,7 @@ def _check_inner(spec: MapSpec) -> None:
         raise MapRefused(spec.name, spec.type, f"initial values under keys of {spec.key_size} bytes", hint=hint)
 
 
-def _at(code: Code, address: Value) -> Field:
+def _at(code: Code, address: Pointer) -> Field[U64]:
     return Field(code, address, I64, WORD)
 
 
@@ -78,7 +78,7 @@ def _emit_array(module: ir.Module, shape: Shape) -> None:
     _emit_delete(module, shape)
 
 
-def _slot(code: Code, beyond: Value, shape: Shape) -> Field:
+def _slot(code: Code, beyond: Pointer | int, shape: Shape) -> Field[U64]:
     """The word under the key; with an index beyond the end, `beyond` is the answer."""
     index = code.load(code["key"], I32)
     with code.if_(code.compare(index, ">=", shape.max_entries), likely=False):
@@ -129,7 +129,7 @@ ARRAY_OF_MAPS = Kind(
 class _Table(HashTable):
     """A hash table whose values are addresses."""
 
-    def copy_in(self, code: Code, element: Value, source: Value, *, new: bool) -> None:
+    def copy_in(self, code: Code, element: Pointer, source: Pointer, *, new: bool) -> None:
         _at(code, self.value(code, element)).store_release(code.load(source, I64))
 
 
@@ -138,7 +138,7 @@ class _Operations(HashOperations):
 
     table_type = _Table
 
-    def found(self, code: Code, element: Value) -> Value:
+    def found(self, code: Code, element: Pointer) -> Pointer:
         return code.pointer(_at(code, self.table.value(code, element)).load_acquire())
 
 

@@ -17,7 +17,7 @@ import errno
 from llvmlite import ir
 
 from appliance.ebpf.spec import MapSpec
-from appliance.ir import I32, I64, Code, Value, lock
+from appliance.ir import I64, U32, Code, Pointer, lock
 from appliance.maps.checks import COMMON_FLAGS, check_flags, check_key_size, check_sizes
 from appliance.maps.kind import CACHE_LINE, Flag, Kind, Shape, define
 from appliance.maps.map_ops import QUEUED
@@ -85,12 +85,12 @@ class RingOperations:
         lock.release(code, mutex.address)
         code.ret(0)
 
-    def _wrapped(self, code: Code, index: Value) -> Value:
+    def _wrapped(self, code: Code, index: U32) -> U32:
         """The index, at most twice round, within the ring."""
-        entries = ir.Constant(I32, self.shape.max_entries)
+        entries = self.shape.max_entries
         return code.select(code.compare(index, ">=", entries), code.sub(index, entries), index)
 
-    def _place(self, code: Code, index: Value) -> Value:
+    def _place(self, code: Code, index: U32) -> Pointer:
         offset = code.mul(code.resize(self._wrapped(code, index), I64), self.shape.value_stride)
         return code.at(code["map"], code.add(offset, ctypes.sizeof(RingHeader)))
 

@@ -20,7 +20,7 @@ import errno
 from llvmlite import ir
 
 from appliance.ebpf.spec import MapSpec
-from appliance.ir import I32, I64, Code, Field, Value
+from appliance.ir import I32, I64, U32, U64, Code, Pointer
 from appliance.maps.checks import COMMON_FLAGS, ENTRIES_LIMIT, check_flags
 from appliance.maps.errors import MapRefused
 from appliance.maps.kind import CACHE_LINE, Kind, Shape, define
@@ -114,8 +114,8 @@ def _emit_sample(module: ir.Module, shape: Shape) -> None:
     body = code.at(place, SampleHeader.length.offset + 4)
     code.copy(body, code["data"], size)
     code.copy(code.at(body, size), code["packet"], packet_size)
-    code.builder.store_atomic(end, code.typed(head.address, I64), "seq_cst", 8)
-    with code.if_(code.compare(_seen(code, code.field(ring, PerfRing, "tail")), "==", begun)):
+    head.store_seq_cst(end)
+    with code.if_(code.compare(code.field(ring, PerfRing, "tail").load_seq_cst(), "==", begun)):
         wake(code, code.field(ring, PerfRing, "wake").load())
     code.ret(0)
 
@@ -128,30 +128,25 @@ def _emit_drain(module: ir.Module, shape: Shape) -> None:
     head, tail = code.field(ring, PerfRing, "head"), code.field(ring, PerfRing, "tail")
     position, used = code.variable(I64, tail.load()), code.variable(I64, 0)
     with code.loop() as loop:
-        ready = code.sub(_seen(code, head), position.get())
+        ready = code.sub(head.load_seq_cst(), position.get())
         loop.break_if(code.compare(ready, "==", 0))
         loop.break_if(code.compare(code.add(used.get(), ready), ">", code["room"]))
         code.copy(code.at(code["out"], used.get()), _place(code, ring, position.get()), ready)
         used.add(ready)
         position.add(ready)
-        code.builder.store_atomic(position.get(), code.typed(tail.address, I64), "seq_cst", 8)
+        tail.store_seq_cst(position.get())
     code.ret(used.get())
 
 
-def _ring(code: Code, index: Value) -> Value:
+def _ring(code: Code, index: U32) -> Pointer:
     return code.at(code["map"], code.mul(code.resize(index, I64), STRIDE))
 
 
-def _place(code: Code, ring: Value, position: Value) -> Value:
+def _place(code: Code, ring: Pointer, position: U64) -> Pointer:
     return code.at(ring, code.add(code.and_(position, DATA_SIZE - 1), PAGE))
 
 
-def _seen(code: Code, field: Field) -> Value:
-    """The field, read in the one order that all agree on."""
-    return code.builder.load_atomic(field.address, "seq_cst", 8, typ=I64)
-
-
-def _write(code: Code, place: Value, structure: type[ctypes.Structure], **values: Value) -> None:
+def _write(code: Code, place: Pointer, structure: type[ctypes.Structure], **values: U64 | int) -> None:
     """The structure at `place`, `misc` 0."""
     for name, value in {"misc": 0, **values}.items():
         field = code.field(place, structure, name)

@@ -17,7 +17,7 @@ import errno
 from llvmlite import ir
 
 from appliance.ebpf.spec import MapSpec
-from appliance.ir import I32, I64, PTR, Code, Field, Value, lock
+from appliance.ir import I32, I64, PTR, U64, Code, Field, Pointer, lock
 from appliance.maps.checks import COMMON_FLAGS, check_flags, check_key_size
 from appliance.maps.errors import MapRefused
 from appliance.maps.kind import Kind, Shape, Weight, define
@@ -102,7 +102,7 @@ class RingBufferOperations:
         discarded = code.select(code.compare(code["discard"], "!=", 0), ir.Constant(I32, DISCARD), 0)
         done = code.or_(code.xor(length.load(), BUSY), discarded)
         code.builder.atomic_rmw("xchg", code.typed(length.address, I32), done, "seq_cst")
-        consumed = _seen(code, _position(code, map, CONSUMER))
+        consumed = _position(code, map, CONSUMER).load_seq_cst()
         stopped = code.and_(consumed, code.field(map, RingState, "mask").load())
         here = code.sub(code.integer(header), code.integer(code.at(map, DATA)))
         flags = code["flags"]
@@ -134,7 +134,7 @@ class RingBufferOperations:
             CONS_POS: consumed,
             PROD_POS: produced,
         }
-        answer: Value = ir.Constant(I64, 0)
+        answer: U64 = ir.Constant(I64, 0)
         for number, found in answers.items():
             answer = code.select(code.compare(code["what"], "==", number), found, answer)
         code.ret(answer)
@@ -151,11 +151,11 @@ class RingBufferOperations:
         position, used = code.variable(I64, consumer.load()), code.variable(I64, 0)
         with code.loop() as rounds:
             begun = position.get()
-            produced = _seen(code, _position(code, map, PRODUCER))
+            produced = _position(code, map, PRODUCER).load_seq_cst()
             with code.loop() as records:
                 records.break_if(code.compare(position.get(), "==", produced))
                 header = self._record(code, map, position.get())
-                length = _seen(code, code.field(header, RecordHeader, "length"))
+                length = code.field(header, RecordHeader, "length").load_seq_cst()
                 records.break_if(code.compare(code.and_(length, BUSY), "!=", 0))
                 taken = _taken(code, code.resize(code.and_(length, LONGEST_RECORD), I64))
                 with code.if_(code.compare(code.and_(length, DISCARD), "==", 0)):
@@ -164,24 +164,19 @@ class RingBufferOperations:
                     used.add(taken)
                 position.add(taken)
             rounds.break_if(code.compare(position.get(), "==", begun))
-            code.builder.store_atomic(position.get(), code.typed(consumer.address, I64), "seq_cst", 8)
+            consumer.store_seq_cst(position.get())
         code.ret(used.get())
 
-    def _record(self, code: Code, map: Value, position: Value) -> Value:
+    def _record(self, code: Code, map: Pointer, position: U64) -> Pointer:
         """Where the header of the record at a position is."""
         return code.at(map, code.add(code.and_(position, self.mask), DATA))
 
 
-def _position(code: Code, map: Value, page: int) -> Field:
+def _position(code: Code, map: Pointer, page: int) -> Field[U64]:
     return Field(code, code.at(map, page), I64, 8)
 
 
-def _seen(code: Code, field: Field) -> Value:
-    """The field, read in the one order that all agree on."""
-    return code.builder.load_atomic(field.address, "seq_cst", field.type.width // 8, typ=field.type)
-
-
-def _taken(code: Code, size: Value) -> Value:
+def _taken(code: Code, size: U64) -> U64:
     """See `record_size`."""
     return code.and_(code.add(size, HEADER_SIZE + 7), ~7)
 

@@ -73,7 +73,7 @@ def define_conforms(module: BpfModule, *, inline: bool) -> ir.Function:
         ahead = code.add(code.select(impossible, 0, ahead), code["cost"])
         with code.if_(code.compare(ahead, ">", burst)):
             code.ret(0)
-        taken = code.compare_exchange(state, arrival, code.add(now, ahead))
+        taken = code.compare_exchange(state, arrival, code.add(now, ahead), I64)
         with code.if_(taken):
             code.ret(1)
     code.ret(0)

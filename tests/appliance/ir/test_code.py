@@ -43,8 +43,8 @@ def test_fields_are_those_of_the_structure() -> None:
 def test_atomics() -> None:
     module = ir.Module("m")
     code = Code.define(module, "f", I64, linkage="external", cell=PTR)
-    code.atomic_add(code["cell"], 5)
-    with code.if_(code.compare_exchange(code["cell"], 5, 8)):
+    code.atomic_add(code["cell"], 5, I64)
+    with code.if_(code.compare_exchange(code["cell"], 5, 8, I64)):
         code.field(code["cell"], Pair, "first").store_release(9)
         code.ret(code.resize(code.field(code["cell"], Pair, "first").load_acquire(), I64))
     code.ret(0)
