@@ -4,9 +4,10 @@ llvmlite has no types of its own, so a value is `Any` to mypy, and an addition o
 reads the module, if ever. Here every type of LLVM has a class of values: what is loaded as an `I64` is a `U64`, and may
 be added to another `U64` or to a Python int, and to nothing else.
 
-    I1   U1     a truth value             I32  U32
-    I8   U8                               I64  U64
-    I16  U16                              PTR  Pointer
+    I1   U1     a truth value             I64   U64
+    I8   U8                               I128  U128    an IPv6 address
+    I16  U16                              I192  U192    a key of the routing tables
+    I32  U32                              PTR   Pointer
 
 They are for mypy alone: as the code runs, each of them is an `ir.Value`. A function whose values are of any one type
 says `V`, of any one width `N`; `Number` is one of any width, which `resize` makes fit.
@@ -43,11 +44,15 @@ if TYPE_CHECKING:
 
     class U64(_Typed): ...
 
+    class U128(_Typed): ...
+
+    class U192(_Typed): ...
+
     class Pointer(_Typed): ...
 
-    V = TypeVar("V", U1, U8, U16, U32, U64, Pointer)
-    N = TypeVar("N", U1, U8, U16, U32, U64)
-    Number: TypeAlias = U1 | U8 | U16 | U32 | U64  # where any width will do
+    V = TypeVar("V", U1, U8, U16, U32, U64, U128, U192, Pointer)
+    N = TypeVar("N", U1, U8, U16, U32, U64, U128, U192)
+    Number: TypeAlias = U1 | U8 | U16 | U32 | U64 | U128 | U192  # where any width will do
 
     class Type(Generic[V]):
         """A type of LLVM whose values are `V`."""
@@ -57,7 +62,7 @@ if TYPE_CHECKING:
         def as_pointer(self) -> Any: ...
 
 else:
-    U1 = U8 = U16 = U32 = U64 = Pointer = ir.Value
+    U1 = U8 = U16 = U32 = U64 = U128 = U192 = Pointer = ir.Value
     V = TypeVar("V")
     N = TypeVar("N")
     Number = ir.Value
@@ -75,6 +80,8 @@ I8: Type[U8] = _integer(8)
 I16: Type[U16] = _integer(16)
 I32: Type[U32] = _integer(32)
 I64: Type[U64] = _integer(64)
+I128: Type[U128] = _integer(128)
+I192: Type[U192] = _integer(192)
 _pointer: Any = ir.PointerType()
 PTR: Type[Pointer] = _pointer
 VOID: Any = ir.VoidType()

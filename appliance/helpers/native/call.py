@@ -15,7 +15,7 @@ from enum import Enum
 from typing import Any, TypeAlias
 
 from appliance.ebpf.spec import MapSpec
-from appliance.ir import I32, I64, Code, Field, Value
+from appliance.ir import I32, I64, U32, U64, Code, Field, Pointer
 from appliance.maps.map_ops import MapOps
 from hooks.contracts.contract import HookPoint
 
@@ -37,10 +37,10 @@ class MapSite:
     values a per-CPU map has of each key.
     """
 
-    address: Value | None
+    address: Pointer | None
     spec: MapSpec
     functions: MapOps
-    values: Value | None = None
+    values: Pointer | None = None
     processors: int = 1
 
 
@@ -53,9 +53,9 @@ class HelperCall:
     code: Code
     hook: HookPoint
     clock: Clock
-    context: Value
-    arguments: Sequence[Value]
-    pointers: Sequence[Value]
+    context: Pointer
+    arguments: Sequence[U64]
+    pointers: Sequence[Pointer]
     maps: Sequence[MapSite] = ()
     map_argument: int = 0
     text: bytes | None = None
@@ -68,13 +68,13 @@ class HelperCall:
         """Whether the hook's context has such a field."""
         return hasattr(self.hook.host, name)
 
-    def low(self, argument: int) -> Value:
+    def low(self, argument: int) -> U32:
         """The low 32 bits of the argument (0 is r1)."""
         return self.code.resize(self.arguments[argument], I32)
 
-    def number(self, value: int) -> Value:
+    def number(self, value: int) -> U64:
         """A 64-bit constant; negative for an error."""
         return self.code.value(value, I64)
 
 
-Implementation: TypeAlias = Callable[[HelperCall], Value]
+Implementation: TypeAlias = Callable[[HelperCall], U64]

@@ -5,10 +5,10 @@ from __future__ import annotations
 from llvmlite import ir
 
 from appliance.helpers.native.call import HelperCall
-from appliance.ir import I8, I16, I32, I64, PTR, AnyType, Code, Value
+from appliance.ir import I8, I16, I32, I64, PTR, U32, U64, AnyType, Code
 
 
-def csum_diff(call: HelperCall) -> Value:
+def csum_diff(call: HelperCall) -> U64:
     """What removing `from` (r1, r2 bytes) and adding `to` (r3, r4 bytes) makes of the sum r5, folded to 16 bits.
 
     A size of 0 takes no part. Sizes are the low 32 bits, as in the kernel; any size is allowed.
@@ -29,22 +29,22 @@ def csum_diff(call: HelperCall) -> Value:
     return _fold_to_16(code, result.get())
 
 
-def _add(code: Code, left: Value, right: Value) -> Value:
+def _add(code: Code, left: U32, right: U32) -> U32:
     """Addition in one's complement: the carry comes back in below."""
     return _fold_to_32(code, code.add(code.resize(left, I64), code.resize(right, I64)))
 
 
-def _fold_to_32(code: Code, total: Value) -> Value:
+def _fold_to_32(code: Code, total: U64) -> U32:
     for _ in range(2):
         total = code.add(code.and_(total, 0xFFFFFFFF), code.shr(total, 32))
     return code.resize(total, I32)
 
 
-def _fold_to_16(code: Code, total: Value) -> Value:
-    total = code.resize(total, I64)
+def _fold_to_16(code: Code, total: U32) -> U64:
+    folded = code.resize(total, I64)
     for _ in range(2):
-        total = code.add(code.and_(total, 0xFFFF), code.shr(total, 16))
-    return total
+        folded = code.add(code.and_(folded, 0xFFFF), code.shr(folded, 16))
+    return folded
 
 
 def _partial_sum(module: ir.Module) -> ir.Function:

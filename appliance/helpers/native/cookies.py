@@ -25,23 +25,25 @@ from appliance.helpers.cookies import (
 from appliance.helpers.native.call import HelperCall
 from appliance.helpers.native.general import ktime
 from appliance.helpers.native.siphash import siphash
-from appliance.ir import I8, I16, I32, I64, PTR, Code, Value
+from appliance.ir import I8, I16, I32, I64, PTR, U32, U64, Code
 
 SOURCE, DESTINATION, SEQUENCE, ACKNOWLEDGEMENT, OFFSET = 0, 2, 4, 8, 12  # of struct tcphdr
 
 
-def gen_syncookie(family: Family, call: HelperCall) -> Value:
+def gen_syncookie(family: Family, call: HelperCall) -> U64:
     """The cookie for the connection that a SYN (IP header r1, TCP header r2 of r3 bytes) asks for, and in bits 32 to 47
     the segment size that it stands for. -EINVAL if r3 is not the header's length, -EOPNOTSUPP without secrets."""
     secrets, count = call.field("cookies").load(), call.code.resize(ktime(_minutes(), call), I32)
     arguments = (call.pointers[0], call.pointers[1], call.low(2), secrets, count)
-    return call.code.call(_emit_gen(call.code.module, family), *arguments)
+    cookie: U64 = call.code.call(_emit_gen(call.code.module, family), *arguments)
+    return cookie
 
 
-def check_syncookie(family: Family, call: HelperCall) -> Value:
+def check_syncookie(family: Family, call: HelperCall) -> U64:
     """0 if the acknowledgement in the TCP header r2 is a cookie of ours that is young enough, else -EACCES."""
     secrets, count = call.field("cookies").load(), call.code.resize(ktime(_minutes(), call), I32)
-    return call.code.call(_emit_check(call.code.module, family), *call.pointers[:2], secrets, count)
+    answer: U64 = call.code.call(_emit_check(call.code.module, family), *call.pointers[:2], secrets, count)
+    return answer
 
 
 def _minutes() -> Ticks:
@@ -53,11 +55,11 @@ class _Flow(NamedTuple):
 
     code: Code
     family: Family
-    words: list[Value]
-    ports: Value
-    sequence: Value
+    words: list[U64]
+    ports: U32
+    sequence: U32
 
-    def hash(self, secrets: Value, which: int, count: Value) -> Value:
+    def hash(self, secrets: U64, which: int, count: U32) -> U32:
         code = self.code
         key = code.at(code.pointer(secrets), self.family.secrets + which * KEY_SIZE)
         high, low = (count, self.ports) if self.family.addresses.size == 4 else (self.ports, count)

@@ -12,18 +12,18 @@ from appliance.helpers.dynptrs import LOCAL, MOST, RINGBUF, Dynptr
 from appliance.helpers.native.call import HelperCall, MapSite
 from appliance.helpers.native.maps import memory, on_the_map
 from appliance.helpers.native.rings import commit
-from appliance.ir import I32, I64, Value
+from appliance.ir import I32, I64, U1, U64
 
 
 class _Part(NamedTuple):
     """Some bytes of a dynptr: where, whether it is about anything at all, and whether it has them."""
 
-    address: Value
-    nothing: Value
-    inside: Value
+    address: U64
+    nothing: U1
+    inside: U1
 
 
-def dynptr_from_mem(call: HelperCall) -> Value:
+def dynptr_from_mem(call: HelperCall) -> U64:
     """A dynptr (r4) about r2 bytes of a map value (r1), without flags (r3). 0 or -errno, and then one about nothing."""
     code, size = call.code, call.arguments[1]
     flagged, large = code.compare(call.arguments[2], "!=", 0), code.compare(size, ">", MOST)
@@ -32,13 +32,13 @@ def dynptr_from_mem(call: HelperCall) -> Value:
     return code.select(large, call.number(-errno.E2BIG), code.select(flagged, call.number(-errno.EINVAL), 0))
 
 
-def ringbuf_reserve_dynptr(call: HelperCall) -> Value:
+def ringbuf_reserve_dynptr(call: HelperCall) -> U64:
     """A dynptr (r4) about a record of r2 bytes, without flags (r3). 0 or -errno, and then one about nothing."""
     code, size = call.code, _low(call, 1)
     flagged, large = code.compare(call.arguments[2], "!=", 0), code.compare(size, ">", MOST)
     record = code.variable(I64, 0)
 
-    def reserve(site: MapSite) -> Value:
+    def reserve(site: MapSite) -> U64:
         return code.integer(code.call(site.functions.reserve, memory(call, site), size, 0))
 
     with code.if_(code.compare(code.or_(flagged, large), "==", 0)):
@@ -49,17 +49,17 @@ def ringbuf_reserve_dynptr(call: HelperCall) -> Value:
     return code.select(too_big, call.number(-errno.E2BIG), code.select(invalid, call.number(-errno.EINVAL), 0))
 
 
-def ringbuf_submit_dynptr(call: HelperCall) -> Value:
+def ringbuf_submit_dynptr(call: HelperCall) -> U64:
     """The record of the dynptr (r1) is to be seen, if there is one."""
     return _give_back(call, discard=False)
 
 
-def ringbuf_discard_dynptr(call: HelperCall) -> Value:
+def ringbuf_discard_dynptr(call: HelperCall) -> U64:
     """The record of the dynptr (r1) is never to be seen, if there is one."""
     return _give_back(call, discard=True)
 
 
-def dynptr_read(call: HelperCall) -> Value:
+def dynptr_read(call: HelperCall) -> U64:
     """Copy r2 bytes at r4 of a dynptr (r3) to r1, without flags (r5). 0, or -errno and zeros in all of r1."""
     code, target, size = call.code, call.pointers[0], _low(call, 1)
     part = _part(call, 2, _low(call, 3), size)
@@ -72,7 +72,7 @@ def dynptr_read(call: HelperCall) -> Value:
     return code.select(invalid, call.number(-errno.EINVAL), code.select(part.inside, call.number(0), -errno.E2BIG))
 
 
-def dynptr_write(call: HelperCall) -> Value:
+def dynptr_write(call: HelperCall) -> U64:
     """Copy r4 bytes at r3 to r2 of a dynptr (r1), without flags (r5). 0 or -errno."""
     code, size = call.code, _low(call, 3)
     part = _part(call, 0, _low(call, 1), size)
@@ -83,19 +83,19 @@ def dynptr_write(call: HelperCall) -> Value:
     return code.select(invalid, call.number(-errno.EINVAL), code.select(part.inside, call.number(0), -errno.E2BIG))
 
 
-def dynptr_data(call: HelperCall) -> Value:
+def dynptr_data(call: HelperCall) -> U64:
     """The address of the r3 bytes at r2 of a dynptr (r1), or 0 if it has fewer."""
     code = call.code
     part = _part(call, 0, _low(call, 1), _low(call, 2))
     return code.select(code.and_(part.inside, code.xor(part.nothing, 1)), part.address, 0)
 
 
-def _low(call: HelperCall, argument: int) -> Value:
+def _low(call: HelperCall, argument: int) -> U64:
     """The argument's low 32 bits, as 64."""
     return call.code.and_(call.arguments[argument], (1 << 32) - 1)
 
 
-def _make(call: HelperCall, data: Value, size: Value, type_: int) -> None:
+def _make(call: HelperCall, data: U64, size: U64, type_: int) -> None:
     """The dynptr where r4 points; all zero if there is no data."""
     code, place = call.code, call.pointers[3]
     word = code.select(code.compare(data, "==", 0), 0, code.or_(code.resize(size, I32), type_))
@@ -104,7 +104,7 @@ def _make(call: HelperCall, data: Value, size: Value, type_: int) -> None:
     code.field(place, Dynptr, "offset").store(code.value(0, I32))
 
 
-def _part(call: HelperCall, argument: int, offset: Value, size: Value) -> _Part:
+def _part(call: HelperCall, argument: int, offset: U64, size: U64) -> _Part:
     code, place = call.code, call.pointers[argument]
     data = code.field(place, Dynptr, "data").load()
     whole = code.and_(code.resize(code.field(place, Dynptr, "size").load(), I64), MOST)
@@ -112,7 +112,7 @@ def _part(call: HelperCall, argument: int, offset: Value, size: Value) -> _Part:
     return _Part(code.add(data, offset), code.compare(data, "==", 0), inside)
 
 
-def _give_back(call: HelperCall, *, discard: bool) -> Value:
+def _give_back(call: HelperCall, *, discard: bool) -> U64:
     code = call.code
     record = code.field(call.pointers[0], Dynptr, "data").load()
     with code.if_(code.compare(record, "!=", 0)):

@@ -15,13 +15,13 @@ from llvmlite import ir
 from appliance.helpers.limits import MAX_LOOPS, MAX_TAIL_CALLS
 from appliance.helpers.native.call import HelperCall, MapSite
 from appliance.helpers.native.maps import memory, on_the_map
-from appliance.ir import I64, PTR, Value
+from appliance.ir import I64, PTR, U32, U64
 
 FUNCTION = ir.FunctionType(I64, [PTR, *[I64] * 5]).as_pointer()
 PROGRAM = ir.FunctionType(I64, [PTR]).as_pointer()
 
 
-def tail_call(call: HelperCall) -> Value:
+def tail_call(call: HelperCall) -> U64:
     """Return what the program at the index r3 of the array r2 answers. Where there is none, or after MAX_TAIL_CALLS of
     them in one run, go on behind the call."""
     code, made = call.code, call.field("tail_calls")
@@ -34,11 +34,11 @@ def tail_call(call: HelperCall) -> Value:
     return call.number(0)
 
 
-def _program_at(call: HelperCall, site: MapSite, index: Value) -> Value:
+def _program_at(call: HelperCall, site: MapSite, index: U32) -> U64:
     return call.code.integer(call.code.call(site.functions.program, memory(call, site), index))
 
 
-def loop(call: HelperCall) -> Value:
+def loop(call: HelperCall) -> U64:
     """Call the function r2 with 0, 1, 2 … below r1, and r3, until it returns another number than 0. How often it was
     called; -EINVAL if there are flags (r4), -E2BIG for more than MAX_LOOPS."""
     code, iterations = call.code, call.code.resize(call.low(0), I64)
@@ -54,7 +54,7 @@ def loop(call: HelperCall) -> Value:
     return code.select(code.compare(refused, "==", 0), made.get(), refused)
 
 
-def for_each_map_elem(call: HelperCall) -> Value:
+def for_each_map_elem(call: HelperCall) -> U64:
     """Call the function r2 with the map, each key and value in it, and r3, until it returns another number than 0. How
     often it was called; -EINVAL if there are flags (r4). Entries may come and go meanwhile."""
     code, answer = call.code, call.code.variable(I64, -errno.EINVAL)
@@ -63,7 +63,7 @@ def for_each_map_elem(call: HelperCall) -> Value:
     return answer.get()
 
 
-def _visit(call: HelperCall, site: MapSite) -> Value:
+def _visit(call: HelperCall, site: MapSite) -> U64:
     """The walk through one map, and how many entries it met."""
     code, map_, nowhere = call.code, memory(call, site), ir.Constant(PTR, None)
     key, position, visited = code.buffer(site.spec.key_size), code.variable(I64, 0), code.variable(I64, 0)
@@ -79,8 +79,9 @@ def _visit(call: HelperCall, site: MapSite) -> Value:
     return visited.get()
 
 
-def call_back(call: HelperCall, function: int, *arguments: Value) -> Value:
+def call_back(call: HelperCall, function: int, *arguments: U64) -> U64:
     """What the function of the program answers whose address is an argument of the helper (0 is r1)."""
     code = call.code
     callee = code.builder.inttoptr(call.arguments[function], FUNCTION)
-    return code.call(callee, call.context, *arguments, *[call.number(0)] * (5 - len(arguments)))
+    answer: U64 = code.call(callee, call.context, *arguments, *[call.number(0)] * (5 - len(arguments)))
+    return answer

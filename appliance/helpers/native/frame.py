@@ -10,13 +10,13 @@ from __future__ import annotations
 import errno
 
 from appliance.helpers.native.call import HelperCall
-from appliance.ir import I64, Value
+from appliance.ir import I64, U64, Pointer
 
 ETH_HLEN = 14
 METADATA_MOST = 255
 
 
-def xdp_adjust_head(call: HelperCall) -> Value:
+def xdp_adjust_head(call: HelperCall) -> U64:
     """Move the frame's start by a signed 32-bit offset; metadata in front of it moves along. 0 or -EINVAL."""
     code, offset = call.code, _offset(call)
     data, meta, data_end = (call.field(name).load() for name in ("data", "data_meta", "data_end"))
@@ -34,7 +34,7 @@ def xdp_adjust_head(call: HelperCall) -> Value:
     return result.get()
 
 
-def xdp_adjust_tail(call: HelperCall) -> Value:
+def xdp_adjust_tail(call: HelperCall) -> U64:
     """Move the frame's end by a signed 32-bit offset; bytes won are zero. 0 or -EINVAL."""
     code, offset = call.code, _offset(call)
     data, data_end = (call.field(name).load() for name in ("data", "data_end"))
@@ -50,7 +50,7 @@ def xdp_adjust_tail(call: HelperCall) -> Value:
     return result.get()
 
 
-def xdp_adjust_meta(call: HelperCall) -> Value:
+def xdp_adjust_meta(call: HelperCall) -> U64:
     """Move the start of the metadata by a signed 32-bit offset. 0; -EINVAL outside of the headroom, -EACCES if its size
     is no multiple of 4 or more than 255 bytes."""
     code = call.code
@@ -63,12 +63,13 @@ def xdp_adjust_meta(call: HelperCall) -> Value:
     return code.select(outside, call.number(-errno.EINVAL), code.select(odd, call.number(-errno.EACCES), 0))
 
 
-def xdp_get_buff_len(call: HelperCall) -> Value:
+def xdp_get_buff_len(call: HelperCall) -> U64:
     """The frame's length in bytes."""
-    return call.code.sub(call.field("data_end").load(), call.field("data").load())
+    length: U64 = call.code.sub(call.field("data_end").load(), call.field("data").load())
+    return length
 
 
-def xdp_load_bytes(call: HelperCall) -> Value:
+def xdp_load_bytes(call: HelperCall) -> U64:
     """Copy frame bytes from the offset r2 on to the memory r3 of r4 bytes, or zeros in an error. 0 or -errno."""
     code, (place, size, error) = call.code, _place(call)
     with code.if_else(code.compare(error, "==", 0)) as (inside, outside):
@@ -79,7 +80,7 @@ def xdp_load_bytes(call: HelperCall) -> Value:
     return error
 
 
-def xdp_store_bytes(call: HelperCall) -> Value:
+def xdp_store_bytes(call: HelperCall) -> U64:
     """Copy the memory r3 of r4 bytes over the frame from the offset r2 on. 0 or -errno, and then nothing is copied."""
     code, (place, size, error) = call.code, _place(call)
     with code.if_(code.compare(error, "==", 0), likely=True):
@@ -87,7 +88,7 @@ def xdp_store_bytes(call: HelperCall) -> Value:
     return error
 
 
-def _place(call: HelperCall) -> tuple[Value, Value, Value]:
+def _place(call: HelperCall) -> tuple[Pointer, U64, U64]:
     """The frame's bytes at the offset r2, their number r4, and whether they exist: 0, -EFAULT for numbers of more than
     16 bits, -EINVAL for bytes behind the frame."""
     code = call.code
@@ -100,5 +101,6 @@ def _place(call: HelperCall) -> tuple[Value, Value, Value]:
     return code.pointer(code.add(data, offset)), size, code.select(wide, call.number(-errno.EFAULT), error)
 
 
-def _offset(call: HelperCall) -> Value:
-    return call.code.builder.sext(call.low(1), I64)
+def _offset(call: HelperCall) -> U64:
+    offset: U64 = call.code.builder.sext(call.low(1), I64)
+    return offset

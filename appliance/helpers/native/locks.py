@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from appliance.helpers.native.call import HelperCall
-from appliance.ir import Value, lock
+from appliance.ir import U64, lock
 
 
-def spin_lock(call: HelperCall) -> Value:
+def spin_lock(call: HelperCall) -> U64:
     """Wait until the lock (r1) is free, and take it. A verified program gives it back soon, and holds no other."""
     lock.acquire(call.code, call.pointers[0])
     return call.number(0)
 
 
-def spin_unlock(call: HelperCall) -> Value:
+def spin_unlock(call: HelperCall) -> U64:
     """Give the lock (r1) back."""
     lock.release(call.code, call.pointers[0])
     return call.number(0)

@@ -14,41 +14,42 @@ from collections.abc import Callable
 from llvmlite import ir
 
 from appliance.helpers.native.call import HelperCall, MapSite
-from appliance.ir import I64, PTR, Value
+from appliance.ir import I64, PTR, U64, Pointer
 
 
-def map_lookup_elem(call: HelperCall) -> Value:
+def map_lookup_elem(call: HelperCall) -> U64:
     """The address of the value under the key (r2), or 0."""
     key, processor = call.pointers[1], call.field("processor_id").load()
 
-    def lookup(site: MapSite) -> Value:
+    def lookup(site: MapSite) -> U64:
         return call.code.integer(call.code.call(site.functions.lookup, memory(call, site), key, processor))
 
     return on_the_map(call, lookup)
 
 
-def map_update_elem(call: HelperCall) -> Value:
+def map_update_elem(call: HelperCall) -> U64:
     """Put the value (r3) under the key (r2) with the flags (r4). 0 or -errno."""
     (_, key, value, *_), flags = call.pointers, call.arguments[3]
     processor = call.field("processor_id").load()
 
-    def update(site: MapSite) -> Value:
-        return call.code.call(site.functions.update, memory(call, site), key, value, flags, processor)
+    def update(site: MapSite) -> U64:
+        status: U64 = call.code.call(site.functions.update, memory(call, site), key, value, flags, processor)
+        return status
 
     return on_the_map(call, update)
 
 
-def map_delete_elem(call: HelperCall) -> Value:
+def map_delete_elem(call: HelperCall) -> U64:
     """Remove the key (r2) and its value. 0 or -errno."""
     key = call.pointers[1]
     return on_the_map(call, lambda site: call.code.call(site.functions.delete, memory(call, site), key))
 
 
-def map_lookup_percpu_elem(call: HelperCall) -> Value:
+def map_lookup_percpu_elem(call: HelperCall) -> U64:
     """The address of one processor's (r3) value under the key (r2), or 0: there may be no such processor."""
     code, key, processor = call.code, call.pointers[1], call.low(2)
 
-    def lookup(site: MapSite) -> Value:
+    def lookup(site: MapSite) -> U64:
         found = code.variable(I64, 0)
         with code.if_(code.compare(processor, "<", site.processors)):
             found.set(code.integer(code.call(site.functions.lookup, memory(call, site), key, processor)))
@@ -57,41 +58,41 @@ def map_lookup_percpu_elem(call: HelperCall) -> Value:
     return on_the_map(call, lookup)
 
 
-def map_lookup_and_delete_elem(call: HelperCall) -> Value:
+def map_lookup_and_delete_elem(call: HelperCall) -> U64:
     """The address of the value that was under the key (r2) until now, or 0. Its memory is the next new entry's."""
     code, key, processor = call.code, call.pointers[1], call.field("processor_id").load()
 
-    def lookup_and_delete(site: MapSite) -> Value:
+    def lookup_and_delete(site: MapSite) -> U64:
         nowhere = ir.Constant(PTR, None)
         return code.integer(code.call(site.functions.lookup_and_delete, memory(call, site), key, nowhere, processor))
 
     return on_the_map(call, lookup_and_delete)
 
 
-def map_push_elem(call: HelperCall) -> Value:
+def map_push_elem(call: HelperCall) -> U64:
     """Put the value (r2) in, with the flags (r3). 0 or -errno."""
     value, flags = call.pointers[1], call.arguments[2]
     return on_the_map(call, lambda site: call.code.call(site.functions.push, memory(call, site), value, flags))
 
 
-def map_pop_elem(call: HelperCall) -> Value:
+def map_pop_elem(call: HelperCall) -> U64:
     """Take the next value out, to where r2 points: zeros if there is none. 0 or -errno."""
     value = call.pointers[1]
     return on_the_map(call, lambda site: call.code.call(site.functions.pop, memory(call, site), value))
 
 
-def map_peek_elem(call: HelperCall) -> Value:
+def map_peek_elem(call: HelperCall) -> U64:
     """Copy the next value to where r2 points, or ask a bloom filter for the value there. 0 or -errno."""
     value = call.pointers[1]
     return on_the_map(call, lambda site: call.code.call(site.functions.peek, memory(call, site), value))
 
 
-def memory(call: HelperCall, site: MapSite) -> Value:
+def memory(call: HelperCall, site: MapSite) -> Pointer:
     """The map's memory."""
     return call.pointers[call.map_argument] if site.address is None else site.address
 
 
-def on_the_map(call: HelperCall, operation: Callable[[MapSite], Value]) -> Value:
+def on_the_map(call: HelperCall, operation: Callable[[MapSite], U64]) -> U64:
     """What the operation answers on the map that the call works on."""
     if len(call.maps) == 1:
         return operation(call.maps[0])

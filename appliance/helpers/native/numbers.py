@@ -13,12 +13,12 @@ import errno
 from llvmlite import ir
 
 from appliance.helpers.native.call import HelperCall
-from appliance.ir import I1, I8, I64, PTR, U64, Code, Value, Variable
+from appliance.ir import I1, I8, I64, PTR, U1, U64, Code, Pointer, Variable
 
 LONGEST = 63
 
 
-def strtol(call: HelperCall) -> Value:
+def strtol(call: HelperCall) -> U64:
     """The signed number in the r2 bytes at r1, in the base r3 (0: as it is written), to r4.
 
     How many characters it has; or -EINVAL, -ERANGE, and then r4 gets 0.
@@ -30,13 +30,13 @@ def strtol(call: HelperCall) -> Value:
     return _answer(call, consumed, too_great, errno.ERANGE, number)
 
 
-def strtoul(call: HelperCall) -> Value:
+def strtoul(call: HelperCall) -> U64:
     """As strtol, of a number without a sign: -EINVAL if it has one."""
     consumed, negative, magnitude = _parsed(call)
     return _answer(call, consumed, negative, errno.EINVAL, magnitude)
 
 
-def _answer(call: HelperCall, consumed: Value, bad: Value, error: int, number: Value) -> Value:
+def _answer(call: HelperCall, consumed: U64, bad: U1, error: int, number: U64) -> U64:
     code = call.code
     read = code.compare_signed(consumed, ">", 0)
     result = code.select(code.and_(read, bad), call.number(-error), consumed)
@@ -44,7 +44,7 @@ def _answer(call: HelperCall, consumed: Value, bad: Value, error: int, number: V
     return result
 
 
-def _parsed(call: HelperCall) -> tuple[Value, Value, Value]:
+def _parsed(call: HelperCall) -> tuple[U64, U1, U64]:
     """How many characters were read, or -errno; whether a minus was; and the number behind it."""
     code = call.code
     negative, number = code.buffer(1), code.buffer(8)
@@ -83,7 +83,7 @@ def _parse(module: ir.Module) -> ir.Function:
     return code.function
 
 
-def _character(code: Code, text: Value, at: Value, end: Value) -> Value:
+def _character(code: Code, text: Pointer, at: U64, end: U64) -> U64:
     """The character as 64 bits; 0 behind the end, as behind the kernel's own copy."""
     result = code.variable(I64, 0)
     with code.if_(code.compare(at, "<", end)):
@@ -91,7 +91,7 @@ def _character(code: Code, text: Value, at: Value, end: Value) -> Value:
     return result.get()
 
 
-def _skip_blanks(code: Code, text: Value, size: Value) -> Variable[U64]:
+def _skip_blanks(code: Code, text: Pointer, size: U64) -> Variable[U64]:
     """Where the first character is that is no blank of Latin-1, where the kernel's isspace is at home."""
     at = code.variable(I64, 0)
     with code.loop() as loop:
@@ -104,7 +104,7 @@ def _skip_blanks(code: Code, text: Value, size: Value) -> Variable[U64]:
     return at
 
 
-def _skip_prefix(code: Code, text: Value, at: Variable[U64], end: Value, base: Variable[U64]) -> None:
+def _skip_prefix(code: Code, text: Pointer, at: Variable[U64], end: U64, base: Variable[U64]) -> None:
     """Find the base that the number is written in, if none is given, and step over `0x` in base 16."""
     first, second, third = (_character(code, text, code.add(at.get(), skip), end) for skip in range(3))
     zero = code.compare(first, "==", ord("0"))
@@ -116,7 +116,7 @@ def _skip_prefix(code: Code, text: Value, at: Variable[U64], end: Value, base: V
     at.add(code.select(skipped, ir.Constant(I64, 2), 0))
 
 
-def _read_digits(code: Code, text: Value, at: Variable[U64], end: Value, base: Value) -> Value:
+def _read_digits(code: Code, text: Pointer, at: Variable[U64], end: U64, base: U64) -> U1:
     """Add digits to the number while there are any. Whether it needs more than 64 bits."""
     number, overflow = code.variable(I64, 0), code.variable(I1, 0)
     with code.loop() as loop:
@@ -130,7 +130,7 @@ def _read_digits(code: Code, text: Value, at: Variable[U64], end: Value, base: V
     return overflow.get()
 
 
-def _digit(code: Code, character: Value) -> Value:
+def _digit(code: Code, character: U64) -> U64:
     """What the character counts; 16 or more if it is no digit of any base."""
     decimal = code.sub(character, ord("0"))
     letter = code.sub(code.or_(character, 0x20), ord("a"))

@@ -11,12 +11,12 @@ from appliance.ebpf.map_types import MapType
 from appliance.helpers.native.call import HelperCall, MapSite
 from appliance.helpers.native.maps import memory, on_the_map
 from appliance.helpers.redirections import ACTION_MASK, BPF_F_BROADCAST, BPF_F_EXCLUDE_INGRESS, KINDS, known_flags
-from appliance.ir import I32, I64, Field, Value
+from appliance.ir import I32, I64, U32, U64, Field, Variable
 from hooks.contracts.contract import Verdict
 from hooks.contracts.xdp import RedirectKind
 
 
-def redirect(call: HelperCall) -> Value:
+def redirect(call: HelperCall) -> U64:
     """Name the interface that a REDIRECT verdict sends to. The number of REDIRECT, or of ABORTED if flags are given."""
     code = call.code
     flagged = code.compare(call.arguments[1], "!=", 0)
@@ -27,13 +27,13 @@ def redirect(call: HelperCall) -> Value:
     return target.get()
 
 
-def redirect_map(call: HelperCall) -> Value:
+def redirect_map(call: HelperCall) -> U64:
     """Name the target under the key r2 of the map r1. The number of REDIRECT, or the lowest two bits of the flags r3 if
     there is none; 0 for flags that the map has no use for."""
     return on_the_map(call, partial(_redirect_by, call))
 
 
-def _redirect_by(call: HelperCall, site: MapSite) -> Value:
+def _redirect_by(call: HelperCall, site: MapSite) -> U64:
     code, flags, type_ = call.code, call.arguments[2], site.spec.type
     answer = code.variable(I64, 0)
     with code.if_(code.compare(code.and_(flags, ~known_flags(type_)), "==", 0), likely=True):
@@ -49,7 +49,7 @@ def _redirect_by(call: HelperCall, site: MapSite) -> Value:
     return answer.get()
 
 
-def _redirect_to_entry(call: HelperCall, site: MapSite, answer: Value) -> None:
+def _redirect_to_entry(call: HelperCall, site: MapSite, answer: Variable[U64]) -> None:
     """As in the kernel, a lookup that fails takes back what an earlier one had named."""
     code = call.code
     key = code.buffer(4)
@@ -63,7 +63,7 @@ def _redirect_to_entry(call: HelperCall, site: MapSite, answer: Value) -> None:
             answer.set(call.hook.number(Verdict.REDIRECT))
 
 
-def _aim(call: HelperCall, kind: RedirectKind, target: Value) -> None:
+def _aim(call: HelperCall, kind: RedirectKind, target: U32 | int) -> None:
     call.field("redirect_kind").store(kind)
     call.field("redirect_ifindex").store(target)
 

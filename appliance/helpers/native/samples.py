@@ -8,13 +8,13 @@ from llvmlite import ir
 
 from appliance.helpers.native.call import HelperCall, MapSite
 from appliance.helpers.native.maps import memory, on_the_map
-from appliance.ir import I64, Value
+from appliance.ir import I64, U64, Pointer
 
 INDEX_MASK = (1 << 32) - 1  # BPF_F_INDEX_MASK
 CONTEXT_SHIFT, CONTEXT_MASK = 32, 0xFFFFF  # BPF_F_CTXLEN_MASK: bytes of the frame
 
 
-def perf_event_output(call: HelperCall) -> Value:
+def perf_event_output(call: HelperCall) -> U64:
     """Send the data (r4, r5 bytes) to the array's (r2) entry that the flags (r3) name. 0, -EINVAL for other flags,
     -EFAULT if the frame is shorter than asked, or what the array answers."""
     code, flags = call.code, call.arguments[2]
@@ -27,15 +27,16 @@ def perf_event_output(call: HelperCall) -> Value:
         with code.if_(code.compare(asked, "<=", length)):
             index, processor = code.and_(flags, INDEX_MASK), call.field("processor_id").load()
 
-            def sample(site: MapSite) -> Value:
+            def sample(site: MapSite) -> U64:
                 what = index, call.pointers[3], call.arguments[4], packet, asked
-                return code.call(site.functions.sample, memory(call, site), processor, *what)
+                status: U64 = code.call(site.functions.sample, memory(call, site), processor, *what)
+                return status
 
             answer.set(on_the_map(call, sample))
     return answer.get()
 
 
-def _frame(call: HelperCall) -> tuple[Value, Value]:
+def _frame(call: HelperCall) -> tuple[Pointer, U64]:
     """Where it begins, and its length; no bytes if the hook has none."""
     if not call.knows("data_end"):
         return call.context, ir.Constant(I64, 0)

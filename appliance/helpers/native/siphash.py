@@ -7,14 +7,15 @@ from collections.abc import Sequence
 from llvmlite import ir
 
 from appliance.helpers.cookie_secrets import KEY_SIZE
-from appliance.ir import I64, PTR, AnyType, Code, Value
+from appliance.ir import I64, PTR, U64, AnyType, Code, Pointer
 
 START = (0x736F6D6570736575, 0x646F72616E646F6D, 0x6C7967656E657261, 0x7465646279746573)
 
 
-def siphash(code: Code, key: Value, words: Sequence[Value]) -> Value:
+def siphash(code: Code, key: Pointer, words: Sequence[U64]) -> U64:
     """64 bits of the words, under the 16 bytes at `key`."""
-    return code.call(_emit(code.module, len(words)), key, *words)
+    hash: U64 = code.call(_emit(code.module, len(words)), key, *words)
+    return hash
 
 
 def _emit(module: ir.Module, count: int) -> ir.Function:
@@ -40,7 +41,7 @@ def _emit(module: ir.Module, count: int) -> ir.Function:
     return code.function
 
 
-def _round(code: Code, state: Sequence[Value]) -> list[Value]:
+def _round(code: Code, state: Sequence[U64]) -> list[U64]:
     a, b, c, d = state
     a, c = code.add(a, b), code.add(c, d)
     b, d = code.xor(_rotate(code, b, 13), a), code.xor(_rotate(code, d, 16), c)
@@ -50,5 +51,5 @@ def _round(code: Code, state: Sequence[Value]) -> list[Value]:
     return [a, b, _rotate(code, c, 32), d]
 
 
-def _rotate(code: Code, value: Value, left: int) -> Value:
+def _rotate(code: Code, value: U64, left: int) -> U64:
     return code.or_(code.shl(value, left), code.shr(value, 64 - left))

@@ -5,27 +5,29 @@ from __future__ import annotations
 import errno
 
 from appliance.helpers.native.call import HelperCall
-from appliance.ir import I32, I64, Value, external
+from appliance.ir import I32, I64, U64, external
 from hooks.contracts.sock_addr import REDIRECT_CONTEXT_SIZE
 from hooks.contracts.task import PIDNS_INFO_SIZE, TASK_COMM_LEN, pid_namespace
 
 
-def fact(field: str, call: HelperCall) -> Value:
+def fact(field: str, call: HelperCall) -> U64:
     """What the context holds for the helper."""
-    return call.field(field).load()
+    value: U64 = call.field(field).load()
+    return value
 
 
-def get_current_pid_tgid(call: HelperCall) -> Value:
+def get_current_pid_tgid(call: HelperCall) -> U64:
     """The process (upper half) and the thread (lower half) that make the call, where a hook sees one; else those that
     run the program: two system calls."""
     if call.knows("pid_tgid"):
-        return call.field("pid_tgid").load()
+        seen: U64 = call.field("pid_tgid").load()
+        return seen
     code = call.code
     process, thread = (code.call(external(code.module, name, I32)) for name in ("getpid", "gettid"))
     return code.or_(code.shl(code.resize(process, I64), 32), code.resize(thread, I64))
 
 
-def get_ns_current_pid_tgid(call: HelperCall) -> Value:
+def get_ns_current_pid_tgid(call: HelperCall) -> U64:
     """Tell thread and process to the 8 bytes at r3 (`struct bpf_pidns_info`), if r1 and r2 are the device and the inode
     of their PID namespace, which is Tidegate's. 0; or -EINVAL, and zeros in the r4 bytes."""
     code, target, numbers = call.code, call.pointers[2], pid_namespace()
@@ -38,7 +40,7 @@ def get_ns_current_pid_tgid(call: HelperCall) -> Value:
     return code.select(known, call.number(0), -errno.EINVAL)
 
 
-def get_current_comm(call: HelperCall) -> Value:
+def get_current_comm(call: HelperCall) -> U64:
     """Copy the thread's name to the r2 bytes at r1, as much as fits, and zeros behind it, at least one. 0."""
     code, target, room = call.code, call.pointers[0], call.arguments[1]
     code.fill(target, 0, room)
@@ -48,7 +50,7 @@ def get_current_comm(call: HelperCall) -> Value:
     return call.number(0)
 
 
-def set_redirect_context(call: HelperCall) -> Value:
+def set_redirect_context(call: HelperCall) -> U64:
     """Leave the r3 bytes at r2 with the connection, for whom it is redirected to. 0; -EINVAL if they are too many."""
     code, size = call.code, call.arguments[2]
     fits = code.compare(size, "<=", REDIRECT_CONTEXT_SIZE)

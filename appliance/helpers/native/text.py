@@ -23,18 +23,18 @@ from appliance.helpers.formats import (
 )
 from appliance.helpers.native.call import HelperCall
 from appliance.helpers.trace import HEAD_SIZE, LENGTH_SIZE, LONGEST_LINE, TraceHead
-from appliance.ir import I8, I16, I32, I64, PTR, AnyType, Code, Value, external
+from appliance.ir import I8, I16, I32, I64, PTR, U64, AnyType, Code, Pointer, Value, external
 
 SLOT = 8
 
 
-def trace_printk(printed: int, call: HelperCall) -> Value:
+def trace_printk(printed: int, call: HelperCall) -> U64:
     """Print the format at r1 with up to `printed` arguments, from r3 on. The text's length, -EINVAL for a format that
     is none, or 0 while nobody reads."""
     return _trace(call, call.arguments[2 : 2 + printed])
 
 
-def trace_vprintk(call: HelperCall) -> Value:
+def trace_vprintk(call: HelperCall) -> U64:
     """The same with the r4 bytes of arguments at r3."""
     code, given = call.code, call.code.shr(call.arguments[3], 3)
     text = _format(call)
@@ -45,7 +45,7 @@ def trace_vprintk(call: HelperCall) -> Value:
     return answer.get()
 
 
-def snprintf(call: HelperCall) -> Value:
+def snprintf(call: HelperCall) -> U64:
     """Print the format at r3 with the arguments at r4 to the r2 bytes at r1: as much as fits, a zero, and zeros behind
     it. The length with its zero, as if all had fitted."""
     code, room = call.code, call.arguments[1]
@@ -56,7 +56,7 @@ def snprintf(call: HelperCall) -> Value:
     return code.add(_print(code, call.pointers[0], room, text, elements), 1)
 
 
-def strncmp(call: HelperCall) -> Value:
+def strncmp(call: HelperCall) -> U64:
     """-1, 0 or 1: the order of the r2 bytes at r1, or what is before a zero, and of the constant string at r3."""
     code = call.code
     compare = external(code.module, "strncmp", I32, PTR, PTR, I64)
@@ -68,10 +68,10 @@ def strncmp(call: HelperCall) -> Value:
 class _Element:
     """One number of the array that an argument points to."""
 
-    def __init__(self, array: Value, place: int) -> None:
+    def __init__(self, array: Pointer, place: int) -> None:
         self._array, self._place = array, place
 
-    def load(self, code: Code) -> Value:
+    def load(self, code: Code) -> U64:
         return code.load(code.at(self._array, self._place * SLOT), I64)
 
 
@@ -84,7 +84,7 @@ def _format(call: HelperCall) -> Format | None:
         return None
 
 
-def _trace(call: HelperCall, arguments: Sequence[Value | _Element]) -> Value:
+def _trace(call: HelperCall, arguments: Sequence[U64 | _Element]) -> U64:
     """A function of its own prints, out of the way of what runs while nobody reads."""
     code, text = call.code, _format(call)
     if text is None or len(text.conversions) > len(arguments):
@@ -121,7 +121,7 @@ def _line_printer(module: ir.Module, text: Format) -> ir.Function:
     return code.function
 
 
-def _print(code: Code, target: Value, room: Value, text: Format, arguments: Sequence[Value | _Element]) -> Value:
+def _print(code: Code, target: Pointer, room: U64 | int, text: Format, arguments: Sequence[U64 | _Element]) -> U64:
     """Print to the memory, if there is any. The length of the whole text."""
     template, left = b"", iter(arguments)
     given: list[Value] = []
@@ -135,8 +135,9 @@ def _print(code: Code, target: Value, room: Value, text: Format, arguments: Sequ
         template += words.encode()
         given += values
     fixed = (target, code.value(room, I64), _constant(code, template))
-    length = code.builder.call(_snprintf(code.module), [*fixed, *given])
-    return code.builder.sext(length, I64)
+    printed = code.builder.call(_snprintf(code.module), [*fixed, *given])
+    length: U64 = code.builder.sext(printed, I64)
+    return length
 
 
 def _snprintf(module: ir.Module) -> ir.Function:
@@ -144,35 +145,36 @@ def _snprintf(module: ir.Module) -> ir.Function:
     return known or ir.Function(module, ir.FunctionType(I32, (PTR, I64, PTR), var_arg=True), "snprintf")
 
 
-def _constant(code: Code, text: bytes) -> Value:
+def _constant(code: Code, text: bytes) -> Pointer:
     """A pointer to the text and a zero behind it."""
     content = ir.Constant(ir.ArrayType(I8, len(text) + 1), bytearray(text + b"\0"))
     constant = ir.GlobalVariable(code.module, content.type, code.module.get_unique_name("text"))
     constant.linkage, constant.global_constant, constant.initializer = "internal", True, content
-    return code.builder.bitcast(constant, PTR)
+    place: Pointer = code.builder.bitcast(constant, PTR)
+    return place
 
 
 _Printed = tuple[str, Sequence[Value]]
 
 
-def _number(code: Code, conversion: Conversion, value: Value) -> _Printed:
+def _number(code: Code, conversion: Conversion, value: U64) -> _Printed:
     length = "l" if conversion.bits == 64 else ""
     return f"%{conversion.padding}{length}{conversion.letter}", [code.resize(value, ir.IntType(conversion.bits))]
 
 
-def _address(code: Code, conversion: Conversion, value: Value) -> _Printed:
+def _address(code: Code, conversion: Conversion, value: U64) -> _Printed:
     return f"%{conversion.padding if conversion.width else '016'}lx", [value]
 
 
-def _character(code: Code, conversion: Conversion, value: Value) -> _Printed:
+def _character(code: Code, conversion: Conversion, value: U64) -> _Printed:
     return f"%{conversion.padding}c", [code.resize(value, I32)]
 
 
-def _string(code: Code, conversion: Conversion, value: Value) -> _Printed:
+def _string(code: Code, conversion: Conversion, value: U64) -> _Printed:
     return f"%{conversion.padding}s", [code.pointer(value)]
 
 
-def _internet(code: Code, conversion: Conversion, value: Value) -> _Printed:
+def _internet(code: Code, conversion: Conversion, value: U64) -> _Printed:
     """Bytes of IPv4 addresses, pairs of bytes of IPv6 addresses."""
     word, separator, type_ = _WORDS[conversion.letter]
     step = type_.width // 8
@@ -188,7 +190,7 @@ _WORDS: dict[str, tuple[str, str, AnyType]] = {
     "pI6": ("%04x", ":", I16),
     "pi6": ("%04x", "", I16),
 }
-_PRINTERS: dict[Printed, Callable[[Code, Conversion, Value], _Printed]] = {
+_PRINTERS: dict[Printed, Callable[[Code, Conversion, U64], _Printed]] = {
     Printed.SIGNED: _number,
     Printed.UNSIGNED: _number,
     Printed.ADDRESS: _address,

@@ -11,12 +11,10 @@ from itertools import zip_longest
 
 from llvmlite import ir
 
-from appliance.ir import I8, I16, I32, I64, U1, U64, AnyType, Code, Pointer, external
+from appliance.ir import I8, I16, I32, I64, I128, U1, U64, AnyType, Code, Pointer, external
 
 SEEDS = 4  # 64-bit words
 UNROLLED = 64  # bytes of a key that are compared in line
-
-_I128 = ir.IntType(128)
 
 
 def key_words(code: Code, key: Pointer, size: int) -> list[U64]:
@@ -50,7 +48,7 @@ def hash_words(code: Code, words: Sequence[U64], seeds: Sequence[U64]) -> U64:
 
 def _fold(code: Code, left: U64, right: U64) -> U64:
     """Both halves of the product, xored."""
-    product = code.mul(code.resize(left, _I128), code.resize(right, _I128))
+    product = code.mul(code.resize(left, I128), code.resize(right, I128))
     return code.xor(code.resize(product, I64), code.resize(code.shr(product, 64), I64))
 
 

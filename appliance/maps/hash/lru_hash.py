@@ -21,7 +21,7 @@ from functools import cached_property
 from llvmlite import ir
 
 from appliance.ebpf.spec import MapSpec
-from appliance.ir import I8, I32, I64, PTR, U8, U32, Code, Field, Pointer, Variable, lock
+from appliance.ir import I1, I8, I32, I64, PTR, U8, U32, Code, Field, Pointer, Variable, lock
 from appliance.maps.checks import LRU_FLAGS
 from appliance.maps.hash.hash import check_hash
 from appliance.maps.hash.layout import Bucket, HashHeader, HashLayout, count, initialise
@@ -88,7 +88,7 @@ class LruOperations(HashOperations):
         Its key tells the home; with the home locked, the entry can't go away, and its key can't change. The hash is
         taken again then, as the key may have been read while another thread was writing it.
         """
-        code = internal(self.module, f"{self.shape.name}.evict_number", ir.IntType(1), map=PTR, number=I32)
+        code = internal(self.module, f"{self.shape.name}.evict_number", I1, map=PTR, number=I32)
         map, number, table = code["map"], code["number"], self.table
         key = table.key(code, table.pool.element(code, map, number))
         hash = code.freeze(table.hash(code, map, key))

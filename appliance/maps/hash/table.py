@@ -23,6 +23,7 @@ from functools import cached_property
 from llvmlite import ir
 
 from appliance.ir import (
+    I1,
     I8,
     I16,
     I32,
@@ -184,7 +185,7 @@ class HashTable:
     def _search_bucket(self, code: Code, bucket: Pointer, tag: U64, attempts: Loop | None) -> None:
         """Return from the search if the entry is in this bucket. Without the lock, start again if a slot changes."""
         candidates = code.variable(I8, self._slots_with_tag(code, bucket, tag))
-        count_zeros = external(code.module, "llvm.cttz.i8", I8, I8, ir.IntType(1))
+        count_zeros = external(code.module, "llvm.cttz.i8", I8, I8, I1)
         with code.loop() as loop:
             left = candidates.get()
             loop.break_if(code.compare(left, "==", 0))

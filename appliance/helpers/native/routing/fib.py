@@ -17,7 +17,6 @@ from llvmlite import ir
 
 from appliance.helpers.native.call import HelperCall
 from appliance.helpers.native.routing.routes import (
-    I128,
     UNROUTED,
     answer_of,
     emit_best,
@@ -28,7 +27,7 @@ from appliance.helpers.native.routing.routes import (
 from appliance.helpers.native.routing.search import entry_at, find_exactly, find_link, key, reading
 from appliance.helpers.routing.answers import IP_MAX_MTU, LOOPBACK_INTERFACE, STRICT
 from appliance.helpers.routing.layout import HopEntry, LinkEntry, NeighbourEntry, RouteEntry
-from appliance.ir import I8, I16, I32, I64, PTR, Code, Value
+from appliance.ir import I1, I8, I16, I32, I64, I128, PTR, U1, U32, U64, U128, Code, N, Pointer
 from hooks.linux import bpf
 from hooks.linux.bpf import bpf_fib_lookup
 from hooks.linux.rtnetlink import RT_TABLE_MAIN
@@ -37,7 +36,7 @@ from hooks.routing.routes import AF_INET, AF_INET6, RouteKind
 SIZE = ctypes.sizeof(bpf_fib_lookup)
 
 
-def fib_lookup(call: HelperCall) -> Value:
+def fib_lookup(call: HelperCall) -> U64:
     """Fill the question (r2, r3 bytes) with the way to its destination, by the flags r4.
 
     BPF_FIB_LKUP_RET_*; -EINVAL for a question that is too short or for unknown flags, -EAFNOSUPPORT, -ENODEV.
@@ -75,11 +74,11 @@ def _emit_lookup(module: ir.Module) -> ir.Function:
     return code.function
 
 
-def _has(code: Code, flag: int) -> Value:
+def _has(code: Code, flag: int) -> U1:
     return code.compare(code.and_(code["flags"], flag), "!=", 0)
 
 
-def _address(code: Code, question: Value, name: str, family: Value) -> Value:
+def _address(code: Code, question: Pointer, name: str, family: U64) -> U128:
     """The address as a number: 128 bits, of which IPv4 has the low 32."""
     place = code.field(question, bpf_fib_lookup, name).address
     four = code.resize(code.swap_bytes(code.load(place, I32)), I128)
@@ -130,7 +129,7 @@ def _emit_attempt(module: ir.Module) -> ir.Function:
     return code.function
 
 
-def _take_table(code: Code, question: Value) -> Value:
+def _take_table(code: Code, question: Pointer) -> U64:
     """The number of the table that the question names, which goes out of it; the main table's if it names none."""
     table = code.variable(I64, RT_TABLE_MAIN)
     with code.if_(_has(code, bpf.BPF_FIB_LOOKUP_TBID)):
@@ -141,9 +140,9 @@ def _take_table(code: Code, question: Value) -> Value:
     return table.get()
 
 
-def _refuse_strict(code: Code, family: Value, source: Value, destination: Value) -> None:
+def _refuse_strict(code: Code, family: U64, source: U128, destination: U128) -> None:
     """Of IPv6, multicast, link-local and loopback addresses are never forwarded."""
-    strict = ir.Constant(ir.IntType(1), 0)
+    strict = ir.Constant(I1, 0)
     for address in (source, destination):
         for value, mask in STRICT:
             strict = code.or_(strict, code.compare(code.and_(address, mask), "==", value))
@@ -156,7 +155,7 @@ def _emit_finish(module: ir.Module) -> ir.Function:
     code = Code.define(module, "fib.finish", I64, copy=PTR, question=PTR, flags=I32, route=PTR, hop=PTR)
     copy, question, hop = code["copy"], code["question"], code["hop"]
 
-    def asked(name: str, offset: int = 0) -> Value:
+    def asked(name: str, offset: int = 0) -> Pointer:
         return code.at(code.field(question, bpf_fib_lookup, name).address, offset)
 
     interface = code.field(hop, HopEntry, "interface").load()
@@ -189,16 +188,17 @@ def _emit_finish(module: ir.Module) -> ir.Function:
     return code.function
 
 
-def _mtu(code: Code, link: Value) -> Value:
+def _mtu(code: Code, link: Pointer) -> U32:
     """The route's own MTU, or the interface's for packets of the family."""
     own = code.field(code["route"], RouteEntry, "mtu").load()
     four = code.compare(code.field(code["question"], bpf_fib_lookup, "family").load(), "==", AF_INET)
     plain, six = (code.field(link, LinkEntry, name).load() for name in ("mtu", "mtu_ipv6"))
     plain = code.select(code.compare(plain, ">", IP_MAX_MTU), ir.Constant(I32, IP_MAX_MTU), plain)
-    return code.select(code.compare(own, "!=", 0), own, code.select(four, plain, six))
+    mtu: U32 = code.select(code.compare(own, "!=", 0), own, code.select(four, plain, six))
+    return mtu
 
 
-def _store_address(code: Code, name: str, family: Value, high: Value, low: Value) -> None:
+def _store_address(code: Code, name: str, family: N, high: U64, low: U64) -> None:
     """A number as an address in network order."""
     place = code.field(code["question"], bpf_fib_lookup, name).address
     with code.if_else(code.compare(family, "==", AF_INET)) as (four, six):

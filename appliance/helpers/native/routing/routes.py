@@ -10,15 +10,14 @@ from llvmlite import ir
 from appliance.helpers.native.routing.search import NULL, entry_at, find_last, key
 from appliance.helpers.routing.answers import ANSWER_OF_KIND, CHAIN_LIMIT, HASH_MULTIPLIER
 from appliance.helpers.routing.layout import Copy, HopEntry, Range, RouteEntry, RuleEntry
-from appliance.ir import I32, I64, PTR, Code, Value
+from appliance.ir import I32, I64, I128, PTR, U1, U32, U64, U128, Code, Pointer, Value, Variable
 from hooks.linux import bpf
 from hooks.routing.routes import AF_INET, RouteKind
 
-I128 = ir.IntType(128)
 UNROUTED = 0  # in the place of a route's number
 
 
-def halves(code: Code, address: Value) -> tuple[Value, Value]:
+def halves(code: Code, address: U128) -> tuple[U64, U64]:
     """High and low."""
     return code.resize(code.shr(address, 64), I64), code.resize(address, I64)
 
@@ -27,8 +26,9 @@ def emit_by_rules(module: ir.Module) -> ir.Function:
     """`i64 fib.by_rules(copy, family, mark, into, out, source, destination)`: the route's number, UNROUTED, or the
     negative answer of a rule that refuses."""
     best = module.globals["fib.best"]
-    parameters = {"copy": PTR, "family": I64, "mark": I32, "into": I32, "out": I32, "source": I128, "destination": I128}
-    code = Code.define(module, "fib.by_rules", I64, **parameters)
+    code = Code.define(
+        module, "fib.by_rules", I64, copy=PTR, family=I64, mark=I32, into=I32, out=I32, source=I128, destination=I128
+    )
     copy, family, destination = code["copy"], code["family"], code["destination"]
     number = code.variable(I64, 0)
     with code.loop() as loop:
@@ -49,13 +49,13 @@ def emit_by_rules(module: ir.Module) -> ir.Function:
     return code.function
 
 
-def _fits(code: Code, rule: Value) -> Value:
+def _fits(code: Code, rule: Pointer) -> U1:
     """Whether all selectors of the rule do."""
 
     def held(name: str) -> Value:
         return code.field(rule, RuleEntry, name).load()
 
-    def wide(name: str) -> Value:
+    def wide(name: str) -> U128:
         high, low = (code.resize(held(f"{name}_{half}"), I128) for half in ("high", "low"))
         return code.or_(code.shl(high, 64), low)
 
@@ -69,9 +69,9 @@ def _fits(code: Code, rule: Value) -> Value:
     return fits
 
 
-def answer_of(code: Code, kind: Value) -> Value:
+def answer_of(code: Code, kind: U32) -> U64:
     """What a route that is not unicast, or a rule without a table, answers."""
-    answer = ir.Constant(I64, bpf.BPF_FIB_LKUP_RET_NOT_FWDED)
+    answer: U64 = ir.Constant(I64, bpf.BPF_FIB_LKUP_RET_NOT_FWDED)
     for known, meaning in ANSWER_OF_KIND.items():
         answer = code.select(code.compare(kind, "==", known), ir.Constant(I64, meaning), answer)
     return answer
@@ -106,10 +106,11 @@ def emit_best(module: ir.Module) -> ir.Function:
     return code.function
 
 
-def _hop_by(code: Code, copy: Value, route: Value, out: Value) -> Value:
+def _hop_by(code: Code, copy: Pointer, route: Pointer, out: U32) -> Pointer:
     """The route's first next hop by that interface, or null."""
     first, count = (code.resize(code.field(route, RouteEntry, name).load(), I64) for name in ("first_hop", "hop_count"))
-    found, number = code.variable(PTR, NULL), code.variable(I64, 0)
+    found: Variable[Pointer] = code.variable(PTR, NULL)
+    number = code.variable(I64, 0)
     with code.loop() as loop:
         loop.break_if(code.compare(number.get(), ">=", count))
         hop = entry_at(code, copy, "hops", code.add(first, number.get()))

@@ -10,16 +10,15 @@ from contextlib import contextmanager
 from llvmlite import ir
 
 from appliance.helpers.native.call import HelperCall
-from appliance.helpers.routing.layout import ARRAYS, Copy, Key, LinkEntry, Tables
-from appliance.ir import I32, I64, PTR, Code, Value
+from appliance.helpers.routing.layout import ARRAYS, Copy, LinkEntry, Tables
+from appliance.ir import I32, I64, I192, PTR, U32, U64, U192, Code, Pointer
 from hooks.linux.bpf import BPF_MTU_CHK_RET_FRAG_NEEDED, BPF_MTU_CHK_RET_SUCCESS
 
-WIDE = ir.IntType(8 * ctypes.sizeof(Key))
 NULL = ir.Constant(PTR, None)
 
 
 @contextmanager
-def reading(code: Code, tables: Value) -> Iterator[Value]:
+def reading(code: Code, tables: Pointer) -> Iterator[Pointer]:
     """The copy that is whole; what is written in the block is done again if the copy was changed meanwhile.
 
     `generation` is read before, and `writing` after, all of the copy, on any machine; RoutingTables.publish writes them
@@ -34,14 +33,13 @@ def reading(code: Code, tables: Value) -> Iterator[Value]:
         loop.break_if(code.compare(writing, "<", code.add(generation, 2)))
 
 
-def key(code: Code, space: Value, high: Value, low: Value) -> Value:
+def key(code: Code, space: U64 | int, high: U64 | int, low: U64) -> U192:
     """A Key as one number."""
-    parts = (code.resize(code.value(part, I64), WIDE) for part in (low, high, space))
-    low, high, space = parts
-    return code.or_(code.or_(low, code.shl(high, 64)), code.shl(space, 128))
+    lowest, middle, highest = (code.resize(code.value(part, I64), I192) for part in (low, high, space))
+    return code.or_(code.or_(lowest, code.shl(middle, 64)), code.shl(highest, 128))
 
 
-def entry_at(code: Code, copy: Value, array: str, index: Value) -> Value:
+def entry_at(code: Code, copy: Pointer, array: str, index: U64) -> Pointer:
     """The entry number `index` of one of the copy's arrays; its first one for a number beyond the room there is."""
     kind, room = ARRAYS[array]
     first = code.pointer(code.field(copy, Copy, array).load())
@@ -49,23 +47,24 @@ def entry_at(code: Code, copy: Value, array: str, index: Value) -> Value:
     return code.at(first, code.mul(inside, ctypes.sizeof(kind)))
 
 
-def find_last(code: Code, copy: Value, array: str, wanted: Value) -> Value:
+def find_last(code: Code, copy: Pointer, array: str, wanted: U192) -> Pointer:
     """The last entry whose key is not above `wanted`, or null."""
     first = code.pointer(code.field(copy, Copy, array).load())
     count = code.field(copy, Copy, f"{array}_count").load_monotonic()
-    return code.call(_emit_find(code.module), first, count, ctypes.sizeof(ARRAYS[array][0]), wanted)
+    found: Pointer = code.call(_emit_find(code.module), first, count, ctypes.sizeof(ARRAYS[array][0]), wanted)
+    return found
 
 
-def find_exactly(code: Code, copy: Value, array: str, wanted: Value) -> Value:
+def find_exactly(code: Code, copy: Pointer, array: str, wanted: U192) -> Pointer:
     """The entry of that key, or null."""
     found = code.variable(PTR, find_last(code, copy, array, wanted))
     with code.if_(code.builder.not_(code.is_null(found.get()))):
-        same = code.freeze(code.compare(code.load(found.get(), WIDE, align=8), "==", wanted))
+        same = code.freeze(code.compare(code.load(found.get(), I192, align=8), "==", wanted))
         found.set(code.select(same, found.get(), NULL))
     return found.get()
 
 
-def find_link(code: Code, copy: Value, interface: Value) -> Value:
+def find_link(code: Code, copy: Pointer, interface: U32) -> Pointer:
     """The link of an interface's index (32 bits), or null."""
     return find_exactly(code, copy, "links", key(code, 0, 0, code.resize(interface, I64)))
 
@@ -75,14 +74,14 @@ def _emit_find(module: ir.Module) -> ir.Function:
     known = module.globals.get("routing.find")
     if known is not None:
         return known
-    code = Code.define(module, "routing.find", PTR, first=PTR, count=I64, stride=I64, wanted=WIDE)
+    code = Code.define(module, "routing.find", PTR, first=PTR, count=I64, stride=I64, wanted=I192)
     first, stride = code["first"], code["stride"]
     low, high = code.variable(I64, 0), code.variable(I64, code["count"])
     with code.loop() as loop:
         start, end = low.get(), high.get()
         loop.break_if(code.compare(start, ">=", end))
         middle = code.shr(code.add(start, end), 1)
-        held = code.load(code.at(first, code.mul(middle, stride)), WIDE, align=8)
+        held = code.load(code.at(first, code.mul(middle, stride)), I192, align=8)
         below = code.freeze(code.compare(held, "<=", code["wanted"]))
         low.set(code.select(below, code.add(middle, 1), start))
         high.set(code.select(below, end, middle))
@@ -92,7 +91,7 @@ def _emit_find(module: ir.Module) -> ir.Function:
     return code.function
 
 
-def check_mtu(call: HelperCall) -> Value:
+def check_mtu(call: HelperCall) -> U64:
     """Whether the frame, longer by r4 bytes, may leave by the interface r2, or, if 0, by the one that it came by.
 
     Where r3 points to, the caller puts a length without the link's header to ask for instead, or 0, and finds the MTU.
@@ -109,12 +108,13 @@ def check_mtu(call: HelperCall) -> Value:
     return answer.get()
 
 
-def _interface(call: HelperCall) -> Value:
+def _interface(call: HelperCall) -> U32:
     named = call.low(1)
-    return call.code.select(call.code.compare(named, "==", 0), call.field("ingress_ifindex").load(), named)
+    chosen: U32 = call.code.select(call.code.compare(named, "==", 0), call.field("ingress_ifindex").load(), named)
+    return chosen
 
 
-def _length(call: HelperCall) -> Value:
+def _length(call: HelperCall) -> U32:
     code = call.code
     return code.resize(code.sub(call.field("data_end").load(), call.field("data").load()), I32)
 
