@@ -20,7 +20,7 @@ from functools import cache
 from llvmlite import ir
 
 from appliance.datapath.layout import PORT_FAILED, STOPPED, Port, Worker
-from appliance.ir import I32, I64, PTR, VOID, Code, Engine, Value, external
+from appliance.ir import I32, I64, PTR, U64, VOID, Code, Engine, Pointer, external
 from appliance.ir.quiescence import Announcer
 from hooks.linux.socket import POLLERR, POLLHUP, POLLNVAL, pollfd
 
@@ -64,11 +64,12 @@ def drive() -> Callable[[int], int]:
     return Engine(module).function("drive", ctypes.c_int64, ctypes.c_uint64)
 
 
-def _serve_batch(code: Code, worker: Value) -> Value:
+def _serve_batch(code: Code, worker: Pointer) -> U64:
     """Call the published code (rcu_dereference): how many frames it served, or below zero if a socket failed."""
     signature = ir.FunctionType(I64, [PTR]).as_pointer()
     published = code.field(worker, Worker, "batch").load_acquire()
-    return code.call(code.builder.inttoptr(published, signature), worker)
+    served: U64 = code.call(code.builder.inttoptr(published, signature), worker)
+    return served
 
 
 def _emit_wait(module: ir.Module) -> ir.Function:

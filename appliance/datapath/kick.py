@@ -28,7 +28,7 @@ from llvmlite import ir
 
 from appliance.datapath.layout import VNET_SIZE, Port, PortCounters
 from appliance.helpers.native.general import clock_gettime
-from appliance.ir import I1, I32, I64, PTR, VOID, Code, Value, external
+from appliance.ir import I1, I32, I64, PTR, U1, U32, U64, VOID, Code, Pointer, external
 from hooks.linux import if_packet as kernel
 from hooks.linux.if_packet import tpacket2_hdr
 from hooks.linux.socket import EAGAIN, EINTR, ENOBUFS, MSG_DONTWAIT
@@ -60,14 +60,14 @@ def emit_flush(module: ir.Module) -> ir.Function:
     return code.function
 
 
-def count_sent(code: Code, port: Value, packets: Value, size: Value) -> None:
+def count_sent(code: Code, port: Pointer, packets: U64, size: U64) -> None:
     """Count frames that the kernel took, and their bytes."""
     counters = code.field(port, Port, "counters").address
     code.field(counters, PortCounters, "transmitted_packets").add(packets)
     code.field(counters, PortCounters, "transmitted_bytes").add(size)
 
 
-def slot_at(code: Code, port: Value, index: Value) -> Value:
+def slot_at(code: Code, port: Pointer, index: U32) -> Pointer:
     """The transmit slot of that number."""
     ring = code.pointer(code.field(port, Port, "transmit_ring").load())
     return code.at(
@@ -75,7 +75,7 @@ def slot_at(code: Code, port: Value, index: Value) -> Value:
     )
 
 
-def _may_pass(code: Code, sent: Value) -> Value:
+def _may_pass(code: Code, sent: U64) -> U1:
     """Whether a kick that did not send everything failed for a while only. It says so by errno, or by sending less."""
     passing = code.variable(I1, 1)
     with code.if_(code.compare_signed(sent, "<", 0)):
@@ -109,7 +109,7 @@ def _emit_settle(module: ir.Module) -> ir.Function:
     return code.function
 
 
-def _count_taken(code: Code, port: Value) -> Value:
+def _count_taken(code: Code, port: Pointer) -> U1:
     """Count the frames before the first one that still waits; whether there were any."""
     pending, size = code.field(port, Port, "transmit_pending"), code.field(port, Port, "transmit_pending_bytes")
     took = code.variable(I1, 0)
@@ -126,7 +126,7 @@ def _count_taken(code: Code, port: Value) -> Value:
     return took.get()
 
 
-def _first_slot(code: Code, port: Value) -> Value:
+def _first_slot(code: Code, port: Pointer) -> Pointer:
     """The first slot of those that wait: `transmit_pending` before the next free one, around the ring's end."""
     following, pending = (code.field(port, Port, f"transmit_{name}").load() for name in ("next", "pending"))
     before = code.sub(following, pending)
@@ -134,11 +134,11 @@ def _first_slot(code: Code, port: Value) -> Value:
     return slot_at(code, port, code.select(code.compare(following, "<", pending), wrapped, before))
 
 
-def _frame_length(code: Code, slot: Value) -> Value:
+def _frame_length(code: Code, slot: Pointer) -> U64:
     return code.sub(code.resize(code.field(slot, tpacket2_hdr, "tp_len").load(), I64), VNET_SIZE)
 
 
-def _skip_first(code: Code, port: Value) -> None:
+def _skip_first(code: Code, port: Pointer) -> None:
     """Empty the first waiting frame. Its slot stays a request: the kernel stands there and, by PACKET_LOSS, goes past
     what is no frame before it sends the next one."""
     pending, size = code.field(port, Port, "transmit_pending"), code.field(port, Port, "transmit_pending_bytes")
@@ -172,10 +172,10 @@ def _emit_take_back(module: ir.Module) -> ir.Function:
     return code.function
 
 
-def _count_failed(code: Code, port: Value, packets: Value) -> None:
+def _count_failed(code: Code, port: Pointer, packets: U64) -> None:
     code.field(code.field(port, Port, "counters").address, PortCounters, "transmit_failed").add(packets)
 
 
-def _forget_wait(code: Code, port: Value, *names: str) -> None:
+def _forget_wait(code: Code, port: Pointer, *names: str) -> None:
     for name in names:
         code.field(port, Port, f"transmit_{name}").store(0)

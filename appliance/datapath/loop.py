@@ -17,7 +17,7 @@ from appliance.datapath.layout import SOCKET_FAILED, VERDICTS, VNET_SIZE, Port, 
 from appliance.datapath.receive import emit_receive
 from appliance.datapath.redirect import emit_cross, emit_redirect
 from appliance.datapath.transmit import emit_transmit
-from appliance.ir import I32, I64, PTR, VOID, Code, Value, external
+from appliance.ir import I32, I64, PTR, U1, U32, U64, VOID, Code, Pointer, external
 from hooks.contracts.contract import HookPoint, Verdict
 from hooks.contracts.xdp import FrameContext
 from hooks.linux import if_packet as kernel
@@ -95,7 +95,7 @@ def _emit_serve(
     return code.function
 
 
-def _prefetch(code: Code, slot: Value, slot_size: Value) -> None:
+def _prefetch(code: Code, slot: Pointer, slot_size: U64) -> None:
     """Ask for what will be read of a slot further on: its header and the frame's first lines.
 
     Another processor wrote them, and a program is too long for this one to run ahead into the next frame by itself: the
@@ -108,7 +108,7 @@ def _prefetch(code: Code, slot: Value, slot_size: Value) -> None:
         code.call(prefetch, line, 0, 3, 1)  # to read, into every level of the data cache
 
 
-def judge(code: Code, worker: Value, counters: Value, program: ir.Function, hook: HookPoint) -> Value:
+def judge(code: Code, worker: Pointer, counters: Pointer, program: ir.Function, hook: HookPoint) -> U32:
     """Run the program on the worker's frame and count it; the verdict as an index into VERDICTS (32 bits)."""
     context = code.field(worker, Worker, "context").address
     size = code.sub(
@@ -117,7 +117,7 @@ def judge(code: Code, worker: Value, counters: Value, program: ir.Function, hook
     code.field(counters, PortCounters, "received_packets").add(1)
     code.field(counters, PortCounters, "received_bytes").add(size)
     answer = code.resize(code.call(program, context), I32)
-    verdict = ir.Constant(I32, VERDICTS.index(hook.otherwise))
+    verdict: U32 = ir.Constant(I32, VERDICTS.index(hook.otherwise))
     for number, meaning in hook.verdicts.items():
         verdict = code.select(code.compare(answer, "==", number), ir.Constant(I32, VERDICTS.index(meaning)), verdict)
     offset = code.mul(code.resize(verdict, I64), 8)
@@ -127,10 +127,10 @@ def judge(code: Code, worker: Value, counters: Value, program: ir.Function, hook
     return verdict
 
 
-def _carry_out(code: Code, worker: Value, port: Value, verdict: Value, transmit: ir.Function) -> None:
+def _carry_out(code: Code, worker: Pointer, port: Pointer, verdict: U32, transmit: ir.Function) -> None:
     """PASS crosses to the peer, TX goes back, REDIRECT goes where the program said; DROP and ABORTED go nowhere."""
 
-    def verdict_is(meaning: Verdict) -> Value:
+    def verdict_is(meaning: Verdict) -> U1:
         return code.compare(verdict, "==", VERDICTS.index(meaning))
 
     with code.if_(verdict_is(Verdict.PASS), likely=True):

@@ -11,14 +11,14 @@ A program may have moved either end of the frame since the kernel described it:
 from __future__ import annotations
 
 from appliance.datapath.layout import Worker
-from appliance.ir import I1, I16, I64, Code, Value
+from appliance.ir import I1, I16, I64, U1, U8, U64, Code, Pointer
 from hooks.linux import if_packet as kernel
 from hooks.linux.if_packet import virtio_net_hdr
 
 CHECKSUM_SIZE = 2  # bytes of an Internet checksum (RFC 1071)
 
 
-def checksum_is_outside(code: Code, worker: Value, data: Value, length: Value) -> Value:
+def checksum_is_outside(code: Code, worker: Pointer, data: Pointer, length: U64) -> U1:
     """Whether a program has cut off the checksum that is still to be computed, in front or behind.
 
     The kernel would skip such a frame in the ring and say nothing (virtio_net_hdr_to_skb, skb_partial_csum_set).
@@ -35,7 +35,7 @@ def checksum_is_outside(code: Code, worker: Value, data: Value, length: Value) -
     return outside.get()
 
 
-def write_offload(code: Code, worker: Value, data: Value, length: Value, message: Value) -> None:
+def write_offload(code: Code, worker: Pointer, data: Pointer, length: U64, message: Pointer) -> None:
     """Write the frame's offload header at `message`, its offsets counted from where the frame begins now.
 
     `hdr_len` is how much the kernel copies at once instead of referring to our pages, which is dearer: all of a frame
@@ -55,5 +55,5 @@ def write_offload(code: Code, worker: Value, data: Value, length: Value, message
         code.field(message, virtio_net_hdr, name).store(value)
 
 
-def _unfinished(code: Code, flags: Value) -> Value:
+def _unfinished(code: Code, flags: U8) -> U1:
     return code.compare(code.and_(flags, kernel.VIRTIO_NET_HDR_F_NEEDS_CSUM), "!=", 0)

@@ -15,7 +15,7 @@ from __future__ import annotations
 from llvmlite import ir
 
 from appliance.datapath.layout import SCRATCH_HEADROOM, SCRATCH_SIZE, VNET_SIZE, Port, Worker
-from appliance.ir import I1, I32, I64, PTR, VOID, Code, Value, external
+from appliance.ir import I1, I32, I64, PTR, VOID, Code, Pointer, external
 from hooks.contracts.xdp import FrameContext, RedirectKind
 from hooks.linux import if_packet as kernel
 from hooks.linux.if_packet import tpacket2_hdr
@@ -58,7 +58,7 @@ def emit_receive(module: ir.Module) -> ir.Function:
     return code.function
 
 
-def _describe(code: Code, worker: Value, frame: Value, end: Value, low: Value, high: Value) -> None:
+def _describe(code: Code, worker: Pointer, frame: Pointer, end: Pointer, low: Pointer, high: Pointer) -> None:
     """Where the frame is, between which addresses a program may move its ends, and that it is redirected nowhere yet.
 
     What an earlier frame's program named may be of code that a reload has closed since. The two stores become one.

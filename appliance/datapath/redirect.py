@@ -16,13 +16,13 @@ import ctypes
 from llvmlite import ir
 
 from appliance.datapath.layout import NO_PORT, Port, PortCounters, Worker
-from appliance.ir import I32, I64, PTR, VOID, Code, Value
+from appliance.ir import I32, I64, PTR, U32, VOID, Code, Pointer
 from hooks.contracts.xdp import FrameContext, RedirectKind
 
 ENTRY = 8  # bytes: the most that a map of interfaces has as a key or as a value
 
 
-def emit_cross(code: Code, worker: Value, port: Value, transmit: ir.Function) -> None:
+def emit_cross(code: Code, worker: Pointer, port: Pointer, transmit: ir.Function) -> None:
     """Send the frame out of the port's peer, if it has one."""
     peer = code.field(port, Port, "peer").load()
     ports = code.field(worker, Worker, "ports").address
@@ -58,7 +58,7 @@ def emit_redirect(module: ir.Module, transmit: ir.Function) -> ir.Function:
     return code.function
 
 
-def _send_to_all(code: Code, send: ir.Function, left_out: Value) -> None:
+def _send_to_all(code: Code, send: ir.Function, left_out: U32) -> None:
     """The map's own `next` goes through its entries."""
     context = code.field(code["worker"], Worker, "context").address
     map_ = code.pointer(code.field(context, FrameContext, "redirect_map").load())

@@ -22,7 +22,7 @@ from llvmlite import ir
 from appliance.datapath.kick import count_sent, slot_at
 from appliance.datapath.layout import VNET_SIZE, Port, PortCounters, Worker
 from appliance.datapath.offload import checksum_is_outside, write_offload
-from appliance.ir import I16, I32, I64, PTR, VOID, Code, Value, external
+from appliance.ir import I16, I32, I64, PTR, U1, U8, U64, VOID, Code, Pointer, external
 from hooks.contracts.xdp import FrameContext
 from hooks.linux import if_packet as kernel
 from hooks.linux.if_packet import tpacket2_hdr, virtio_net_hdr
@@ -68,10 +68,10 @@ def emit_transmit(module: ir.Module, flush: ir.Function) -> ir.Function:
     return code.function
 
 
-def _free_slot(code: Code, port: Value, flush: ir.Function) -> Value:
+def _free_slot(code: Code, port: Pointer, flush: ir.Function) -> Pointer:
     """The next slot, if need be after a kick, which may also go back to an earlier one; or count that there is none."""
 
-    def following() -> tuple[Value, Value]:
+    def following() -> tuple[Pointer, U1]:
         slot = slot_at(code, port, code.field(port, Port, "transmit_next").load())
         status = code.field(slot, tpacket2_hdr, "tp_status").load_acquire()
         return slot, code.compare(status, "!=", kernel.TP_STATUS_AVAILABLE)
@@ -88,14 +88,14 @@ def _free_slot(code: Code, port: Value, flush: ir.Function) -> Value:
     return code.pointer(free.get())
 
 
-def _advance(code: Code, port: Value) -> None:
+def _advance(code: Code, port: Pointer) -> None:
     cursor = code.field(port, Port, "transmit_next")
     following = code.add(cursor.load(), 1)
     wrapped = code.compare(following, "==", code.field(port, Port, "transmit_slots").load())
     cursor.store(code.select(wrapped, 0, following))
 
 
-def _too_long(code: Code, port: Value, data: Value, length: Value, gso: Value) -> Value:
+def _too_long(code: Code, port: Pointer, data: Pointer, length: U64, gso: U8) -> U1:
     """Whether it is beyond the MTU, one VLAN tag aside, as for a bridge; what is to be cut into segments never is."""
     ethertype = code.swap_bytes(code.load(code.at(data, 12), I16))
     customer, service = (code.compare(ethertype, "==", tag) for tag in (kernel.ETH_P_8021Q, kernel.ETH_P_8021AD))

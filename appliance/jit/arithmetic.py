@@ -6,53 +6,55 @@ x / 0 = 0        x % 0 = x        MIN s/ -1 = MIN        MIN s% -1 = 0        x 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import Any
 
 from llvmlite import ir
 
 from appliance.ebpf.isa.instructions import Alu, ByteSwap, Move, Negate
 from appliance.ebpf.isa.opcodes import AluOp
-from appliance.ir import Code, Value
+from appliance.ir import Code, N
 from appliance.jit.subprogram import Subprogram
 
-Operation = Callable[[Code, Value, Value], Value]
+Operation = Callable[[Code, N, N], N]
 
 
-def _shift(name: str) -> Operation:
-    def shift(code: Code, value: Value, amount: Value) -> Value:
+def _shift(name: str) -> Operation[Any]:
+    def shift(code: Code, value: N, amount: N) -> N:
         masked = code.and_(amount, value.type.width - 1)
-        shifted: Value = getattr(code.builder, name)(value, masked)
+        shifted: N = getattr(code.builder, name)(value, masked)
         return shifted
 
     return shift
 
 
-def _divide(code: Code, dividend: Value, divisor: Value) -> Value:
+def _divide(code: Code, dividend: N, divisor: N) -> N:
     is_zero = code.compare(divisor, "==", 0)
-    quotient = code.builder.udiv(dividend, code.select(is_zero, 1, divisor))
+    quotient: N = code.builder.udiv(dividend, code.select(is_zero, 1, divisor))
     return code.select(is_zero, 0, quotient)
 
 
-def _modulo(code: Code, dividend: Value, divisor: Value) -> Value:
+def _modulo(code: Code, dividend: N, divisor: N) -> N:
     is_zero = code.compare(divisor, "==", 0)
-    remainder = code.builder.urem(dividend, code.select(is_zero, 1, divisor))
+    remainder: N = code.builder.urem(dividend, code.select(is_zero, 1, divisor))
     return code.select(is_zero, dividend, remainder)
 
 
-def _divide_signed(code: Code, dividend: Value, divisor: Value) -> Value:
+def _divide_signed(code: Code, dividend: N, divisor: N) -> N:
     is_zero, is_minus_one = code.compare(divisor, "==", 0), code.compare(divisor, "==", -1)
     safe = code.select(code.or_(is_zero, is_minus_one), 1, divisor)
-    quotient = code.builder.sdiv(dividend, safe)
-    return code.select(is_zero, 0, code.select(is_minus_one, code.builder.neg(dividend), quotient))
+    quotient: N = code.builder.sdiv(dividend, safe)
+    negated: N = code.builder.neg(dividend)
+    return code.select(is_zero, 0, code.select(is_minus_one, negated, quotient))
 
 
-def _modulo_signed(code: Code, dividend: Value, divisor: Value) -> Value:
+def _modulo_signed(code: Code, dividend: N, divisor: N) -> N:
     is_zero, is_minus_one = code.compare(divisor, "==", 0), code.compare(divisor, "==", -1)
     safe = code.select(code.or_(is_zero, is_minus_one), 1, divisor)
-    remainder = code.builder.srem(dividend, safe)  # 0 where the divisor is -1, as it should be
+    remainder: N = code.builder.srem(dividend, safe)  # 0 where the divisor is -1, as it should be
     return code.select(is_zero, dividend, remainder)
 
 
-OPERATIONS: Mapping[AluOp, Operation] = {
+OPERATIONS: Mapping[AluOp, Operation[Any]] = {
     AluOp.ADD: Code.add,
     AluOp.SUB: Code.sub,
     AluOp.MUL: Code.mul,

@@ -23,7 +23,7 @@ from appliance.ebpf.map_types import MapType
 from appliance.ebpf.platform import PLATFORMS
 from appliance.ebpf.spec import MapSpec, ProgramSpec
 from appliance.helpers.native.call import Clock, MapSite
-from appliance.ir import NativeCode, Value, compile_module, memory
+from appliance.ir import NativeCode, Pointer, compile_module, memory
 from appliance.jit.program import emit_entry, emit_program
 from appliance.maps.kind import Shape
 from appliance.maps.operations import link_operations
@@ -95,7 +95,7 @@ def _sites(module: ir.Module, key: BuildKey) -> Iterator[tuple[str, MapSite]]:
     """The maps as code in `module` sees them, and what it is to see of the maps that are in a map of maps."""
     inlined = _shapes_of_one_lookup(key)
 
-    def site(spec: MapSpec, processors: int, address: Value = None) -> MapSite:
+    def site(spec: MapSpec, processors: int, address: Pointer | None = None) -> MapSite:
         lookup = Shape.of(spec, processors).name in inlined
         functions = link_operations(module, spec, processors, lookup=lookup)
         values = address if spec.type is MapType.ARRAY else None

@@ -17,7 +17,7 @@ from appliance.helpers.native import IMPLEMENTATIONS
 from appliance.helpers.native.call import HelperCall
 from appliance.helpers.native.flow import FUNCTION
 from appliance.helpers.prototypes import PROTOTYPES
-from appliance.ir import I32, I64, Value
+from appliance.ir import I32, I64, U64
 from appliance.jit.subprogram import Subprogram
 from appliance.verifier.program import CallFacts
 
@@ -33,7 +33,7 @@ def emit_helper(sub: Subprogram, index: int, call: CallHelper) -> None:
     sub.write(0, _helper_answer(sub, index, facts))
 
 
-def _helper_answer(sub: Subprogram, index: int, facts: CallFacts) -> Value:
+def _helper_answer(sub: Subprogram, index: int, facts: CallFacts) -> U64:
     plan = sub.plan
     prototype = PROTOTYPES[facts.helper]
     taken = ARGUMENTS[: len(prototype.arguments)]

@@ -3,25 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import Any
 
 from appliance.ebpf.isa.instructions import Branch, Exit, Jump
 from appliance.ebpf.isa.opcodes import Condition
-from appliance.ir import Code, Value
+from appliance.ir import U1, Code, N, Number
 from appliance.jit.subprogram import Subprogram
 from appliance.jit.switches import Switch, find_switch
 
-Comparison = Callable[[Code, Value, Value], Value]
+Comparison = Callable[[Code, N, N], U1]
 
 
-def _unsigned(operator: str) -> Comparison:
+def _unsigned(operator: str) -> Comparison[Any]:
     return lambda code, left, right: code.compare(left, operator, right)
 
 
-def _signed(operator: str) -> Comparison:
+def _signed(operator: str) -> Comparison[Any]:
     return lambda code, left, right: code.compare_signed(left, operator, right)
 
 
-COMPARISONS: Mapping[Condition, Comparison] = {
+COMPARISONS: Mapping[Condition, Comparison[Any]] = {
     Condition.EQ: _unsigned("=="),
     Condition.NE: _unsigned("!="),
     Condition.GT: _unsigned(">"),
@@ -54,7 +55,7 @@ def emit_branch(sub: Subprogram, index: int, branch: Branch) -> None:
     sub.code.builder.cbranch(holds, *(sub.blocks[way] for way in ways))
 
 
-def _emit_table(sub: Subprogram, number: Value, switch: Switch) -> None:
+def _emit_table(sub: Subprogram, number: Number, switch: Switch) -> None:
     """Jump by the table; what is not in it goes on."""
     sub.switched |= switch.nodes
     tree = sub.code.function.append_basic_block("tree")

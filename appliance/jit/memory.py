@@ -14,7 +14,7 @@ from __future__ import annotations
 from llvmlite import ir
 
 from appliance.ebpf.isa.instructions import LegacyPacketLoad, Load, Store
-from appliance.ir import I64, Value
+from appliance.ir import I64, Pointer
 from appliance.jit.subprogram import Subprogram
 from appliance.verifier.program import Region
 from hooks.contracts.contract import ContextField, FieldKind
@@ -73,6 +73,6 @@ def _is_shared(sub: Subprogram, index: int) -> bool:
     return access is None or access.region is Region.MAP_VALUE
 
 
-def _scalar_place(sub: Subprogram, field: ContextField, within: int) -> Value:
+def _scalar_place(sub: Subprogram, field: ContextField, within: int) -> Pointer:
     """Guest and host are both little endian, so that a part of a field has the same offset in both."""
     return sub.code.at(sub.context, field.host_offset + within)

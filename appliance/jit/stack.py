@@ -28,7 +28,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from appliance.ebpf.isa.instructions import STACK_SIZE
-from appliance.ir import I64, Code, Value
+from appliance.ir import I64, U64, Code, Pointer
 from appliance.verifier.program import Extent, VerifiedProgram
 
 ALIGNMENT = 8
@@ -73,13 +73,13 @@ class Stack:
     def __init__(self, code: Code, layout: Layout) -> None:
         self._code = code
         self._starts = [start for start, _ in layout.extents]
-        self._objects: list[tuple[Value, int]] = []  # a buffer, and the distance from r10 at which it begins
-        self._end: Value = code.value(NOWHERE, I64)
+        self._objects: list[tuple[Pointer, int]] = []  # a buffer, and the distance from r10 at which it begins
+        self._end: U64 = code.value(NOWHERE, I64)
         shared = self._shared(layout)
         for extent in layout.extents:
             self._objects.append(shared if extent in layout.shared and shared else self._buffer(extent, layout.cleared))
 
-    def _shared(self, layout: Layout) -> tuple[Value, int] | None:
+    def _shared(self, layout: Layout) -> tuple[Pointer, int] | None:
         """The buffer that holds all that is shared; r10 is at its true distance from it."""
         if not layout.shared:
             return None
@@ -88,7 +88,7 @@ class Stack:
         self._end = self._code.integer(self._code.at(buffer, -base))
         return buffer, base
 
-    def _buffer(self, extent: Extent, cleared: bool) -> tuple[Value, int]:
+    def _buffer(self, extent: Extent, cleared: bool) -> tuple[Pointer, int]:
         """A buffer for the extent, with the guest's alignment."""
         base = extent[0] - extent[0] % ALIGNMENT
         buffer = self._code.buffer(extent[1] - base, ALIGNMENT)
@@ -96,19 +96,19 @@ class Stack:
             self._code.fill(buffer, 0, extent[1] - base)
         return buffer, base
 
-    def end(self) -> Value:
+    def end(self) -> U64:
         """r10."""
         return self._end
 
-    def place(self, offset: int) -> Value:
+    def place(self, offset: int) -> Pointer:
         """The pointer to the byte at r10 + offset."""
         buffer, base = self._object(offset)
         return self._code.at(buffer, offset - base)
 
-    def somewhere(self, extent: Extent, address: Value) -> Value:
+    def somewhere(self, extent: Extent, address: U64) -> Pointer:
         """The pointer to the byte that the program has at `address`, somewhere in the extent."""
         buffer, base = self._object(extent[0])
         return self._code.at(buffer, self._code.sub(self._code.sub(address, self._end), base))
 
-    def _object(self, offset: int) -> tuple[Value, int]:
+    def _object(self, offset: int) -> tuple[Pointer, int]:
         return self._objects[bisect_right(self._starts, offset) - 1]

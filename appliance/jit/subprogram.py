@@ -16,13 +16,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import overload
 
 from llvmlite import ir
 
 from appliance.ebpf.isa.instructions import FRAME_POINTER, Immediate, Operand, Width, slot_numbers
 from appliance.errors import InputRefused
 from appliance.helpers.native.call import Clock, MapSite
-from appliance.ir import I64, Code, Value
+from appliance.ir import I64, U64, Code, Number, Pointer, Value
 from appliance.jit.stack import Layout, Stack
 from appliance.verifier.program import Access, VerifiedProgram
 
@@ -46,15 +47,15 @@ class Registers:
 
     def __init__(self, code: Code) -> None:
         self._slots = [code.variable(I64, 0) for _ in range(FRAME_POINTER)]
-        self._newest: dict[int, Value] = {}
+        self._newest: dict[int, U64] = {}
         self._unwritten: set[int] = set()
 
-    def get(self, number: int) -> Value:
+    def get(self, number: int) -> U64:
         if number not in self._newest:
             self._newest[number] = self._slots[number].get()
         return self._newest[number]
 
-    def set(self, number: int, value: Value) -> None:
+    def set(self, number: int, value: U64) -> None:
         self._newest[number] = value
         self._unwritten.add(number)
 
@@ -77,11 +78,17 @@ class Subprogram:
     def __init__(self, plan: ProgramPlan, function: ir.Function, leaders: Sequence[int], layout: Layout) -> None:
         self.plan = plan
         self.code = Code(function)
-        self.context = function.args[0]
+        self.context: Pointer = function.args[0]
         self.registers = Registers(self.code)
         self.blocks = {leader: function.append_basic_block(f"at.{leader}") for leader in leaders}
         self.switched: set[int] = set()
         self._stack = Stack(self.code, layout)
+
+    @overload
+    def read(self, register: int) -> U64: ...
+
+    @overload
+    def read(self, register: int, width: Width) -> Value: ...
 
     def read(self, register: int, width: Width = 64) -> Value:
         """The register, or its low half."""
@@ -91,7 +98,7 @@ class Subprogram:
             value = self.registers.get(register)
         return self.narrow(value, width)
 
-    def write(self, register: int, value: Value) -> None:
+    def write(self, register: int, value: Number) -> None:
         """The register becomes the value, zero-extended. Raises NotCompilable for r10, which raw bytecode may name."""
         if register == FRAME_POINTER:
             raise NotCompilable("r10 is read-only", where=self.plan.program.spec.name)
@@ -103,20 +110,20 @@ class Subprogram:
             return ir.Constant(ir.IntType(width), source.value & ((1 << width) - 1))
         return self.read(source.number, width)
 
-    def narrow(self, value: Value, bits: int) -> Value:
+    def narrow(self, value: U64, bits: int) -> Value:
         return self.code.resize(value, ir.IntType(bits))
 
-    def place(self, index: int, base: int, offset: int) -> Value:
+    def place(self, index: int, base: int, offset: int) -> Pointer:
         """Where the instruction's memory operand is, as a pointer (a context's field: see memory)."""
         known = self.plan.program.facts.accesses.get(index)
         return self.stack_place(index, base, known, offset) or self.pointer(base, offset)
 
-    def pointer(self, base: int, offset: int = 0) -> Value:
+    def pointer(self, base: int, offset: int = 0) -> Pointer:
         """base + offset with nothing known of it."""
         pointer = self.code.pointer(self.read(base))
         return self.code.at(pointer, offset) if offset else pointer
 
-    def stack_place(self, index: int, register: int, access: Access | None, offset: int = 0) -> Value | None:
+    def stack_place(self, index: int, register: int, access: Access | None, offset: int = 0) -> Pointer | None:
         """Where register + offset is, if the verifier saw the instruction touch this subprogram's own stack there."""
         stack = self.plan.program.facts.stack
         extent = stack.own.get((index, register)) if stack is not None else None
