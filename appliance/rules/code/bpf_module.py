@@ -18,7 +18,7 @@ from llvmlite import ir
 from appliance.ebpf.map_types import MapType
 from appliance.ebpf.platform import LINUX
 from appliance.errors import SourceLine
-from appliance.ir import I8, I32, I64, PTR, Code, Value
+from appliance.ir import I8, I32, I64, PTR, Code, Pointer, Value
 
 LICENSE = b"GPL\0"
 
@@ -109,12 +109,13 @@ class BpfModule:
 
     # what an object holds
 
-    def declare_map(self, name: str, shape: MapShape) -> Value:
+    def declare_map(self, name: str, shape: MapShape) -> Pointer:
         """A map, as the pointer that helpers take. Declaring the same map again gives the first one."""
         if name in self.maps:
             if self.maps[name] != shape:
                 raise NameTaken(name)
-            return self.module.globals[name].bitcast(PTR)
+            known: Pointer = self.module.globals[name].bitcast(PTR)
+            return known
         self.maps[name] = shape
         properties = {
             "type": _MAP_TYPE_NUMBERS[shape.type],
@@ -143,7 +144,9 @@ class BpfModule:
             file=self._main,
             elements=self.module.add_metadata(members),
         )
-        return self._global(name, structure, ".maps", ir.ArrayType(I8, 8 * len(members))).bitcast(PTR)
+        variable = self._global(name, structure, ".maps", ir.ArrayType(I8, 8 * len(members)))
+        place: Pointer = variable.bitcast(PTR)
+        return place
 
     def _global(self, name: str, type_node: Node, section: str, type_: ir.Type) -> ir.GlobalVariable:
         variable = self._node(

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 
 from llvmlite import ir
 
-from appliance.ir import I32, I64, Code, Value
+from appliance.ir import I32, I64, Code, Pointer
 from appliance.rules.code import layout
 from appliance.rules.code.bpf_module import BpfModule, MapShape
 from appliance.rules.code.fields import Fields
@@ -40,7 +40,7 @@ class Shared:
         self.count = self._define_count()
         self.conforms = define_conforms(module, inline=not self.is_cut)
 
-    def state(self, kind: str, rule: Rule, shape: MapShape) -> Value:
+    def state(self, kind: str, rule: Rule, shape: MapShape) -> Pointer:
         """A map of the rule's own, which a reload hands over."""
         name = layout.state_name(kind, rule)
         self.states[name] = layout.state_use(kind, rule)

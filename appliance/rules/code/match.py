@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from llvmlite import ir
 
-from appliance.ir import I32, I64, Code, Value
+from appliance.ir import I32, I64, I128, U1, U64, Code, N, Number, Pointer
 from appliance.rules.code.bpf_module import BpfModule
 from appliance.rules.code.fields import Fields
 from appliance.rules.code.set_maps import LOW_HALF, SetMaps
@@ -47,7 +47,7 @@ class Matching:
     def block(self, name: str) -> ir.Block:
         return self.code.function.append_basic_block(name)
 
-    def unless(self, condition: Value, otherwise: ir.Block) -> None:
+    def unless(self, condition: U1, otherwise: ir.Block) -> None:
         """Leave for `otherwise` unless the condition holds."""
         go_on = self.block("holds")
         self.code.builder.cbranch(condition, go_on, otherwise)
@@ -76,7 +76,7 @@ class Matching:
             field, relation, number = needed
             self.unless(self.code.compare(self.fields[field], relation, number), otherwise)
 
-    def _bits(self, value: Value, test: BitTest) -> Value:
+    def _bits(self, value: N, test: BitTest) -> U1:
         return self.code.compare(self.code.and_(value, test.mask), "!=" if test.negated else "==", test.wanted)
 
     def _ranges(self, condition: InRanges, otherwise: ir.Block) -> None:
@@ -120,11 +120,10 @@ class Matching:
             return self.tree(code.resize(low, I32), ranges, found, otherwise)
         if all(a & LOW_HALF == 0 and b & LOW_HALF == LOW_HALF for a, b in ranges):
             return self.tree(high, tuple((a >> 64, b >> 64) for a, b in ranges), found, otherwise)
-        wide = ir.IntType(128)
-        value = code.or_(code.shl(code.resize(high, wide), 64), code.resize(low, wide))
+        value = code.or_(code.shl(code.resize(high, I128), 64), code.resize(low, I128))
         return self.tree(value, ranges, found, otherwise)
 
-    def tree(self, value: Value, ranges: Ranges, found: ir.Block, otherwise: ir.Block) -> None:
+    def tree(self, value: N, ranges: Ranges, found: ir.Block, otherwise: ir.Block) -> None:
         """Go to `found` if the value is in the ranges, else to `otherwise`."""
         code = self.code
         if len(ranges) > MOST_COMPARES:
@@ -144,7 +143,7 @@ class Matching:
         code.builder.position_at_end(above)
         return self.tree(value, ranges[middle:], found, otherwise)
 
-    def _in(self, value: Value, low: int, high: int) -> Value:
+    def _in(self, value: N, low: int, high: int) -> U1:
         code = self.code
         maximum = (1 << value.type.width) - 1
         if low == high:
@@ -155,7 +154,7 @@ class Matching:
             return code.compare(value, ">=", low)
         return code.compare(code.sub(value, low), "<=", high - low)
 
-    def _trie(self, family: int, ranges: Ranges, high: Value, low: Value, found: ir.Block, otherwise: ir.Block) -> None:
+    def _trie(self, family: int, ranges: Ranges, high: U64, low: U64, found: ir.Block, otherwise: ir.Block) -> None:
         code = self.code
         if family == 4:
             trie = self.sets.trie("set4", ranges, 32)
@@ -166,27 +165,27 @@ class Matching:
         self._key_half(12, low)
         return self._ask_trie(trie, 128, found, otherwise)
 
-    def _number_trie(self, value: Value, ranges: Ranges, found: ir.Block, otherwise: ir.Block) -> None:
+    def _number_trie(self, value: Number, ranges: Ranges, found: ir.Block, otherwise: ir.Block) -> None:
         """Numbers of up to 64 bits that are too large for a bitmap: MAC addresses, lengths."""
         trie = self.sets.trie("nums", ranges, 64)
         self._key_half(4, self.code.resize(value, I64))
         self._ask_trie(trie, 64, found, otherwise)
 
-    def _key_half(self, offset: int, number: Value) -> None:
+    def _key_half(self, offset: int, number: U64) -> None:
         """64 bits of a trie's key, in network order, by quarters of an address: the key is aligned for no more."""
         code = self.code
         swapped = code.swap_bytes(number)
         code.store(code.resize(swapped, I32), code.at(self.key, offset), align=4)
         code.store(code.resize(code.shr(swapped, 32), I32), code.at(self.key, offset + 4), align=4)
 
-    def _ask_trie(self, trie: Value, bits: int, found: ir.Block, otherwise: ir.Block) -> None:
+    def _ask_trie(self, trie: Pointer, bits: int, found: ir.Block, otherwise: ir.Block) -> None:
         """Go to `found` if the trie has a prefix of the number in the key."""
         code = self.code
         code.store(ir.Constant(I32, bits), self.key, align=4)
         value = self.module.helper(code, "map_lookup_elem", trie, self.key)
         code.builder.cbranch(code.is_null(value), otherwise, found)
 
-    def _bitmap(self, value: Value, ranges: Ranges, found: ir.Block, otherwise: ir.Block) -> None:
+    def _bitmap(self, value: Number, ranges: Ranges, found: ir.Block, otherwise: ir.Block) -> None:
         code = self.code
         bitmap = self.sets.bitmap("bits", ranges)
         code.store(code.shr(code.resize(value, I32), 6), self.key, align=4)

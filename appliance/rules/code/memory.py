@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 
 from llvmlite import ir
 
-from appliance.ir import I64, Code, Value
+from appliance.ir import I64, U64, Code, Pointer
 from appliance.rules.code.bpf_module import BpfModule, MapShape
 from appliance.rules.code.fields import SIDES, Fields
 from appliance.rules.code.match import Matching
@@ -19,7 +19,7 @@ from appliance.rules.model import Rule
 _ANY = 0  # BPF_ANY, include/uapi/linux/bpf.h
 LARGEST_KEY, LARGEST_VALUE = 24, 16  # bytes
 
-StateMap = Callable[[str, Rule, MapShape], Value]
+StateMap = Callable[[str, Rule, MapShape], Pointer]
 
 
 def write_keys(code: Code, fields: Fields, rules: Iterable[Rule]) -> None:
@@ -50,20 +50,21 @@ class Memory:
         self.key = code.buffer(LARGEST_KEY)
         self.value = code.buffer(LARGEST_VALUE)
 
-    def time(self) -> Value:
+    def time(self) -> U64:
         """Nanoseconds, read once per frame, by the first rule that asks."""
         code = self.code
         with code.if_(code.compare(self.fields["now"], "==", 0)):
             self.fields.set(now=self.module.helper(code, "ktime_get_ns"))
-        return self.fields["now"]
+        now: U64 = self.fields["now"]
+        return now
 
-    def lookup(self, map_: Value, key: Value, missing: ir.Block) -> Value:
+    def lookup(self, map_: Pointer, key: Pointer, missing: ir.Block) -> Pointer:
         """The value; leaves for `missing` if there is none."""
-        value = self.module.helper(self.code, "map_lookup_elem", map_, key)
+        value: Pointer = self.module.helper(self.code, "map_lookup_elem", map_, key)
         self.matching.unless(self.code.compare(self.code.integer(value), "!=", 0), missing)
         return value
 
-    def update(self, map_: Value, key: Value, *numbers: Value) -> None:
+    def update(self, map_: Pointer, key: Pointer, *numbers: U64 | int) -> None:
         """Write a value of as many numbers of 64 bits."""
         for index, number in enumerate(numbers):
             place = self.code.at(self.value, index * ctypes.sizeof(ctypes.c_uint64))

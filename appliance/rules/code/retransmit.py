@@ -30,7 +30,7 @@ from dataclasses import dataclass
 from llvmlite import ir
 
 from appliance.ebpf.map_types import MapType
-from appliance.ir import I32, I64, Value
+from appliance.ir import I32, I64, U32, Pointer
 from appliance.rules.code.bpf_module import MapShape
 from appliance.rules.code.fields import HOST_SIZE
 from appliance.rules.code.memory import Memory
@@ -64,9 +64,9 @@ class Try(ctypes.Structure):
 
 @dataclass(frozen=True, slots=True)
 class _Maps:
-    known: Value
-    tries: Value
-    answers: Value
+    known: Pointer
+    tries: Pointer
+    answers: Pointer
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,10 +162,11 @@ class RetransmitTest:
         self.matching.unless(self.code.compare(found, "==", flags), done)
         return done
 
-    def _ports(self, ends: _Ends) -> Value:
-        return self.code.or_(self.code.shl(self.fields[ends.port], 16), self.fields[ends.peer_port])
+    def _ports(self, ends: _Ends) -> U32:
+        both: U32 = self.code.or_(self.code.shl(self.fields[ends.port], 16), self.fields[ends.peer_port])
+        return both
 
-    def _segment(self, ends: _Ends, sequence: Value) -> Value:
+    def _segment(self, ends: _Ends, sequence: U32) -> Pointer:
         """The key of a source's try."""
         code, fields, key = self.code, self.fields, self.memory.key
         for name, value in (
@@ -177,7 +178,7 @@ class RetransmitTest:
             code.field(key, SegmentKey, name).store(value)
         return key
 
-    def _answer(self, maps: _Maps, ends: _Ends, behind: Value, missing: ir.Block) -> Value:
+    def _answer(self, maps: _Maps, ends: _Ends, behind: U32, missing: ir.Block) -> Pointer:
         """The place in `answers` of the connection whose SYN stood before that sequence number."""
         code, fields = self.code, self.fields
         address = code.xor(fields[f"{ends.side}_high"], fields[f"{ends.side}_low"])

@@ -8,7 +8,7 @@ from __future__ import annotations
 import struct
 
 from appliance.ebpf.map_types import MapType
-from appliance.ir import Value
+from appliance.ir import Pointer
 from appliance.rules.code.bpf_module import BpfModule, MapShape, NameTaken
 from appliance.rules.code.layout import NO_PREALLOC, set_name
 from appliance.rules.ranges import Ranges, prefixes
@@ -23,7 +23,7 @@ class SetMaps:
         self.module = module
         self.contents: dict[str, tuple[tuple[bytes, bytes], ...]] = {}
 
-    def trie(self, kind: str, ranges: Ranges, bits: int) -> Value:
+    def trie(self, kind: str, ranges: Ranges, bits: int) -> Pointer:
         """An LPM trie of the ranges: key is the prefix length, in host order, and the number, in network order."""
         size = bits // 8
         entries = tuple(
@@ -32,7 +32,7 @@ class SetMaps:
         )
         return self._map(kind, MapShape(MapType.LPM_TRIE, 4 + size, 4, len(entries), NO_PREALLOC), entries)
 
-    def bitmap(self, kind: str, ranges: Ranges) -> Value:
+    def bitmap(self, kind: str, ranges: Ranges) -> Pointer:
         """An array of 64-bit words with a bit for each number up to the last one that is in the ranges."""
         bits = 0
         for low, high in ranges:
@@ -41,7 +41,7 @@ class SetMaps:
         entries = tuple((struct.pack("<I", i), struct.pack("<Q", bits >> (64 * i) & LOW_HALF)) for i in range(words))
         return self._map(kind, MapShape(MapType.ARRAY, 4, 8, words), entries)
 
-    def _map(self, kind: str, shape: MapShape, entries: tuple[tuple[bytes, bytes], ...]) -> Value:
+    def _map(self, kind: str, shape: MapShape, entries: tuple[tuple[bytes, bytes], ...]) -> Pointer:
         name = set_name(kind, entries)
         if self.contents.setdefault(name, entries) != entries:
             raise NameTaken(name)

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from llvmlite import ir
 
 from appliance.ebpf.map_types import MapType
-from appliance.ir import I32, I64, PTR, Code, Value
+from appliance.ir import I32, I64, PTR, U64, Code
 from appliance.rules.code.bpf_module import BpfModule, MapShape
 from appliance.rules.code.fields import HOST_SIZE
 from appliance.rules.code.memory import Memory
@@ -55,10 +55,10 @@ class Cost:
             shift += 1
         return cls(max(1, round(ticks * (1 << shift))), shift, min(round(ticks * rate.burst), 1 << 62), per_byte=True)
 
-    def write(self, code: Code, length: Value) -> Value:
+    def write(self, code: Code, length: U64) -> U64:
         """The cost of a frame of that many bytes."""
         if not self.per_byte:
-            return ir.Constant(I64, self.factor)
+            return code.value(self.factor, I64)
         return code.shr(code.mul(length, self.factor), self.shift)
 
 

@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 from llvmlite import ir
 
-from appliance.ir import I32, I64, PTR, Code, Value
+from appliance.ir import I32, I64, PTR, U1, U32, U64, Code, Pointer, Value
 from appliance.rules.code.fields import Fields
 from appliance.rules.code.parser.headers import EthernetHeader
 from hooks.contracts.xdp import XDP_LINUX
@@ -70,17 +70,19 @@ class Cursor:
     def set(self, **values: Value) -> None:
         self.fields.set(**values)
 
-    def _context(self, name: str) -> Value:
+    def _context(self, name: str) -> Pointer:
         narrow = self.code.load(self.code.at(self.code["context"], _CONTEXT[name]), I32, align=4)
         return self.code.pointer(self.code.resize(narrow, I64))
 
-    def refuse_if(self, condition: Value, reason: str) -> None:
+    def refuse_if(self, condition: U1, reason: str) -> None:
         """The frame is malformed, for that reason, if the condition holds."""
         with self.code.if_(condition):
             self.reason.set(PARSE_ERRORS.index(reason))
             self.code.builder.branch(self.malformed)
 
-    def header(self, offset: Value, structure: type[ctypes.Structure], reason: str, size: int | None = None) -> Value:
+    def header(
+        self, offset: U64 | int, structure: type[ctypes.Structure], reason: str, size: int | None = None
+    ) -> Pointer:
         """A pointer to a header, of which `size` bytes (all, if not given) are in the frame."""
         code = self.code
         pointer = _opaque(code, code.at(self.data, offset)) if not isinstance(offset, int) else self.data
@@ -89,7 +91,7 @@ class Cursor:
         return pointer
 
 
-def any_of(code: Code, value: Value, numbers: tuple[int, ...]) -> Value:
+def any_of(code: Code, value: U32, numbers: tuple[int, ...]) -> U1:
     """Whether the value is one of the numbers."""
     found = code.compare(value, "==", numbers[0])
     for number in numbers[1:]:
@@ -97,7 +99,8 @@ def any_of(code: Code, value: Value, numbers: tuple[int, ...]) -> Value:
     return found
 
 
-def _opaque(code: Code, pointer: Value) -> Value:
+def _opaque(code: Code, pointer: Pointer) -> Pointer:
     """The same pointer, in a register that LLVM can't look behind: what is compared is then what is read through.
     Without it LLVM may compute the pointer twice, and a verifier doesn't see that both are one."""
-    return code.builder.asm(ir.FunctionType(PTR, [PTR]), "", "=r,0", [pointer], False)
+    hidden: Pointer = code.builder.asm(ir.FunctionType(PTR, [PTR]), "", "=r,0", [pointer], False)
+    return hidden

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ctypes
 
-from appliance.ir import Code, Value
+from appliance.ir import Code, Pointer, Value
 
 U8, U16, U32, U64 = ctypes.c_uint8, ctypes.c_uint16, ctypes.c_uint32, ctypes.c_uint64
 
@@ -101,6 +101,6 @@ class IcmpHeader(ctypes.Structure):
     _fields_ = (("type", U8), ("code", U8), ("checksum", U16), ("rest", U32))
 
 
-def read(code: Code, header: Value, structure: type[ctypes.Structure], name: str) -> Value:
+def read(code: Code, header: Pointer, structure: type[ctypes.Structure], name: str) -> Value:
     """A field's value in host order."""
     return code.swap_bytes(code.field(header, structure, name).load())

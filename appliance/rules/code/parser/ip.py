@@ -6,7 +6,7 @@ import ctypes
 
 from llvmlite import ir
 
-from appliance.ir import I32, I64, Value
+from appliance.ir import I32, I64, U32
 from appliance.rules.code.parser.cursor import Cursor, any_of
 from appliance.rules.code.parser.headers import Ipv4Header, Ipv6Extension, Ipv6Header, read
 
@@ -107,7 +107,7 @@ def _extensions(cursor: Cursor, depth: int, done: ir.Block) -> None:
         _extensions(cursor, depth + 1, done)
 
 
-def _fragment(cursor: Cursor, offset: Value, more: Value) -> None:
+def _fragment(cursor: Cursor, offset: U32, more: U32) -> None:
     """What a fragment's header says: the offset in bytes, and whether more fragments follow."""
     code = cursor.code
     is_fragment = code.compare(code.or_(offset, more), "!=", 0)

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import ctypes
 
-from appliance.ir import I64, Code, Value
+from appliance.ir import I64, U64, Code, Number
 from appliance.rules.code.parser.cursor import MOST_TAGS, Cursor, any_of
 from appliance.rules.code.parser.headers import EthernetHeader, VlanTag, read
 from appliance.rules.code.parser.ip import parse_ipv4, parse_ipv6
@@ -64,6 +64,7 @@ def _tags(cursor: Cursor, depth: int) -> None:
         _tags(cursor, depth + 1)
 
 
-def _join(code: Code, high: Value, low: Value) -> Value:
+def _join(code: Code, high: Number, low: Number) -> U64:
     """Two neighbouring numbers as one of 64 bits."""
-    return code.or_(code.shl(code.resize(high, I64), low.type.width), code.resize(low, I64))
+    width: int = low.type.width
+    return code.or_(code.shl(code.resize(high, I64), width), code.resize(low, I64))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ctypes
 
-from appliance.ir import I32, Value
+from appliance.ir import I32, Pointer
 from appliance.rules.code.parser.cursor import Cursor
 from appliance.rules.code.parser.headers import IcmpHeader, TcpHeader, UdpHeader, read
 
@@ -52,7 +52,7 @@ def _udp(cursor: Cursor) -> None:
     cursor.set(udp_length=length)
 
 
-def _ports(cursor: Cursor, header: Value, structure: type[ctypes.Structure], protocol: int) -> None:
+def _ports(cursor: Cursor, header: Pointer, structure: type[ctypes.Structure], protocol: int) -> None:
     cursor.set(transport=protocol)
     for name in ("source_port", "destination_port"):
         cursor.set(**{name: read(cursor.code, header, structure, name)})
