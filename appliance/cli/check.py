@@ -1,29 +1,93 @@
-"""`tidegate check CONFIG`: everything that `run` does before it touches the machine."""
+"""`tidegate check (CONFIG|RULES)`: everything that `run` does before it touches the machine, and unreached rules."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
-from appliance.box.config import load_box_config
+from appliance.box.config import BoxConfig, load_box_config
+from appliance.box.filter_files import is_box
 from appliance.box.generation import FilterSpec, Generation
-from appliance.cli.output import counted
+from appliance.cli.output import counted, json_option, print_json, warn
+from appliance.rules import RuleSet, compile_rule_set, load_rule_set
+from appliance.rules.analysis import Analysis, Finding, find_unreached
+from appliance.rules.model import Rule
+
+EXAMPLES = """Examples:
+
+\b
+  tidegate check box.yaml
+  tidegate check rules.yaml --json | jq '.warnings[].reason'
+"""
 
 
-@click.command()
-@click.argument("path", metavar="CONFIG", type=click.Path(path_type=Path))
-def command(path: Path) -> None:
-    """Validate, compile and verify a box's configuration; change nothing."""
-    config = load_box_config(path)
-    generation = Generation.load(FilterSpec.of(config), config.workers)
+@click.command(epilog=EXAMPLES)
+@click.argument("path", metavar="(CONFIG|RULES)", type=click.Path(path_type=Path))
+@json_option
+def command(path: Path, as_json: bool) -> None:
+    """Validate, compile and verify a box's configuration, or a rule set alone; change nothing.
+
+    Rules that can't decide a frame are told as warnings: those that earlier rules shadow, make redundant or keep every
+    frame from, and those whose conditions contradict each other.
+    """
+    config = load_box_config(path) if is_box(path) else None
+    rules = config.rules if config else load_rule_set(path)
+    analysis = find_unreached(rules) if rules else None
+    found = _load(path, config, rules)
+    if as_json:
+        print_json(found | _warnings(analysis))
+        return
+    print(f"{path}: good. {'; '.join(found['passages']) or 'A rule set alone: a box needs `interfaces:` beside it.'}")
+    number = f"{counted(found['rules'], 'rule')}, " if rules else ""
+    verified, compiled = (round(1000 * found[f"{done}_seconds"]) for done in ("verify", "compile"))
+    print(f"  {number}{found['instructions']} instructions; verified in {verified} ms, compiled in {compiled} ms")
+    for finding in analysis.findings if analysis else ():
+        warn(str(finding))
+    if analysis and not analysis.is_complete:
+        warn(
+            f"{path}: only the first {analysis.examined} of {analysis.rules} rules were compared with those before them"
+        )
+
+
+def _load(path: Path, config: BoxConfig | None, rules: RuleSet | None) -> dict[str, Any]:
+    """What verifying and compiling found."""
+    if config is not None:
+        filter_spec = FilterSpec.of(config)
+    else:
+        assert rules is not None
+        filter_spec = FilterSpec.of_rules(compile_rule_set(rules), str(path))
+    generation = Generation.load(filter_spec, config.workers if config else 1)
     try:
         collection = generation.collection
-        rules = f"{counted(len(config.rules.rules), 'rule')}, " if config.rules else ""
-        size = sum(len(program.spec.instructions) for program in collection.programs.values())
-        passages = "; ".join(map(str, config.passages))
-        verified, compiled = (round(1000 * s) for s in (collection.verify_seconds, collection.compile_seconds))
-        print(f"{path}: good. {passages}")
-        print(f"  {rules}{size} instructions; verified in {verified} ms, compiled in {compiled} ms")
+        return {
+            "file": str(path),
+            "passages": [str(passage) for passage in config.passages] if config else [],
+            "rules": len(rules.rules) if rules else 0,
+            "instructions": sum(len(program.spec.instructions) for program in collection.programs.values()),
+            "verify_seconds": collection.verify_seconds,
+            "compile_seconds": collection.compile_seconds,
+        }
     finally:
         generation.close()
+
+
+def _warnings(analysis: Analysis | None) -> dict[str, Any]:
+    return {
+        "warnings": [_finding(finding) for finding in analysis.findings] if analysis else [],
+        "compared": analysis.examined if analysis else 0,
+    }
+
+
+def _finding(finding: Finding) -> dict[str, Any]:
+    return {
+        "kind": finding.kind.value,
+        **_rule(finding.rule),
+        "by": [_rule(rule) for rule in finding.by],
+        "reason": finding.reason,
+    }
+
+
+def _rule(rule: Rule) -> dict[str, Any]:
+    return {"rule": rule.id, "file": rule.where.file, "line": rule.where.line, "column": rule.where.column}

@@ -20,7 +20,7 @@ from appliance.errors import CannotRun, TidegateError
 # Command → what it does. The module of the same name in this package, with _ for -, has it as `command`.
 COMMANDS = {
     "run": "Run the box in the foreground; SIGHUP reloads, SIGTERM ends.",
-    "check": "Validate, compile and verify a configuration; change nothing.",
+    "check": "Validate, compile and verify a configuration or a rule set; warn of rules that decide nothing.",
     "compile": "Compile a rule set to a portable eBPF object.",
     "verify": "Verify the programs of eBPF objects.",
     "explain": "Print what a kind of rejection means, with a bad and a fixed program.",

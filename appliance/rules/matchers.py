@@ -8,6 +8,7 @@ that isn't there never matches, whatever the operator. Names and meanings follow
 from __future__ import annotations
 
 import difflib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 
@@ -43,6 +44,28 @@ class Layer(Enum):
     UDP = "UDP datagrams (of one in fragments, the first)"
     ICMP = "ICMP messages in IPv4 (of one in fragments, the first)"
     ICMPV6 = "ICMPv6 messages in IPv6 (of one in fragments, the first)"
+
+
+@dataclass(frozen=True, slots=True)
+class Presence:
+    """How one sees that a layer is there: a field of the frame compared to a number."""
+
+    field: str
+    relation: str
+    number: int
+
+
+PRESENCE: Mapping[Layer, Presence | None] = {
+    Layer.FRAME: None,
+    Layer.VLAN: Presence("vlan_depth", "!=", 0),
+    Layer.IP: Presence("version", "!=", 0),
+    Layer.IPV4: Presence("version", "==", 4),
+    Layer.IPV6: Presence("version", "==", 6),
+    Layer.TCP: Presence("transport", "==", 6),
+    Layer.UDP: Presence("transport", "==", 17),
+    Layer.ICMP: Presence("transport", "==", 1),
+    Layer.ICMPV6: Presence("transport", "==", 58),
+}
 
 
 @dataclass(frozen=True, slots=True)

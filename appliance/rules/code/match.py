@@ -12,26 +12,13 @@ from appliance.ir import I32, I64, I128, U1, U64, Code, N, Number, Pointer
 from appliance.rules.code.bpf_module import BpfModule
 from appliance.rules.code.fields import Fields
 from appliance.rules.code.set_maps import LOW_HALF, SetMaps
-from appliance.rules.matchers import Layer
+from appliance.rules.matchers import PRESENCE, Layer
 from appliance.rules.model import BitTest, Condition, HasBits, InAddresses, InRanges, NoneInRanges
 from appliance.rules.ranges import Ranges
 from appliance.rules.values import Addresses
 
 MOST_COMPARES = 64  # ranges; a larger set is a map
 LARGEST_IN_BITMAP = 0xFFFF  # 8 KiB of bits; sets with a number above it are tries
-
-# what must be so in a frame for a layer to be there: how a field compares to a number
-_PRESENCE: dict[Layer, tuple[str, str, int] | None] = {
-    Layer.FRAME: None,
-    Layer.VLAN: ("vlan_depth", "!=", 0),
-    Layer.IP: ("version", "!=", 0),
-    Layer.IPV4: ("version", "==", 4),
-    Layer.IPV6: ("version", "==", 6),
-    Layer.TCP: ("transport", "==", 6),
-    Layer.UDP: ("transport", "==", 17),
-    Layer.ICMP: ("transport", "==", 1),
-    Layer.ICMPV6: ("transport", "==", 58),
-}
 
 
 class Matching:
@@ -71,10 +58,9 @@ class Matching:
 
     def presence(self, layer: Layer, otherwise: ir.Block) -> None:
         """Leave for `otherwise` unless the frame has that layer."""
-        needed = _PRESENCE[layer]
+        needed = PRESENCE[layer]
         if needed is not None:
-            field, relation, number = needed
-            self.unless(self.code.compare(self.fields[field], relation, number), otherwise)
+            self.unless(self.code.compare(self.fields[needed.field], needed.relation, needed.number), otherwise)
 
     def _bits(self, value: N, test: BitTest) -> U1:
         return self.code.compare(self.code.and_(value, test.mask), "!=" if test.negated else "==", test.wanted)

@@ -9,7 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from appliance.cli import check
 from appliance.ebpf.objects.objects import load_object_file
+from appliance.rules import RuleSet
+from appliance.rules.analysis import Analysis
 from tests.appliance.cli.conftest import BOX, ROOT, Tidegate
 from tests.appliance.rules.kernel import needs_kernel
 from tests.bpffs import BPFFS
@@ -57,8 +60,97 @@ def test_check_refuses(tidegate: Tidegate, tmp_path: Path, rest: str, message: s
     assert message in said
 
 
-def test_check_of_a_rule_set_says_what_is_missing(tidegate: Tidegate, rules: Path) -> None:
-    assert "interfaces" in tidegate("check", rules).refused()
+def test_check_of_a_rule_set_alone(tidegate: Tidegate, rules: Path) -> None:
+    said = tidegate("check", rules)
+    assert (said.status, said.err) == (0, "")
+    assert said.out.startswith(f"{rules}: good. A rule set alone: a box needs `interfaces:` beside it.\n  2 rules, ")
+    rules.write_text(rules.read_text() + "workers: 2\n")
+    assert "unknown key 'workers'" in tidegate("check", rules).refused(), "a box without interfaces is no rule set"
+
+
+UNREACHED = """\
+rules:
+  - {id: ssh, match: {tcp.dport: 22}, action: drop}
+  - {id: office, match: {tcp.dport: 22, ip.src: 10.0.0.0/8}, action: pass}
+  - {id: both, match: {tcp.dport: 1, udp.dport: 2}, action: drop}
+"""
+
+
+def test_check_warns_of_rules_that_decide_nothing(tidegate: Tidegate, tmp_path: Path) -> None:
+    config = tmp_path / "box.yaml"
+    config.write_text(BOX + UNREACHED)
+    said = tidegate("check", config)
+    assert said.status == 0
+    assert said.out.startswith(f"{config}: good. ")
+    assert said.err == (
+        f"tidegate: {config}:5:5: rule 'office' is shadowed: rule 'ssh' ({config}:4:5) matches all that it matches, and"
+        " decides otherwise: drop\n"
+        f"tidegate: {config}:6:5: rule 'both' is contradictory: no frame satisfies tcp.dport and udp.dport at once\n"
+    )
+
+
+def test_check_in_json(tidegate: Tidegate, tmp_path: Path) -> None:
+    config = tmp_path / "box.yaml"
+    config.write_text(BOX + UNREACHED)
+    said = tidegate("check", config, "--json")
+    assert (said.status, said.err) == (0, "")
+    document = said.document
+    assert list(document) == [
+        *("file", "passages", "rules", "instructions", "verify_seconds", "compile_seconds"),
+        *("warnings", "compared"),
+    ]
+    assert (document["passages"], document["rules"], document["compared"]) == (["eth0 <-> eth1"], 3, 3)
+    office, both = document["warnings"]
+    ssh = {"rule": "ssh", "file": str(config), "line": 4, "column": 5}
+    assert office == {
+        "kind": "shadowed",
+        "rule": "office",
+        "file": str(config),
+        "line": 5,
+        "column": 5,
+        "by": [ssh],
+        "reason": f"rule 'ssh' ({config}:4:5) matches all that it matches, and decides otherwise: drop",
+    }
+    assert (both["kind"], both["by"]) == ("contradictory", [])
+
+
+def test_check_of_an_object_in_json(tidegate: Tidegate, tmp_path: Path) -> None:
+    config = tmp_path / "box.yaml"
+    shutil.copy(ROOT / "programs" / "xdp_drop.bpf.o", tmp_path)
+    config.write_text("version: 1\ninterfaces: [{outside: eth0, mode: tap}]\nprogram: {object: xdp_drop.bpf.o}\n")
+    document = tidegate("check", config, "--json").document
+    assert (document["rules"], document["warnings"], document["compared"]) == (0, [], 0)
+
+
+def test_check_says_where_it_stopped_comparing(
+    tidegate: Tidegate, rules: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def cut(rules: RuleSet) -> Analysis:
+        return Analysis((), 1, len(rules.rules))
+
+    monkeypatch.setattr(check, "find_unreached", cut)
+    said = tidegate("check", rules)
+    assert said.err == f"tidegate: {rules}: only the first 1 of 2 rules were compared with those before them\n"
+    assert tidegate("check", rules, "--json").document["compared"] == 1
+
+
+def test_every_mistake_is_told_in_one_run(tidegate: Tidegate, tmp_path: Path) -> None:
+    """Of keys, values, conditions and sets, in the order of their places."""
+    config = tmp_path / "box.yaml"
+    config.write_text(
+        "version: 1\n"
+        "interfaces: [{outside: eth0, inside: eth1}]\n"
+        "wokers: 2\n"
+        "sets: {office: {type: prefix, elements: [10.0.0.1/8]}}\n"
+        "rules:\n"
+        "  - {id: a, match: {udp.dprot: 9}, action: drop}\n"
+        "  - {id: a, match: {tcp.dport: 70000, ip.src: '@home'}, action: drop}\n"
+        "  - {id: b, match: {tcp.flags: [syn]}, action: drop}\n"
+    )
+    place = rf"(?m)^(?:tidegate: )?{re.escape(str(config))}:(\d+):"
+    told = re.findall(place, tidegate("check", config).refused())
+    assert set(map(int, told)) == {3, 4, 6, 7, 8}
+    assert told == sorted(told, key=int)
 
 
 def test_check_an_object_that_the_verifier_rejects(tidegate: Tidegate, tmp_path: Path, unsafe: Path) -> None:

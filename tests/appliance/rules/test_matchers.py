@@ -7,10 +7,9 @@ from pathlib import Path
 import pytest
 
 from appliance.rules.code.fields import FIELDS
-from appliance.rules.code.match import _PRESENCE
 from appliance.rules.document.conditions import _OPERATORS_OF, _READERS, OPERATORS
 from appliance.rules.document.schema import DefaultsEntry, RateEntry, RetransmitEntry, RuleEntry, RuleSetEntry, SetEntry
-from appliance.rules.matchers import MATCHERS, Layer, Matcher
+from appliance.rules.matchers import MATCHERS, PRESENCE, Layer, Matcher
 from appliance.rules.model import Action
 from appliance.rules.names import ETHERTYPES, PROTOCOLS, TCP_FLAGS
 from appliance.rules.values import AddressKind, SetType
@@ -21,7 +20,7 @@ REFERENCE = (Path(__file__).parents[3] / "docs" / "rules.md").read_text()
 @pytest.mark.parametrize("matcher", MATCHERS.values(), ids=lambda matcher: matcher.name)
 def test_a_matcher_is_whole(matcher: Matcher) -> None:
     assert matcher.doc
-    assert matcher.layer in _PRESENCE
+    assert matcher.layer in PRESENCE
     assert type(matcher.kind) in _OPERATORS_OF
     assert type(matcher.kind) in _READERS
     for field in matcher.fields:
