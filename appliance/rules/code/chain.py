@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from llvmlite import ir
 
 from appliance.ir import I32, I64, Code, Pointer
+from appliance.rules.classifier.runs import CodeRun, Run, split
 from appliance.rules.code import layout
 from appliance.rules.code.bpf_module import BpfModule, MapShape
 from appliance.rules.code.fields import Fields
@@ -14,13 +15,18 @@ from appliance.rules.code.match import Matching, cost
 from appliance.rules.code.memory import Memory
 from appliance.rules.code.retransmit import RetransmitTest
 from appliance.rules.code.set_maps import SetMaps
+from appliance.rules.code.tables import Tables
 from appliance.rules.code.token_bucket import TokenBucket, define_conforms
 from appliance.rules.model import Action, Direction, Mode, Rule, RuleSet
+from hooks.contracts.contract import Verdict
+from hooks.contracts.xdp import XDP_LINUX
 
 # How much is written into one function, in compares or so. A larger set is cut into functions, none larger than this:
 # BPF's jumps reach 32767 instructions far, its stack holds 512 bytes, and LLVM's work grows faster than its input.
 LARGEST_FUNCTION = 600
 _EACH_RULE, _GATE = 4, 20
+
+VERDICTS = {Action.PASS: XDP_LINUX.number(Verdict.PASS), Action.DROP: XDP_LINUX.number(Verdict.DROP)}
 
 Decide = Callable[[Action, int], None]
 
@@ -28,17 +34,29 @@ Decide = Callable[[Action, int], None]
 class Shared:
     """What all functions of an object use: maps, and what they call. For one thread."""
 
-    def __init__(self, module: BpfModule, rules: RuleSet) -> None:
+    def __init__(self, module: BpfModule, rules: RuleSet, *, with_tables: bool) -> None:
         self.module = module
         self.rules = rules
+        self._split: dict[tuple[int, ...], list[Run]] = {}
         self.sets = SetMaps(module)
         self.states: dict[str, str] = {}  # name → use, in order
         self.counters = module.declare_map(layout.COUNTERS, layout.counters_shape(rules))
         self.errors = module.declare_map(layout.ERRORS, layout.errors_shape())
-        self.parts = cut(rules.rules)
-        self.is_cut = len(self.parts) > 1
+        self.tables = Tables(module, self.sets)
+        self.runs = {way: self._runs(way, with_tables=with_tables) for way in (Direction.IN, Direction.OUT)}
+        self.is_cut = any(len(cut(_coded(runs))) > 1 for runs in self.runs.values())
         self.count = self._define_count()
         self.conforms = define_conforms(module, inline=not self.is_cut)
+
+    def _runs(self, way: Direction, *, with_tables: bool) -> list[Run]:
+        """The rules of one direction; both have the same tables if they have the same rules."""
+        rules = tuple(rule for rule in self.rules.rules if rule.direction.covers(way))
+        if not with_tables:
+            return [CodeRun(rules)] if rules else []
+        indices = tuple(rule.index for rule in rules)
+        if indices not in self._split:
+            self._split[indices] = split(rules, VERDICTS)
+        return self._split[indices]
 
     def state(self, kind: str, rule: Rule, shape: MapShape) -> Pointer:
         """A map of the rule's own, which a reload hands over."""
@@ -57,6 +75,10 @@ class Shared:
             code.field(value, layout.CounterValue, "bytes").add(code["bytes"])
         code.ret(0)
         return code.function
+
+
+def _coded(runs: Iterable[Run]) -> list[Rule]:
+    return [rule for run in runs if isinstance(run, CodeRun) for rule in run.rules]
 
 
 def cut(rules: Iterable[Rule]) -> list[list[Rule]]:

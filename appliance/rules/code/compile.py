@@ -26,14 +26,18 @@ from __future__ import annotations
 
 import ctypes
 import time
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 
 from llvmlite import ir
 
 from appliance.errors import SourceLine
-from appliance.ir import I32, I64, PTR
+from appliance.ir import I32, I64, PTR, Value
+from appliance.rules.classifier.layout import NOTHING, VERDICT_BITS
+from appliance.rules.classifier.runs import CodeRun, Run, TableRun
 from appliance.rules.code import layout
 from appliance.rules.code.bpf_module import BpfModule
-from appliance.rules.code.chain import Chain, Shared
+from appliance.rules.code.chain import VERDICTS, Chain, Shared, cut
 from appliance.rules.code.fields import Fields, FrameRecord
 from appliance.rules.code.layout import CompiledRules
 from appliance.rules.code.match import Matching
@@ -41,20 +45,18 @@ from appliance.rules.code.memory import write_keys
 from appliance.rules.code.parser.cursor import Cursor
 from appliance.rules.code.parser.parser import parse_frame
 from appliance.rules.model import ALLOWLIST, MALFORMED, POLICY, Action, Direction, Mode, Rule, RuleSet
-from hooks.contracts.contract import Verdict
-from hooks.contracts.xdp import XDP_LINUX
 
 SECTION = "xdp"
 INWARD_PROGRAM, OUTWARD_PROGRAM = "tidegate_in", "tidegate_out"
 PROGRAMS = {Direction.IN: INWARD_PROGRAM, Direction.OUT: OUTWARD_PROGRAM}
-_VERDICTS = {Action.PASS: XDP_LINUX.number(Verdict.PASS), Action.DROP: XDP_LINUX.number(Verdict.DROP)}
 
 
-def compile_rule_set(rules: RuleSet) -> CompiledRules:
-    """Compile. Every rule set that `load_rule_set` gives has an object, the same bytes for the same set."""
+def compile_rule_set(rules: RuleSet, *, with_tables: bool = True) -> CompiledRules:
+    """Compile. Every rule set that `load_rule_set` gives has an object, the same bytes for the same set. Without tables
+    every rule becomes code, which says the same: it is what tables are tried against."""
     began = time.perf_counter()
     module = BpfModule(rules.texts)
-    shared = Shared(module, rules)
+    shared = Shared(module, rules, with_tables=with_tables)
     for way in PROGRAMS:
         _Program(shared, way).write()
     return CompiledRules(
@@ -75,20 +77,21 @@ class _Program:
         self.module = shared.module
         self.way = way
         defaults = shared.rules
-        self.parts = [[rule for rule in part if rule.direction.covers(way)] for part in shared.parts]
+        self.runs = shared.runs[way]
         self.has_policy = way is Direction.IN or defaults.direction is not Direction.IN
+        self.functions = 0
         self.policy = defaults.policy if self.has_policy else Action.PASS
         self.is_monitored = defaults.mode is Mode.MONITOR
-        self.judges = any(self.parts) or self.has_policy
+        self.judges = bool(self.runs) or self.has_policy
         rules = defaults.rules
         self.watches = any(rule.retransmit and rule.direction.covers(way.opposite) for rule in rules)
 
     def write(self) -> None:
-        functions = [self._part(number, part) for number, part in enumerate(self.parts) if part and self.shared.is_cut]
+        steps = [step for run in self.runs for step in self._steps(run)]
         code = self.module.program(PROGRAMS[self.way], SECTION)
         self.code = code
         if not self.judges and not self.watches:
-            code.ret(_VERDICTS[Action.PASS])
+            code.ret(VERDICTS[Action.PASS])
             return
         self.counter = code.variable(I32, 0)
         block = code.function.append_basic_block
@@ -98,34 +101,69 @@ class _Program:
         self.fields = Fields.local(code) if record is None else Fields.inside(code, record)
         self.cursor = Cursor(code, self.fields, self._allowlist, self.malformed)
         parse_frame(self.cursor)
-        write_keys(code, self.fields, [rule for part in self.parts for rule in part])
-        chain = Chain(self.shared, code, self.fields, self._decide)
-        chain.handshakes(self.way)
-        if record is None:
-            for rule in self.parts[0]:
-                chain.rule(rule)
-        for function in functions:
-            self._call(function, record)
+        write_keys(code, self.fields, [rule for run in self.runs if isinstance(run, CodeRun) for rule in run.rules])
+        self.chain = Chain(self.shared, code, self.fields, self._decide)
+        self.chain.handshakes(self.way)
+        for step in steps:
+            step(record)
         self._policy()
         self._malformed()
         self._tails()
 
-    def _part(self, number: int, rules: list[Rule]) -> ir.Function:
-        """A run of rules as a function of its own: `rules_way_n(record) -> answer`."""
+    def _steps(self, run: Run) -> Iterator[Callable[[ir.Value | None], None]]:
+        """What writes a run of rules into the program. Functions that it calls are written now."""
+        if isinstance(run, TableRun):
+            for table in (*run.deciding, *run.monitored):
+                self.shared.tables.walk(table)
+            yield partial(self._ask, run)
+        elif self.shared.is_cut:
+            for part in cut(run.rules):
+                yield partial(self._call, self._part(part))
+        else:
+            yield partial(self._inline, run.rules)
+
+    def _inline(self, rules: Sequence[Rule], record: ir.Value | None) -> None:
+        for rule in rules:
+            self.chain.rule(rule)
+
+    def _part(self, rules: Sequence[Rule]) -> ir.Function:
+        """Rules as a function of their own: `rules_way_n(record) -> answer`."""
+        number = self.functions
+        self.functions += 1
         code = self.module.subprogram(f"rules_{self.way.value}_{number}", inline=False, record=PTR)
         fields = Fields.inside(code, code["record"])
-        chain = Chain(self.shared, code, fields, lambda action, index: code.ret(index << 8 | _VERDICTS[action]))
+        chain = Chain(self.shared, code, fields, lambda action, index: code.ret(index << 8 | VERDICTS[action]))
         for rule in rules:
             chain.rule(rule)
         code.ret(0)
         return code.function
 
-    def _call(self, function: ir.Function, record: ir.Value) -> None:
+    def _call(self, function: ir.Function, record: ir.Value | None) -> None:
         code = self.code
         answer = code.call(function, record)
         with code.if_(code.compare(answer, "!=", 0)):
-            code.call(self.shared.count, code.resize(code.shr(answer, 8), I32), self.fields["length"])
+            self._count_rule(answer, 8)
             code.ret(code.resize(code.and_(answer, 0xFF), I32))
+
+    def _ask(self, run: TableRun, record: ir.Value | None) -> None:
+        """A run of rules that lies in tables: a monitored rule counts if it stands before the one that decides."""
+        code = self.code
+        tables = self.shared.tables
+        decides = tables.ask(code, self.fields, run.deciding)
+        if run.monitored:
+            with code.if_(code.compare(self.fields["monitored"], "==", 0)):
+                monitored = tables.ask(code, self.fields, run.monitored)
+                with code.if_(code.compare(monitored, "<", decides)):
+                    self._count_rule(monitored, VERDICT_BITS)
+                    self.fields.set(monitored=1)
+        with code.if_(code.compare(decides, "!=", NOTHING)):
+            self._count_rule(decides, VERDICT_BITS)
+            code.ret(code.resize(code.and_(decides, (1 << VERDICT_BITS) - 1), I32))
+
+    def _count_rule(self, number: Value, bits: int) -> None:
+        """Count the rule whose index stands above so many bits."""
+        code = self.code
+        code.call(self.shared.count, code.resize(code.shr(number, bits), I32), self.fields["length"])
 
     def _allowlist(self, family: int) -> None:
         """Written where the addresses become known: what is on the list passes, whatever else is wrong with it."""
@@ -148,21 +186,21 @@ class _Program:
         code = self.code
         self.module.at(code, SourceLine(self.shared.rules.file, 1, 1))
         if not self.has_policy:
-            code.ret(_VERDICTS[Action.PASS])
+            code.ret(VERDICTS[Action.PASS])
             return
         counter = layout.verdict_index(self.shared.rules, POLICY)
         if not self.is_monitored:
             self._decide(self.policy, counter)
             return
         with code.if_(code.compare(self.fields["monitored"], "!=", 0)):
-            code.ret(_VERDICTS[Action.PASS])
+            code.ret(VERDICTS[Action.PASS])
         self._decide(Action.PASS, counter)
 
     def _malformed(self) -> None:
         code = self.code
         code.builder.position_at_end(self.malformed)
         if not self.has_policy:
-            code.ret(_VERDICTS[Action.PASS])
+            code.ret(VERDICTS[Action.PASS])
             return
         key = code.buffer(4, align=4)
         code.store(self.cursor.reason.get(), key, align=4)
@@ -177,4 +215,4 @@ class _Program:
         for verdict, tail in self.tails.items():
             code.builder.position_at_end(tail)
             code.call(self.shared.count, self.counter.get(), self.fields["length"])
-            code.ret(_VERDICTS[verdict])
+            code.ret(VERDICTS[verdict])

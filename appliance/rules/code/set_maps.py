@@ -1,4 +1,4 @@
-"""The maps that hold the sets which are too large for compares: tries of prefixes, bitmaps of numbers.
+"""The maps that hold what is too large for code: sets as tries of prefixes or bitmaps of numbers, tables as arrays.
 
 Their contents can't be in an object; they travel beside it (`CompiledRules.contents`).
 """
@@ -41,8 +41,16 @@ class SetMaps:
         entries = tuple((struct.pack("<I", i), struct.pack("<Q", bits >> (64 * i) & LOW_HALF)) for i in range(words))
         return self._map(kind, MapShape(MapType.ARRAY, 4, 8, words), entries)
 
-    def _map(self, kind: str, shape: MapShape, entries: tuple[tuple[bytes, bytes], ...]) -> Pointer:
-        name = set_name(kind, entries)
+    def array(self, kind: str, values: bytes, size: int) -> Pointer:
+        """An array of values of `size` bytes, which stand one behind the other."""
+        entries = tuple(
+            (struct.pack("<I", index), values[begin : begin + size])
+            for index, begin in enumerate(range(0, len(values), size))
+        )
+        return self._map(kind, MapShape(MapType.ARRAY, 4, size, len(entries)), entries, set_name(kind, values))
+
+    def _map(self, kind: str, shape: MapShape, entries: tuple[tuple[bytes, bytes], ...], name: str = "") -> Pointer:
+        name = name or set_name(kind, entries)
         if self.contents.setdefault(name, entries) != entries:
             raise NameTaken(name)
         return self.module.declare_map(name, shape)
