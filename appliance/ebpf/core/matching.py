@@ -1,9 +1,9 @@
 """Whether a target type matches a local one (`bpf_core_type_matches`): the strict question, member by member.
 
     numbers                  same size and sign
-    structures               every local member is there, by name, and matches
+    structures               every local member is there, by name, and matches; no more than there are
     ... behind a pointer     the same kind, or a declaration of it
-    enumerations             same size, and every local value is there, by name
+    enumerations             same size, and every local value is there, by name; no more than there are
     arrays, functions        same length, and all their types match
 
 Names are compared without flavours, and typedefs and qualifiers are looked through.
@@ -69,6 +69,8 @@ class TypeMatcher:
         return self.match(one.target, other.target, behind_pointer, depth - 1)
 
     def _members_match(self, one: BtfType, other: BtfType, depth: int) -> bool:
+        if len(one.entries) > len(other.entries):  # several may have one name, or none
+            return False
         theirs: dict[str, list[int]] = {}
         for member in other.entries:
             assert isinstance(member, Member)
@@ -95,7 +97,9 @@ def _numbers_match(one: BtfType, other: BtfType) -> bool:
 
 
 def _enums_match(one: BtfType, other: BtfType) -> bool:
-    return other.kind in ENUMS and one.size == other.size and _value_names(one.entries) <= _value_names(other.entries)
+    if other.kind not in ENUMS or one.size != other.size or len(one.entries) > len(other.entries):
+        return False
+    return _value_names(one.entries) <= _value_names(other.entries)
 
 
 def _value_names(entries: tuple[Entry, ...]) -> set[str]:
