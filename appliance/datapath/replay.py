@@ -122,9 +122,12 @@ def _present(code: Code, worker: Pointer, frame: Pointer, base: Pointer) -> None
     code.field(context, FrameContext, "time_ns").store(code.field(frame, ReplayFrame, "time_ns").load())
 
 
-def replay(engine: Engine, capture: Capture) -> ReplayResult:
-    """Run every frame through a module that ReplayLoop wrote into. `seconds` is the native loop's time alone."""
-    frames = (ReplayFrame * len(capture)).from_buffer_copy(capture.table)
+def replay(engine: Engine, capture: Capture, start: int = 0, stop: int | None = None) -> ReplayResult:
+    """Run every frame, or those from number `start` on and before `stop`, through a module that ReplayLoop wrote into.
+    `seconds` is the native loop's time alone."""
+    table = capture.table[start * FRAME.size : None if stop is None else stop * FRAME.size]
+    count = len(table) // FRAME.size
+    frames = (ReplayFrame * count).from_buffer_copy(table)
     scratch = ctypes.create_string_buffer(SCRATCH_SIZE)
     worker, counters = Worker(scratch=ctypes.addressof(scratch)), (PortCounters * 2)()
     worker.context.random_state = RANDOM_SEED
@@ -135,7 +138,7 @@ def replay(engine: Engine, capture: Capture) -> ReplayResult:
     with default_domain.reading(f"a replay of {capture.path}"):
         addresses = [ctypes.addressof(worker), ctypes.addressof(counters), capture.base, ctypes.addressof(frames)]
         began = time.perf_counter()
-        run(*addresses, len(capture))
+        run(*addresses, count)
         seconds = time.perf_counter() - began
     sequence = bytes(Record._make(frame).verdict for frame in FRAME.iter_unpack(frames))
     return ReplayResult(_counts(counters[INWARD]), _counts(counters[OUTWARD]), sequence, seconds)

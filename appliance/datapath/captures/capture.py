@@ -11,14 +11,14 @@ from __future__ import annotations
 import ctypes
 import struct
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 from appliance.closing import Closing
-from appliance.datapath.captures.contents import read_contents
+from appliance.datapath.captures.contents import memory_of, read_contents
 from appliance.datapath.captures.errors import CaptureRefused, Damaged
-from appliance.datapath.captures.link_types import LINK_TYPES, NotShown, as_ethernet, known_link_types
+from appliance.datapath.captures.link_types import ETHERNET, LINK_TYPES, NotShown, as_ethernet, known_link_types
 from appliance.datapath.captures.pcap import FILE_HEADER, PCAP_MAGIC, Found, pcap_link_type, read_pcap
 from appliance.datapath.captures.pcapng import PCAPNG_MAGIC, read_pcapng
 from appliance.datapath.layout import LONGEST_FRAME, ReplayFrame
@@ -47,14 +47,15 @@ class Capture(Closing):
     Any thread may read it; one closes it.
     """
 
-    def __init__(self, path: Path) -> None:
-        """Read and index the file. Raises CaptureRefused if it is no capture or none of its frames can be judged."""
+    def __init__(self, path: Path, contents: bytes | None = None) -> None:
+        """Read and index the file, or what is given in its place. Raises CaptureRefused if it is no capture or none of
+        its frames can be judged."""
         self.path = path
         self.defect: str | None = None
         self.shortened = 0
         self.unread = Counter[str]()
         self.links = Counter[str]()
-        self._data, unpacked = read_contents(path)
+        self._data, unpacked = read_contents(path) if contents is None else (memory_of(contents), None)
         self.table = bytearray()
         try:
             for found in self._read():
@@ -65,6 +66,13 @@ class Capture(Closing):
             self.defect = f"{path}: {unpacked}; the frames before that are used"
         if self.unread and not self.table:
             raise _refused(path, f"none of its {self.unread.total()} frames can be replayed: {_listed(self.unread)}")
+
+    @classmethod
+    def of(cls, frames: Iterable[bytes], name: str) -> Capture:
+        """Ethernet frames, a second after the clock's beginning; `name` stands for the file's."""
+        header = struct.pack("=IHHiIII", 0xA1B23C4D, 2, 4, 0, 0, LONGEST_FRAME, ETHERNET)
+        records = (struct.pack("=IIII", 1, 0, len(frame), len(frame)) + frame for frame in frames)
+        return cls(Path(name), header + b"".join(records))
 
     def __len__(self) -> int:
         return len(self.table) // FRAME.size

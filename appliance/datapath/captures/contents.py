@@ -41,6 +41,13 @@ def read_contents(path: Path) -> tuple[mmap.mmap, str | None]:
     return contents, defect
 
 
+def memory_of(contents: bytes) -> mmap.mmap:
+    """Bytes in memory of their own."""
+    memory = _room(max(len(contents), 1))
+    memory[: len(contents)] = contents
+    return memory
+
+
 def _copy(file: BinaryIO, size: int) -> tuple[mmap.mmap, int, None]:
     """As long as the file was when it was opened, or shorter if it was cut meanwhile."""
     contents, end = _room(max(size, 1)), 0

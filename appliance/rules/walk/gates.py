@@ -1,0 +1,122 @@
+"""What a rule's rate or test says of a frame that it matches, with what it remembers of earlier ones.
+
+The same arithmetic as `code.token_bucket` and `code.retransmit`, in plain Python and with memory for everybody: where
+the maps' room is enough, both say the same. Time is in nanoseconds, modulo 2**64.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from appliance.rules.code.fields import SIDES
+from appliance.rules.code.token_bucket import CLOCK_SLACK, TICKS, Cost
+from appliance.rules.matchers import MATCHERS
+from appliance.rules.model import Rate, Retransmit
+from appliance.rules.names import TCP_FLAGS
+from appliance.rules.walk.dissector import Dissected
+
+_MODULUS = 1 << 64
+_SYN, _RST, _ACK = (TCP_FLAGS[name] for name in ("syn", "rst", "ack"))
+_HANDSHAKE = _SYN | _RST | _ACK
+_FLAGS = MATCHERS["tcp.flags"].fields[0]
+_ANSWERED = 1 << 32
+
+Host = tuple[int, int]  # IP version, and the address in IPv4 or the /64 in IPv6
+Segment = tuple[Host, int, int, int, int]  # whole address with its low half, ports, sequence number
+
+
+def host_of(frame: Dissected, side: str) -> Host:
+    """Whose an address is."""
+    version = frame["version"]
+    return version, frame[f"{side}_low"] if version == 4 else frame[f"{side}_high"]
+
+
+@dataclass(slots=True)
+class Bucket:
+    """A rule's token buckets: by host, or one. For one thread."""
+
+    rate: Rate
+    arrivals: dict[Host | None, int] = field(default_factory=dict)
+
+    def conforms(self, frame: Dissected, time_ns: int) -> bool:
+        """Whether the frame is within the rate; then it has taken its tokens."""
+        host = None
+        if self.rate.per is not None:
+            if not frame["version"]:
+                return True
+            host = host_of(frame, SIDES[self.rate.per])
+        cost = Cost.of(self.rate)
+        price = frame["length"] * cost.factor >> cost.shift if cost.per_byte else cost.factor
+        now = time_ns * TICKS % _MODULUS
+        ahead = (self.arrivals.get(host, now if host is not None else 0) - now) % _MODULUS
+        if ahead > cost.burst + CLOCK_SLACK:
+            ahead = 0
+        if ahead + price > cost.burst:
+            return False
+        self.arrivals[host] = (now + ahead + price) % _MODULUS
+        return True
+
+
+@dataclass(slots=True)
+class Handshakes:
+    """What a rule's retransmission test remembers: tries (when, and what acknowledges their answer, or 0), who is known
+    until when, and by connection what acknowledges an answer. For one thread."""
+
+    test: Retransmit
+    tries: dict[Segment, list[int]] = field(default_factory=dict)
+    known: dict[Host, int] = field(default_factory=dict)
+    answers: dict[Segment, int] = field(default_factory=dict)
+
+    @property
+    def _nanoseconds(self) -> tuple[int, int, int]:
+        after, before, remember = (
+            round(seconds * 10**9) for seconds in (self.test.after, self.test.before, self.test.remember)
+        )
+        return after, before, remember
+
+    def passes(self, frame: Dissected, now: int) -> bool:
+        """Whether the source is known, or its segment comes again in time."""
+        after, before, remember = self._nanoseconds
+        segment = _segment(frame, "source", frame["sequence"])
+        until = self.known.get(host_of(frame, "source"))
+        left = (until - now) % _MODULUS if until is not None else remember + 1
+        if left <= remember:
+            if left <= remember // 2:
+                self.tries[segment] = [now, 0]
+            return True
+        if segment not in self.tries:
+            self.tries[segment] = [now, 0]
+            return False
+        age = (now - self.tries[segment][0]) % _MODULUS
+        self.tries[segment][0] = now
+        return (age - after) % _MODULUS <= before - after
+
+    def note_answer(self, frame: Dissected) -> None:
+        """Of a SYN-ACK, what will acknowledge it."""
+        if frame[_FLAGS] & _HANDSHAKE != _SYN | _ACK:
+            return
+        behind = frame["acknowledgement"]
+        segment = _segment(frame, "destination", behind - 1)
+        if segment in self.tries:
+            answer = (frame["sequence"] + 1) % (1 << 32)
+            self.tries[segment][1] = answer | _ANSWERED
+            self.answers[segment] = answer
+
+    def note_acknowledgement(self, frame: Dissected, now: int) -> None:
+        """Of an ACK, that its source is known if it acknowledges what it was answered, in time."""
+        if frame[_FLAGS] & _HANDSHAKE != _ACK:
+            return
+        _, before, remember = self._nanoseconds
+        segment, answer = _segment(frame, "source", frame["sequence"] - 1), frame["acknowledgement"]
+        if self.answers.get(segment, 0) != answer or segment not in self.tries:
+            return
+        tried, expected = self.tries[segment]
+        if expected == answer | _ANSWERED and (now - tried) % _MODULUS <= before:
+            self.known[host_of(frame, "source")] = (now + remember) % _MODULUS
+
+
+def _segment(frame: Dissected, side: str, sequence: int) -> Segment:
+    """A segment of the host at that side, by its whole address."""
+    peer = "destination" if side == "source" else "source"
+    whole = frame[f"{side}_high"], frame[f"{side}_low"]
+    return whole, frame[f"{side}_port"], frame[f"{peer}_port"], frame["version"], sequence % (1 << 32)

@@ -1,0 +1,132 @@
+"""First match wins, as a walk: every rule is asked in its place, and says why it doesn't decide.
+
+This is what docs/rules.md says of how a frame is judged, written down a second time and without a compiler, so that it
+can explain a judgement, and so that whatever the compiler makes can be compared to it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+from appliance.rules.model import ALLOWLIST, MALFORMED, POLICY, Action, Condition, Direction, Mode, Rule, RuleSet
+from appliance.rules.walk.conditions import has_layer, holds, lies_in
+from appliance.rules.walk.dissector import Dissected
+from appliance.rules.walk.gates import Bucket, Handshakes
+
+
+class Outcome(Enum):
+    """How a rule left a frame undecided, or decided it."""
+
+    OTHER_DIRECTION = "other direction"  # it judges frames that go the other way
+    NO_LAYER = "no layer"  # the frame has no such header
+    NO_MATCH = "no match"  # a condition doesn't hold
+    AFTER_MONITORED = "after monitored"  # another monitored rule would have decided before it
+    WITHIN_RATE = "within rate"
+    PASSED_TEST = "passed test"
+    COUNTED = "counted"
+    MONITORED = "monitored"  # it would have decided
+    DECIDED = "decided"
+
+
+COUNTING = (Outcome.COUNTED, Outcome.MONITORED, Outcome.DECIDED)
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One rule and what it did. `condition` is the first that didn't hold, or whose layer the frame hasn't."""
+
+    rule: Rule
+    outcome: Outcome
+    condition: Condition | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """What becomes of a frame. `by` is the id of the rule that decides, or ALLOWLIST, POLICY or MALFORMED; None where
+    nothing judges this direction. `counted` are the counters that grow. `steps` are the rules that were asked."""
+
+    verdict: Action
+    by: str | None
+    counted: tuple[str, ...]
+    steps: tuple[Step, ...] = ()
+
+
+class Walk:
+    """A rule set with what its rules remember. For one thread."""
+
+    def __init__(self, rules: RuleSet) -> None:
+        self.rules = rules
+        self.forget()
+
+    def forget(self) -> None:
+        """Begin with empty state."""
+        self.buckets = {rule.index: Bucket(rule.rate) for rule in self.rules.rules if rule.rate}
+        self.handshakes = {rule.index: Handshakes(rule.retransmit) for rule in self.rules.rules if rule.retransmit}
+
+    def judge(self, frame: Dissected, way: Direction, time_ns: int) -> Judgement:
+        """One frame that goes IN or OUT. What it leaves behind in the state is there for the next one."""
+        rules = self.rules
+        has_policy = way is Direction.IN or rules.direction is not Direction.IN
+        judges = has_policy or any(rule.direction.covers(way) for rule in rules.rules)
+        if judges and frame.is_addressed and self._is_allowed(frame, way):
+            return Judgement(Action.PASS, ALLOWLIST, (ALLOWLIST,))
+        is_monitored = rules.mode is Mode.MONITOR
+        if frame.malformed:
+            if not has_policy:
+                return Judgement(Action.PASS, None, ())
+            return Judgement(Action.PASS if is_monitored else rules.malformed, MALFORMED, (MALFORMED,))
+        self._note_handshakes(frame, way, time_ns)
+        steps, decided = self._ask(frame, way, time_ns)
+        counted = tuple(step.rule.id for step in steps if step.outcome in COUNTING)
+        if decided is not None:
+            return Judgement(decided.action, decided.id, counted, steps)
+        if not has_policy:
+            return Judgement(Action.PASS, None, counted, steps)
+        if not is_monitored:
+            return Judgement(rules.policy, POLICY, (*counted, POLICY), steps)
+        hit = any(step.outcome is Outcome.MONITORED for step in steps)
+        return Judgement(Action.PASS, POLICY, counted if hit else (*counted, POLICY), steps)
+
+    def _is_allowed(self, frame: Dissected, way: Direction) -> bool:
+        allowed = self.rules.allowlist
+        ranges = allowed.v4 if frame["version"] == 4 else allowed.v6
+        return lies_in(ranges, frame.address("source" if way is Direction.IN else "destination"))
+
+    def _note_handshakes(self, frame: Dissected, way: Direction, time_ns: int) -> None:
+        for index, handshakes in self.handshakes.items():
+            direction = self.rules.rules[index].direction
+            if direction.covers(way):
+                handshakes.note_acknowledgement(frame, time_ns)
+            if direction.covers(way.opposite):
+                handshakes.note_answer(frame)
+
+    def _ask(self, frame: Dissected, way: Direction, time_ns: int) -> tuple[tuple[Step, ...], Rule | None]:
+        """Every rule in order, until one decides."""
+        steps: list[Step] = []
+        is_hit = False
+        for rule in self.rules.rules:
+            step = self._step(rule, frame, way, time_ns, is_hit=is_hit)
+            steps.append(step)
+            is_hit |= step.outcome is Outcome.MONITORED
+            if step.outcome is Outcome.DECIDED:
+                return tuple(steps), rule
+        return tuple(steps), None
+
+    def _step(self, rule: Rule, frame: Dissected, way: Direction, time_ns: int, *, is_hit: bool) -> Step:
+        if not rule.direction.covers(way):
+            return Step(rule, Outcome.OTHER_DIRECTION)
+        for condition in rule.conditions:
+            if not has_layer(frame, condition.matcher.layer):
+                return Step(rule, Outcome.NO_LAYER, condition)
+            if not holds(condition, frame):
+                return Step(rule, Outcome.NO_MATCH, condition)
+        if rule.mode is Mode.MONITOR and is_hit:
+            return Step(rule, Outcome.AFTER_MONITORED)
+        if rule.rate and self.buckets[rule.index].conforms(frame, time_ns):
+            return Step(rule, Outcome.WITHIN_RATE)
+        if rule.retransmit and self.handshakes[rule.index].passes(frame, time_ns):
+            return Step(rule, Outcome.PASSED_TEST)
+        if rule.action is Action.COUNT:
+            return Step(rule, Outcome.COUNTED)
+        return Step(rule, Outcome.MONITORED if rule.mode is Mode.MONITOR else Outcome.DECIDED)
