@@ -1,0 +1,158 @@
+"""Random rule sets over random frames, made for each other: what conditions ask for is what some frame has, or nearly.
+
+Everything comes from the tables (`MATCHERS`, the kinds of value), so that a new field takes part by being there.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from functools import cache
+
+from scapy.layers.inet import ICMP, IP, TCP, UDP
+from scapy.layers.inet6 import ICMPv6EchoRequest, IPv6, IPv6ExtHdrFragment, IPv6ExtHdrHopByHop
+from scapy.layers.l2 import ARP, Dot1Q, Ether
+
+from appliance.errors import SourceLine
+from appliance.rules.matchers import MATCHERS, Layer, Matcher
+from appliance.rules.model import (
+    Action,
+    BitTest,
+    Condition,
+    Direction,
+    HasBits,
+    InAddresses,
+    InRanges,
+    Mode,
+    NoneInRanges,
+    Rate,
+    Retransmit,
+    Rule,
+    RuleSet,
+)
+from appliance.rules.ranges import Range, Ranges, union
+from appliance.rules.values import Addresses, AddressKind, FlagsKind, NumberKind
+from appliance.rules.walk import Dissected
+
+HOSTS = ("192.0.2.1", "192.0.2.77", "198.51.100.9", "10.1.2.3")
+HOSTS6 = ("2001:db8::1", "2001:db8::2", "2001:db8:1::1", "fe80::1")
+FILE = "random.yaml"
+
+
+@cache
+def templates() -> tuple[bytes, ...]:
+    """Frames of every layer that a rule can ask for, whole and well made."""
+    ether = Ether(dst="02:00:00:00:00:02", src="02:00:00:00:00:01")
+    tagged = ether / Dot1Q(vlan=7) / Dot1Q(vlan=9)
+    v4, v6 = IP(src=HOSTS[0], dst=HOSTS[2]), IPv6(src=HOSTS6[0], dst=HOSTS6[2])
+    upper = (
+        TCP(sport=1000, dport=80, flags="S", seq=7),
+        TCP(sport=80, dport=1000, flags="SA", seq=99, ack=8),
+        TCP(sport=1000, dport=80, flags="A", seq=8, ack=100),
+        UDP(sport=53, dport=1000) / b"payload",
+    )
+    frames = [link / ip / each for link in (ether, tagged) for ip in (v4, v6) for each in upper]
+    frames += [ether / v4 / ICMP(), ether / v6 / ICMPv6EchoRequest(), ether / ARP(), tagged / ARP()]
+    frames += [ether / IP(flags="MF") / UDP(), ether / IP(frag=5) / b"rest of it", ether / IP(proto=50) / bytes(20)]
+    frames += [ether / v6 / IPv6ExtHdrHopByHop() / IPv6ExtHdrFragment(m=1) / UDP(), ether / b"no packet"]
+    return tuple(bytes(frame) for frame in frames)
+
+
+def random_frame(chance: random.Random) -> bytes:
+    """A template, as it is, with other hosts and ports, or with bytes changed or cut away."""
+    frame = bytearray(chance.choice(templates()))
+    for _ in range(chance.choice((0, 0, 1, 2, 4))):
+        place = chance.randrange(len(frame))
+        frame[place] = chance.choice((chance.randrange(256), frame[place] ^ 1 << chance.randrange(8)))
+    if chance.random() < 0.05:
+        del frame[chance.randrange(len(frame)) :]
+    elif chance.random() < 0.3:
+        frame += bytes(chance.randrange(40))
+    return bytes(frame)
+
+
+def random_rule_set(chance: random.Random, frames: Sequence[Dissected], most: int = 25) -> RuleSet:
+    """Up to so many rules, about those frames."""
+    rules = tuple(_rule(chance, frames, index) for index in range(chance.randrange(most + 1)))
+    allowed = _addresses(chance, frames, "source") if chance.random() < 0.2 else Addresses()
+    return RuleSet(
+        file=FILE,
+        policy=chance.choice((Action.PASS, Action.DROP)),
+        malformed=chance.choice((Action.PASS, Action.DROP)),
+        mode=chance.choice((Mode.ENFORCE, Mode.ENFORCE, Mode.MONITOR)),
+        direction=chance.choice(tuple(Direction)),
+        allowlist=allowed,
+        rules=rules,
+        texts={FILE: ""},
+    )
+
+
+def _rule(chance: random.Random, frames: Sequence[Dissected], index: int) -> Rule:
+    names = chance.sample(sorted(MATCHERS), chance.choice((0, 1, 1, 2, 2, 3)))
+    conditions = tuple(condition for name in names for condition in _conditions(chance, frames, MATCHERS[name]))
+    rate, retransmit = None, None
+    kind = chance.random()
+    if kind < 0.15:
+        rate = _rate(chance)
+    elif kind < 0.25 and any(condition.matcher.layer is Layer.TCP for condition in conditions):
+        retransmit = Retransmit(chance.choice((0.001, 0.5)), 8, chance.choice((0.01, 600)), 65536, 65536)
+    return Rule(
+        id=f"r{index}",
+        index=index,
+        conditions=conditions,
+        action=chance.choice((Action.PASS, Action.DROP, Action.DROP, Action.COUNT)),
+        mode=chance.choice((Mode.ENFORCE, Mode.ENFORCE, Mode.ENFORCE, Mode.MONITOR)),
+        direction=chance.choice(tuple(Direction)),
+        rate=rate,
+        retransmit=retransmit,
+        description="",
+        where=SourceLine(FILE, index + 1, 1),
+    )
+
+
+def _rate(chance: random.Random) -> Rate:
+    per = chance.choice((None, "ip.src", "ip.dst"))
+    if chance.random() < 0.5:
+        return Rate("pps", chance.choice((1, 100, 12345.678)), chance.choice((1, 5, 100)), per, 65536)
+    return Rate("bps", chance.choice((8000, 1e6, 98765.4321)), chance.choice((1514, 5000)), per, 65536)
+
+
+def _conditions(chance: random.Random, frames: Sequence[Dissected], matcher: Matcher) -> list[Condition]:
+    kind = matcher.kind
+    if isinstance(kind, AddressKind):
+        found = _addresses(chance, frames, matcher.fields[0])
+        return [InAddresses(matcher, found if 4 in kind.families else Addresses((), found.v6))]
+    if isinstance(kind, FlagsKind):
+        return [HasBits(matcher, tuple(_bit_test(chance, kind) for _ in range(chance.choice((1, 1, 2)))))]
+    largest = kind.maximum if isinstance(kind, NumberKind) else 1
+    ranges = _ranges(chance, [frame[field] for frame in frames for field in matcher.fields], largest)
+    if len(matcher.fields) > 1 and chance.random() < 0.5:
+        return [NoneInRanges(matcher, ranges)]
+    return [InRanges(matcher, ranges)]
+
+
+def _bit_test(chance: random.Random, kind: FlagsKind) -> BitTest:
+    mask = sum({chance.choice(list(kind.bits.values())) for _ in range(chance.choice((1, 2, 3)))})
+    return BitTest(mask, chance.choice((0, mask)), negated=chance.random() < 0.3)
+
+
+def _ranges(chance: random.Random, values: Sequence[int], largest: int) -> Ranges:
+    """Few ranges, or enough for a map."""
+    many = chance.choice((1, 1, 2, 5, 80))
+    return union(_range(chance, chance.choice(values), largest) for _ in range(many))
+
+
+def _range(chance: random.Random, value: int, largest: int) -> Range:
+    low = min(max(value + chance.choice((0, 0, 0, -1, 1, -100)), 0), largest)
+    return low, min(low + chance.choice((0, 0, 1, 100, largest)), largest)
+
+
+def _addresses(chance: random.Random, frames: Sequence[Dissected], side: str) -> Addresses:
+    found: dict[int, list[Range]] = {4: [], 6: []}
+    for _ in range(chance.choice((1, 1, 3, 70))):
+        frame = chance.choice(frames)
+        bits = 128 if frame["version"] == 6 else 32
+        host = bits - chance.choice((8, 24, 31, bits, bits, bits // 2))
+        low = frame.address(side) >> host << host
+        found[6 if bits == 128 else 4].append((low & (1 << bits) - 1, (low | (1 << host) - 1) & (1 << bits) - 1))
+    return Addresses(union(found[4]), union(found[6]))

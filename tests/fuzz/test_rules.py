@@ -1,0 +1,66 @@
+"""Compiled rule sets agree with a plain walk: a bounded part of what `make fuzz` runs, always the same one."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from collections.abc import Iterator
+
+import pytest
+
+from appliance.box.dissection import Dissection
+from appliance.rules.analysis import Analysis, Finding, FindingKind
+from appliance.rules.matchers import MATCHERS
+from appliance.rules.model import RuleSet
+from appliance.rules.walk import Outcome, walk
+from tests.fuzz import fuzz_rules
+from tests.fuzz.fuzz_rules import disagreements, random_capture, walked
+from tests.fuzz.rule_sets import random_rule_set
+
+
+@pytest.fixture(scope="module")
+def dissection() -> Iterator[Dissection]:
+    with Dissection() as dissection:
+        yield dissection
+
+
+@pytest.mark.parametrize("engine", ["jit", "interpreter"])
+@pytest.mark.parametrize("seed", range(8))
+def test_the_program_does_what_the_walk_does(dissection: Dissection, seed: int, engine: str) -> None:
+    frames = {"jit": 1000, "interpreter": 100}[engine]
+    assert list(disagreements(seed, dissection, frames, engine)) == []
+
+
+def test_a_disagreement_is_told(dissection: Dissection, monkeypatch: pytest.MonkeyPatch) -> None:
+    holds = walk.holds
+    monkeypatch.setattr(walk, "holds", lambda condition, frame: not holds(condition, frame))
+    finds = [find for seed in range(4) for find in disagreements(seed, dissection, 200)]
+    assert len(finds) >= 3
+    assert all(find.startswith("seed ") and "RuleSet(file='random.yaml'" in find for find in finds)
+
+
+def test_an_unfounded_warning_is_told(dissection: Dissection, monkeypatch: pytest.MonkeyPatch) -> None:
+    def all_of_them(rules: RuleSet, *, most_seconds: float) -> Analysis:
+        found = tuple(Finding(FindingKind.SHADOWED, rule, (), "so it is") for rule in rules.rules)
+        return Analysis(found, len(found), len(found))
+
+    monkeypatch.setattr(fuzz_rules, "find_unreached", all_of_them)
+    finds = [find for seed in range(4) for find in disagreements(seed, dissection, 100)]
+    assert any("is shadowed: so it is; it did" in find for find in finds)
+
+
+def test_rule_sets_reach_everything(dissection: Dissection) -> None:
+    """Every field, every outcome, frames good and malformed, in both directions: else their agreement says little."""
+    fields, outcomes, found = set[str](), Counter[Outcome](), Counter[str | None]()
+    for seed in range(60):
+        chance = random.Random(seed)
+        with random_capture(chance, 60) as capture:
+            rules = random_rule_set(chance, list(dissection.frames(capture)))
+            judgements = walked(rules, capture, dissection)
+        fields |= {condition.matcher.name for rule in rules.rules for condition in rule.conditions}
+        outcomes.update(step.outcome for judgement in judgements for step in judgement.steps)
+        found.update(judgement.by for judgement in judgements)
+    assert fields == set(MATCHERS)
+    assert set(outcomes) == set(Outcome)
+    assert {"allowlist", "policy", "malformed", None} < set(found)
+    assert outcomes[Outcome.DECIDED] > 500
