@@ -1,4 +1,4 @@
-"""Whether a condition holds for a frame, by kind of condition; and the layer that it needs, by the field that shows it."""
+"""Whether a condition holds for a frame, by kind of condition; and its layer, by the field that shows it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a rule set's program knows of a frame, read by its own parser: a program that parses, and writes down what it read.
+"""What a program of rules knows of a frame, by its own parser: a program that parses, and writes down what it read.
 
     seen        array    0 ── how many frames came
     dissected   array    number of the frame ── Dissection: the fields, what was malformed, whose addresses were read
@@ -86,7 +86,7 @@ def dissector() -> Dissector:
 
 def _looked_up(module: BpfModule, code: Code, map_: Pointer, key: Pointer) -> Pointer:
     """The value; the program ends if there is none."""
-    value = module.helper(code, "map_lookup_elem", map_, key)
+    value: Pointer = module.helper(code, "map_lookup_elem", map_, key)
     with code.if_(code.is_null(value)):
         code.ret(_PASS)
     return value
