@@ -1,4 +1,4 @@
-"""The public face: eBPF objects opened, changed, loaded, tried out and attached, in the shape of libbpf.
+"""The public face: eBPF objects opened, changed, loaded, test-run and attached, in the shape of libbpf.
 
     with open_object("filter.bpf.o").load() as loaded:
         run = loaded.programs["filter"].test_run(frame)

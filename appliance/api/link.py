@@ -18,9 +18,9 @@ from appliance.datapath.routing_feed import RoutingFeed, ask_for_routes
 from appliance.datapath.statistics import InterfaceStatistics
 from appliance.datapath.worker import Run
 from appliance.ebpf.spec import CollectionSpec
-from appliance.helpers.cookie_secrets import CookieSecrets
 from appliance.helpers.routing.tables import RoutingTables
 from appliance.helpers.services import RuntimeServices
+from appliance.helpers.syncookie_secrets import SyncookieSecrets
 from appliance.jit.collection import Collection
 from appliance.maps.control.map import Map
 from hooks.interfaces.isolation import Isolation
@@ -58,7 +58,7 @@ class Link:
             tables = opened.enter_context(RoutingTables())
             if ask_for_routes(collection.programs.values()):
                 opened.enter_context(RoutingFeed(tables))
-            services = RuntimeServices(tables, CookieSecrets())
+            services = RuntimeServices(tables, SyncookieSecrets())
             datapath = Datapath([passage], Run.of(collection.engine), workers=workers, services=services)
             self._datapath = opened.enter_context(datapath)
             self._held = opened.pop_all()

@@ -14,8 +14,8 @@ from appliance.api.test_run import TestRun, run_test
 from appliance.api.typed_map import TypedMap, TypedQueue
 from appliance.api.types import Types
 from appliance.api.variables import LoadedVariables
-from appliance.closing import Closing
-from appliance.datapath.trial import export_programs
+from appliance.closeable import Closeable
+from appliance.datapath.test_run import export_programs
 from appliance.ebpf.spec import CollectionSpec, ProgramSpec
 from appliance.ebpf.values import Codec, Codecs, Shaped
 from appliance.epochs import default_domain
@@ -71,7 +71,7 @@ class LoadedProgram:
         return self._owner.attach(self.spec.name, outside, inside, outward)
 
 
-class Loaded(Closing):
+class Loaded(Closeable):
     """Programs and maps that live. Made by `Object.load`; a context manager; closing twice is harmless. Any thread may
     use it and close it.
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from appliance.api.errors import ValueUnfit
+from appliance.api.map_reuse import difference
 from appliance.api.pins import Pins
-from appliance.api.traits import difference
 from appliance.ebpf.map_types import MapType
 from appliance.ebpf.spec import MapSpec
 from appliance.maps.control.map import Map

@@ -14,13 +14,13 @@ import threading
 from collections.abc import Iterator, Mapping
 
 from appliance.api.errors import NoSuchName, ValueUnfit
-from appliance.api.traits import difference
-from appliance.closing import Closing
+from appliance.api.map_reuse import difference
+from appliance.closeable import Closeable
 from appliance.ebpf.spec import MapSpec
 from appliance.maps.control.map import Map
 
 
-class Pins(Closing, Mapping[str, Map]):
+class Pins(Closeable, Mapping[str, Map]):
     """Pinned maps by name. A context manager; closing twice is harmless. Any thread may use it."""
 
     def __init__(self) -> None:

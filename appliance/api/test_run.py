@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from appliance.api.errors import NoSuchName, ValueUnfit
-from appliance.datapath.trial import MOST_REPEATS, run_trial
-from appliance.datapath.trial_data import kind_of_data
+from appliance.datapath.test_run import MOST_REPEATS, bpf_test_run
+from appliance.datapath.test_run_data import data_of
 from appliance.ebpf.spec import ProgramSpec
 from appliance.helpers.routing.tables import RoutingTables
 from appliance.helpers.services import RuntimeServices
@@ -51,7 +51,7 @@ def run_test(
 ) -> TestRun:
     """Run a program of a module that `export_programs` exported. Raises ValueUnfit, NoSuchName."""
     hook = program.hook
-    kind = kind_of_data(hook.host)
+    kind = data_of(hook.host)
     if not kind.shortest <= len(data) <= kind.longest:
         raise ValueUnfit(f"{kind.what} of {len(data)} bytes", hint=kind.limits)
     if not 1 <= repeat <= MOST_REPEATS:
@@ -60,10 +60,10 @@ def run_test(
     host.trace = log.address
     if isinstance(host, FrameContext):
         services.put_into(host)
-    trial = run_trial(engine, program.name, data, host, repeat)
-    retval, after = trial.answer & 0xFFFFFFFF, trial.context
+    run = bpf_test_run(engine, program.name, data, host, repeat)
+    retval, after = run.answer & 0xFFFFFFFF, run.context
     answer, fields = hook.answer(retval), _fields_of(hook, after)
-    return TestRun(retval, answer, trial.data, fields, trial.nanoseconds, log.lines(), _target(after))
+    return TestRun(retval, answer, run.data, fields, run.nanoseconds, log.lines(), _target(after))
 
 
 def _target(context: HostContext) -> int:

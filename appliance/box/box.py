@@ -19,16 +19,16 @@ from pathlib import Path
 from appliance import __version__
 from appliance.box.config import BoxConfig, load_box_config
 from appliance.box.generation import FilterSpec, Generation
-from appliance.box.notify import notify
+from appliance.box.sd_notify import notify
 from appliance.box.signals import ENDING, RELOAD, SignalInbox
 from appliance.box.supervisor import Condition, Supervisor
 from appliance.box.totals import Totals
 from appliance.box.traffic import Traffic
 from appliance.datapath.routing_feed import RoutingFeed
 from appliance.errors import CannotRun, InputRefused, TidegateError
-from appliance.helpers.cookie_secrets import CookieSecrets
 from appliance.helpers.routing.tables import RoutingTables
 from appliance.helpers.services import RuntimeServices
+from appliance.helpers.syncookie_secrets import SyncookieSecrets
 from appliance.metrics import BoxCollector, MapUse, MetricsServer, RuleCount, Snapshot, WorkerUse
 
 WATCH_SECONDS = 0.5
@@ -75,7 +75,7 @@ class Box:
                 self._generation.run,
                 workers=config.workers,
                 log=self._log,
-                services=RuntimeServices(self._routing, CookieSecrets()),
+                services=RuntimeServices(self._routing, SyncookieSecrets()),
             )
         )
         self._supervisor = running.enter_context(

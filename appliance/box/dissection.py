@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator
 
-from appliance.closing import Closing
+from appliance.closeable import Closeable
 from appliance.datapath.captures import Capture
 from appliance.datapath.replay import ReplayLoop, replay
 from appliance.ebpf.objects.objects import load_object
@@ -15,7 +15,7 @@ from appliance.rules.walk import Dissected, dissector
 from appliance.rules.walk.dissector import BATCH, DISSECTED, PROGRAM, SEEN
 
 
-class Dissection(Closing):
+class Dissection(Closeable):
     """The dissector, loaded. For one thread."""
 
     def __init__(self) -> None:

@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 from typing import Protocol
 
 from appliance.box.generation import COUNTER, FilterSpec
-from appliance.closing import Closing
+from appliance.closeable import Closeable
 from appliance.datapath.captures import Capture
 from appliance.datapath.layout import INWARD, OUTWARD, SCRATCH_HEADROOM, SCRATCH_TAILROOM, VERDICTS
 from appliance.datapath.replay import RANDOM_SEED, ReplayLoop, ReplayResult, replay
@@ -46,7 +46,7 @@ class OfflineReplay(Protocol):
     def close(self) -> None: ...
 
 
-class NativeReplay(Closing):
+class NativeReplay(Closeable):
     """The program compiled as a box compiles it. For one thread."""
 
     def __init__(self, filter_spec: FilterSpec, *, two_ways: bool = False) -> None:
@@ -84,7 +84,7 @@ class NativeReplay(Closing):
         self._collection.close()
 
 
-class InterpretedReplay(Closing):
+class InterpretedReplay(Closeable):
     """The program step by step, every access checked. Slow, and independent of LLVM. For one thread."""
 
     def __init__(self, filter_spec: FilterSpec, *, two_ways: bool = False) -> None:

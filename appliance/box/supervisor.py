@@ -20,8 +20,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from appliance.box.notify import notify, watchdog_wanted
-from appliance.closing import Closing
+from appliance.box.sd_notify import notify, watchdog_wanted
+from appliance.closeable import Closeable
 from appliance.datapath.worker import Progress
 from appliance.errors import CannotRun
 
@@ -68,7 +68,7 @@ class WorkerHealth:
             self.condition = Condition.HUNG if self.quiet > HUNG_SECONDS else Condition.ALIVE
 
 
-class Supervisor(Closing):
+class Supervisor(Closeable):
     """Watches until it is closed. `health` and `check` are for every thread."""
 
     def __init__(

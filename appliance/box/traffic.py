@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 
 from appliance.box.config import PassageConfig
 from appliance.box.isolation_watch import IsolationState, IsolationWatch
-from appliance.closing import Closing
+from appliance.closeable import Closeable
 from appliance.datapath.datapath import Datapath, Passage
 from appliance.datapath.statistics import InterfaceStatistics
 from appliance.datapath.worker import NO_SERVICES, Progress, Run
@@ -35,7 +35,7 @@ class _Held:
     undo: ExitStack
 
 
-class Traffic(Closing):
+class Traffic(Closeable):
     """The datapath of a box, whatever becomes of its interfaces. A context manager; closing twice is harmless.
 
     `log` is told what the operator should know. All of it is called from one thread, but for `statistics`, `up`,

@@ -12,8 +12,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from appliance.api import Object, open_object
+from appliance.cli.dump import line, plain
 from appliance.cli.output import json_option, print_json
-from appliance.cli.shown import line, plain
 from appliance.cli.tables import table_console
 from appliance.ebpf.platform import PLATFORMS
 from appliance.ebpf.spec import MapSpec

@@ -9,9 +9,9 @@ import click
 
 from appliance.api import Object, TestRun, open_object
 from appliance.cli.context_fields import read_field
+from appliance.cli.dump import dump_maps, dump_variables, line, plain
 from appliance.cli.output import json_option, print_json
-from appliance.cli.shown import held_by_maps, held_by_variables, line, plain
-from appliance.datapath.trial import MOST_REPEATS
+from appliance.datapath.test_run import MOST_REPEATS
 from appliance.ebpf.platform import PLATFORMS
 from appliance.errors import InputRefused
 from hooks.contracts.contract import HookPoint
@@ -72,7 +72,7 @@ def command(
         run = loaded.programs[name].test_run(about, context=context, repeat=repeat)
         document = _document(name, run, repeat)
         if with_maps:
-            document |= {"maps": held_by_maps(loaded), "variables": held_by_variables(loaded)}
+            document |= {"maps": dump_maps(loaded), "variables": dump_variables(loaded)}
     if as_json:
         print_json(document)
     else:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from llvmlite import ir
 
-from appliance.closing import Closing
+from appliance.closeable import Closeable
 from appliance.datapath import statistics
 from appliance.datapath.loop import emit_loop
 from appliance.datapath.statistics import InterfaceStatistics
@@ -55,7 +55,7 @@ class PacketLoops:
         emit_loop(module, {"inward": programs[self.inward], "outward": programs[self.outward]}, self.hook)
 
 
-class Datapath(Closing):
+class Datapath(Closeable):
     """Sockets, rings and workers on a set of passages. A context manager; closing twice is harmless.
 
     Any thread may call `swap`, `statistics` and `progress`; one opens and closes it.

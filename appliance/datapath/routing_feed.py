@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 
-from appliance.closing import Closing
+from appliance.closeable import Closeable
 from appliance.errors import TidegateError
 from appliance.helpers.routing.tables import RoutingTables
 from appliance.verifier.program import VerifiedProgram
@@ -26,7 +26,7 @@ def ask_for_routes(programs: Iterable[VerifiedProgram]) -> bool:
     return any(call.helper in ASKING for program in programs for call in program.facts.calls.values())
 
 
-class RoutingFeed(Closing):
+class RoutingFeed(Closeable):
     """Feeds `tables` until it is closed; they stay as they are then. A context manager; closing twice is harmless.
     It has a thread of its own; one other makes and closes it."""
 

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from appliance.helpers.cookie_secrets import CookieSecrets
 from appliance.helpers.routing.tables import RoutingTables
+from appliance.helpers.syncookie_secrets import SyncookieSecrets
 from hooks.contracts.xdp import FrameContext
 
 REPRODUCIBLE = b"tidegate"  # the seed of secrets where two runs must answer the same
@@ -19,7 +19,7 @@ class RuntimeServices:
     """Without routing tables nothing is forwarded; without secrets there are no cookies."""
 
     routing: RoutingTables | None = None
-    cookies: CookieSecrets | None = None
+    cookies: SyncookieSecrets | None = None
 
     def put_into(self, context: FrameContext) -> None:
         """Let programs that run on `context` find them. They must be kept for as long as such programs run."""
@@ -28,5 +28,5 @@ class RuntimeServices:
 
     @classmethod
     def reproducible(cls, routing: RoutingTables | None = None) -> RuntimeServices:
-        """For replays and trials."""
-        return cls(routing, CookieSecrets(REPRODUCIBLE))
+        """For replays and test runs."""
+        return cls(routing, SyncookieSecrets(REPRODUCIBLE))

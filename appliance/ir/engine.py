@@ -16,12 +16,12 @@ from typing import Any
 from llvmlite import binding as llvm
 from llvmlite import ir
 
-from appliance.closing import Closing
+from appliance.closeable import Closeable
 from appliance.epochs import default_domain
 from appliance.ir.compiler import NativeCode, compile_module, target_machine
 
 
-class Engine(Closing):
+class Engine(Closeable):
     """One module's code, linked. A context manager; closing twice is harmless. Any thread may use it.
 
     Others may hold it: then closing it gives it up, and it ends with the last one who lets it go.

@@ -15,7 +15,7 @@ from appliance.ebpf.isa.instructions import CallFunction, CallHelper, CallKernel
 from appliance.ebpf.platform import PLATFORMS
 from appliance.helpers.native import IMPLEMENTATIONS
 from appliance.helpers.native.call import HelperCall
-from appliance.helpers.native.flow import FUNCTION
+from appliance.helpers.native.control_flow import FUNCTION
 from appliance.helpers.prototypes import PROTOTYPES
 from appliance.ir import I32, I64, U64
 from appliance.jit.subprogram import Subprogram

@@ -22,7 +22,7 @@ from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
 from dataclasses import replace
 
-from appliance.closing import Closing
+from appliance.closeable import Closeable
 from appliance.ebpf.map_types import MapType
 from appliance.ebpf.spec import CollectionSpec, ProgramSpec
 from appliance.epochs import default_domain
@@ -43,7 +43,7 @@ from appliance.verifier.program import VerifiedProgram
 PATIENCE = 0.05  # seconds: a batch's end is waited for, so that memory is mostly free again when a collection is closed
 
 
-class Collection(Closing):
+class Collection(Closeable):
     """Programs that run and maps that live. Made by `load`; a context manager; closing twice is harmless. One thread
     loads and closes it; whoever runs its code is a reader.
 

@@ -15,10 +15,10 @@ from llvmlite import ir
 
 from appliance.helpers.native.call import Clock, MapSite
 from appliance.ir import I64, PTR, Code
-from appliance.jit.flow import Flow, walk
+from appliance.jit.control_flow import Flow, walk
+from appliance.jit.emitters import EMITTERS
 from appliance.jit.stack import stack_layout
 from appliance.jit.subprogram import NotCompilable, ProgramPlan, Subprogram
-from appliance.jit.table import EMITTERS
 from appliance.verifier.program import VerifiedProgram
 from hooks.contracts.contract import HostContext
 

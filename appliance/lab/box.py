@@ -15,7 +15,7 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
-from appliance.lab.document import METRICS
+from appliance.lab.config import METRICS
 from appliance.lab.errors import LabFailed
 from appliance.lab.network import LabNetwork
 from appliance.lab.report import BoxCounts, RuleHits
@@ -44,7 +44,7 @@ class LabBox(Protocol):
 
 
 class TidegateBox:
-    """`tidegate run` on a document (see `appliance.lab.document`). For one thread."""
+    """`tidegate run` on a document (see `appliance.lab.config`). For one thread."""
 
     def __init__(self, document: Mapping[str, Any]) -> None:
         self._document = document

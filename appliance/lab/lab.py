@@ -18,7 +18,7 @@ from types import FrameType
 
 from appliance.lab.box import LabBox, TidegateBox
 from appliance.lab.clients import ask_name
-from appliance.lab.document import lab_document
+from appliance.lab.config import lab_config
 from appliance.lab.errors import LabFailed
 from appliance.lab.names import ATTACK_NAMES, marker
 from appliance.lab.network import CLIENT_IPV4, CLIENT_IPV6, SERVER_IPV4, SERVER_IPV6, LabNetwork
@@ -49,7 +49,7 @@ def run_lab(
     LabFailed, RuleSetRefused and HookError; SIGTERM, or the end of its terminal, ends the lab as Ctrl-C does. Whatever
     happens, every process and namespace is gone afterwards.
     """
-    standing = box or TidegateBox(lab_document(config))
+    standing = box or TidegateBox(lab_config(config))
     with _ending_on_signals(), LabNetwork() as network, ExitStack() as parts:
         return _Lab(network, standing, parts, attack_rate).run(seconds, on_tick)
 

@@ -10,11 +10,11 @@ import threading
 from prometheus_client import CollectorRegistry, ProcessCollector, start_http_server
 from prometheus_client.registry import Collector
 
-from appliance.closing import Closing
+from appliance.closeable import Closeable
 from appliance.errors import CannotRun
 
 
-class MetricsServer(Closing):
+class MetricsServer(Closeable):
     """Serves `/metrics` from a thread of its own. A context manager; closing twice is harmless."""
 
     def __init__(self, address: str, port: int, collector: Collector) -> None:

@@ -32,7 +32,7 @@ from dataclasses import dataclass
 from pyroute2 import IPRoute
 
 from hooks.errors import InterfaceError, PrivilegeError
-from hooks.interfaces.messages import attribute, attributes, dump, request
+from hooks.interfaces.netlink import attribute, attributes, dump, request
 from hooks.linux import rtnetlink as kernel
 from hooks.linux.filter import (
     BPF_ABS,

@@ -29,7 +29,7 @@ from hooks.errors import InterfaceError
 from hooks.interfaces.clsact import close_to_host, has_clsact, open_to_host
 from hooks.interfaces.ethtool import read_features, set_features
 from hooks.interfaces.netdev import Interface, demand_ethernet, find_interface, set_up
-from hooks.interfaces.records import STATE_DIRECTORY, Before, Record, remove_stale
+from hooks.interfaces.saved_state import STATE_DIRECTORY, SavedState, StateFile, remove_stale
 
 RECEIVE_OFFLOADS = ("rx-gro", "rx-lro", "rx-gro-hw", "rx-gro-list", "rx-udp-gro-forwarding")
 
@@ -58,7 +58,7 @@ class Isolation:
             interface = find_interface(self.name)
             _refuse_unfit(interface)
             remove_stale(self._state_directory)
-            record = undo.enter_context(Record(self._state_directory, interface))
+            record = undo.enter_context(StateFile(self._state_directory, interface))
             before = record.read()
             if before is None:
                 before = _read_state(interface)
@@ -87,9 +87,9 @@ def _refuse_unfit(interface: Interface) -> None:
         raise InterfaceError(f"it carries the address {', '.join(interface.own_addresses)}", where=name, hint=hint)
 
 
-def _read_state(interface: Interface) -> Before:
+def _read_state(interface: Interface) -> SavedState:
     features = read_features(interface.name)
-    return Before(
+    return SavedState(
         name=interface.name,
         ethernet=interface.ethernet,
         up=interface.up,
@@ -114,7 +114,7 @@ def _isolate(interface: Interface) -> None:
         set_up(interface, True)
 
 
-def _restore(interface: Interface, before: Before, record: Record) -> None:
+def _restore(interface: Interface, before: SavedState, record: StateFile) -> None:
     """Put everything back, under the name that the interface has now; if it is gone there is nothing to do."""
     try:
         name = socket.if_indextoname(interface.index)

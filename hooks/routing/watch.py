@@ -17,7 +17,7 @@ from pyroute2.netlink.exceptions import NetlinkError
 
 from hooks.errors import HookError
 from hooks.linux import rtnetlink
-from hooks.routing.messages import neighbours_of, network_link, routes_of, rules_of
+from hooks.routing.netlink import neighbours_of, network_link, routes_of, rules_of
 from hooks.routing.routes import AF_INET, AF_INET6, Routing
 
 NOTICES = (

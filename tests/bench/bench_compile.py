@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from itertools import count
 
-from appliance.datapath.trial import export_programs
+from appliance.datapath.test_run import export_programs
 from appliance.ebpf.isa.assembler import assemble
 from appliance.ebpf.map_types import MapType
 from appliance.ebpf.spec import CollectionSpec, MapSpec, ProgramSpec

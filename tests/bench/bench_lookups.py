@@ -14,7 +14,7 @@ from pathlib import Path
 from statistics import fmean
 
 from appliance.api import Loaded, open_object
-from appliance.datapath.trial import MOST_REPEATS
+from appliance.datapath.test_run import MOST_REPEATS
 from hooks.contracts.xdp import XDP_LINUX
 from tests.bench.figures import Bench, Compared, Figure, Target
 from tests.bench.kernel_object import KernelObject

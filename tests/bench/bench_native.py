@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from appliance.datapath.trial import TrialBlock, export_programs, try_out
+from appliance.datapath.test_run import TestRunBlock, export_programs, test_run_loop
 from appliance.ebpf.objects.objects import load_object_file
 from appliance.jit.collection import Collection
 from appliance.jit.program import entry_name
@@ -63,12 +63,12 @@ class Run:
 
 
 def run(function: int, frame: bytes, repeat: int) -> Run:
-    """Call the function at that address on the frame, by the native loop of trials."""
+    """Call the function at that address on the frame, by the native loop of test runs."""
     memory = ctypes.create_string_buffer(frame, len(frame))
     start = ctypes.addressof(memory)
     context = FrameContext(data=start, data_meta=start, data_end=start + len(frame))
-    block = TrialBlock(context=ctypes.addressof(context), program=function, repeat=repeat)
-    try_out()(ctypes.addressof(block))
+    block = TestRunBlock(context=ctypes.addressof(context), program=function, repeat=repeat)
+    test_run_loop()(ctypes.addressof(block))
     return Run(memory.raw, block.nanoseconds / repeat)
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from appliance.datapath.trial import MOST_REPEATS
+from appliance.datapath.test_run import MOST_REPEATS
 from tests.bench import __main__ as runner
 from tests.bench.bench_lookups import _in_window, _shares
 from tests.bench.figures import Bench, Figure

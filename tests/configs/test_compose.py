@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from hooks.interfaces.records import STATE_DIRECTORY
+from hooks.interfaces.saved_state import STATE_DIRECTORY
 from tests.yaml_files import load
 
 COMPOSE = load(Path("docker-compose.yml"))

@@ -52,4 +52,4 @@ def test_it_has_the_privileges_of_the_container() -> None:
     assert service["RestartPreventExitStatus"] == "1"  # a worker that failed ends it with 2
     assert service["ExecReload"] == "/bin/kill -HUP $MAINPID"
     assert set(service["CapabilityBoundingSet"].split()) == {"CAP_NET_RAW", "CAP_NET_ADMIN"}
-    assert service["RuntimeDirectory"] == "tidegate"  # hooks.interfaces.records.STATE_DIRECTORY
+    assert service["RuntimeDirectory"] == "tidegate"  # hooks.interfaces.saved_state.STATE_DIRECTORY

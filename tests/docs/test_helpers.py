@@ -6,9 +6,9 @@ import re
 from pathlib import Path
 
 from appliance.ebpf.platform import PLATFORMS, WINDOWS, Platform
-from appliance.helpers.later import LATER
 from appliance.helpers.prototypes import PROTOTYPES
-from appliance.helpers.refusals import FAMILY_REFUSALS, REFUSALS
+from appliance.helpers.unimplemented import UNIMPLEMENTED
+from appliance.helpers.unsupported import FAMILY_UNSUPPORTED, UNSUPPORTED
 
 SECTIONS = {"xdp": "xdp", "cgroup/…": "sock_addr", "sockops": "sock_ops"}
 TEXT, _rest = Path("docs/helpers.md").read_text(encoding="utf-8").split("\n## Refused\n")
@@ -35,8 +35,8 @@ def test_every_refused_helper_stands_with_its_reason() -> None:
     rows = re.findall(r"^\| (there [^|]+|the [^|]+) \| ([^|]+) \| ([^|]+) \|$", REFUSED, re.MULTILINE)
     for column, platform in enumerate(PLATFORMS, 1):
         written = {(name, row[0]) for row in rows for name in re.findall(r"`(\w+)`", row[column])}
-        families = FAMILY_REFUSALS.get(platform, {}).values()
-        assert written == {*REFUSALS[platform].values(), *(refusal for own in families for refusal in own.values())}
+        families = FAMILY_UNSUPPORTED.get(platform, {}).values()
+        assert written == {*UNSUPPORTED[platform].values(), *(refusal for own in families for refusal in own.values())}
 
 
 def test_every_helper_that_is_missing_is_listed() -> None:
@@ -44,8 +44,8 @@ def test_every_helper_that_is_missing_is_listed() -> None:
     for names, first, last in re.findall(r"^\| (`[^|]+) \| (\d+)(?: to (\d+))? \|", NOT_YET, re.MULTILINE):
         numbers = range(int(first), int(last or first) + 1)
         written.update(zip(numbers, re.findall(r"`(\w+)`", names), strict=True))
-    assert written == LATER["linux"]
-    assert not LATER["windows"]
+    assert written == UNIMPLEMENTED["linux"]
+    assert not UNIMPLEMENTED["windows"]
 
 
 def test_the_numbers_of_every_family_stand_in_the_table() -> None:
@@ -57,6 +57,6 @@ def test_the_numbers_of_every_family_stand_in_the_table() -> None:
         for family, cell in zip(families, row.split("|")[2:], strict=False)
         for name in re.findall(r"`(\w+)`", cell)
     }
-    refused = {family: {n: r.name for n, r in own.items()} for family, own in FAMILY_REFUSALS["windows"].items()}
+    refused = {family: {n: r.name for n, r in own.items()} for family, own in FAMILY_UNSUPPORTED["windows"].items()}
     tables = (WINDOWS.family_helpers, refused)
     assert written == {(f, n, name) for table in tables for f, own in table.items() for n, name in own.items()}

@@ -112,7 +112,7 @@ def test_paths_of_every_length(engines: BothEngines, size: int) -> None:
 
 
 @objects("windows_bind")
-def test_who_binds_is_who_runs_the_trial(engines: BothEngines) -> None:
+def test_who_binds_is_who_runs_the_test(engines: BothEngines) -> None:
     run = engines.run("bind_policy", PATH)
     assert run.context_out["process_id"] == os.getpid()
     with pytest.raises(ValueUnfit, match="a path of 65537 bytes"):

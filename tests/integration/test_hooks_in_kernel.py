@@ -1,4 +1,4 @@
-"""The same C programs at real sockets, by the kernel: what a trial here says of an address, bind() and connect() do."""
+"""The same C programs at real sockets, by the kernel: what a test run says of an address, bind() and connect() do."""
 
 from __future__ import annotations
 

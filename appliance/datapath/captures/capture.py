@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from appliance.closing import Closing
+from appliance.closeable import Closeable
 from appliance.datapath.captures.contents import memory_of, read_contents
 from appliance.datapath.captures.errors import CaptureRefused, Damaged
 from appliance.datapath.captures.link_types import ETHERNET, LINK_TYPES, NotShown, as_ethernet, known_link_types
@@ -39,7 +39,7 @@ class Record(NamedTuple):
     time_ns: int
 
 
-class Capture(Closing):
+class Capture(Closeable):
     """The frames of one file in memory. A context manager; what came from it is invalid after `close`.
 
     `shortened` counts the frames of which the file holds only the beginning (a snap length when it was recorded);

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from appliance.ebpf.interpreter import compute, flow, memory
+from appliance.ebpf.interpreter import alu, control_flow, memory
 from appliance.ebpf.interpreter.machine import Machine
 from appliance.ebpf.interpreter.operands import Step
 from appliance.ebpf.interpreter.violation import Violation
@@ -64,23 +64,23 @@ def _run_past(_: Machine) -> int:
 
 
 _STEPS: dict[type, Callable[[Any, int], Step]] = {
-    Alu: compute.alu,
-    Move: compute.move,
-    Negate: compute.negate,
-    ByteSwap: compute.byte_swap,
+    Alu: alu.alu,
+    Move: alu.move,
+    Negate: alu.negate,
+    ByteSwap: alu.byte_swap,
     Load: memory.load,
     Store: memory.store,
     Atomic: memory.atomic,
     LegacyPacketLoad: memory.legacy_load,
-    LoadConstant: compute.load_constant,
+    LoadConstant: alu.load_constant,
     LoadMap: memory.load_map,
     LoadMapValue: memory.load_map_value,
-    LoadFunction: compute.load_function,
-    Jump: flow.jump,
-    Branch: flow.branch,
-    CallHelper: flow.call_helper,
-    CallFunction: flow.call_function,
-    CallRegister: flow.call_register,
-    CallKernel: flow.call_kernel,
-    Exit: flow.leave,
+    LoadFunction: alu.load_function,
+    Jump: control_flow.jump,
+    Branch: control_flow.branch,
+    CallHelper: control_flow.call_helper,
+    CallFunction: control_flow.call_function,
+    CallRegister: control_flow.call_register,
+    CallKernel: control_flow.call_kernel,
+    Exit: control_flow.leave,
 }

@@ -27,7 +27,7 @@ from appliance.ebpf.object_errors import CoreError, ObjectError, UnsupportedObje
 from appliance.ebpf.objects.externs import Externs
 from appliance.ebpf.objects.linking import Linker
 from appliance.ebpf.objects.map_declarations import find_maps
-from appliance.ebpf.objects.recognition import recognise_platform
+from appliance.ebpf.objects.platform_detection import detect_platform
 from appliance.ebpf.objects.relocation import Resolver
 from appliance.ebpf.objects.struct_ops import operations_of
 from appliance.ebpf.objects.struct_ops_targets import operation_at
@@ -94,7 +94,7 @@ class _Loader:
         self.unclaimed = unclaimed
         self.source = source
         self.btf, self.info = _debug_information(elf)
-        self.platform = platform or recognise_platform(self._code_sections(), self.btf)
+        self.platform = platform or detect_platform(self._code_sections(), self.btf)
         self.functions = FunctionTable(elf)
         self.maps = find_maps(elf, self.functions, self.btf, self.platform)
         self.externs = Externs(elf, self.btf, self.platform, kernel)

@@ -12,8 +12,8 @@ from appliance.ebpf.values.codec import Codec, RawBytes
 from appliance.ebpf.values.composites import Composite
 from appliance.ebpf.values.errors import ValueUnfit
 from appliance.ebpf.values.names import definition, parts_of, type_name
+from appliance.ebpf.values.python_types import Shaped, make_dataclass
 from appliance.ebpf.values.scalars import Boolean, Number
-from appliance.ebpf.values.shapes import Shaped, make_dataclass
 
 __all__ = [
     "Boolean",

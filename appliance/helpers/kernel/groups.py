@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from appliance.ebpf.platform import Platform
-from appliance.helpers.refusals import REFUSALS
+from appliance.helpers.unsupported import UNSUPPORTED
 from hooks.contracts.contract import HookPoint
 
 
@@ -140,6 +140,6 @@ def numbering(platform: Platform, hook: HookPoint) -> Platform:
     seen = platform.at(hook)
     if hook.runs_here:
         return seen
-    kernels = {number: refusal.name for number, refusal in REFUSALS[platform.name].items()}
+    kernels = {number: refusal.name for number, refusal in UNSUPPORTED[platform.name].items()}
     own = {number: name for family in hook.families for number, name in OWN_NUMBERS.get(family, {}).items()}
     return replace(seen, helpers={**kernels, **seen.helpers, **own})

@@ -1,7 +1,7 @@
 """What only a kernel can run: the contracts of its helpers, so that programs which call them can be judged.
 
 None of them has an implementation here. The verifier finds them for hooks that never run here; programs of the others
-are told why there is no such helper (`refusals`). Which program may call which is in `kernel_groups`.
+are told why there is no such helper (`helpers.unsupported`). Which program may call which is in `groups`.
 
 Sources: the `struct bpf_func_proto` of Linux (kernel/bpf/helpers.c, kernel/bpf/cgroup.c, kernel/trace/bpf_trace.c,
 net/core/filter.c), and bpf_helper_changes_pkt_data for what moves the packet.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from appliance.ebpf.interpreter import Helper, HelperCall, Value
-from appliance.helpers.redirections import ACTION_MASK, BPF_F_BROADCAST, BPF_F_EXCLUDE_INGRESS, KINDS, known_flags
+from appliance.helpers.redirect_map import ACTION_MASK, BPF_F_BROADCAST, BPF_F_EXCLUDE_INGRESS, KINDS, known_flags
 from hooks.contracts.contract import Verdict
 from hooks.contracts.xdp import RedirectKind
 

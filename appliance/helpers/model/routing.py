@@ -1,4 +1,4 @@
-"""Routes and MTUs in Python, out of the same memory that native code reads (`routing_layout`).
+"""Routes and MTUs in Python, out of the same memory that native code reads (`helpers.routing.layout`).
 
 Nobody changes the tables while the interpreter reads them: it holds the GIL, and only Python publishes.
 """
@@ -13,12 +13,12 @@ from typing import Any
 
 from appliance.ebpf.interpreter import Helper, HelperCall, Value
 from appliance.helpers.model.frame import given_context
-from appliance.helpers.routing.answers import (
-    ANSWER_OF_KIND,
+from appliance.helpers.routing.fib_lookup import (
     CHAIN_LIMIT,
     HASH_MULTIPLIER,
     IP_MAX_MTU,
     LOOPBACK_INTERFACE,
+    RESULT_OF_KIND,
     STRICT,
 )
 from appliance.helpers.routing.layout import ARRAYS, Copy, HopEntry, RouteEntry, RuleEntry, Tables
@@ -152,7 +152,7 @@ def _look_up(reader: _Reader, question: bpf_fib_lookup, flags: int) -> None:
     if route is None:
         raise _Answer(bpf.BPF_FIB_LKUP_RET_NOT_FWDED)
     if route.kind != RouteKind.UNICAST:
-        raise _Answer(ANSWER_OF_KIND.get(route.kind, bpf.BPF_FIB_LKUP_RET_NOT_FWDED))
+        raise _Answer(RESULT_OF_KIND.get(route.kind, bpf.BPF_FIB_LKUP_RET_NOT_FWDED))
     hop = _choose(reader.hops(route), source, destination, out)
     if hop is None:
         raise _Answer(bpf.BPF_FIB_LKUP_RET_NOT_FWDED)
@@ -173,7 +173,7 @@ def _by_rules(
         if rule.family != family or not _fits(rule, mark, into, out, source, destination):
             continue
         if not rule.table:
-            raise _Answer(ANSWER_OF_KIND[rule.kind])
+            raise _Answer(RESULT_OF_KIND[rule.kind])
         route = _best(reader, rule.table, family, destination, out)
         if route is not None and route.kind != RouteKind.THROW:
             return route

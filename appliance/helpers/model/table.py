@@ -12,10 +12,10 @@ from functools import partial
 
 from appliance.ebpf.interpreter import Helper, HelperCall, MapHandle, Value
 from appliance.helpers.clocks import CLOCKS, Ticks
-from appliance.helpers.model import dynptrs, frame, memory, numbers, redirect, rings, routing, task, text
-from appliance.helpers.model.cookies import cookie_helpers
-from appliance.helpers.model.flow import FLOW_HELPERS
+from appliance.helpers.model import dynptrs, frame, memory, redirect, rings, routing, strtol, task, text
+from appliance.helpers.model.control_flow import FLOW_HELPERS
 from appliance.helpers.model.special_maps import SPECIAL_MAP_HELPERS
+from appliance.helpers.model.syncookies import cookie_helpers
 from hooks.contracts.contract import HostContext
 
 M32 = (1 << 32) - 1
@@ -46,7 +46,7 @@ def python_helpers(clock: Callable[[HostContext], int] | None = None) -> Mapping
         **routing.HELPERS,
         **cookie_helpers(clock or _own_time),
         **memory.HELPERS,
-        **numbers.HELPERS,
+        **strtol.HELPERS,
         **rings.HELPERS,
         **text.HELPERS,
         **task.HELPERS,

@@ -10,27 +10,27 @@ from functools import partial
 
 from appliance.helpers.clocks import CLOCKS
 from appliance.helpers.context_fields import FACTS
-from appliance.helpers.cookies import IPV4, IPV6
 from appliance.helpers.native import (
     checksum,
-    cookies,
+    control_flow,
     dynptrs,
-    flow,
     frame,
     general,
     locks,
     maps,
     memory,
-    numbers,
+    perf_event_output,
     redirect,
     rings,
-    samples,
+    strtol,
+    syncookies,
     task,
     text,
 )
 from appliance.helpers.native.call import Clock, HelperCall, Implementation, MapSite
 from appliance.helpers.native.routing.fib import fib_lookup
 from appliance.helpers.native.routing.search import check_mtu
+from appliance.helpers.syncookies import IPV4, IPV6
 
 IMPLEMENTATIONS: Mapping[str, Implementation] = {
     "map_lookup_elem": maps.map_lookup_elem,
@@ -53,12 +53,12 @@ IMPLEMENTATIONS: Mapping[str, Implementation] = {
     "dynptr_read": dynptrs.dynptr_read,
     "dynptr_write": dynptrs.dynptr_write,
     "dynptr_data": dynptrs.dynptr_data,
-    "perf_event_output": samples.perf_event_output,
+    "perf_event_output": perf_event_output.perf_event_output,
     "spin_lock": locks.spin_lock,
     "spin_unlock": locks.spin_unlock,
-    "for_each_map_elem": flow.for_each_map_elem,
-    "tail_call": flow.tail_call,
-    "loop": flow.loop,
+    "for_each_map_elem": control_flow.for_each_map_elem,
+    "tail_call": control_flow.tail_call,
+    "loop": control_flow.loop,
     **{name: partial(general.ktime, ticks) for name, ticks in CLOCKS.items()},
     **{name: partial(task.fact, field) for name, field in FACTS.items()},
     "get_current_pid_tgid": task.get_current_pid_tgid,
@@ -74,10 +74,10 @@ IMPLEMENTATIONS: Mapping[str, Implementation] = {
     "xdp_load_bytes": frame.xdp_load_bytes,
     "xdp_store_bytes": frame.xdp_store_bytes,
     "fib_lookup": fib_lookup,
-    "tcp_raw_gen_syncookie_ipv4": partial(cookies.gen_syncookie, IPV4),
-    "tcp_raw_gen_syncookie_ipv6": partial(cookies.gen_syncookie, IPV6),
-    "tcp_raw_check_syncookie_ipv4": partial(cookies.check_syncookie, IPV4),
-    "tcp_raw_check_syncookie_ipv6": partial(cookies.check_syncookie, IPV6),
+    "tcp_raw_gen_syncookie_ipv4": partial(syncookies.gen_syncookie, IPV4),
+    "tcp_raw_gen_syncookie_ipv6": partial(syncookies.gen_syncookie, IPV6),
+    "tcp_raw_check_syncookie_ipv4": partial(syncookies.check_syncookie, IPV4),
+    "tcp_raw_check_syncookie_ipv6": partial(syncookies.check_syncookie, IPV6),
     "check_mtu": check_mtu,
     "redirect": redirect.redirect,
     "redirect_map": redirect.redirect_map,
@@ -88,8 +88,8 @@ IMPLEMENTATIONS: Mapping[str, Implementation] = {
     "strncpy_s": memory.strncpy_s,
     "strncat_s": memory.strncat_s,
     "strnlen_s": memory.strnlen_s,
-    "strtol": numbers.strtol,
-    "strtoul": numbers.strtoul,
+    "strtol": strtol.strtol,
+    "strtoul": strtol.strtoul,
     "trace_printk": partial(text.trace_printk, 3),
     **{f"trace_printk{2 + printed}": partial(text.trace_printk, printed) for printed in range(4)},
     "trace_vprintk": text.trace_vprintk,

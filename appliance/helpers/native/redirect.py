@@ -10,7 +10,7 @@ from functools import partial
 from appliance.ebpf.map_types import MapType
 from appliance.helpers.native.call import HelperCall, MapSite
 from appliance.helpers.native.maps import memory, on_the_map
-from appliance.helpers.redirections import ACTION_MASK, BPF_F_BROADCAST, BPF_F_EXCLUDE_INGRESS, KINDS, known_flags
+from appliance.helpers.redirect_map import ACTION_MASK, BPF_F_BROADCAST, BPF_F_EXCLUDE_INGRESS, KINDS, known_flags
 from appliance.ir import I32, I64, U32, U64, Field, Variable
 from hooks.contracts.contract import Verdict
 from hooks.contracts.xdp import RedirectKind

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from llvmlite import ir
 
-from appliance.helpers.cookie_secrets import KEY_SIZE
+from appliance.helpers.syncookie_secrets import KEY_SIZE
 from appliance.ir import I64, PTR, U64, AnyType, Code, Pointer
 
 START = (0x736F6D6570736575, 0x646F72616E646F6D, 0x6C7967656E657261, 0x7465646279746573)

@@ -17,7 +17,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from ipaddress import IPv4Interface, IPv4Network, IPv6Interface, IPv6Network, ip_address, ip_interface, ip_network
 from typing import Any
 
-from appliance.closing import Closing
+from appliance.closeable import Closeable
 from appliance.epochs import assign_pointer, begin_change, default_domain
 from appliance.errors import CannotRun
 from appliance.helpers.routing.layout import (
@@ -41,7 +41,7 @@ FAMILIES = {4: AF_INET, 6: AF_INET6}
 _COPY_SIZE = -(-ctypes.sizeof(Copy) // 64) * 64 + sum(ctypes.sizeof(kind) * room for kind, room in ARRAYS.values())
 
 
-class RoutingTables(Closing):
+class RoutingTables(Closeable):
     """Memory that generated code finds at `address`. A context manager; closing twice is harmless.
 
     Pages that no entry needs take no memory. Any thread may publish and close; who looks things up is a reader.

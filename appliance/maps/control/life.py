@@ -16,7 +16,7 @@ import threading
 from collections.abc import Callable
 from typing import Any, Self, TypeVar
 
-from appliance.closing import Closing
+from appliance.closeable import Closeable
 from appliance.ebpf.spec import MapSpec
 from appliance.epochs import default_domain
 from appliance.errors import CannotRun
@@ -30,7 +30,7 @@ from appliance.maps.operations import control_name, exported_operations, kind_of
 Result = TypeVar("Result")
 
 
-class OpenMap(Closing):
+class OpenMap(Closeable):
     """Memory in the shape that a declaration gives it. A context manager; closing twice is harmless.
 
     Any thread may use it; the control plane's operations on one map wait for each other, workers wait for none.

@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from functools import partial
 
-from appliance.closing import Closing
+from appliance.closeable import Closeable
 from appliance.epochs import default_domain
 from appliance.maps.control.map import Map
 from appliance.maps.rings.ringbuf_layout import HEADER_SIZE, LONGEST_RECORD, record_size
@@ -97,7 +97,7 @@ def records(memory: memoryview) -> Iterator[bytes]:
         at += record_size(length)
 
 
-class Consumer(Closing):
+class Consumer(Closeable):
     """Waits for maps, and makes the calls that are due. A context manager; closing twice is harmless.
 
     The maps are held (`OpenMap.hold`) until it is closed. One thread consumes; what it calls may close the consumer.

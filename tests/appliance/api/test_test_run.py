@@ -12,7 +12,7 @@ from scapy.layers.inet import IP, TCP, UDP
 from scapy.layers.l2 import Dot1Q, Ether
 
 from appliance.api import NoSuchName, ValueUnfit, open_object
-from appliance.datapath.trial_data import HEADROOM, PAGE_ROOM
+from appliance.datapath.test_run_data import HEADROOM, PAGE_ROOM
 from appliance.ebpf.interpreter import Context, Interpreter, PacketMemory
 from appliance.helpers.model.table import python_helpers
 from appliance.maps.model.models import models

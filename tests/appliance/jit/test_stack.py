@@ -7,7 +7,7 @@ from appliance.ebpf.isa.assembler import assemble
 from appliance.ebpf.map_types import MapType
 from appliance.ebpf.spec import MapSpec
 from appliance.jit.collection import Collection
-from appliance.jit.flow import walk
+from appliance.jit.control_flow import walk
 from appliance.jit.stack import UNKNOWN, Layout, stack_layout
 from appliance.verifier.unverified import trust_without_proof
 from appliance.verifier.verifier import Verifier

@@ -13,7 +13,7 @@ from appliance.box.config import load_box_config
 from appliance.errors import InputRefused
 from appliance.lab import dns
 from appliance.lab.box import read_metrics
-from appliance.lab.document import lab_document
+from appliance.lab.config import lab_config
 from appliance.lab.report import BoxCounts, LabReport, RuleHits, Traffic
 
 RULES = """\
@@ -79,7 +79,7 @@ def test_a_rule_set_and_a_box_both_become_the_labs_box(tmp_path: Path, head: str
     (tmp_path / "given.yaml").write_text(head + RULES)
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
-    (elsewhere / "box.yaml").write_text(json.dumps(lab_document(tmp_path / "given.yaml")))
+    (elsewhere / "box.yaml").write_text(json.dumps(lab_config(tmp_path / "given.yaml")))
     config = load_box_config(elsewhere / "box.yaml")
     assert [(passage.outside, passage.inside) for passage in config.passages] == [("outside", "inside")]
     assert (config.metrics_address, config.metrics_port) == ("127.0.0.1", 9478)
@@ -92,5 +92,5 @@ def test_what_is_wrong_is_told_of_the_users_own_file(tmp_path: Path) -> None:
     path = tmp_path / "given.yaml"
     path.write_text(RULES.replace("drop}", "dorp}"))
     with pytest.raises(InputRefused) as raised:
-        lab_document(path)
+        lab_config(path)
     assert f"{path}:6" in str(raised.value)

@@ -8,7 +8,7 @@ from appliance.ebpf.platform import LINUX, PLATFORMS
 from appliance.helpers.kernel.groups import GROUPS, OWN_NUMBERS, callable_names, numbering
 from appliance.helpers.kernel.prototypes import EVERY_PROTOTYPE, KERNEL_FAMILY, KERNEL_PROTOTYPES
 from appliance.helpers.prototypes import PROTOTYPES
-from appliance.helpers.refusals import REFUSALS
+from appliance.helpers.unsupported import UNSUPPORTED
 from hooks.contracts.cgroup import SOCKET, TCP_SOCKET
 from hooks.contracts.contract import ContextLayout, HookPoint
 from tests.appliance.ebpf.compiling import compile_alone
@@ -103,7 +103,7 @@ def test_every_helper_of_a_group_has_a_prototype_and_a_number() -> None:
     assert KERNEL_PROTOTYPES.keys() <= named
     assert KERNEL_PROTOTYPES.keys().isdisjoint(PROTOTYPES)
     own = {name for numbers in OWN_NUMBERS.values() for name in numbers.values()}
-    assert KERNEL_PROTOTYPES.keys() - own <= {refusal.name for refusal in REFUSALS["linux"].values()}
+    assert KERNEL_PROTOTYPES.keys() - own <= {refusal.name for refusal in UNSUPPORTED["linux"].values()}
     assert own <= KERNEL_PROTOTYPES.keys()
     assert GROUPS.keys() >= OWN_NUMBERS.keys()
     assert {prototype.family for prototype in KERNEL_PROTOTYPES.values()} == {KERNEL_FAMILY}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from appliance.ebpf.isa.assembler.fields import Fields
-from appliance.ebpf.isa.assembler.forms import HINTS, Targeting, forms
+from appliance.ebpf.isa.assembler.grammar import HINTS, Targeting, forms
 from appliance.ebpf.isa.assembler.statements import LABEL, Statement, statements
 from appliance.ebpf.isa.instructions import Instruction, slot_numbers
 from appliance.ebpf.platform import LINUX, Platform

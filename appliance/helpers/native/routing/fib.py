@@ -1,4 +1,4 @@
-"""Asking for the way to an address: bpf_fib_lookup over the tables of `routing_layout`.
+"""Asking for the way to an address: bpf_fib_lookup over the tables of `helpers.routing.layout`.
 
     policy rules ──> table ──> longest prefix ──> route ──> next hop ──> neighbour
                                                     │          │            └─ its Ethernet address
@@ -16,7 +16,7 @@ import errno
 from llvmlite import ir
 
 from appliance.helpers.native.call import HelperCall
-from appliance.helpers.native.routing.routes import (
+from appliance.helpers.native.routing.route_lookup import (
     UNROUTED,
     answer_of,
     emit_best,
@@ -25,7 +25,7 @@ from appliance.helpers.native.routing.routes import (
     halves,
 )
 from appliance.helpers.native.routing.search import entry_at, find_exactly, find_link, key, reading
-from appliance.helpers.routing.answers import IP_MAX_MTU, LOOPBACK_INTERFACE, STRICT
+from appliance.helpers.routing.fib_lookup import IP_MAX_MTU, LOOPBACK_INTERFACE, STRICT
 from appliance.helpers.routing.layout import HopEntry, LinkEntry, NeighbourEntry, RouteEntry
 from appliance.ir import I1, I8, I16, I32, I64, I128, PTR, U1, U32, U64, U128, Code, N, Pointer
 from hooks.linux import bpf

@@ -1,4 +1,4 @@
-"""Reading the routing tables (`routing_layout`): one search for everything that is sorted."""
+"""Reading the routing tables (`helpers.routing.layout`): one search for everything that is sorted."""
 
 from __future__ import annotations
 

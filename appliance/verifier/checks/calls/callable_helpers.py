@@ -5,9 +5,9 @@ from __future__ import annotations
 from appliance.ebpf.isa.instructions import CallHelper
 from appliance.helpers.kernel.groups import callable_names
 from appliance.helpers.kernel.prototypes import EVERY_PROTOTYPE
-from appliance.helpers.later import LATER
 from appliance.helpers.prototypes import HelperPrototype
-from appliance.helpers.refusals import refusal_at
+from appliance.helpers.unimplemented import UNIMPLEMENTED
+from appliance.helpers.unsupported import unsupported_at
 from appliance.verifier.reports.rejections import Rejection
 from appliance.verifier.reports.report import Violation
 from appliance.verifier.state.environment import Environment
@@ -26,7 +26,7 @@ FAMILY_HINTS: dict[str, str] = {
 def prototype_of(environment: Environment, instruction: CallHelper) -> HelperPrototype:
     """The helper's prototype. Violates if the platform, the table or the hook does not have it."""
     hook = environment.spec.hook
-    refusal = refusal_at(hook, instruction.helper) if hook.runs_here else None
+    refusal = unsupported_at(hook, instruction.helper) if hook.runs_here else None
     if refusal is not None:
         raise Violation(
             Rejection.HELPER_UNKNOWN,
@@ -39,7 +39,7 @@ def prototype_of(environment: Environment, instruction: CallHelper) -> HelperPro
     if prototype is None:
         raise Violation(
             Rejection.HELPER_UNKNOWN,
-            f"calls helper {name or LATER[hook.platform].get(instruction.helper, instruction.helper)}, "
+            f"calls helper {name or UNIMPLEMENTED[hook.platform].get(instruction.helper, instruction.helper)}, "
             "which is not supported yet",
             f"docs/helpers.md says which helpers hook `{hook.name}` of platform `{hook.platform}` has",
             unsupported=True,

@@ -8,8 +8,8 @@ from typing import TypeAlias
 from appliance.ebpf.map_types import MapType
 from appliance.helpers.kernel.prototypes import STRUCTURES_GIVEN
 from appliance.helpers.prototypes import ArgumentKind, HelperPrototype, ReturnKind
-from appliance.helpers.redirections import ACTION_MASK, known_flags
-from appliance.helpers.redirections import KINDS as REDIRECTION_KINDS
+from appliance.helpers.redirect_map import ACTION_MASK, known_flags
+from appliance.helpers.redirect_map import KINDS as REDIRECTION_KINDS
 from appliance.verifier.checks.calls.argument import LARGEST
 from appliance.verifier.checks.calls.map_arguments import SOCKET_MAPS
 from appliance.verifier.checks.kernel_structures import named_structure

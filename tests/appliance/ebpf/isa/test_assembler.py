@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 
 from appliance.ebpf.isa.assembler import AssemblyError, assemble
-from appliance.ebpf.isa.assembler.forms import forms
+from appliance.ebpf.isa.assembler.grammar import forms
 from appliance.ebpf.isa.disassembler import disassemble, statement
 from appliance.ebpf.isa.instructions import (
     Alu,

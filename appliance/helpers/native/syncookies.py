@@ -1,4 +1,4 @@
-"""SYN cookies made and checked in native code; what they are made of stands in `helpers.cookies`."""
+"""SYN cookies made and checked in native code; what they are made of stands in `helpers.syncookies`."""
 
 from __future__ import annotations
 
@@ -8,8 +8,11 @@ from typing import NamedTuple
 from llvmlite import ir
 
 from appliance.helpers.clocks import CLOCK_MONOTONIC_COARSE, Ticks
-from appliance.helpers.cookie_secrets import KEY_SIZE
-from appliance.helpers.cookies import (
+from appliance.helpers.native.call import HelperCall
+from appliance.helpers.native.general import ktime
+from appliance.helpers.native.siphash import siphash
+from appliance.helpers.syncookie_secrets import KEY_SIZE
+from appliance.helpers.syncookies import (
     COUNT_MASK,
     COUNT_SHIFT,
     DATA_MASK,
@@ -22,9 +25,6 @@ from appliance.helpers.cookies import (
     TCPOPT_NOP,
     Family,
 )
-from appliance.helpers.native.call import HelperCall
-from appliance.helpers.native.general import ktime
-from appliance.helpers.native.siphash import siphash
 from appliance.ir import I8, I16, I32, I64, PTR, U32, U64, Code
 
 SOURCE, DESTINATION, SEQUENCE, ACKNOWLEDGEMENT, OFFSET = 0, 2, 4, 8, 12  # of struct tcphdr

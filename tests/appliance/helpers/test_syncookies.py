@@ -15,11 +15,11 @@ from appliance.ebpf.isa.assembler import assemble
 from appliance.ebpf.map_types import MapType
 from appliance.ebpf.platform import LINUX
 from appliance.ebpf.spec import CollectionSpec, MapSpec, ProgramSpec
-from appliance.helpers.cookie_secrets import CookieSecrets
-from appliance.helpers.cookies import IPV4, IPV6, PERIOD, Family
-from appliance.helpers.model.cookies import siphash
+from appliance.helpers.model.syncookies import siphash
 from appliance.helpers.model.table import python_helpers
 from appliance.helpers.native import Clock
+from appliance.helpers.syncookie_secrets import SyncookieSecrets
+from appliance.helpers.syncookies import IPV4, IPV6, PERIOD, Family
 from appliance.jit.collection import Collection
 from appliance.maps import model
 from hooks.contracts.xdp import FrameContext
@@ -49,7 +49,7 @@ PROGRAMS = {
     for what in ("gen", "check")
     for family in (IPV4, IPV6)
 }
-SECRETS = CookieSecrets(b"test")
+SECRETS = SyncookieSecrets(b"test")
 SYN = bytes(range(100, 140))  # an IP header of either version: only its addresses count
 EINVAL, EACCES, EOPNOTSUPP = (-number % (1 << 64) for number in (errno.EINVAL, errno.EACCES, errno.EOPNOTSUPP))
 
@@ -183,7 +183,7 @@ def test_any_header(engines: Engines) -> None:
 def test_secrets(engines: Engines) -> None:
     assert engines.both("gen_ipv4", packet(), secrets=0) == EOPNOTSUPP
     assert engines.both("check_ipv4", packet(), secrets=0) == EACCES
-    same, one, other = CookieSecrets(b"test"), CookieSecrets(), CookieSecrets()
+    same, one, other = SyncookieSecrets(b"test"), SyncookieSecrets(), SyncookieSecrets()
     cookies = [engines.both("gen_ipv4", packet(), secrets=each.address) for each in (SECRETS, same, one, other)]
     assert cookies[0] == cookies[1]
     assert len(set(cookies)) == 3

@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import Self
 
 
-class Closing(ABC):
+class Closeable(ABC):
     """A context manager that closes itself. Which threads may use it, each class says for itself."""
 
     @abstractmethod

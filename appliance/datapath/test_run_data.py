@@ -1,4 +1,4 @@
-"""What a trial is about: the memory that the context of a hook points into, laid down before and read back after.
+"""The data of a test run: the memory that the context of a hook points into, laid down before and read back after.
 
 XDP     | headroom |  the frame  | tailroom |        the room around it is that of a page, as in the kernel
 BIND    | the path of the program that binds |
@@ -21,9 +21,9 @@ SHORTEST_FRAME = 14  # an Ethernet header
 LONGEST_FRAME = 262144
 
 
-class TrialData:
-    """Data of one trial, and here none. `shortest` and `longest` are in bytes; `what` and `limits` are for messages.
-    For the thread that makes the trial."""
+class TestRunData:
+    """Data of one test run, and here none. `shortest` and `longest` are in bytes; `what` and `limits` are for messages.
+    For the thread that makes the test run."""
 
     what: ClassVar[str] = "data"
     limits: ClassVar[str] = "this hook has none: everything is in the context"
@@ -38,8 +38,8 @@ class TrialData:
         return b""
 
 
-class FrameData(TrialData):
-    """A frame. For the thread that makes the trial."""
+class FrameData(TestRunData):
+    """A frame. For the thread that makes the test run."""
 
     what = "a frame"
     limits = f"an Ethernet frame here has {SHORTEST_FRAME} to {LONGEST_FRAME} bytes"
@@ -56,8 +56,8 @@ class FrameData(TrialData):
         return ctypes.string_at(context.data, context.data_end - context.data)
 
 
-class PathData(TrialData):
-    """The path of the program that binds: on Windows, in UTF-16. For the thread that makes the trial."""
+class PathData(TestRunData):
+    """The path of the program that binds: on Windows, in UTF-16. For the thread that makes the test run."""
 
     what = "a path"
     limits = f"the path of the program that binds has up to {LONGEST_PATH} bytes"
@@ -72,9 +72,9 @@ class PathData(TrialData):
         return ctypes.string_at(context.app_id_start, context.app_id_end - context.app_id_start)
 
 
-_KINDS: Mapping[type[HostContext], type[TrialData]] = {FrameContext: FrameData, BindContext: PathData}
+_KINDS: Mapping[type[HostContext], type[TestRunData]] = {FrameContext: FrameData, BindContext: PathData}
 
 
-def kind_of_data(host: type[HostContext]) -> type[TrialData]:
-    """What trials with contexts of that structure are about."""
-    return _KINDS.get(host, TrialData)
+def data_of(host: type[HostContext]) -> type[TestRunData]:
+    """What kind of data test runs with contexts of that structure have."""
+    return _KINDS.get(host, TestRunData)

@@ -1,4 +1,4 @@
-"""Trials: the room around the frame, the context that is copied, and runs that no optimiser may leave out."""
+"""Test runs: the room around the frame, the context that is copied, and runs that no optimiser may leave out."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import pytest
 from llvmlite import ir
 
-from appliance.datapath.trial import export_programs, run_trial
-from appliance.datapath.trial_data import HEADROOM, PAGE_ROOM
+from appliance.datapath.test_run import bpf_test_run, export_programs
+from appliance.datapath.test_run_data import HEADROOM, PAGE_ROOM
 from appliance.ir import I64, PTR, Code, Engine
 from hooks.contracts.xdp import FrameContext
 
@@ -18,7 +18,7 @@ FRAME = bytes(range(20))
 @pytest.fixture(scope="module")
 def engine() -> Iterator[Engine]:
     """`measure` answers headroom and tailroom, as upper and lower half; `step` counts its runs in a context's field."""
-    module = ir.Module("trials")
+    module = ir.Module("test_run")
     code = Code.define(module, "program_measure", I64, context=PTR)
     places = {
         name: code.field(code["context"], FrameContext, name).load()
@@ -39,20 +39,20 @@ def engine() -> Iterator[Engine]:
 
 @pytest.mark.parametrize("size", [14, 1500, PAGE_ROOM, PAGE_ROOM + 1, 9000])
 def test_the_room_is_a_pages(engine: Engine, size: int) -> None:
-    answer = run_trial(engine, "measure", bytes(size), FrameContext(), 1).answer
+    answer = bpf_test_run(engine, "measure", bytes(size), FrameContext(), 1).answer
     assert divmod(answer, 1 << 32) == (HEADROOM, max(0, PAGE_ROOM - size))
 
 
 @pytest.mark.parametrize("repeat", [1, 2, 1000])
 def test_every_run_is_made(engine: Engine, repeat: int) -> None:
     given = FrameContext(rx_queue_index=5, ingress_ifindex=3)
-    trial = run_trial(engine, "step", FRAME, given, repeat)
-    assert (trial.answer, trial.data) == (5 + repeat, FRAME)
-    assert (trial.context.rx_queue_index, trial.context.ingress_ifindex) == (5 + repeat, 3)
+    run = bpf_test_run(engine, "step", FRAME, given, repeat)
+    assert (run.answer, run.data) == (5 + repeat, FRAME)
+    assert (run.context.rx_queue_index, run.context.ingress_ifindex) == (5 + repeat, 3)
     assert given.rx_queue_index == 5
-    assert trial.nanoseconds > 0
+    assert run.nanoseconds > 0
 
 
 def test_an_unknown_program(engine: Engine) -> None:
     with pytest.raises(KeyError, match="program_nothing"):
-        run_trial(engine, "nothing", FRAME, FrameContext(), 1)
+        bpf_test_run(engine, "nothing", FRAME, FrameContext(), 1)

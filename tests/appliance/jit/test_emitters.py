@@ -8,8 +8,8 @@ from appliance.helpers.native import IMPLEMENTATIONS
 from appliance.helpers.prototypes import PROTOTYPES
 from appliance.jit.arithmetic import OPERATIONS
 from appliance.jit.atomics import LLVM_NAMES
+from appliance.jit.emitters import EMITTERS
 from appliance.jit.jumps import COMPARISONS
-from appliance.jit.table import EMITTERS
 
 
 def test_every_instruction_has_an_emitter() -> None:

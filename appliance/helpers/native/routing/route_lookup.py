@@ -8,7 +8,7 @@ from __future__ import annotations
 from llvmlite import ir
 
 from appliance.helpers.native.routing.search import NULL, entry_at, find_last, key
-from appliance.helpers.routing.answers import ANSWER_OF_KIND, CHAIN_LIMIT, HASH_MULTIPLIER
+from appliance.helpers.routing.fib_lookup import CHAIN_LIMIT, HASH_MULTIPLIER, RESULT_OF_KIND
 from appliance.helpers.routing.layout import Copy, HopEntry, Range, RouteEntry, RuleEntry
 from appliance.ir import I32, I64, I128, PTR, U1, U32, U64, U128, Code, Pointer, Value, Variable
 from hooks.linux import bpf
@@ -72,7 +72,7 @@ def _fits(code: Code, rule: Pointer) -> U1:
 def answer_of(code: Code, kind: U32) -> U64:
     """What a route that is not unicast, or a rule without a table, answers."""
     answer: U64 = ir.Constant(I64, bpf.BPF_FIB_LKUP_RET_NOT_FWDED)
-    for known, meaning in ANSWER_OF_KIND.items():
+    for known, meaning in RESULT_OF_KIND.items():
         answer = code.select(code.compare(kind, "==", known), ir.Constant(I64, meaning), answer)
     return answer
 

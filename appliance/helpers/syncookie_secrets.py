@@ -18,7 +18,7 @@ class Secrets(ctypes.Structure):
     _fields_ = (("ipv4", ctypes.c_uint8 * (2 * KEY_SIZE)), ("ipv6", ctypes.c_uint8 * (2 * KEY_SIZE)))
 
 
-class CookieSecrets:
+class SyncookieSecrets:
     """Memory that generated code finds at `address`, for as long as this object is kept. Any thread."""
 
     def __init__(self, seed: bytes | None = None) -> None:

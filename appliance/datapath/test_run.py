@@ -1,6 +1,6 @@
-"""Trials: one context in memory through one program, as often as asked, in a single native call.
+"""Test runs: one context in memory through one program, as often as asked, in a single native call.
 
-    TrialBlock ── context ──> HostContext ──> what it is about (`trial_data`): a frame, a path, nothing
+    TestRunBlock ── context ──> HostContext ──> its data (`test_run_data`): a frame, a path, nothing
                ├─ program     i64 (HostContext *)
                └─ repeat, answer, nanoseconds
 
@@ -19,7 +19,7 @@ from functools import cache
 
 from llvmlite import ir
 
-from appliance.datapath.trial_data import kind_of_data
+from appliance.datapath.test_run_data import data_of
 from appliance.helpers.native.general import clock_gettime
 from appliance.ir import I64, PTR, VOID, Code, Engine
 from appliance.jit.program import entry_name
@@ -28,7 +28,7 @@ from hooks.contracts.contract import HostContext
 MOST_REPEATS = 100_000_000  # nothing interrupts a native call
 
 
-class TrialBlock(ctypes.Structure):
+class TestRunBlock(ctypes.Structure):
     """What the native loop is given, and where it says what it found."""
 
     _fields_ = (
@@ -41,7 +41,7 @@ class TrialBlock(ctypes.Structure):
 
 
 @dataclass(frozen=True, slots=True)
-class Trial:
+class TestRunResult:
     """What came of it: r0 of the last run, the data and the context as they are now, and the mean time of a run."""
 
     answer: int
@@ -51,37 +51,37 @@ class Trial:
 
 
 def export_programs(module: ir.Module, programs: Mapping[str, ir.Function]) -> None:
-    """What `Collection.load` calls to have each program exported, for `try_out` to call."""
+    """What `Collection.load` calls to have each program exported, for `test_run_loop` to call."""
     for program in programs.values():
         program.linkage = "external"
 
 
 @cache
-def try_out() -> Callable[[int], None]:
-    """The native loop, `void (TrialBlock *)`: the same for all programs, and compiled once."""
-    code = Code.define(ir.Module("trial"), "try_out", VOID, linkage="external", block=PTR)
+def test_run_loop() -> Callable[[int], None]:
+    """The native loop, `void (TestRunBlock *)`: the same for all programs, and compiled once."""
+    code = Code.define(ir.Module("test_run"), "test_run_loop", VOID, linkage="external", block=PTR)
     block = code["block"]
     entry = ir.FunctionType(I64, [PTR]).as_pointer()
-    program = code.builder.inttoptr(code.field(block, TrialBlock, "program").load(), entry)
-    context = code.pointer(code.field(block, TrialBlock, "context").load())
+    program = code.builder.inttoptr(code.field(block, TestRunBlock, "program").load(), entry)
+    context = code.pointer(code.field(block, TestRunBlock, "context").load())
     answer = code.variable(I64, 0)
     began = clock_gettime(code, time.CLOCK_MONOTONIC)
-    with code.count(code.field(block, TrialBlock, "repeat").load()):
+    with code.count(code.field(block, TestRunBlock, "repeat").load()):
         answer.set(code.call(program, context))
-    code.field(block, TrialBlock, "nanoseconds").store(code.sub(clock_gettime(code, time.CLOCK_MONOTONIC), began))
-    code.field(block, TrialBlock, "answer").store(answer.get())
+    code.field(block, TestRunBlock, "nanoseconds").store(code.sub(clock_gettime(code, time.CLOCK_MONOTONIC), began))
+    code.field(block, TestRunBlock, "answer").store(answer.get())
     code.ret()
-    return Engine(code.module).function("try_out", None, ctypes.c_void_p)
+    return Engine(code.module).function("test_run_loop", None, ctypes.c_void_p)
 
 
-def run_trial(engine: Engine, program: str, data: bytes, context: HostContext, repeat: int) -> Trial:
+def bpf_test_run(engine: Engine, program: str, data: bytes, context: HostContext, repeat: int) -> TestRunResult:
     """Run a program of a module that `export_programs` exported, on data that suits the hook of the context.
 
     `context` says everything but where the data is; it is copied. Raises KeyError for an unknown program, RuntimeError
     if the engine is closed. Any thread may call it; if others may close the engine, in a read-side critical section.
     """
     copy = type(context).from_buffer_copy(context)
-    laid_down = kind_of_data(type(context))(copy, data)
-    block = TrialBlock(context=ctypes.addressof(copy), program=engine.address(entry_name(program)), repeat=repeat)
-    try_out()(ctypes.addressof(block))
-    return Trial(block.answer, laid_down.after(copy), copy, block.nanoseconds / repeat)
+    laid_down = data_of(type(context))(copy, data)
+    block = TestRunBlock(context=ctypes.addressof(copy), program=engine.address(entry_name(program)), repeat=repeat)
+    test_run_loop()(ctypes.addressof(block))
+    return TestRunResult(block.answer, laid_down.after(copy), copy, block.nanoseconds / repeat)

@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
-from hooks.interfaces import netns_references, records
+from hooks.interfaces import netns_references, saved_state
 from hooks.interfaces.isolation import Isolation
 from hooks.interfaces.netdev import find_interface
 from hooks.interfaces.netns_references import network_namespace, referenced_namespaces
-from hooks.interfaces.records import remove_stale
+from hooks.interfaces.saved_state import remove_stale
 from tests.hooks.interfaces.test_isolation import hold_in_child, isolated_settings, net, snapshot
 from tests.netns import Topology
 
@@ -84,12 +84,12 @@ def test_nothing_is_removed_where_processes_can_not_be_seen(tmp_path: Path, monk
         record = kill_a_box(gone, tmp_path).rename(tmp_path / "1-2.json")
     with monkeypatch.context() as patch:
         patch.setattr(netns_references, "PROC", tmp_path)
-        patch.setattr(records, "pid_namespace", lambda: json.loads(record.read_text())["processes"])
+        patch.setattr(saved_state, "pid_namespace", lambda: json.loads(record.read_text())["processes"])
         assert remove_stale(tmp_path) == []
     change(record, boot="another")
     with monkeypatch.context() as patch:
         patch.setattr(netns_references, "PROC", tmp_path)
-        patch.setattr(records, "pid_namespace", lambda: 1)
+        patch.setattr(saved_state, "pid_namespace", lambda: 1)
         assert remove_stale(tmp_path) == [record.name], "of another boot"
 
 

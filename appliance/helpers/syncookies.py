@@ -13,7 +13,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from appliance.helpers.cookie_secrets import Secrets
+from appliance.helpers.syncookie_secrets import Secrets
 
 COUNT_SHIFT = 24
 COUNT_MASK = (1 << 8) - 1

@@ -12,7 +12,7 @@ from typing import NamedTuple
 from hooks.contracts.contract import HookPoint
 
 
-class Refusal(NamedTuple):
+class UnsupportedHelper(NamedTuple):
     """A helper's name, and the reason in words that follow "has no meaning here:"."""
 
     name: str
@@ -214,19 +214,25 @@ _FAMILY_REASONS: dict[str, dict[str, dict[str, dict[int, str]]]] = {
 }
 
 
-def _by_number(reasons: Mapping[str, Mapping[int, str]]) -> dict[int, Refusal]:
-    return {number: Refusal(name, reason) for reason, helpers in reasons.items() for number, name in helpers.items()}
+def _by_number(reasons: Mapping[str, Mapping[int, str]]) -> dict[int, UnsupportedHelper]:
+    return {
+        number: UnsupportedHelper(name, reason)
+        for reason, helpers in reasons.items()
+        for number, name in helpers.items()
+    }
 
 
-REFUSALS: dict[str, dict[int, Refusal]] = {platform: _by_number(reasons) for platform, reasons in _REASONS.items()}
-FAMILY_REFUSALS: dict[str, dict[str, dict[int, Refusal]]] = {
+UNSUPPORTED: dict[str, dict[int, UnsupportedHelper]] = {
+    platform: _by_number(reasons) for platform, reasons in _REASONS.items()
+}
+FAMILY_UNSUPPORTED: dict[str, dict[str, dict[int, UnsupportedHelper]]] = {
     platform: {family: _by_number(reasons) for family, reasons in families.items()}
     for platform, families in _FAMILY_REASONS.items()
 }
 
 
-def refusal_at(hook: HookPoint, number: int) -> Refusal | None:
+def unsupported_at(hook: HookPoint, number: int) -> UnsupportedHelper | None:
     """Why programs of the hook can't call the helper of that number; None if that is no reason."""
-    own = FAMILY_REFUSALS.get(hook.platform, {})
-    tables = (REFUSALS[hook.platform], *(own[family] for family in sorted(hook.families & own.keys())))
+    own = FAMILY_UNSUPPORTED.get(hook.platform, {})
+    tables = (UNSUPPORTED[hook.platform], *(own[family] for family in sorted(hook.families & own.keys())))
     return next((table[number] for table in tables if number in table), None)

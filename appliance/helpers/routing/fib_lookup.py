@@ -11,7 +11,7 @@ CHAIN_LIMIT = 1024  # routes looked at for one address
 HASH_MULTIPLIER = 0x9E3779B97F4A7C15  # chooses among several next hops
 
 # Other kinds are not forwarded.
-ANSWER_OF_KIND = {
+RESULT_OF_KIND = {
     RouteKind.BLACKHOLE: bpf.BPF_FIB_LKUP_RET_BLACKHOLE,
     RouteKind.UNREACHABLE: bpf.BPF_FIB_LKUP_RET_UNREACHABLE,
     RouteKind.PROHIBIT: bpf.BPF_FIB_LKUP_RET_PROHIBIT,

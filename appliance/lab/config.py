@@ -20,7 +20,7 @@ BOX_KEYS = frozenset({"interfaces", "metrics", "workers", "program"})
 METRICS = ("127.0.0.1", 9478)
 
 
-def lab_document(config: Path | None) -> dict[str, Any]:
+def lab_config(config: Path | None) -> dict[str, Any]:
     """The document to run in the lab; `config` is a box, a rule set or None for the default rule set.
 
     Raises RuleSetRefused if it is not right, CannotRun if there is no default rule set.

@@ -31,7 +31,7 @@ _LONGEST = 1 << 16  # bytes of a record
 
 
 @dataclass(frozen=True, slots=True)
-class Before:
+class SavedState:
     """How the interface was. `offloads` are the receive offloads that were asked for; `disable_ipv6` None: no IPv6."""
 
     name: str
@@ -42,7 +42,7 @@ class Before:
     clsact: bool
 
 
-class Record:
+class StateFile:
     """The file of one interface, locked for the length of a `with` block; gone afterwards if nothing was written.
     For one thread."""
 
@@ -51,7 +51,7 @@ class Record:
         self._interface = interface
         self._descriptor = -1
 
-    def __enter__(self) -> Record:
+    def __enter__(self) -> StateFile:
         where = self._interface.name
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
@@ -65,20 +65,20 @@ class Record:
             raise InterfaceError(f"{self._path}: {error.strerror}", where=where, hint=hint) from None
         return self
 
-    def read(self) -> Before | None:
+    def read(self) -> SavedState | None:
         """What a killed box wrote about this same interface; None if there is nothing of use."""
         written = _read(self._descriptor)
         try:
             if (written["boot"], written["namespace"]) != (_boot(), _cookie()):
                 return None
             told = written["before"]
-            before = Before(**{**told, "offloads": tuple(told["offloads"])})
+            before = SavedState(**{**told, "offloads": tuple(told["offloads"])})
         except (TypeError, KeyError):
             return None
         same = (before.name, before.ethernet) == (self._interface.name, self._interface.ethernet)
         return before if same else None
 
-    def write(self, before: Before) -> None:
+    def write(self, before: SavedState) -> None:
         written = {"boot": _boot(), "namespace": _cookie(), "processes": pid_namespace(), "before": asdict(before)}
         os.ftruncate(self._descriptor, 0)
         os.pwrite(self._descriptor, json.dumps(written).encode(), 0)

@@ -8,8 +8,8 @@ from collections.abc import Callable, Mapping
 from functools import partial
 
 from appliance.ebpf.interpreter import Helper, HelperCall, Value
-from appliance.helpers.cookie_secrets import KEY_SIZE, Secrets
-from appliance.helpers.cookies import (
+from appliance.helpers.syncookie_secrets import KEY_SIZE, Secrets
+from appliance.helpers.syncookies import (
     COUNT_MASK,
     COUNT_SHIFT,
     DATA_MASK,

@@ -8,7 +8,7 @@ from appliance.ebpf.btf.btf import Btf
 from appliance.ebpf.platform import LINUX, PLATFORMS, Platform
 
 
-def recognise_platform(sections: Iterable[str], btf: Btf | None) -> Platform:
+def detect_platform(sections: Iterable[str], btf: Btf | None) -> Platform:
     """The platform whose contexts the file's types name and lay out, or else whose hooks the `sections` with programs
     name; Linux if undecided. (`struct bpf_sock_addr` is the context's name on Linux, and on Windows that of what its
     type stands for.)

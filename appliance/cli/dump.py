@@ -33,7 +33,7 @@ def line(value: Any) -> str:
     return json.dumps(plain(value), ensure_ascii=False)
 
 
-def held_by_maps(loaded: Loaded) -> dict[str, list[dict[str, Any]]]:
+def dump_maps(loaded: Loaded) -> dict[str, list[dict[str, Any]]]:
     """By map, its entries, of those whose entries are bytes; without those of arrays that are zero.
 
     An entry has `key` and `value`. In a map without keys it has a `value` alone, and is taken out to be looked at.
@@ -48,7 +48,7 @@ def held_by_maps(loaded: Loaded) -> dict[str, list[dict[str, Any]]]:
     return found
 
 
-def held_by_variables(loaded: Loaded) -> dict[str, Any]:
+def dump_variables(loaded: Loaded) -> dict[str, Any]:
     """By variable, its value; constants left out."""
     sections = [map_.spec for map_ in loaded.maps.values() if not map_.spec.read_only]
     return {
