@@ -8,10 +8,13 @@ import json  # noqa: E402
 import sys  # noqa: E402
 from pathlib import Path  # noqa: E402
 
+from appliance.cli.main import collect_rarely  # noqa: E402
+
+collect_rarely()
+
 from appliance.box.box import Box  # noqa: E402, F401  (what `tidegate run` imports)
 from appliance.box.config import load_box_config  # noqa: E402
 from appliance.box.generation import FilterSpec, Generation  # noqa: E402
-from appliance.cli.main import main as _  # noqa: E402, F401
 
 IMPORTED = time.perf_counter()
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 import signal
+import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -71,6 +73,14 @@ def test_wrong_usage(tidegate: Tidegate, arguments: list[str], message: str) -> 
 def test_a_process_of_its_own() -> None:
     done = process("disasm", FIREWALL, shell="| head -1")
     assert (done.returncode, done.stdout, done.stderr) == (0, b"xdp: xdp_firewall\n", b"")
+
+
+def test_a_start_is_not_spent_on_looking_for_garbage(box: Path) -> None:
+    """300 times and more with Python's own threshold."""
+    counting = "import atexit, gc; atexit.register(lambda: print(sum(g['collections'] for g in gc.get_stats())))"
+    program = [sys.executable, "-c", f"{counting}; from appliance.cli import main; main()", "check", str(box)]
+    said = subprocess.run(program, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True).stdout
+    assert int(said.splitlines()[-1]) < 50
 
 
 def test_a_reader_that_is_gone_is_no_error() -> None:
