@@ -59,6 +59,7 @@ def _match() -> Schema:
         "description": "`match:` of a rule; all of its fields must match",
         "type": "object",
         "properties": fields,
+        "patternProperties": {r"^\S+( \. \S+)+$": {"$ref": "#/$defs/Value"}},  # a combination
         "additionalProperties": False,
     }
 

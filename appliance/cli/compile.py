@@ -24,4 +24,6 @@ def command(rules: Path, output: Path) -> None:
         raise CannotRun(f"can't be written: {error.strerror}", where=str(output)) from error
     print(f"{output}: {len(compiled.object)} bytes, {counted(len(compiled.rules), 'rule')}")
     for name, entries in compiled.contents.items():
+        if not entries:
+            continue
         warn(f"an object can't carry a large set: whoever loads it must put {len(entries)} entries into map `{name}`")

@@ -6,7 +6,7 @@ CollectionSpec ── programs ── ProgramSpec ── instructions, lines
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from appliance.ebpf.btf.btf import Btf
@@ -41,6 +41,7 @@ class MapSpec:
     """A map as a file declares it. Sizes in bytes; `flags` are the kernel's BPF_F_* of map creation.
 
     `contents` are the first entries, as (key, value) bytes: a data section, or what a rule set puts into a set.
+    Many of them are `packed.PackedEntries`.
     `variables` are those of a data section, in the order of their places; other maps have none.
     `key_type` and `value_type` are numbers in the collection's `types`, 0 if the file does not say. What bytes are
     called does not change a map, so equality leaves types and variables out.
@@ -56,7 +57,7 @@ class MapSpec:
     value_size: int
     max_entries: int
     flags: int = 0
-    contents: tuple[tuple[bytes, bytes], ...] = ()
+    contents: Sequence[tuple[bytes, bytes]] = ()
     read_only: bool = False
     variables: tuple[Variable, ...] = field(default=(), compare=False)
     pinned: bool = False

@@ -24,7 +24,7 @@ from dataclasses import replace
 
 from appliance.closeable import Closeable
 from appliance.ebpf.map_types import MapType
-from appliance.ebpf.spec import CollectionSpec, ProgramSpec
+from appliance.ebpf.spec import CollectionSpec, MapSpec, ProgramSpec
 from appliance.epochs import default_domain
 from appliance.errors import InputRefused
 from appliance.helpers.native.call import Clock
@@ -228,11 +228,23 @@ def _build_key(
     loops: Loops | None,
     targets: bool,
 ) -> BuildKey:
+    declared = {name: _without_contents(map_) for name, map_ in spec.maps.items()}
     symbols: dict[int, str] = {}
     parts = tuple(
-        MapPart(name, map_.spec, map_.processors, map_.memory_size, symbols.setdefault(id(map_), f"memory.{name}"))
+        MapPart(
+            name,
+            _without_contents(map_.spec),
+            map_.processors,
+            map_.memory_size,
+            symbols.setdefault(id(map_), f"memory.{name}"),
+        )
         for name, map_ in maps.items()
     )
     targets = targets or any(isinstance(map_, ProgArray) for map_ in maps.values())
-    chosen, specs = tuple(programs.items()), tuple(spec.maps.items())
+    chosen, specs = tuple(programs.items()), tuple(declared.items())
     return BuildKey(spec.source, spec.platform, chosen, specs, parts, clock, loops, targets)
+
+
+def _without_contents(spec: MapSpec) -> MapSpec:
+    """What proofs and code depend on: the contents of maps that nobody changes, and of no others."""
+    return spec if spec.read_only else replace(spec, contents=())

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 
 from appliance.errors import SourceLine
-from appliance.rules.matchers import Matcher
+from appliance.rules.matchers import Layer, Matcher
 from appliance.rules.ranges import Ranges
+from appliance.rules.sets.contents import Contents
+from appliance.rules.sets.elements import ElementType
 from appliance.rules.values import Addresses
 
 # What decides a frame when no rule does. They are counted behind the rules, in this order, and no rule has such an id.
@@ -93,7 +95,53 @@ class HasBits:
     tests: tuple[BitTest, ...]
 
 
-Condition = InRanges | NoneInRanges | InAddresses | HasBits
+@dataclass(frozen=True, slots=True)
+class Membership:
+    """Among the constants (addresses, where the field is one), or an element of one of the sets of these names."""
+
+    constants: Ranges | Addresses
+    sets: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class InSets:
+    """One of the matcher's fields has every one of the memberships; `negated`: none of them has any."""
+
+    matcher: Matcher
+    memberships: tuple[Membership, ...]
+    negated: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class InCombinations:
+    """The matchers' fields together are an element of one of the sets of these names; `negated`: of none."""
+
+    matchers: tuple[Matcher, ...]
+    sets: tuple[str, ...]
+    negated: bool = False
+
+
+Condition = InRanges | NoneInRanges | InAddresses | HasBits | InSets | InCombinations
+
+
+def layers(condition: Condition) -> frozenset[Layer]:
+    """What a frame must have for the condition to hold."""
+    matchers = condition.matchers if isinstance(condition, InCombinations) else (condition.matcher,)
+    return frozenset(matcher.layer for matcher in matchers)
+
+
+@dataclass(frozen=True, slots=True)
+class LiveSet:
+    """A named set that lies in maps of its own, and whose elements come and go while frames flow.
+
+    `sizes` are the room of its maps, in keys, in the order of `type.parts`. Two sets of
+    other contents are equal: their rules are the same code.
+    """
+
+    name: str
+    type: ElementType
+    sizes: tuple[int, ...]
+    contents: Contents = field(compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +194,10 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class RuleSet:
-    """A whole rule set. `texts` are the files that it was read from, the first one first, for the line information."""
+    """A whole rule set. `texts` are the files that it was read from, the first one first, for the line information.
+
+    `sets` are those that lie in maps; the elements of the others are in the conditions.
+    """
 
     file: str
     policy: Action
@@ -156,3 +207,5 @@ class RuleSet:
     allowlist: Addresses
     rules: tuple[Rule, ...]
     texts: Mapping[str, str]
+    sets: Mapping[str, LiveSet] = field(default_factory=dict)
+    allowlist_sets: tuple[str, ...] = ()

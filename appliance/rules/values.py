@@ -193,6 +193,22 @@ def read_prefix(kind: AddressKind, value: Any) -> tuple[int, Range]:
     return family, (low, low | host_mask)
 
 
+def read_addresses(kind: AddressKind, value: Any) -> tuple[int, Range]:
+    """A prefix, one address, or a range `first-last` with both: its family and its addresses. Raises BadValue."""
+    first_text, dash, last_text = value.partition("-") if isinstance(value, str) else ("", "", "")
+    if not dash:
+        return read_prefix(kind, value)
+    ends = [read_prefix(kind, text) for text in (first_text, last_text)]
+    (family, first), (other, last) = ends
+    if family != other or "/" in value:
+        raise BadValue(
+            f"{value!r} isn't a range of addresses", "write two addresses of one family: 192.0.2.1-192.0.2.9"
+        )
+    if first > last:
+        raise BadValue(f"the range {value} is backwards", f"write {last_text.strip()}-{first_text.strip()}")
+    return family, (first[0], last[1])
+
+
 def read_flags(kind: FlagsKind, value: Any) -> int:
     """The bits of one name. Raises BadValue."""
     if not isinstance(value, str) or value.lower() not in kind.bits:

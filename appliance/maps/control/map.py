@@ -13,6 +13,7 @@ All of it may be called from any thread, while programs work on the same map.
 
 from __future__ import annotations
 
+from appliance.ebpf.packed import PackedEntries
 from appliance.epochs import default_domain
 from appliance.maps.control.keyed import KeyedMap
 from appliance.maps.control.keyless import KeylessMap
@@ -54,6 +55,9 @@ class Map(KeyedMap, KeylessMap, PackedMap):
         self._fill()
 
     def _fill(self) -> None:
+        if isinstance(self.spec.contents, PackedEntries):
+            self.update_packed(self.spec.contents.keys, self.spec.contents.value)
+            return
         for key, value in self.spec.contents:
             place = self._kind.direct_value(self.shape, key)
             if place is not None and len(value) == self.spec.value_size:

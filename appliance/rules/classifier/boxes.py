@@ -13,7 +13,7 @@ from itertools import product
 
 from appliance.rules.classifier.layout import DESTINATION, GUARDS, PROTOCOL, SOURCE, WORD_BITS, Family
 from appliance.rules.matchers import Layer
-from appliance.rules.model import Condition, InAddresses, InRanges, NoneInRanges, Rule
+from appliance.rules.model import Condition, InAddresses, InCombinations, InRanges, InSets, NoneInRanges, Rule
 from appliance.rules.ranges import Range, Ranges, complement, intersection, prefixes
 from appliance.rules.values import Addresses
 
@@ -106,6 +106,8 @@ def boxes(rule: Rule, families: tuple[Family, ...]) -> dict[Family, list[Box]] |
     """The boxes of a rule in each family, none in one that it can't match. None if it can't lie in a table."""
     wanted = _Wanted()
     for condition in rule.conditions:
+        if isinstance(condition, InSets | InCombinations):
+            return None  # what is in a live set is not known when tables are laid out
         read = _READ.get(condition.matcher.name)
         if read is None:
             return None

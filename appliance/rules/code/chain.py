@@ -38,7 +38,7 @@ class Shared:
         self.module = module
         self.rules = rules
         self._split: dict[tuple[int, ...], list[Run]] = {}
-        self.sets = SetMaps(module)
+        self.sets = SetMaps(module, rules.sets)
         self.states: dict[str, str] = {}  # name → use, in order
         self.counters = module.declare_map(layout.COUNTERS, layout.counters_shape(rules))
         self.errors = module.declare_map(layout.ERRORS, layout.errors_shape())

@@ -64,6 +64,7 @@ def compile_rule_set(rules: RuleSet, *, with_tables: bool = True) -> CompiledRul
         source=rules.file,
         counted=layout.counted(rules),
         contents=dict(shared.sets.contents),
+        sets=shared.sets.used,
         state_maps=dict(shared.states),
         seconds=time.perf_counter() - began,
     )
@@ -169,11 +170,18 @@ class _Program:
         """Written where the addresses become known: what is on the list passes, whatever else is wrong with it."""
         allowed = self.shared.rules.allowlist
         ranges = allowed.v4 if family == 4 else allowed.v6
-        if not ranges or not self.judges:
+        sets = self.shared.rules.allowlist_sets
+        if not (ranges or sets) or not self.judges:
             return
         matching = Matching(self.module, self.code, self.fields, self.shared.sets)
         found, otherwise = matching.block("allowed"), matching.block("judged")
-        matching.family("source" if self.way is Direction.IN else "destination", family, ranges, found, otherwise)
+        side = "source" if self.way is Direction.IN else "destination"
+        unlisted = matching.block("unlisted")
+        matching.family(side, family, ranges, found, unlisted)
+        self.code.builder.position_at_end(unlisted)
+        for name in sets:
+            matching.live.ask(name, (side,), family, found)
+        self.code.builder.branch(otherwise)
         self.code.builder.position_at_end(found)
         self._decide(Action.PASS, layout.verdict_index(self.shared.rules, ALLOWLIST))
         self.code.builder.position_at_end(otherwise)

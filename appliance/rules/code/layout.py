@@ -11,9 +11,12 @@
     set4_… set6_…   LPM trie        prefix ── 1, for sets too large for compares
     bits_…          array           number / 64 ── 64 bits, for sets of numbers below 65536 too large for compares
     nums_…          LPM trie        prefix of 64 bits ── 1, for sets of larger numbers too large for compares
+    in4_NAME, in6_… LPM trie        a live set, by its name ── 1 (rules.sets.elements)
+    port_, mac_, number_, tuple…    the same of other types
 
 The names of a rule's maps hold its id, so that a reload which keeps the id finds the state under the same name; the
-name of a set's map is a digest of its elements, so that a set which changes is another map. A kernel shows the first 15
+name of a constant set's map is a digest of its elements, so that a set which changes is another map; a live set's map
+stays, and its entries change. A kernel shows the first 15
 characters of a name (BPF_OBJ_NAME_LEN), and keeps nothing apart by them.
 """
 
@@ -21,14 +24,14 @@ from __future__ import annotations
 
 import ctypes
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from appliance.ebpf.map_types import MapType
 from appliance.errors import SourceLine
 from appliance.rules.code.bpf_module import MapShape
 from appliance.rules.code.parser.cursor import PARSE_ERRORS
-from appliance.rules.model import ALLOWLIST, MALFORMED, POLICY, VERDICT_COUNTERS, Action, Mode, Rule, RuleSet
+from appliance.rules.model import ALLOWLIST, MALFORMED, POLICY, VERDICT_COUNTERS, Action, LiveSet, Mode, Rule, RuleSet
 
 COUNTERS = "rule_counters"
 ERRORS = "parse_errors"
@@ -70,7 +73,8 @@ class CompiledRules:
     """A rule set as an object, and what an object can't say of itself.
 
     `object` is an ELF file with two XDP programs, compile.INWARD_PROGRAM and OUTWARD_PROGRAM. `contents` are the
-    entries that its set maps must be given, as (key, value) bytes, before a program runs. `state_maps` are the maps
+    entries that its set maps must be given, as (key, value) bytes, before a program runs. `sets` are the live ones that
+    a rule uses, by name. `state_maps` are the maps
     that a reload hands over: name → what it is to the operator (see state_use). `counted` are the rules in order, then
     VERDICT_COUNTERS.
     """
@@ -78,8 +82,9 @@ class CompiledRules:
     object: bytes
     source: str
     counted: tuple[Counted, ...]
-    contents: Mapping[str, tuple[tuple[bytes, bytes], ...]]
+    contents: Mapping[str, Sequence[tuple[bytes, bytes]]]
     state_maps: Mapping[str, str]
+    sets: Mapping[str, LiveSet]
     seconds: float
     counters: str = COUNTERS
     parse_errors: str = ERRORS

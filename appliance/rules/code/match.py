@@ -11,13 +11,25 @@ from llvmlite import ir
 from appliance.ir import I32, I64, I128, U1, U64, Code, N, Number, Pointer
 from appliance.rules.code.bpf_module import BpfModule
 from appliance.rules.code.fields import Fields
+from appliance.rules.code.live_sets import LiveSetMatching
 from appliance.rules.code.set_maps import LOW_HALF, SetMaps
 from appliance.rules.matchers import PRESENCE, Layer
-from appliance.rules.model import BitTest, Condition, HasBits, InAddresses, InRanges, NoneInRanges
+from appliance.rules.model import (
+    BitTest,
+    Condition,
+    HasBits,
+    InAddresses,
+    InCombinations,
+    InRanges,
+    InSets,
+    NoneInRanges,
+    layers,
+)
 from appliance.rules.ranges import Ranges
 from appliance.rules.values import Addresses
 
 MOST_COMPARES = 64  # ranges; a larger set is a map
+_LOOKUP = 30  # compares that one in a live set's map is worth
 LARGEST_IN_BITMAP = 0xFFFF  # 8 KiB of bits; sets with a number above it are tries
 
 
@@ -29,7 +41,8 @@ class Matching:
         self.code = code
         self.fields = fields
         self.sets = sets
-        self.key = code.buffer(24)  # of a set's map: a trie's address begins at 4, aligned for quarters of it
+        self.key = code.buffer(-(-sets.largest_key // 8) * 8)  # of a set's map: a trie's data begins at 4
+        self.live = LiveSetMatching(self)
 
     def block(self, name: str) -> ir.Block:
         return self.code.function.append_basic_block(name)
@@ -42,17 +55,21 @@ class Matching:
 
     def conditions(self, conditions: tuple[Condition, ...], otherwise: ir.Block) -> None:
         """Leave for `otherwise` unless every condition holds; what tells most frames apart comes first."""
-        layers = {condition.matcher.layer for condition in conditions}
-        for layer in sorted(layers, key=lambda layer: list(Layer).index(layer), reverse=True):
+        needed = {layer for condition in conditions for layer in layers(condition)}
+        for layer in sorted(needed, key=lambda layer: list(Layer).index(layer), reverse=True):
             self.presence(layer, otherwise)
         for condition in sorted(conditions, key=cost):
             if isinstance(condition, HasBits):
                 for test in condition.tests:
                     self.unless(self._bits(self.fields[condition.matcher.fields[0]], test), otherwise)
             elif isinstance(condition, InAddresses):
-                self._addresses(condition.matcher.fields[0], condition.addresses, otherwise)
+                self.addresses(condition.matcher.fields[0], condition.addresses, otherwise)
             elif isinstance(condition, NoneInRanges):
                 self._none_in_ranges(condition, otherwise)
+            elif isinstance(condition, InSets):
+                self.live.in_sets(condition, otherwise)
+            elif isinstance(condition, InCombinations):
+                self.live.in_combinations(condition, otherwise)
             else:
                 self._ranges(condition, otherwise)
 
@@ -80,7 +97,8 @@ class Matching:
             self.tree(self.fields[field], condition.ranges, otherwise, other)
             self.code.builder.position_at_end(other)
 
-    def _addresses(self, side: str, addresses: Addresses, otherwise: ir.Block) -> None:
+    def addresses(self, side: str, addresses: Addresses, otherwise: ir.Block) -> None:
+        """Leave for `otherwise` unless the frame's `source` or `destination` is among the addresses."""
         found, not_v4 = self.block("found"), self.block("not_v4")
         version = self.fields["version"]
         if addresses.v4:
@@ -145,17 +163,17 @@ class Matching:
         if family == 4:
             trie = self.sets.trie("set4", ranges, 32)
             code.store(code.swap_bytes(code.resize(low, I32)), code.at(self.key, 4), align=4)
-            return self._ask_trie(trie, 32, found, otherwise)
+            return self.ask_trie(trie, 32, found, otherwise)
         trie = self.sets.trie("set6", ranges, 128)
         self._key_half(4, high)
         self._key_half(12, low)
-        return self._ask_trie(trie, 128, found, otherwise)
+        return self.ask_trie(trie, 128, found, otherwise)
 
     def _number_trie(self, value: Number, ranges: Ranges, found: ir.Block, otherwise: ir.Block) -> None:
         """Numbers of up to 64 bits that are too large for a bitmap: MAC addresses, lengths."""
         trie = self.sets.trie("nums", ranges, 64)
         self._key_half(4, self.code.resize(value, I64))
-        self._ask_trie(trie, 64, found, otherwise)
+        self.ask_trie(trie, 64, found, otherwise)
 
     def _key_half(self, offset: int, number: U64) -> None:
         """64 bits of a trie's key, in network order, by quarters of an address: the key is aligned for no more."""
@@ -164,7 +182,7 @@ class Matching:
         code.store(code.resize(swapped, I32), code.at(self.key, offset), align=4)
         code.store(code.resize(code.shr(swapped, 32), I32), code.at(self.key, offset + 4), align=4)
 
-    def _ask_trie(self, trie: Pointer, bits: int, found: ir.Block, otherwise: ir.Block) -> None:
+    def ask_trie(self, trie: Pointer, bits: int, found: ir.Block, otherwise: ir.Block) -> None:
         """Go to `found` if the trie has a prefix of the number in the key."""
         code = self.code
         code.store(ir.Constant(I32, bits), self.key, align=4)
@@ -185,6 +203,10 @@ def cost(condition: Condition) -> int:
     """Roughly how many compares a condition takes."""
     if isinstance(condition, HasBits):
         return len(condition.tests)
+    if isinstance(condition, InSets):
+        return _LOOKUP * len(condition.matcher.fields) * sum(1 + len(each.sets) for each in condition.memberships)
+    if isinstance(condition, InCombinations):
+        return _LOOKUP * len(condition.sets)
     if isinstance(condition, InAddresses):
         v4, v6 = condition.addresses.v4, condition.addresses.v6
         return 1 + 2 * min(len(v4), MOST_COMPARES) + 4 * min(len(v6), MOST_COMPARES)

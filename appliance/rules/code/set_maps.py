@@ -1,4 +1,4 @@
-"""The maps that hold what is too large for code: sets as tries of prefixes or bitmaps of numbers, tables as arrays.
+"""The maps that hold sets and tables: live sets, called by their names; constants and tables too large for code.
 
 Their contents can't be in an object; they travel beside it (`CompiledRules.contents`).
 """
@@ -6,22 +6,50 @@ Their contents can't be in an object; they travel beside it (`CompiledRules.cont
 from __future__ import annotations
 
 import struct
+from collections.abc import Mapping, Sequence
 
 from appliance.ebpf.map_types import MapType
+from appliance.ebpf.packed import PackedEntries
 from appliance.ir import Pointer
 from appliance.rules.code.bpf_module import BpfModule, MapShape, NameTaken
 from appliance.rules.code.layout import NO_PREALLOC, set_name
+from appliance.rules.model import LiveSet
 from appliance.rules.ranges import Ranges, prefixes
+from appliance.rules.sets.elements import PRESENT, ElementType, Part
 
 LOW_HALF = (1 << 64) - 1
+LARGEST_CONSTANT_KEY = 20  # of an IPv6 trie
 
 
 class SetMaps:
-    """The maps that hold large sets, shared by all rules that name the same elements. For one thread."""
+    """The maps that hold sets, shared by all rules that name the same elements. For one thread."""
 
-    def __init__(self, module: BpfModule) -> None:
+    def __init__(self, module: BpfModule, live: Mapping[str, LiveSet]) -> None:
         self.module = module
-        self.contents: dict[str, tuple[tuple[bytes, bytes], ...]] = {}
+        self.contents: dict[str, Sequence[tuple[bytes, bytes]]] = {}
+        self._live = live
+        self.used: dict[str, LiveSet] = {}
+
+    @property
+    def largest_key(self) -> int:
+        """Bytes that suffice for a key of any of the maps."""
+        parts = (part.key_size for found in self._live.values() for part in found.type.parts)
+        return max(LARGEST_CONSTANT_KEY, *parts, 0)
+
+    def type_of(self, name: str) -> ElementType:
+        """What the elements of a live set are."""
+        return self._live[name].type
+
+    def live(self, name: str, family: int) -> tuple[Pointer, Part]:
+        """The map of a live set for packets of that IP family, 0 if its elements hold no address."""
+        found = self.used[name] = self._live[name]
+        part, size = next(
+            (part, size) for part, size in zip(found.type.parts, found.sizes, strict=True) if part.family == family
+        )
+        shape = MapShape(MapType.LPM_TRIE, part.key_size, len(PRESENT), size, NO_PREALLOC)
+        map_name = found.type.map_name(part, name)
+        self.contents[map_name] = PackedEntries(found.contents.keys[part], part.key_size, PRESENT)
+        return self.module.declare_map(map_name, shape), part
 
     def trie(self, kind: str, ranges: Ranges, bits: int) -> Pointer:
         """An LPM trie of the ranges: key is the prefix length, in host order, and the number, in network order."""

@@ -5,21 +5,36 @@ tcp.dport: [80, 443, "8000-8099"]       three ranges
 frame.len: {gt: 90, not: "1400-1500"}   (91, 1399), (1501, 2**32 - 1)
 tcp.port: {gt: 90, not: 443}            one of the two in (91, 65535), none of them in (443, 443)
 ip.src: {in: "@office", not: 192.0.2.1} ranges of either family
+ip.src: ["@blocklist", 192.0.2.1]       an element of a live set, or one address
+ip.src . tcp.dport: "@services"         both together an element of a set of combinations
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from appliance.errors import InputRefused
 from appliance.rules.document.document import Document
 from appliance.rules.document.places import KeyPath
-from appliance.rules.document.sets import NamedSet
+from appliance.rules.document.sets import AnySet
 from appliance.rules.errors import did_you_mean
 from appliance.rules.matchers import MATCHERS, Matcher, which_field
-from appliance.rules.model import BitTest, Condition, HasBits, InAddresses, InRanges, NoneInRanges
+from appliance.rules.model import (
+    BitTest,
+    Condition,
+    HasBits,
+    InAddresses,
+    InCombinations,
+    InRanges,
+    InSets,
+    LiveSet,
+    Membership,
+    NoneInRanges,
+)
 from appliance.rules.ranges import Ranges, complement, intersection, union
+from appliance.rules.sets.elements import ElementType
 from appliance.rules.values import (
     V4_MAXIMUM,
     V6_MAXIMUM,
@@ -28,21 +43,41 @@ from appliance.rules.values import (
     BadValue,
     FlagsKind,
     NumberKind,
-    SetType,
     TruthKind,
+    read_addresses,
     read_flags,
     read_number,
-    read_prefix,
     read_range,
 )
 
+COMBINED = " . "
 OPERATORS = ("eq", "any", "all", "not", "gt", "lt", "in")
+
+
+@dataclass(frozen=True, slots=True)
+class NumbersAndSets:
+    """Numbers, and the names of live sets of them."""
+
+    constants: Ranges
+    sets: tuple[str, ...]
+
+    @property
+    def membership(self) -> Membership:
+        return Membership(self.constants, self.sets)
+
+
+@dataclass(frozen=True, slots=True)
+class AddressesAndSets:
+    """Addresses, and the names of live sets of them."""
+
+    constants: Addresses
+    sets: tuple[str, ...]
 
 
 class Reader:
     """Reads the values of one document, and collects what is wrong with them. For one thread."""
 
-    def __init__(self, document: Document, sets: Mapping[str, NamedSet | None], defects: list[InputRefused]) -> None:
+    def __init__(self, document: Document, sets: Mapping[str, AnySet | None], defects: list[InputRefused]) -> None:
         """`sets` has None for a set that was refused already, so that its uses aren't refused again."""
         self.document = document
         self.sets = sets
@@ -55,6 +90,9 @@ class Reader:
         """Every condition of a rule's `match:`."""
         conditions: list[Condition] = []
         for name, value in match.items():
+            if COMBINED in name:
+                conditions += self._combination(name, value, (*path, name))
+                continue
             matcher = MATCHERS.get(name)
             if matcher is None:
                 self.refuse(f"there is no field {name!r}", (*path, name), which_field(name), key=True)
@@ -86,8 +124,9 @@ class Reader:
         kind = matcher.kind
         assert isinstance(kind, NumberKind)
         before = len(self.defects)
-        wanted: Ranges = ((0, kind.maximum),)
-        excluded: Ranges = ()
+        everything: Ranges = ((0, kind.maximum),)
+        wanted, excluded = everything, NumbersAndSets((), ())
+        live: list[Membership] = []
         for operator, value in operators.items():
             where = at or (*path, operator)
             if operator == "not":
@@ -97,17 +136,35 @@ class Reader:
                 limit = self.limit(kind, value, where)
                 allowed: Ranges = ((limit + 1, kind.maximum),) if operator == "gt" else ((0, limit - 1),)
             else:
-                allowed = self.ranges(kind, value, where)
+                found = self.ranges(kind, value, where)
+                if found.sets:
+                    live.append(found.membership)
+                    continue
+                allowed = found.constants
             wanted = intersection(wanted, tuple((low, high) for low, high in allowed if low <= high))
-        both = intersection(wanted, complement(excluded, kind.maximum))
+        both = intersection(wanted, complement(excluded.constants, kind.maximum))
         if not both and len(self.defects) == before:
             self._refuse_nothing(matcher, operators, path)
         if len(matcher.fields) == 1:
-            return (InRanges(matcher, both),)
-        has_wanted = operators.keys() != {"not"}
+            return self._one_field(matcher, both, everything, live, excluded.sets)
+        has_wanted, has_not = operators.keys() != {"not"}, "not" in operators
+        only_sets = bool(excluded.sets) and not excluded.constants
+        among = (Membership(wanted, ()), *live) if wanted != everything else tuple(live)
         return (
-            *((InRanges(matcher, wanted),) if has_wanted else ()),
-            *((NoneInRanges(matcher, excluded),) if "not" in operators else ()),
+            *((InSets(matcher, among) if live else InRanges(matcher, wanted),) if has_wanted else ()),
+            *((NoneInRanges(matcher, excluded.constants),) if has_not and not only_sets else ()),
+            *((InSets(matcher, (Membership((), excluded.sets),), negated=True),) if excluded.sets else ()),
+        )
+
+    @staticmethod
+    def _one_field(
+        matcher: Matcher, constants: Ranges, everything: Ranges, live: list[Membership], excluded: tuple[str, ...]
+    ) -> tuple[Condition, ...]:
+        """Of one field, what it must be, what live sets it must be in, and what it must not be in, are apart."""
+        return (
+            *((InRanges(matcher, constants),) if constants != everything or not (live or excluded) else ()),
+            *((InSets(matcher, tuple(live)),) if live else ()),
+            *((InSets(matcher, (Membership((), excluded),), negated=True),) if excluded else ()),
         )
 
     def _refuse_nothing(self, matcher: Matcher, operators: Mapping[str, Any], path: KeyPath) -> None:
@@ -125,19 +182,22 @@ class Reader:
             self.refuse(bad.what, path, bad.hint)
             return 0
 
-    def ranges(self, kind: NumberKind, value: Any, path: KeyPath) -> Ranges:
+    def ranges(self, kind: NumberKind, value: Any, path: KeyPath) -> NumbersAndSets:
         """A number, a range, a set's name, or a list of these."""
-        ranges = []
+        ranges, live = [], []
         for element, where in _each(value, path):
             if isinstance(element, str) and element.startswith("@"):
-                found = self._named(element, kind.set_type, where)
-                ranges += [r for r in found.ranges if r[0] <= kind.maximum] if found else []
+                found = self._named(element, ElementType((kind.set_type,)), where)
+                if isinstance(found, LiveSet):
+                    live.append(found.name)
+                elif found:
+                    ranges += [r for r in found.ranges if r[0] <= kind.maximum]
                 continue
             try:
                 ranges.append(read_range(kind, element))
             except BadValue as bad:
                 self.refuse(bad.what, where, bad.hint)
-        return union(ranges)
+        return NumbersAndSets(union(ranges), tuple(live))
 
     # addresses
 
@@ -149,42 +209,99 @@ class Reader:
         before = len(self.defects)
         v4: Ranges = ((0, V4_MAXIMUM),) if 4 in kind.families else ()
         v6: Ranges = ((0, V6_MAXIMUM),)
+        everything = Addresses(v4, v6)
+        live: list[Condition] = []
         for operator, value in operators.items():
-            found = self.addresses(kind, value, at or (*path, operator))
+            found = self.members(kind, value, at or (*path, operator))
+            if found.sets and operator == "not":
+                live.append(InSets(matcher, (Membership(Addresses(), found.sets),), negated=True))
+            elif found.sets:
+                live.append(InSets(matcher, (Membership(found.constants, found.sets),)))
+                continue
+            allowed = found.constants
             if operator == "not":
-                found = Addresses(complement(found.v4, V4_MAXIMUM), complement(found.v6, V6_MAXIMUM))
-            v4, v6 = intersection(v4, found.v4), intersection(v6, found.v6)
+                allowed = Addresses(complement(allowed.v4, V4_MAXIMUM), complement(allowed.v6, V6_MAXIMUM))
+            v4, v6 = intersection(v4, allowed.v4), intersection(v6, allowed.v6)
         if not v4 and not v6 and len(self.defects) == before:
             self._refuse_nothing(matcher, operators, path)
-        return (InAddresses(matcher, Addresses(v4, v6)),)
+        constants = Addresses(v4, v6)
+        return (*((InAddresses(matcher, constants),) if constants != everything or not live else ()), *live)
 
-    def addresses(self, kind: AddressKind, value: Any, path: KeyPath) -> Addresses:
-        """A prefix, a set's name, or a list of these."""
+    def members(self, kind: AddressKind, value: Any, path: KeyPath) -> AddressesAndSets:
+        """A prefix, a range, a set's name, or a list of these."""
         found: dict[int, list[tuple[int, int]]] = {4: [], 6: []}
+        live = []
         for element, where in _each(value, path):
             if isinstance(element, str) and element.startswith("@"):
-                named = self._named(element, kind.set_type, where)
-                if named:
+                named = self._named(element, ElementType((kind.set_type,)), where)
+                if isinstance(named, LiveSet):
+                    live.append(named.name)
+                elif named:
                     found[4] += named.addresses.v4
                     found[6] += named.addresses.v6
                 continue
             try:
-                family, addresses = read_prefix(kind, element)
+                family, addresses = read_addresses(kind, element)
                 found[family].append(addresses)
             except BadValue as bad:
                 self.refuse(bad.what, where, bad.hint)
-        return Addresses(union(found[4]), union(found[6]))
+        return AddressesAndSets(Addresses(union(found[4]), union(found[6])), tuple(live))
 
-    def _named(self, text: str, wanted: SetType, path: KeyPath) -> NamedSet | None:
+    def _named(self, text: str, wanted: ElementType, path: KeyPath) -> AnySet | None:
         name = text[1:]
         if name not in self.sets:
             self.refuse(f"there is no set {name!r}", path, did_you_mean(name, self.sets))
             return None
         found = self.sets[name]
-        if found is not None and found.type is not wanted:
-            self.refuse(f"the set {name!r} holds {found.type.value} elements", path, f"use a set of {wanted.value}")
+        if found is not None and found.type != wanted:
+            self.refuse(f"the set {name!r} holds {found.type} elements", path, f"use a set of {wanted}")
             return None
         return found
+
+    # combinations
+
+    def _combination(self, name: str, value: Any, path: KeyPath) -> tuple[Condition, ...]:
+        """`ip.src . tcp.dport: "@set"`: the fields together are an element of a set."""
+        before = len(self.defects)
+        matchers = [self._combined(part.strip(), path) for part in name.split(COMBINED)]
+        operators = value if isinstance(value, dict) else {"eq": value}
+        conditions = []
+        for operator, names in operators.items():
+            at = (*path, operator) if isinstance(value, dict) else path
+            if operator not in ("eq", "any", "in", "not"):
+                self.refuse(f"a combination takes no operator {operator!r}", at, "it takes: eq, any, in, not", key=True)
+                continue
+            found = tuple(matcher for matcher in matchers if matcher is not None)
+            if len(found) == len(matchers):
+                sets = self._sets_of(found, names, at)
+                conditions.append(InCombinations(found, sets, negated=operator == "not"))
+        return tuple(conditions) if len(self.defects) == before else ()
+
+    def _combined(self, name: str, path: KeyPath) -> Matcher | None:
+        """One field of a combination. Refuses those whose values no set has."""
+        matcher = MATCHERS.get(name)
+        if matcher is None:
+            self.refuse(f"there is no field {name!r}", path, which_field(name), key=True)
+        elif not isinstance(matcher.kind, NumberKind | AddressKind):
+            self.refuse(f"{name} can't stand in a combination", path, "make it a condition of its own", key=True)
+        elif len(matcher.fields) > 1:
+            hint = "name one of them, such as tcp.dport"
+            self.refuse(f"{name} stands for several places in a frame", path, hint, key=True)
+        else:
+            return matcher
+        return None
+
+    def _sets_of(self, matchers: tuple[Matcher, ...], names: Any, path: KeyPath) -> tuple[str, ...]:
+        """The sets of combinations of these fields' types that are named."""
+        types = [matcher.kind.set_type for matcher in matchers if isinstance(matcher.kind, NumberKind | AddressKind)]
+        found = []
+        for text, where in _each(names, path):
+            if not isinstance(text, str) or not text.startswith("@"):
+                self.refuse("a combination is looked for in sets alone", where, 'name one, like "@services"')
+                continue
+            named = self._named(text, ElementType(tuple(types)), where)
+            found += [named.name] if named is not None else []
+        return tuple(found)
 
     # flags and truth
 

@@ -21,7 +21,7 @@ from appliance.rules.document.rules import RuleReader
 from appliance.rules.document.schema import DefaultsEntry, RuleSetEntry
 from appliance.rules.document.sets import SetReader, defects_of_file
 from appliance.rules.errors import RuleSetRefused
-from appliance.rules.model import Action, Direction, Mode, Rule, RuleSet
+from appliance.rules.model import Action, Direction, LiveSet, Mode, Rule, RuleSet
 from appliance.rules.ranges import union
 from appliance.rules.values import PREFIX, Addresses
 
@@ -64,7 +64,7 @@ class _Loader:
         for source in self.sources:
             for name, entry in source.entry.sets.items():
                 self.sets.define(source.document, name, entry)
-        allowlist = self._allowlist()
+        allowlist, allowlist_sets = self._allowlist()
         reader = RuleReader(self.defaults, self.sets.sets, self.defects)
         rules: list[Rule] = []
         for source in self.sources:
@@ -84,6 +84,8 @@ class _Loader:
             direction=Direction(defaults.direction),
             allowlist=allowlist,
             rules=tuple(rules),
+            sets={name: found for name, found in self.sets.sets.items() if isinstance(found, LiveSet)},
+            allowlist_sets=allowlist_sets,
             texts={source.document.file: source.document.text for source in [self.sources[-1], *self.sources[:-1]]},
         )
 
@@ -115,12 +117,14 @@ class _Loader:
             self._gather(_Source(included, entry), (*chain, resolved))
         self.sources.append(source)
 
-    def _allowlist(self) -> Addresses:
-        """Whatever is on the allowlist of any of the files."""
+    def _allowlist(self) -> tuple[Addresses, tuple[str, ...]]:
+        """Whatever is on the allowlist of any of the files, and the sets that are."""
         found = [
-            Reader(source.document, self.sets.sets, self.defects).addresses(
+            Reader(source.document, self.sets.sets, self.defects).members(
                 PREFIX, source.entry.allowlist, ("allowlist",)
             )
             for source in self.sources
         ]
-        return Addresses(union([r for each in found for r in each.v4]), union([r for each in found for r in each.v6]))
+        v4 = union([range_ for each in found for range_ in each.constants.v4])
+        v6 = union([range_ for each in found for range_ in each.constants.v6])
+        return Addresses(v4, v6), tuple(dict.fromkeys(name for each in found for name in each.sets))

@@ -9,7 +9,7 @@ from appliance.rules.document.conditions import Reader
 from appliance.rules.document.document import Document
 from appliance.rules.document.places import KeyPath
 from appliance.rules.document.schema import DefaultsEntry, RateEntry, RetransmitEntry, RuleEntry
-from appliance.rules.document.sets import NamedSet
+from appliance.rules.document.sets import AnySet
 from appliance.rules.matchers import Layer
 from appliance.rules.model import (
     VERDICT_COUNTERS,
@@ -20,6 +20,7 @@ from appliance.rules.model import (
     Rate,
     Retransmit,
     Rule,
+    layers,
 )
 
 RESERVED_IDS = frozenset(VERDICT_COUNTERS)
@@ -31,9 +32,7 @@ SLOWEST = {"pps": 1e-6, "bps": 1.0}  # what a frame costs must fit into 62 bits 
 class RuleReader:
     """Reads the rules of one document after the other, and collects what is wrong with them. For one thread."""
 
-    def __init__(
-        self, defaults: DefaultsEntry, sets: Mapping[str, NamedSet | None], defects: list[InputRefused]
-    ) -> None:
+    def __init__(self, defaults: DefaultsEntry, sets: Mapping[str, AnySet | None], defects: list[InputRefused]) -> None:
         self.defaults = defaults
         self.sets = sets
         self.defects = defects
@@ -91,7 +90,7 @@ class RuleReader:
         if rule.rate is not None:
             hint = "make them two rules"
             self.defects.append(document.refuse("a rule has a rate or a retransmit test, not both", inside, hint=hint))
-        if not any(condition.matcher.layer is Layer.TCP for condition in conditions):
+        if not any(Layer.TCP in layers(condition) for condition in conditions):
             hint = "add a field of TCP to `match:`, such as tcp.flags: {all: [syn], not: [ack]}"
             self.defects.append(document.refuse("only TCP retransmits", inside, hint=hint))
         if entry.after >= entry.before:

@@ -7,6 +7,8 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 from pydantic_core import PydanticKnownError
 
+from appliance.rules.sets.elements import MOST_KEYS, MOST_TYPES
+
 
 def _whole(value: Any) -> Any:
     """Refuse what Python takes for 1 but isn't: true, and 1.0."""
@@ -22,6 +24,15 @@ Seconds = Annotated[float, Field(gt=0, le=86400 * 365, allow_inf_nan=False)]
 Capacity = Annotated[int, Field(ge=1, le=1 << 22)]
 RuleId = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_.-]{0,62}\z")]
 SetName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}\z")]
+
+
+TypeWord = Literal["prefix", "port", "mac", "number"]
+SetTypes = Annotated[
+    list[TypeWord],
+    Field(min_length=1, max_length=MOST_TYPES),
+    BeforeValidator(lambda given: given if isinstance(given, list) else [given], TypeWord | list[TypeWord]),
+]
+SetSize = Annotated[int, Field(ge=1, le=MOST_KEYS)]
 
 
 class Entry(BaseModel):
@@ -42,9 +53,11 @@ class DefaultsEntry(Entry):
 class SetEntry(Entry):
     """One entry of `sets:`"""
 
-    type: Literal["prefix", "port", "mac", "number"]
+    type: SetTypes = Field(description="what its elements are; a list of types: a combination of one value of each")
     elements: list[Any] | None = None
-    file: str | None = Field(None, description="one element per line; # begins a comment")
+    file: str | None = Field(None, description="a list as it is published: one element per line, ipset save and others")
+    constant: bool | None = Field(None, description="whether its elements become code; if absent, those given here do")
+    size: SetSize | None = Field(None, description="room for so many keys; if absent, for twice those it begins with")
 
 
 class RateEntry(Entry):

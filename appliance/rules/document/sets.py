@@ -1,34 +1,46 @@
-"""`sets:` of the documents: named lists of values, from a document itself or from files with one element per line."""
+"""`sets:` of the documents: named lists of values, from a document itself, or from files as others publish them.
+
+constant    the elements become code where they are used: ranges. So it is for elements that stand in a document
+live        the elements lie in maps, and come and go while frames flow. So it is for files, and all combinations
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from appliance.errors import InputRefused, SourceLine
-from appliance.rules.document.document import Document, read_text
+from appliance.rules.document.document import Document
 from appliance.rules.document.places import KeyPath
 from appliance.rules.document.schema import SetEntry
 from appliance.rules.errors import RuleSetRefused
+from appliance.rules.model import LiveSet
 from appliance.rules.ranges import Ranges, union
+from appliance.rules.sets.contents import Contents, Packer
+from appliance.rules.sets.elements import MOST_KEYS, ElementType
+from appliance.rules.sets.lists import list_elements, read_list
 from appliance.rules.values import (
     ELEMENT_KINDS,
     Addresses,
     AddressKind,
     BadValue,
     SetType,
-    read_prefix,
+    read_addresses,
     read_range,
 )
+
+LEAST_SIZE = 1024  # keys that a set has room for, unless it says otherwise
+HEADROOM = 2  # times what it begins with
 
 
 @dataclass(frozen=True, slots=True)
 class NamedSet:
-    """One entry of `sets:`, read: addresses for prefixes, ranges for everything else."""
+    """A constant set, read: addresses for prefixes, ranges for everything else."""
 
     name: str
-    type: SetType
+    type: ElementType
     ranges: Ranges = ()
     addresses: Addresses = field(default_factory=Addresses)
 
@@ -36,12 +48,15 @@ class NamedSet:
         return bool(self.ranges or self.addresses)
 
 
+AnySet: TypeAlias = NamedSet | LiveSet
+
+
 class SetReader:
     """Reads the sets of one document after the other, and collects what is wrong with them. For one thread."""
 
     def __init__(self, defects: list[InputRefused]) -> None:
         self.defects = defects
-        self.sets: dict[str, NamedSet | None] = {}  # None for one that was refused
+        self.sets: dict[str, AnySet | None] = {}  # None for one that was refused
         self.places: dict[str, SourceLine] = {}
 
     def define(self, document: Document, name: str, entry: SetEntry) -> None:
@@ -54,34 +69,23 @@ class SetReader:
             return
         self.places[name] = place
         before = len(self.defects)
-        elements = self._elements(document, entry, at)
-        found = self._read_set(name, SetType(entry.type), elements)
+        type_ = ElementType(tuple(map(SetType, entry.type)))
+        source = _Source(document, entry, at, self.defects)
+        found: AnySet
+        if source.is_constant(type_):
+            found = self._constant(name, type_, source.elements())
+        else:
+            contents = source.contents(type_)
+            found = LiveSet(name, type_, source.sizes(type_, contents), contents)
         self.sets[name] = found if len(self.defects) == before else None
 
-    def _elements(self, document: Document, entry: SetEntry, at: KeyPath) -> list[tuple[Any, SourceLine]]:
-        """A set's elements with their places, from the document or from the file it names."""
-        if (entry.elements is None) == (entry.file is None):
-            hint = "give a list under `elements:`, or the path of a list as `file:`"
-            self.defects.append(document.refuse("a set has either elements or a file", at, hint=hint))
-            return []
-        if entry.elements is not None:
-            inside = (*at, "elements")
-            return [(value, document.place((*inside, i))) for i, value in enumerate(entry.elements)]
-        path = Path(document.file).parent / str(entry.file)
-        try:
-            text = read_text(path)
-        except RuleSetRefused as refused:
-            self.defects += defects_of_file(refused, document, (*at, "file"))
-            return []
-        return list_elements(text, str(path))
-
-    def _read_set(self, name: str, type_: SetType, elements: list[tuple[Any, SourceLine]]) -> NamedSet:
-        kind = ELEMENT_KINDS[type_]
+    def _constant(self, name: str, type_: ElementType, elements: Iterable[tuple[Any, SourceLine]]) -> NamedSet:
+        kind = ELEMENT_KINDS[type_.types[0]]
         ranges: dict[int, list[tuple[int, int]]] = {0: [], 4: [], 6: []}
         for value, place in elements:
             try:
                 family, found = (
-                    read_prefix(kind, value) if isinstance(kind, AddressKind) else (0, read_range(kind, value))
+                    read_addresses(kind, value) if isinstance(kind, AddressKind) else (0, read_range(kind, value))
                 )
                 ranges[family].append(found)
             except BadValue as bad:
@@ -89,14 +93,78 @@ class SetReader:
         return NamedSet(name, type_, union(ranges[0]), Addresses(union(ranges[4]), union(ranges[6])))
 
 
-def list_elements(text: str, file: str) -> list[tuple[Any, SourceLine]]:
-    """The elements of a list file: one per line; `#` begins a comment; blank lines are nothing."""
-    elements: list[tuple[Any, SourceLine]] = []
-    for number, line in enumerate(text.splitlines(), 1):
-        element = line.partition("#")[0].strip()
-        if element:
-            elements.append((element, SourceLine(file, number, line.index(element) + 1, line)))
-    return elements
+class _Source:
+    """Where the elements of one entry of `sets:` come from."""
+
+    def __init__(self, document: Document, entry: SetEntry, at: KeyPath, defects: list[InputRefused]) -> None:
+        self._document = document
+        self._entry = entry
+        self._at = at
+        self._defects = defects
+        if (entry.elements is None) == (entry.file is None):
+            hint = "give a list under `elements:`, or the path of a list as `file:`"
+            defects.append(document.refuse("a set has either elements or a file", at, hint=hint))
+            self._entry = entry.model_copy(update={"elements": [], "file": None})
+
+    def is_constant(self, type_: ElementType) -> bool:
+        """Whether the elements become code. Refuses what can't."""
+        given = self._entry.constant
+        if given and type_.is_combination:
+            hint = "a set of one type may be constant; a combination lies in a map: leave `constant` out"
+            self._refuse("a combination is never constant", "constant", hint)
+        if given is None:
+            given = self._entry.file is None
+        if given and self._entry.size is not None:
+            self._refuse("a constant set has no size", "size", "leave `size` out, or say `constant: false`")
+        return given and not type_.is_combination
+
+    def elements(self) -> Iterable[tuple[Any, SourceLine]]:
+        """The elements one by one, with their places."""
+        if self._entry.file is not None:
+            return list_elements(self._path(self._entry.file), self._told)
+        inside = (*self._at, "elements")
+        given = self._entry.elements or []
+        return [(value, self._document.place((*inside, i))) for i, value in enumerate(given)]
+
+    def contents(self, type_: ElementType) -> Contents:
+        """All elements, packed."""
+        packer = Packer(type_)
+        if self._entry.file is not None:
+            read_list(self._path(self._entry.file), packer, self._told)
+            return packer.contents()
+        inside = (*self._at, "elements")
+        packer.add(
+            self._entry.elements or [],
+            lambda i, bad: self._defects.append(self._document.refuse(bad.what, (*inside, i), hint=bad.hint)),
+        )
+        return packer.contents()
+
+    def sizes(self, type_: ElementType, contents: Contents) -> tuple[int, ...]:
+        """The room of the set's maps, in keys."""
+        return tuple(self._size(contents.count(part)) for part in type_.parts)
+
+    def _size(self, most: int) -> int:
+        """What is asked for, or a power of two, so that a list which grows by the day is the same code for long."""
+        size = self._entry.size or min(max(LEAST_SIZE, 1 << (HEADROOM * most - 1).bit_length()), MOST_KEYS)
+        if most > size:
+            what = f"{most} keys are more than the set has room for, {size}"
+            hint = f"give it a larger `size`, up to {MOST_KEYS}" if self._entry.size else "cut it into several sets"
+            self._refuse(what, "size" if self._entry.size else None, hint)
+        return size
+
+    def _path(self, name: str) -> Path:
+        return Path(self._document.file).parent / name
+
+    def _told(self, defect: InputRefused) -> None:
+        """A list's defect; one that has no line of its own is told at the place that names the file."""
+        if not isinstance(defect.where, SourceLine):
+            what, at = f"{defect.where}: {defect.what}", (*self._at, "file")
+            defect = self._document.refuse(what, at, hint=defect.hint)
+        self._defects.append(defect)
+
+    def _refuse(self, what: str, key: str | None, hint: str) -> None:
+        at = self._at if key is None else (*self._at, key)
+        self._defects.append(self._document.refuse(what, at, hint=hint))
 
 
 def defects_of_file(refused: RuleSetRefused, document: Document, at: KeyPath) -> list[InputRefused]:

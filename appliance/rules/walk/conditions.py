@@ -3,13 +3,26 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from appliance.rules.matchers import PRESENCE, Layer
-from appliance.rules.model import Condition, HasBits, InAddresses, InRanges, NoneInRanges
+from appliance.rules.matchers import PRESENCE, Layer, Matcher
+from appliance.rules.model import (
+    Condition,
+    HasBits,
+    InAddresses,
+    InCombinations,
+    InRanges,
+    InSets,
+    Membership,
+    NoneInRanges,
+)
 from appliance.rules.ranges import Ranges
+from appliance.rules.sets.members import Members
+from appliance.rules.values import Addresses, AddressKind
 from appliance.rules.walk.dissector import Dissected
+
+Sets = Mapping[str, Members]
 
 _RELATIONS: dict[str, Callable[[int, int], bool]] = {
     "==": lambda value, number: value == number,
@@ -23,9 +36,9 @@ def has_layer(frame: Dissected, layer: Layer) -> bool:
     return needed is None or _RELATIONS[needed.relation](frame[needed.field], needed.number)
 
 
-def holds(condition: Condition, frame: Dissected) -> bool:
-    """Whether a condition whose layer is there holds."""
-    return HOLDS[type(condition)](condition, frame)
+def holds(condition: Condition, frame: Dissected, sets: Mapping[str, Members]) -> bool:
+    """Whether a condition whose layer is there holds; `sets` are the live ones."""
+    return HOLDS[type(condition)](condition, frame, sets)
 
 
 def lies_in(ranges: Ranges, number: int) -> bool:
@@ -34,26 +47,59 @@ def lies_in(ranges: Ranges, number: int) -> bool:
     return index >= 0 and number <= ranges[index][1]
 
 
-def _in_ranges(condition: InRanges, frame: Dissected) -> bool:
+def _in_ranges(condition: InRanges, frame: Dissected, _: Sets) -> bool:
     return any(lies_in(condition.ranges, frame[field]) for field in condition.matcher.fields)
 
 
-def _none_in_ranges(condition: NoneInRanges, frame: Dissected) -> bool:
+def _none_in_ranges(condition: NoneInRanges, frame: Dissected, _: Sets) -> bool:
     return not any(lies_in(condition.ranges, frame[field]) for field in condition.matcher.fields)
 
 
-def _in_addresses(condition: InAddresses, frame: Dissected) -> bool:
-    families = {4: condition.addresses.v4, 6: condition.addresses.v6}
-    return lies_in(families.get(frame["version"], ()), frame.address(condition.matcher.fields[0]))
+def _in_addresses(condition: InAddresses, frame: Dissected, _: Sets) -> bool:
+    return _is_among(condition.addresses, frame, condition.matcher.fields[0])
 
 
-def _has_bits(condition: HasBits, frame: Dissected) -> bool:
+def _is_among(addresses: Addresses, frame: Dissected, side: str) -> bool:
+    families = {4: addresses.v4, 6: addresses.v6}
+    return lies_in(families.get(frame["version"], ()), frame.address(side))
+
+
+def _has_bits(condition: HasBits, frame: Dissected, _: Sets) -> bool:
     return all(test.holds(frame[condition.matcher.fields[0]]) for test in condition.tests)
 
 
-HOLDS: dict[type[Condition], Callable[[Any, Dissected], bool]] = {
+def _in_sets(condition: InSets, frame: Dissected, sets: Sets) -> bool:
+    matcher = condition.matcher
+    return condition.negated is not any(
+        all(_is_member(membership, matcher, field, frame, sets) for membership in condition.memberships)
+        for field in matcher.fields
+    )
+
+
+def _is_member(wanted: Membership, matcher: Matcher, field: str, frame: Dissected, sets: Sets) -> bool:
+    constants = wanted.constants
+    if isinstance(constants, Addresses):
+        is_constant = _is_among(constants, frame, field)
+    else:
+        is_constant = lies_in(constants, frame[field])
+    value = _value(matcher, field, frame)
+    return is_constant or any(sets[name].has((value,), frame["version"]) for name in wanted.sets)
+
+
+def _in_combinations(condition: InCombinations, frame: Dissected, sets: Sets) -> bool:
+    values = [_value(matcher, matcher.fields[0], frame) for matcher in condition.matchers]
+    return condition.negated is not any(sets[name].has(values, frame["version"]) for name in condition.sets)
+
+
+def _value(matcher: Matcher, field: str, frame: Dissected) -> int:
+    return frame.address(field) if isinstance(matcher.kind, AddressKind) else frame[field]
+
+
+HOLDS: dict[type[Condition], Callable[[Any, Dissected, Sets], bool]] = {
     InRanges: _in_ranges,
     NoneInRanges: _none_in_ranges,
     InAddresses: _in_addresses,
     HasBits: _has_bits,
+    InSets: _in_sets,
+    InCombinations: _in_combinations,
 }

@@ -9,7 +9,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
-from appliance.rules.model import ALLOWLIST, MALFORMED, POLICY, Action, Condition, Direction, Mode, Rule, RuleSet
+from appliance.rules.model import (
+    ALLOWLIST,
+    MALFORMED,
+    POLICY,
+    Action,
+    Condition,
+    Direction,
+    Mode,
+    Rule,
+    RuleSet,
+    layers,
+)
+from appliance.rules.sets.members import Members
 from appliance.rules.walk.conditions import has_layer, holds, lies_in
 from appliance.rules.walk.dissector import Dissected
 from appliance.rules.walk.gates import Bucket, Handshakes
@@ -57,6 +69,7 @@ class Walk:
 
     def __init__(self, rules: RuleSet) -> None:
         self.rules = rules
+        self.sets = {name: Members(found.type, found.contents) for name, found in rules.sets.items()}
         self.forget()
 
     def forget(self) -> None:
@@ -91,7 +104,9 @@ class Walk:
     def _is_allowed(self, frame: Dissected, way: Direction) -> bool:
         allowed = self.rules.allowlist
         ranges = allowed.v4 if frame["version"] == 4 else allowed.v6
-        return lies_in(ranges, frame.address("source" if way is Direction.IN else "destination"))
+        address = frame.address("source" if way is Direction.IN else "destination")
+        sets = (self.sets[name] for name in self.rules.allowlist_sets)
+        return lies_in(ranges, address) or any(found.has((address,), frame["version"]) for found in sets)
 
     def _note_handshakes(self, frame: Dissected, way: Direction, time_ns: int) -> None:
         for index, handshakes in self.handshakes.items():
@@ -117,9 +132,9 @@ class Walk:
         if not rule.direction.covers(way):
             return Step(rule, Outcome.OTHER_DIRECTION)
         for condition in rule.conditions:
-            if not has_layer(frame, condition.matcher.layer):
+            if not all(has_layer(frame, layer) for layer in layers(condition)):
                 return Step(rule, Outcome.NO_LAYER, condition)
-            if not holds(condition, frame):
+            if not holds(condition, frame, self.sets):
                 return Step(rule, Outcome.NO_MATCH, condition)
         if rule.mode is Mode.MONITOR and is_hit:
             return Step(rule, Outcome.AFTER_MONITORED)

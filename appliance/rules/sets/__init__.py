@@ -1,0 +1,1 @@
+"""Named sets whose elements may change while frames flow: lists to keys of maps."""
