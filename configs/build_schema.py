@@ -85,8 +85,9 @@ def _plain(schema: Any) -> Any:
     if not isinstance(schema, dict):
         return schema
     if "anyOf" in schema and {"type": "null"} in schema["anyOf"]:
-        (given,) = (each for each in schema["anyOf"] if each != {"type": "null"})
-        schema = {**given, **{key: value for key, value in schema.items() if key not in ("anyOf", "default")}}
+        given = [each for each in schema["anyOf"] if each != {"type": "null"}]
+        one = given[0] if len(given) == 1 else {"anyOf": given}
+        schema = {**one, **{key: value for key, value in schema.items() if key not in ("anyOf", "default")}}
     named = isinstance(schema.get("title"), str)
     return {_plain(key): _plain(value) for key, value in schema.items() if not (named and key == "title")}
 

@@ -145,18 +145,36 @@ class LiveSet:
 
 
 @dataclass(frozen=True, slots=True)
+class KeyPart:
+    """One field of what a rate is per: `field` of the parsed frame, where the frame has that layer.
+
+    Of an address so many leading bits count, by its family: 32 of IPv4 and 64 of IPv6 are a host, the /64 being the
+    least that one subscriber gets (RFC 6177). `lengths` is None for a number.
+    """
+
+    name: str
+    field: str
+    layer: Layer
+    lengths: tuple[int, int] | None = None
+
+    @property
+    def size(self) -> int:
+        """Bytes of it in a key: an address has 16, whatever the family, and every number 8."""
+        return 16 if self.lengths else 8
+
+
+@dataclass(frozen=True, slots=True)
 class Rate:
     """A limit: the rule's action is for frames over it, frames within it go on to the next rule.
 
-    `amount` is packets or bits per second; `burst` is packets or bytes. `per` is None (one bucket for the rule) or
-    the address field whose every host (an IPv4 address, or an IPv6 /64) has a bucket of its own, for the `sources`
-    hosts seen last.
+    `amount` is packets or bits per second; `burst` is packets or bytes. `per` is empty (one bucket for the rule), or
+    what has to be the same of frames that share a bucket; `sources` is how many such buckets are kept.
     """
 
     unit: str
     amount: float
     burst: int
-    per: str | None
+    per: tuple[KeyPart, ...]
     sources: int
 
 

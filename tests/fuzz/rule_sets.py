@@ -14,6 +14,7 @@ from scapy.layers.inet6 import ICMPv6EchoRequest, IPv6, IPv6ExtHdrFragment, IPv6
 from scapy.layers.l2 import ARP, Dot1Q, Ether
 
 from appliance.errors import SourceLine
+from appliance.rules.document.keys import read_key
 from appliance.rules.matchers import MATCHERS, Layer, Matcher
 from appliance.rules.model import (
     Action,
@@ -23,6 +24,7 @@ from appliance.rules.model import (
     HasBits,
     InAddresses,
     InRanges,
+    KeyPart,
     Mode,
     NoneInRanges,
     Rate,
@@ -31,7 +33,7 @@ from appliance.rules.model import (
     RuleSet,
 )
 from appliance.rules.ranges import Range, Ranges, union
-from appliance.rules.values import Addresses, AddressKind, FlagsKind, NumberKind
+from appliance.rules.values import Addresses, AddressKind, BadValue, FlagsKind, NumberKind
 from appliance.rules.walk import Dissected
 
 HOSTS = ("192.0.2.1", "192.0.2.77", "198.51.100.9", "10.1.2.3")
@@ -56,6 +58,31 @@ def templates() -> tuple[bytes, ...]:
     frames += [ether / IP(flags="MF") / UDP(), ether / IP(frag=5) / b"rest of it", ether / IP(proto=50) / bytes(20)]
     frames += [ether / v6 / IPv6ExtHdrHopByHop() / IPv6ExtHdrFragment(m=1) / UDP(), ether / b"no packet"]
     return tuple(bytes(frame) for frame in frames)
+
+
+def _per(*texts: str) -> tuple[KeyPart, ...]:
+    def refuse(number: int, bad: BadValue) -> None:
+        raise bad
+
+    return read_key(list(texts), refuse)
+
+
+# what rates are per
+_PER = tuple(
+    _per(*texts)
+    for texts in (
+        (),
+        ("ip.src",),
+        ("ip.dst",),
+        ("ip.src/24/48",),
+        ("ip.dst/128",),
+        ("ipv6.src/20",),
+        ("ip.src/9", "tcp.dport"),
+        ("eth.src", "udp.length"),
+        ("flow",),
+        ("flow", "ip.ttl"),
+    )
+)
 
 
 def random_frame(chance: random.Random) -> bytes:
@@ -111,7 +138,7 @@ def _rule(chance: random.Random, frames: Sequence[Dissected], index: int) -> Rul
 
 
 def _rate(chance: random.Random) -> Rate:
-    per = chance.choice((None, "ip.src", "ip.dst"))
+    per = chance.choice(_PER)
     if chance.random() < 0.5:
         return Rate("pps", chance.choice((1, 100, 12345.678)), chance.choice((1, 5, 100)), per, 65536)
     return Rate("bps", chance.choice((8000, 1e6, 98765.4321)), chance.choice((1514, 5000)), per, 65536)

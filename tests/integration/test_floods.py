@@ -43,6 +43,29 @@ def test_a_flood_with_random_low_halves_is_one_source(engine: str, tmp_path: Pat
         assert rules.run(honest) == "drop", "its bucket was pushed out of what is remembered"
 
 
+@every_engine
+def test_strangers_push_nobody_out_who_came_twice(engine: str, tmp_path: Path) -> None:
+    text = "rules: [{id: each, action: drop, rate: {pps: 0.001, burst: 3, per: ip.src, sources: 16}}]"
+    honest = [build(f'Ether()/IP(src="192.0.2.{host}")/UDP()') for host in range(1, 9)]
+    with _loaded(engine, tmp_path, text) as rules:
+        for _ in range(3):
+            assert [rules.run(frame) for frame in honest] == ["pass"] * 8
+        strangers = (build(f'Ether()/IP(src="198.51.{number >> 8}.{number & 255}")/UDP()') for number in range(FLOOD))
+        assert Counter(map(rules.run, strangers)) == {"pass": FLOOD}, "each of them came once"
+        assert [rules.run(frame) for frame in honest] == ["drop"] * 8, "a bucket was pushed out of what is remembered"
+
+
+@every_engine
+def test_nothing_of_a_newcomers_first_frame_is_lost(engine: str, tmp_path: Path) -> None:
+    text = """
+    rules: [{id: one, match: {udp.dport: 1}, action: drop, rate: {pps: 0.001, burst: 1, per: ip.src, sources: 16}},
+            {id: two, match: {udp.dport: 2}, action: drop, rate: {pps: 0.001, burst: 2, per: ip.src, sources: 16}}]"""
+    with _loaded(engine, tmp_path, text) as rules:
+        for port, verdicts in ((1, ["pass", "drop", "drop"]), (2, ["pass", "pass", "drop"])):
+            frame = build(f'Ether()/IP(src="192.0.2.1")/UDP(dport={port})')
+            assert [rules.run(frame) for _ in verdicts] == verdicts
+
+
 @pytest.mark.parametrize("engine", ENGINES)
 def test_a_flood_that_repeats_its_syns_makes_nobody_known_and_nobody_forgotten(engine: str, tmp_path: Path) -> None:
     """Forged sources repeat each SYN after a second, and guess at the ACK; the server answers every one of them."""

@@ -8,11 +8,12 @@ from llvmlite import ir
 
 from appliance.ir import I32, I64, Code, Pointer
 from appliance.rules.classifier.runs import CodeRun, Run, split
-from appliance.rules.code import layout
+from appliance.rules.code import layout, newcomers
 from appliance.rules.code.bpf_module import BpfModule, MapShape
 from appliance.rules.code.fields import Fields
 from appliance.rules.code.match import Matching, cost
 from appliance.rules.code.memory import Memory
+from appliance.rules.code.newcomers import Newcomers
 from appliance.rules.code.retransmit import RetransmitTest
 from appliance.rules.code.set_maps import SetMaps
 from appliance.rules.code.tables import Tables
@@ -47,6 +48,7 @@ class Shared:
         self.is_cut = any(len(cut(_coded(runs))) > 1 for runs in self.runs.values())
         self.count = self._define_count()
         self.conforms = define_conforms(module, inline=not self.is_cut)
+        self.newcomers = self._newcomers()
 
     def _runs(self, way: Direction, *, with_tables: bool) -> list[Run]:
         """The rules of one direction; both have the same tables if they have the same rules."""
@@ -63,6 +65,13 @@ class Shared:
         name = layout.state_name(kind, rule)
         self.states[name] = layout.state_use(kind, rule)
         return self.module.declare_map(name, shape)
+
+    def _newcomers(self) -> Newcomers | None:
+        rates = [rule.rate for rule in self.rules.rules if rule.rate and rule.rate.per]
+        if not rates:
+            return None
+        self.states[newcomers.NAME] = newcomers.NAME
+        return Newcomers(self.module, rates)
 
     def _define_count(self) -> ir.Function:
         """`count(index, bytes)` adds a frame to a counter."""
@@ -105,7 +114,7 @@ class Chain:
         self.decide = decide
         self.matching = Matching(shared.module, code, fields, shared.sets)
         memory = Memory(shared.module, code, fields, self.matching, shared.state)
-        self.bucket = TokenBucket(memory, shared.conforms)
+        self.bucket = TokenBucket(memory, shared.conforms, shared.newcomers)
         self.test = RetransmitTest(memory)
 
     def rule(self, rule: Rule) -> None:

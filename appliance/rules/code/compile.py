@@ -39,9 +39,9 @@ from appliance.rules.code import layout
 from appliance.rules.code.bpf_module import BpfModule
 from appliance.rules.code.chain import VERDICTS, Chain, Shared, cut
 from appliance.rules.code.fields import Fields, FrameRecord
+from appliance.rules.code.keys import write_hosts
 from appliance.rules.code.layout import CompiledRules
 from appliance.rules.code.match import Matching
-from appliance.rules.code.memory import write_keys
 from appliance.rules.code.parser.cursor import Cursor
 from appliance.rules.code.parser.parser import parse_frame
 from appliance.rules.model import ALLOWLIST, MALFORMED, POLICY, Action, Direction, Mode, Rule, RuleSet
@@ -102,7 +102,7 @@ class _Program:
         self.fields = Fields.local(code) if record is None else Fields.inside(code, record)
         self.cursor = Cursor(code, self.fields, self._allowlist, self.malformed)
         parse_frame(self.cursor)
-        write_keys(code, self.fields, [rule for run in self.runs if isinstance(run, CodeRun) for rule in run.rules])
+        write_hosts(code, self.fields, [rule for run in self.runs if isinstance(run, CodeRun) for rule in run.rules])
         self.chain = Chain(self.shared, code, self.fields, self._decide)
         self.chain.handshakes(self.way)
         for step in steps:

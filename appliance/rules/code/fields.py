@@ -60,13 +60,13 @@ _C_TYPES = {32: ctypes.c_uint32, 64: ctypes.c_uint64}
 
 
 class FrameRecord(ctypes.Structure):
-    """The fields, then whose the addresses are as keys of maps (memory.write_keys), in network order."""
+    """The fields, then whose the addresses are as keys of maps (keys.write_hosts), in network order."""
 
     _fields_ = tuple((name, _C_TYPES[type_.width]) for name, type_ in _TYPES.items()) + tuple(_KEYS.items())
 
 
 class Fields:
-    """The fields in one function being written. `keys` are pointers to keys of maps (memory.write_keys).
+    """The fields in one function being written. `keys` are pointers to keys of maps (keys.write_hosts).
     For one thread."""
 
     def __init__(self, code: Code, variables: Mapping[str, Variable[Value]], keys: Mapping[str, Value]) -> None:

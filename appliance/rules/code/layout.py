@@ -3,7 +3,9 @@
     rule_counters   per-CPU array   rule index ── packets, bytes        then allowlist, policy, malformed
     parse_errors    per-CPU array   index in PARSE_ERRORS ── frames
     rate_ID         array           0 ── the theoretical arrival time of a rule's bucket
-    rsrc_ID rdst_ID LRU hash        host ── the same, of each IPv4 address or IPv6 /64
+    rsrc_ID rdst_ID LRU hash        host ── the same, of each IPv4 address or IPv6 /64 that came twice
+    rkey…_ID        LRU hash        what a rate is per (keys.py) ── the same
+    newcomers       array           set ── the same, of who came once, of all rules (newcomers.py)
     known_ID        LRU hash        host ── until when the source is known
     tries_ID        LRU hash        address, ports, sequence number ── when the segment last came, what acknowledges
                                     its answer
@@ -36,11 +38,8 @@ from appliance.rules.model import ALLOWLIST, MALFORMED, POLICY, VERDICT_COUNTERS
 COUNTERS = "rule_counters"
 ERRORS = "parse_errors"
 
-_SIZED_BY = {
+_SIZED_BY = {  # of all others it is `sources`
     "rate": "rate",
-    "rsrc": "sources",
-    "rdst": "sources",
-    "known": "sources",
     "tries": "tries",
     "answers": "answers",
 }
@@ -129,7 +128,7 @@ def state_name(kind: str, rule: Rule) -> str:
 
 def state_use(kind: str, rule: Rule) -> str:
     """What a rule's state map is to the operator: the rule's id and the key that says how much it holds."""
-    return f"{rule.id}.{_SIZED_BY[kind]}"
+    return f"{rule.id}.{_SIZED_BY.get(kind, 'sources')}"
 
 
 def set_name(kind: str, contents: object) -> str:

@@ -1,4 +1,4 @@
-"""What rules remember of frames, as one function sees it: maps of a rule's own, keyed by whose an address is; the time.
+"""What rules remember of frames, as one function sees it: maps of a rule's own, keyed by fields of the frame; the time.
 
 The maps are declared once in the object (`Shared.state`), named after the rule, and outlive a reload.
 """
@@ -6,40 +6,26 @@ The maps are declared once in the object (`Shared.state`), named after the rule,
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 
 from llvmlite import ir
 
-from appliance.ir import I64, U64, Code, Pointer
+from appliance.ir import I32, I64, U32, U64, Code, Pointer
+from appliance.rules.code import keys
 from appliance.rules.code.bpf_module import BpfModule, MapShape
-from appliance.rules.code.fields import SIDES, Fields
+from appliance.rules.code.fields import Fields
 from appliance.rules.code.match import Matching
-from appliance.rules.model import Rule
+from appliance.rules.model import KeyPart, Rule
 
 _ANY = 0  # BPF_ANY, include/uapi/linux/bpf.h
-LARGEST_KEY, LARGEST_VALUE = 24, 16  # bytes
+LARGEST_KEY, LARGEST_VALUE = 64, 16  # bytes
 
 StateMap = Callable[[str, Rule, MapShape], Pointer]
 
 
-def write_keys(code: Code, fields: Fields, rules: Iterable[Rule]) -> None:
-    """Before the rules: whose the addresses are, as keys of maps, where a rule keeps state by them.
-
-    In IPv4 that is the address. In IPv6 it is the /64, the least that one subscriber gets (RFC 6177): by addresses,
-    each would have 2**64 buckets, and could push everybody else's out. A low half that isn't 0 keeps IPv4 apart.
-    """
-    wanted = {rule.rate.per for rule in rules if rule.rate} | {"ip.src" for rule in rules if rule.retransmit}
-    for name, side in SIDES.items():
-        if name in wanted:
-            is_v4 = code.compare(fields["version"], "==", 4)
-            low = code.select(is_v4, fields[f"{side}_low"], 0)
-            for offset, half in ((0, fields[f"{side}_high"]), (8, low)):
-                code.store(code.swap_bytes(half), code.at(fields.keys[name], offset), align=8)
-
-
 class Memory:
-    """Reads and writes the state of rules in one function. `state` declares a map of a rule's own; `key` and `value`
-    are room on the stack for what a helper is given. For one thread."""
+    """Reads and writes the state of rules in one function. `state` declares a map of a rule's own; `key`,
+    `index` and `value` are room on the stack for what a helper is given. For one thread."""
 
     def __init__(self, module: BpfModule, code: Code, fields: Fields, matching: Matching, state: StateMap) -> None:
         self.module = module
@@ -48,7 +34,17 @@ class Memory:
         self.matching = matching
         self.state = state
         self.key = code.buffer(LARGEST_KEY)
+        self.index = code.buffer(4, align=4)
         self.value = code.buffer(LARGEST_VALUE)
+
+    def key_of(self, per: tuple[KeyPart, ...]) -> Pointer:
+        """The key of what a rate is per: a host's is there already, every other one is written now."""
+        host = keys.host_of(per)
+        if host is not None:
+            written: Pointer = self.fields.keys[host]
+            return written
+        keys.write_key(self.code, self.fields, per, self.key)
+        return self.key
 
     def time(self) -> U64:
         """Nanoseconds, read once per frame, by the first rule that asks."""
@@ -63,6 +59,11 @@ class Memory:
         value: Pointer = self.module.helper(self.code, "map_lookup_elem", map_, key)
         self.matching.unless(self.code.compare(self.code.integer(value), "!=", 0), missing)
         return value
+
+    def element(self, array: Pointer, index: U32 | int, missing: ir.Block) -> Pointer:
+        """An array's element; leaves for `missing` if the index is too large."""
+        self.code.store(self.code.value(index, I32), self.index, align=4)
+        return self.lookup(array, self.index, missing)
 
     def update(self, map_: Pointer, key: Pointer, *numbers: U64 | int) -> None:
         """Write a value of as many numbers of 64 bits."""

@@ -20,11 +20,11 @@ from dataclasses import dataclass
 from llvmlite import ir
 
 from appliance.ebpf.map_types import MapType
-from appliance.ir import I32, I64, PTR, U64, Code
+from appliance.ir import I32, I64, PTR, U64, Code, Pointer
+from appliance.rules.code import keys
 from appliance.rules.code.bpf_module import BpfModule, MapShape
-from appliance.rules.code.fields import HOST_SIZE
 from appliance.rules.code.memory import Memory
-from appliance.rules.matchers import Layer
+from appliance.rules.code.newcomers import Newcomers
 from appliance.rules.model import Rate, Rule
 
 TICKS = 16  # per nanosecond
@@ -80,37 +80,64 @@ def define_conforms(module: BpfModule, *, inline: bool) -> ir.Function:
     return code.function
 
 
-class TokenBucket:
-    """Writes rates into one function. `conforms` is what `define_conforms` defined. For one thread."""
+@dataclass(frozen=True, slots=True)
+class _Frame:
+    """What a frame brings to a bucket, in ticks, and what the bucket holds."""
 
-    def __init__(self, memory: Memory, conforms: ir.Function) -> None:
+    now: U64
+    price: U64
+    burst: int
+
+
+class TokenBucket:
+    """Writes rates into one function. `conforms` is what `define_conforms` defined; `newcomers` is None where no rate
+    has `per`. For one thread."""
+
+    def __init__(self, memory: Memory, conforms: ir.Function, newcomers: Newcomers | None) -> None:
         self.memory = memory
         self.code = memory.code
-        self.fields = memory.fields
         self.matching = memory.matching
         self.conforms = conforms
+        self.newcomers = newcomers
 
     def gate(self, rule: Rule, rate: Rate, within: ir.Block) -> None:
         """Leave for `within` if the frame is within the rate."""
-        code, memory, block = self.code, self.memory, self.matching.block
-        if rate.per is None:
-            buckets = memory.state("rate", rule, MapShape(MapType.ARRAY, 4, 8, 1))
-            key = memory.key
-            code.store(ir.Constant(I32, 0), key, align=4)
+        over = self.matching.block("over")
+        if rate.per:
+            for layer in dict.fromkeys(part.layer for part in rate.per):
+                self.matching.presence(layer, within)
+        frame = self._frame(rate)
+        if rate.per:
+            self._keyed(rule, rate, frame, within, over)
         else:
-            self.matching.presence(Layer.IP, within)
-            kind, key = "rsrc" if rate.per == "ip.src" else "rdst", self.fields.keys[rate.per]
-            buckets = memory.state(kind, rule, MapShape(MapType.LRU_HASH, HOST_SIZE, 8, rate.sources))
+            buckets = self.memory.state("rate", rule, MapShape(MapType.ARRAY, 4, 8, 1))
+            self.code.store(ir.Constant(I32, 0), self.memory.key, align=4)
+            self._take(self.memory.lookup(buckets, self.memory.key, within), frame, within, over)
+        self.code.builder.position_at_end(over)
+
+    def _frame(self, rate: Rate) -> _Frame:
         cost = Cost.of(rate)
-        now = code.shl(memory.time(), TICKS_SHIFT)
-        price = cost.write(code, self.fields["length"])
-        over, unknown = block("over"), block("unknown")
-        bucket = memory.lookup(buckets, key, unknown)
-        conforms = code.call(self.conforms, bucket, now, price, cost.burst)
-        code.builder.cbranch(code.compare(conforms, "!=", 0), within, over)
+        now = self.code.shl(self.memory.time(), TICKS_SHIFT)
+        return _Frame(now, cost.write(self.code, self.memory.fields["length"]), cost.burst)
+
+    def _take(self, bucket: Pointer, frame: _Frame, within: ir.Block, over: ir.Block) -> None:
+        """Take the frame's tokens, if they are there."""
+        conforms = self.code.call(self.conforms, bucket, frame.now, frame.price, frame.burst)
+        self.code.builder.cbranch(self.code.compare(conforms, "!=", 0), within, over)
+
+    def _keyed(self, rule: Rule, rate: Rate, frame: _Frame, within: ir.Block, over: ir.Block) -> None:
+        """A bucket of a map; of who isn't there, the one that a newcomer has, which moves into the map."""
+        code, memory = self.code, self.memory
+        key = memory.key_of(rate.per)
+        shape = MapShape(MapType.LRU_HASH, keys.size(rate.per), 8, rate.sources)
+        buckets = memory.state(keys.kind(rate.per), rule, shape)
+        unknown = self.matching.block("unknown")
+        self._take(memory.lookup(buckets, key, unknown), frame, within, over)
         code.builder.position_at_end(unknown)
-        if rate.per is not None:
-            self.matching.unless(code.compare(price, "<=", cost.burst), over)
-            memory.update(buckets, key, code.add(now, price))
-        code.builder.branch(within)
-        code.builder.position_at_end(over)
+        self.matching.unless(code.compare(frame.price, "<=", frame.burst), over)
+        assert self.newcomers is not None, "a rate with `per` has newcomers"
+        words = [code.load(code.at(key, offset), I64, align=8) for offset in range(0, shape.key_size, 8)]
+        bucket = self.newcomers.state(memory, rule, words, code.add(frame.now, frame.price), within)
+        conforms = code.call(self.conforms, bucket, frame.now, frame.price, frame.burst)
+        memory.update(buckets, key, code.load(bucket, I64, align=8))
+        code.builder.cbranch(code.compare(conforms, "!=", 0), within, over)

@@ -127,6 +127,7 @@ _SAYINGS: dict[str, Callable[[Mapping[str, Any]], Saying]] = {
     "float_type": _wanted("a number"),
     "bool_type": _wanted("true or false"),
     "list_type": _wanted("a list"),
+    "too_short": lambda error: ("this list is empty", "leave the key out, or give it an element"),
     "dict_type": _wanted("a mapping of keys"),
     "model_type": _wanted("a mapping of keys"),
     "greater_than": _limit("more than", "gt"),

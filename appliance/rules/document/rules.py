@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from appliance.errors import InputRefused, SourceLine
 from appliance.rules.document.conditions import Reader
 from appliance.rules.document.document import Document
+from appliance.rules.document.keys import read_key
 from appliance.rules.document.places import KeyPath
 from appliance.rules.document.schema import DefaultsEntry, RateEntry, RetransmitEntry, RuleEntry
 from appliance.rules.document.sets import AnySet
@@ -16,12 +17,14 @@ from appliance.rules.model import (
     Action,
     Condition,
     Direction,
+    KeyPart,
     Mode,
     Rate,
     Retransmit,
     Rule,
     layers,
 )
+from appliance.rules.values import BadValue
 
 RESERVED_IDS = frozenset(VERDICT_COUNTERS)
 DEFAULT_SOURCES = 65536
@@ -70,7 +73,7 @@ class RuleReader:
             self.defects.append(document.refuse("a rate has either pps or bps", at, hint=hint))
         if entry.sources is not None and entry.per is None:
             hint = "say `per: ip.src`, or leave `sources` out"
-            self.defects.append(document.refuse("sources belongs to a rate per address", (*at, "sources"), hint=hint))
+            self.defects.append(document.refuse("sources belongs to a rate with `per`", (*at, "sources"), hint=hint))
         unit, amount = ("pps", entry.pps) if entry.pps is not None else ("bps", entry.bps or 1.0)
         if amount < SLOWEST[unit]:
             what, hint = f"a rate of {amount:g} {unit} is too low to be kept", f"give at least {SLOWEST[unit]:g}"
@@ -80,7 +83,14 @@ class RuleReader:
             what = f"a burst of {burst} bytes is less than one frame"
             hint = f"the burst of a bps rate is in bytes; give at least {LARGEST_FRAME}"
             self.defects.append(document.refuse(what, (*at, "burst"), hint=hint))
-        return Rate(unit, amount, burst, entry.per, entry.sources or DEFAULT_SOURCES)
+        per = self._per(document, entry.per or [], (*at, "per"))
+        return Rate(unit, amount, burst, per, entry.sources or DEFAULT_SOURCES)
+
+    def _per(self, document: Document, texts: list[str], at: KeyPath) -> tuple[KeyPart, ...]:
+        def refuse(number: int, bad: BadValue) -> None:
+            self.defects.append(document.refuse(bad.what, (*at, number), hint=bad.hint))
+
+        return read_key(texts, refuse)
 
     def _retransmit(
         self, document: Document, rule: RuleEntry, conditions: tuple[Condition, ...], at: KeyPath

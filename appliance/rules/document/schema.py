@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, WithJsonSchema
 from pydantic_core import PydanticKnownError
 
 from appliance.rules.sets.elements import MOST_KEYS, MOST_TYPES
@@ -60,13 +60,24 @@ class SetEntry(Entry):
     size: SetSize | None = Field(None, description="room for so many keys; if absent, for twice those it begins with")
 
 
+def _listed(value: Any) -> Any:
+    """A single text as a list of one; what is neither is told as if a text were wanted."""
+    if not isinstance(value, list | str):
+        raise PydanticKnownError("string_type")
+    return [value] if isinstance(value, str) else value
+
+
+_PER = {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}, "minItems": 1}]}
+Per = Annotated[list[str], BeforeValidator(_listed), Field(min_length=1), WithJsonSchema(_PER)]
+
+
 class RateEntry(Entry):
     """`rate:` of a rule"""
 
     pps: Annotated[float, Field(gt=0, le=1e9, allow_inf_nan=False)] | None = Field(None, description="packets/s")
     bps: Annotated[float, Field(gt=0, le=1e12, allow_inf_nan=False)] | None = Field(None, description="bits/s")
     burst: Annotated[int, Field(ge=1, le=1 << 32)] | None = Field(None, description="packets for pps, bytes for bps")
-    per: Literal["ip.src", "ip.dst"] | None = None
+    per: Per | None = Field(None, description="fields that frames of one bucket have in common, such as ip.src")
     sources: Capacity | None = None
 
 

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from appliance.rules.code.fields import SIDES
 from appliance.rules.code.token_bucket import CLOCK_SLACK, TICKS, Cost
 from appliance.rules.matchers import MATCHERS
-from appliance.rules.model import Rate, Retransmit
+from appliance.rules.model import KeyPart, Rate, Retransmit
 from appliance.rules.names import TCP_FLAGS
+from appliance.rules.walk.conditions import has_layer
 from appliance.rules.walk.dissector import Dissected
 
 _MODULUS = 1 << 64
@@ -22,6 +22,7 @@ _FLAGS = MATCHERS["tcp.flags"].fields[0]
 _ANSWERED = 1 << 32
 
 Host = tuple[int, int]  # IP version, and the address in IPv4 or the /64 in IPv6
+Key = tuple[tuple[int, int], ...]  # of each part of what a rate is per, IP version or 0, and value
 Segment = tuple[Host, int, int, int, int]  # whole address with its low half, ports, sequence number
 
 
@@ -31,29 +32,43 @@ def host_of(frame: Dissected, side: str) -> Host:
     return version, frame[f"{side}_low"] if version == 4 else frame[f"{side}_high"]
 
 
+def key_of(per: tuple[KeyPart, ...], frame: Dissected) -> Key | None:
+    """What a rate is per, of that frame; None if the frame lacks a part of it."""
+    if not all(has_layer(frame, part.layer) for part in per):
+        return None
+    return tuple(_part(part, frame) for part in per)
+
+
+def _part(part: KeyPart, frame: Dissected) -> tuple[int, int]:
+    if part.lengths is None:
+        return 0, frame[part.field]
+    version = frame["version"]
+    if version == 4:
+        return version, frame[f"{part.field}_low"] >> 32 - part.lengths[0]
+    return version, (frame[f"{part.field}_high"] << 64 | frame[f"{part.field}_low"]) >> 128 - part.lengths[1]
+
+
 @dataclass(slots=True)
 class Bucket:
-    """A rule's token buckets: by host, or one. For one thread."""
+    """A rule's token buckets: by what the rate is per, or one. For one thread."""
 
     rate: Rate
-    arrivals: dict[Host | None, int] = field(default_factory=dict)
+    arrivals: dict[Key, int] = field(default_factory=dict)
 
     def conforms(self, frame: Dissected, time_ns: int) -> bool:
         """Whether the frame is within the rate; then it has taken its tokens."""
-        host = None
-        if self.rate.per is not None:
-            if not frame["version"]:
-                return True
-            host = host_of(frame, SIDES[self.rate.per])
+        key = key_of(self.rate.per, frame)
+        if key is None:
+            return True
         cost = Cost.of(self.rate)
         price = frame["length"] * cost.factor >> cost.shift if cost.per_byte else cost.factor
         now = time_ns * TICKS % _MODULUS
-        ahead = (self.arrivals.get(host, now if host is not None else 0) - now) % _MODULUS
+        ahead = (self.arrivals.get(key, now if key else 0) - now) % _MODULUS
         if ahead > cost.burst + CLOCK_SLACK:
             ahead = 0
         if ahead + price > cost.burst:
             return False
-        self.arrivals[host] = (now + ahead + price) % _MODULUS
+        self.arrivals[key] = (now + ahead + price) % _MODULUS
         return True
 
 

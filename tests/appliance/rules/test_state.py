@@ -28,6 +28,7 @@ def test_state_maps_are_called_by_rule_and_key(tmp_path: Path) -> None:
         "known": "first.sources",
         "tries": "first.tries",
         "answers": "first.answers",
+        "newcomers": "newcomers",
     }
 
 

@@ -69,6 +69,7 @@ def test_maps_are_named_after_the_rules_ids(tmp_path: Path) -> None:
         ("rule", MapType.PERCPU_ARRAY, 4, 16, 6),
         ("parse", MapType.PERCPU_ARRAY, 4, 8, len(first.parse_error_reasons)),
         ("rsrc", MapType.LRU_HASH, 16, 8, 100),
+        ("newcomers", MapType.ARRAY, 4, 64, 257),
         ("known", MapType.LRU_HASH, 16, 8, 10),
         ("tries", MapType.LRU_HASH, 24, 16, 20),
         ("answers", MapType.ARRAY, 4, 4, 1 << 16),

@@ -155,12 +155,29 @@ def test_documents_that_are_refused(tmp_path: Path, text: str, message: str) -> 
             "rate: {bps: 0.5}",
             "2:38: a rate of 0.5 bps is too low to be kept\n  hint: give at least 1, or drop without a rate",
         ),
-        ("rate: {pps: 1, sources: 5}", "2:50: sources belongs to a rate per address\n"
+        ("rate: {pps: 1, sources: 5}", "2:50: sources belongs to a rate with `per`\n"
          "  hint: say `per: ip.src`, or leave `sources` out"),
         ("rate: {bps: 8000, burst: 100}", "2:51: a burst of 100 bytes is less than one frame\n"
          "  hint: the burst of a bps rate is in bytes; give at least 1514"),
-        ("rate: {pps: 1, per: eth.src}", "2:46: per: 'eth.src' isn't one of ip.src, ip.dst\n"
-         "  hint: did you mean 'ip.src'?"),
+        ("rate: {pps: 1, per: tcp.dprt}", "2:46: there is no field 'tcp.dprt'\n"
+         "  hint: did you mean 'tcp.dport'?; `flow` is addresses, protocol and ports"),
+        ("rate: {pps: 1, per: []}", "2:46: per: this list is empty\n  hint: leave the key out, or give it an element"),
+        ("rate: {pps: 1, per: 5}", "2:46: per: this is a number, but text is wanted"),
+        ("rate: {pps: 1, per: [ip.src, 5]}", "2:55: this is a number, but text is wanted"),
+        ("rate: {pps: 1, per: tcp.port}", "2:46: tcp.port stands for several places of a frame\n"
+         "  hint: name one of them"),
+        ("rate: {pps: 1, per: tcp.flags}", "2:46: a TCP flag can't be what a rate is per\n"
+         "  hint: make it a condition of the rule"),
+        ("rate: {pps: 1, per: tcp.dport/8}", "2:46: tcp.dport is no address, and has no prefix\n"
+         "  hint: write tcp.dport"),
+        ("rate: {pps: 1, per: [ip.src, ip.src/24]}", "2:55: ip.src/24 is there already\n"
+         "  hint: remove one of the two"),
+        ("rate: {pps: 1, per: ip.src/x}", "2:46: 'x' isn't a prefix length\n"
+         "  hint: write ip.src, ip.src/48, or ip.src/24/48 for IPv4 and IPv6"),
+        ("rate: {pps: 1, per: ip.src/33/48}", "2:46: a prefix of 33/48 is out of range\n"
+         "  hint: IPv4 has 1 to 32 bits, IPv6 1 to 128"),
+        ("rate: {pps: 1, per: [flow, ip.ttl, ip.len]}", "2:61: the key is larger than 64 bytes\n"
+         "  hint: leave something out"),
         ("retransmit: {}", "2:38: only TCP retransmits\n"
          "  hint: add a field of TCP to `match:`, such as tcp.flags: {all: [syn], not: [ack]}"),
         ("retransmit: {after: 9}, match: {tcp.dport: 1}", "2:38: after (9 s) isn't less than before (8 s)\n"
