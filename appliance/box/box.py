@@ -12,8 +12,9 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 
 from appliance import __version__
@@ -29,7 +30,9 @@ from appliance.errors import CannotRun, InputRefused, TidegateError
 from appliance.helpers.routing.tables import RoutingTables
 from appliance.helpers.services import RuntimeServices
 from appliance.helpers.syncookie_secrets import SyncookieSecrets
+from appliance.maps.control.packed import Replaced
 from appliance.metrics import BoxCollector, MapUse, MetricsServer, RuleCount, Snapshot, WorkerUse
+from appliance.rules.sets.running import RunningSet
 
 WATCH_SECONDS = 0.5
 
@@ -133,9 +136,9 @@ class Box:
         """
         notify("RELOADING=1", f"MONOTONIC_USEC={time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000}")
         try:
-            config = load_box_config(self._path)
+            config = self._in_the_same_rooms(load_box_config(self._path))
             self._refuse_other_wiring(config)
-            self._exchange(Generation.load(FilterSpec.of(config), config.workers, self._generation))
+            changed = self._follow(config)
         except Exception as error:
             self._reloads["failure"] += 1
             self._log(f"reload refused, the running rules stay: {_told(error)}")
@@ -149,8 +152,34 @@ class Box:
         self._config = config
         self._reloads["success"] += 1
         self._loaded_at = time.time()
-        self._log(f"reloaded: {self._described(config)}")
+        self._log(f"reloaded: {self._described(config)}{changed}")
         notify("READY=1", f"STATUS={self._described(config)}")
+
+    def _in_the_same_rooms(self, config: BoxConfig) -> BoxConfig:
+        """With live sets that keep the size of their maps, wherever they still fit."""
+        if config.rules is None or self._config.rules is None:
+            return config
+        return replace(config, rules=config.rules.in_rooms_of(self._config.rules))
+
+    def _follow(self, config: BoxConfig) -> str:
+        """Go on by that configuration; what became of live sets, in words. Where the rules are the same nothing is
+        compiled, and nothing exchanged but elements of sets."""
+        assert self._generation is not None
+        if config.rules is not None and config.rules.sets and config.rules == self._config.rules:
+            return _described(self._generation.refill(config.rules.sets))
+        self._exchange(Generation.load(FilterSpec.of(config), config.workers, self._generation))
+        try:
+            return _described(self._generation.refill(config.rules.sets if config.rules else {}))
+        except Exception as error:
+            self._log(f"the new rules run with the sets as they were: {_told(error)}")
+            return ""
+
+    @property
+    def sets(self) -> Mapping[str, RunningSet]:
+        """The live sets that the running rules use, by name, for any thread. A reload makes them what the documents
+        say."""
+        generation = self._generation
+        return {} if generation is None else generation.sets
 
     def _refuse_other_wiring(self, config: BoxConfig) -> None:
         """A reload changes what is judged and how; sockets and threads stay."""
@@ -259,6 +288,12 @@ class Box:
 def _told(error: Exception) -> str:
     """An error of ours in its own words, any other with its kind."""
     return str(error) if isinstance(error, TidegateError) else f"{type(error).__name__}: {error}"
+
+
+def _described(replaced: Mapping[str, Replaced]) -> str:
+    """The live sets that changed, in keys of their maps."""
+    changed = {name: each for name, each in replaced.items() if each != Replaced(0, 0)}
+    return "".join(f"; @{name} +{each.added} -{each.removed}" for name, each in changed.items())
 
 
 def _endpoint(address: str, port: int) -> str:

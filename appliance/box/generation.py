@@ -1,6 +1,7 @@
 """One loaded configuration: the object that judges, its maps, and the native loop around it.
 
-A reload builds the next generation beside the running one. State that belongs to a rule (who sent how much, who is
+A reload builds the next generation beside the running one, unless the rules are the same and only the elements of live
+sets are others: these are exchanged in the maps, by difference. State that belongs to a rule (who sent how much, who is
 known) is handed over by map name, which follows from the rule's id; counters begin at 0 in every generation and are
 summed up by id, so that a rule may move to another place in the list without taking another rule's counts.
 """
@@ -20,13 +21,16 @@ from appliance.datapath.statistics import Count
 from appliance.datapath.worker import Run
 from appliance.ebpf.map_types import MapType
 from appliance.ebpf.objects.objects import load_object, load_object_file
-from appliance.ebpf.spec import CollectionSpec
+from appliance.ebpf.spec import CollectionSpec, MapSpec
 from appliance.errors import InputRefused
 from appliance.jit.collection import Collection
 from appliance.maps.control.map import Map
 from appliance.maps.control.map_of_maps import MapOfMaps
+from appliance.maps.control.packed import Replaced
 from appliance.rules.code.compile import INWARD_PROGRAM, OUTWARD_PROGRAM, compile_rule_set
 from appliance.rules.code.layout import CompiledRules
+from appliance.rules.model import LiveSet
+from appliance.rules.sets.running import RunningSet
 from hooks.contracts.contract import HookPoint
 
 FILLING = frozenset({MapType.HASH, MapType.LRU_HASH, MapType.LPM_TRIE})
@@ -107,16 +111,23 @@ class Generation:
         self.filter_spec = filter_spec
         self.collection = collection
         self.run: Run = Run.of(collection.engine)
+        live = filter_spec.rules.sets if filter_spec.rules else {}
+        self.sets: Mapping[str, RunningSet] = {
+            name: RunningSet(name, found.type, collection.maps) for name, found in live.items()
+        }
 
     @classmethod
     def load(cls, filter_spec: FilterSpec, workers: int, previous: Generation | None = None) -> Generation:
-        """Verify and compile; take over the state of the rules that stay. Raises InputRefused; `previous` is then
-        what it was."""
+        """Verify and compile; take over the state of the rules that stay, and the maps of the sets that stay, which
+        hold what they held until `refill`. Raises InputRefused; `previous` is then what it was."""
+        taken = previous.set_maps(filter_spec) if previous else {}
+        spec = filter_spec.spec
+        held = {name: replace(spec.maps[name], contents=map_.spec.contents) for name, map_ in taken.items()}
         collection = Collection.load(
-            filter_spec.spec,
+            replace(spec, maps={**spec.maps, **held}),
             programs=(filter_spec.inward, filter_spec.outward),
             processors=workers,
-            reuse=_whole(previous.state_maps(), filter_spec.spec) if previous else {},
+            reuse={**_whole(previous.state_maps(), spec), **taken} if previous else {},
             loops=PacketLoops(filter_spec.hook, filter_spec.inward, filter_spec.outward),
         )
         return cls(filter_spec, collection)
@@ -129,6 +140,19 @@ class Generation:
     def state_maps(self) -> Mapping[str, Map]:
         """The maps that outlive a reload."""
         return {name: self.collection.maps[name] for name in self.filter_spec.state_maps}
+
+    def set_maps(self, successor: FilterSpec) -> Mapping[str, Map]:
+        """The maps of live sets that a successor goes on with: those of the same name and shape."""
+        return {
+            name: map_
+            for running in self.sets.values()
+            for name, map_ in running.maps.items()
+            if name in successor.spec.maps and _is_alike(map_.spec, successor.spec.maps[name])
+        }
+
+    def refill(self, sets: Mapping[str, LiveSet]) -> dict[str, Replaced]:
+        """Make every live set what it is in `sets`, by difference, while frames flow. What changed, by name."""
+        return {name: running.replace(sets[name].contents) for name, running in self.sets.items()}
 
     def filling_maps(self) -> Mapping[str, Map]:
         """The maps that fill up as frames come: how full they are is worth watching. A rule's are called by its id and
@@ -173,6 +197,10 @@ def _whole(maps: Mapping[str, Map], spec: CollectionSpec) -> Mapping[str, Map]:
 
 def _stays(name: str, maps: Mapping[str, Map], spec: CollectionSpec) -> bool:
     return name in maps and maps[name].spec == spec.maps.get(name)
+
+
+def _is_alike(running: MapSpec, declared: MapSpec) -> bool:
+    return replace(running, contents=()) == replace(declared, contents=())
 
 
 def _sum(counters: Map, index: int) -> Count:

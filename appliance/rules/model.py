@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 
 from appliance.errors import SourceLine
@@ -134,14 +134,20 @@ def layers(condition: Condition) -> frozenset[Layer]:
 class LiveSet:
     """A named set that lies in maps of its own, and whose elements come and go while frames flow.
 
-    `sizes` are the room of its maps, in keys, in the order of `type.parts`. Two sets of
-    other contents are equal: their rules are the same code.
+    `sizes`, which a document gives if `is_sized`, are the room of its maps, in keys, in the order of `type.parts`.
+    Two sets of other contents are equal: their rules are the same code.
     """
 
     name: str
     type: ElementType
     sizes: tuple[int, ...]
     contents: Contents = field(compare=False, repr=False)
+    is_sized: bool = False
+
+    def fits(self, other: LiveSet) -> bool:
+        """Whether its elements have room in the other one's maps."""
+        counts = map(self.contents.count, self.type.parts)
+        return self.type == other.type and all(n <= room for n, room in zip(counts, other.sizes, strict=True))
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,3 +233,14 @@ class RuleSet:
     texts: Mapping[str, str]
     sets: Mapping[str, LiveSet] = field(default_factory=dict)
     allowlist_sets: tuple[str, ...] = ()
+
+    def in_rooms_of(self, other: RuleSet) -> RuleSet:
+        """The same with live sets as large as the other one's of their names, wherever their elements have room there
+        and no document says how large they are: a list that has grown is no reason for other code."""
+        sets = {
+            name: replace(found, sizes=known.sizes)
+            if (known := other.sets.get(name)) and not (found.is_sized or known.is_sized) and found.fits(known)
+            else found
+            for name, found in self.sets.items()
+        }
+        return replace(self, sets=sets)

@@ -76,7 +76,7 @@ class SetReader:
             found = self._constant(name, type_, source.elements())
         else:
             contents = source.contents(type_)
-            found = LiveSet(name, type_, source.sizes(type_, contents), contents)
+            found = LiveSet(name, type_, source.sizes(type_, contents), contents, entry.size is not None)
         self.sets[name] = found if len(self.defects) == before else None
 
     def _constant(self, name: str, type_: ElementType, elements: Iterable[tuple[Any, SourceLine]]) -> NamedSet:

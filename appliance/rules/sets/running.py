@@ -24,6 +24,7 @@ class RunningSet:
         self.type = type_
         names = {part: type_.map_name(part, name) for part in type_.parts}
         self._maps: dict[Part, Map] = {part: maps[known] for part, known in names.items() if known in maps}
+        self.maps: Mapping[str, Map] = {known: maps[known] for known in names.values() if known in maps}
 
     def __len__(self) -> int:
         """The keys in its maps: an element that is no prefix has several."""
