@@ -22,6 +22,7 @@ from appliance.box.generation import FilterSpec
 from appliance.box.offline_replay import ENGINES
 from appliance.datapath.captures import FRAME, Capture
 from appliance.datapath.layout import VERDICTS, ReplayFrame
+from appliance.errors import TidegateError
 from appliance.rules import RuleSet, compile_rule_set
 from appliance.rules.analysis import find_unreached
 from appliance.rules.model import Direction
@@ -88,7 +89,15 @@ def unfounded(seed: int, rules: RuleSet, judgements: list[Judgement]) -> Iterato
 
 def _finds_from(seed: int) -> list[str]:
     with Dissection() as dissection:
-        return [find for number in range(seed, seed + SETS) for find in disagreements(number, dissection)]
+        return [find for number in range(seed, seed + SETS) for find in _finds_of(number, dissection)]
+
+
+def _finds_of(seed: int, dissection: Dissection) -> list[str]:
+    """What is wrong with one rule set; that it isn't accepted is, too."""
+    try:
+        return list(disagreements(seed, dissection))
+    except TidegateError as error:
+        return [f"seed {seed}: {error}"]
 
 
 def main(seconds: float, seed: int, least: int = 0) -> int:

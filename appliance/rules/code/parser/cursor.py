@@ -62,7 +62,8 @@ class Cursor:
         self.upper = code.variable(I32, 0)  # the protocol at layer4, or 0 if there is no header to read
         self.elsewhere = code.variable(I32, 0)  # not 0 if that header is in another fragment
         self.data = self._context("data")
-        self.end = self._context("data_end")
+        # so that a length compared with 0 stays one: LLVM would compare the low halves of two pointers
+        self.end = _opaque(code, self._context("data_end"))
 
     def __getitem__(self, name: str) -> Value:
         return self.fields[name]
