@@ -4,13 +4,26 @@ PYTHON := .venv/bin/python
 READY := .venv/ready
 OPTIONS :=
 
-.PHONY: demo test test-pythons container-test install lint docs bench fuzz programs lock clean
+.PHONY: demo test coverage test-traced test-untraced test-pythons container-test install lint docs bench fuzz programs
+.PHONY: lock clean
 
 demo: $(READY)  ## the box between attackers and a server, in a private network, for a minute
 	@.venv/bin/tidegate lab --seconds 60
 
 test: $(READY)  ## every test; OPTIONS="-k NAME" and the like go to pytest
 	$(PYTHON) -m pytest $(OPTIONS)
+
+coverage: $(READY)  ## every test, in two halves at once; fails if less of the code is covered than was
+	rm -rf build/coverage && mkdir -p build/coverage
+	$(MAKE) --no-print-directory --jobs=2 --keep-going --output-sync=target test-traced test-untraced
+	$(PYTHON) -m coverage combine --quiet
+	$(PYTHON) -m coverage report
+
+test-traced: $(READY)
+	$(PYTHON) -m coverage run -m pytest -m "not container and not untraced" $(OPTIONS)
+
+test-untraced: $(READY)  # tests/untraced.py
+	$(PYTHON) -m pytest -m "not container and untraced" $(OPTIONS)
 
 test-pythons: $(READY)  ## a short run through every other supported Python that this machine has
 	$(PYTHON) -m tests.pythons
