@@ -10,7 +10,10 @@ import click
 from appliance.box.config import BoxConfig, load_box_config
 from appliance.box.filter_files import is_box
 from appliance.box.generation import FilterSpec, Generation
+from appliance.cli.explanation import explain
+from appliance.cli.inside import inside_option, read_networks
 from appliance.cli.output import counted, json_option, print_json, warn
+from appliance.errors import InputRefused
 from appliance.rules import RuleSet, compile_rule_set, load_rule_set
 from appliance.rules.analysis import Analysis, Finding, find_unreached
 from appliance.rules.model import Rule
@@ -20,13 +23,25 @@ EXAMPLES = """Examples:
 \b
   tidegate check box.yaml
   tidegate check rules.yaml --json | jq '.warnings[].reason'
+  tidegate check rules.yaml --explain line.pcap --frame 17 --inside 192.0.2.0/24
+  tidegate check rules.yaml --explain "020000000002 020000000001 0800 45000028 …"
 """
 
 
 @click.command(epilog=EXAMPLES)
 @click.argument("path", metavar="(CONFIG|RULES)", type=click.Path(path_type=Path))
+@click.option(
+    "--explain",
+    "explained",
+    metavar="FRAME-HEX|PCAP",
+    help="Say of a frame, or of each of a capture, which rule decides it, and why each one before it doesn't.",
+)
+@click.option("--frame", "numbers", type=int, multiple=True, help="With --explain: only this frame, from 1 on.")
+@inside_option
 @json_option
-def command(path: Path, as_json: bool) -> None:
+def command(
+    path: Path, explained: str | None, numbers: tuple[int, ...], inside: tuple[str, ...], as_json: bool
+) -> None:
     """Validate, compile and verify a box's configuration, or a rule set alone; change nothing.
 
     Rules that can't decide a frame are told as warnings: those that earlier rules shadow, make redundant or keep every
@@ -34,6 +49,13 @@ def command(path: Path, as_json: bool) -> None:
     """
     config = load_box_config(path) if is_box(path) else None
     rules = config.rules if config else load_rule_set(path)
+    if explained is not None:
+        if rules is None:
+            raise InputRefused("its program is an object's, and has no rules to explain", where=str(path))
+        explain(rules, explained, read_networks(inside), numbers, as_json=as_json)
+        return
+    if numbers or inside:
+        raise click.UsageError("--frame and --inside belong to --explain")
     analysis = find_unreached(rules) if rules else None
     found = _load(path, config, rules)
     if as_json:
