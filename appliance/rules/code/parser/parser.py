@@ -17,7 +17,7 @@ from __future__ import annotations
 import ctypes
 
 from appliance.ir import I64, U64, Code, Number
-from appliance.rules.code.parser.cursor import MOST_TAGS, Cursor, any_of
+from appliance.rules.code.parser.cursor import MOST_TAGS, Cursor, any_of, frame_length
 from appliance.rules.code.parser.headers import EthernetHeader, VlanTag, read
 from appliance.rules.code.parser.ip import parse_ipv4, parse_ipv6
 from appliance.rules.code.parser.transport import parse_transport
@@ -29,7 +29,7 @@ _IPV4, _IPV6 = 0x0800, 0x86DD
 def parse_frame(cursor: Cursor) -> None:
     """Write the parser. Afterwards every field can be read."""
     code = cursor.code
-    cursor.set(length=code.sub(code.integer(cursor.end), code.integer(cursor.data)))
+    cursor.set(length=frame_length(code, cursor.data, cursor.end))
     ethernet = cursor.header(0, EthernetHeader, "ethernet_truncated")
     high, low = (read(code, ethernet, EthernetHeader, f"destination_{half}") for half in ("high", "low"))
     cursor.set(mac_destination=_join(code, high, low))
