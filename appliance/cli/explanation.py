@@ -15,6 +15,7 @@ from appliance.rules import RuleSet
 from appliance.rules.model import ALLOWLIST, MALFORMED, POLICY, Direction
 from appliance.rules.values import Addresses
 from appliance.rules.walk import Dissected, Judgement, Step, Walk
+from appliance.rules.walk.conditions import matchers_of
 from appliance.rules.walk.words import SENDERS, address, reason
 
 WAYS = (Direction.IN, Direction.OUT)  # by the program of a record: inward, outward
@@ -119,6 +120,13 @@ def _step(step: Step, frame: Dissected) -> dict[str, Any]:
         "line": where.line,
         "column": where.column,
         "outcome": step.outcome.value,
-        "field": step.condition.matcher.name if step.condition else None,
+        "field": _field(step),
         "reason": reason(step, frame),
     }
+
+
+def _field(step: Step) -> str | None:
+    """What the condition that doesn't hold speaks of."""
+    if step.condition is None:
+        return None
+    return " . ".join(matcher.name for matcher in matchers_of(step.condition))

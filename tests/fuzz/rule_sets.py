@@ -5,6 +5,7 @@ Everything comes from the tables (`MATCHERS`, the kinds of value), so that a new
 
 from __future__ import annotations
 
+import ipaddress
 import random
 from collections.abc import Sequence
 from functools import cache
@@ -23,19 +24,27 @@ from appliance.rules.model import (
     Direction,
     HasBits,
     InAddresses,
+    InCombinations,
     InRanges,
+    InSets,
     KeyPart,
+    LiveSet,
+    Membership,
     Mode,
     NoneInRanges,
     Rate,
     Retransmit,
     Rule,
     RuleSet,
+    layers,
 )
 from appliance.rules.ranges import Range, Ranges, union
-from appliance.rules.values import Addresses, AddressKind, BadValue, FlagsKind, NumberKind
+from appliance.rules.sets.contents import Packer
+from appliance.rules.sets.elements import ElementType
+from appliance.rules.values import Addresses, AddressKind, BadValue, FlagsKind, NumberKind, SetType
 from appliance.rules.walk import Dissected
 
+COMBINED = (SetType.PREFIX, SetType.PORT)
 HOSTS = ("192.0.2.1", "192.0.2.77", "198.51.100.9", "10.1.2.3")
 HOSTS6 = ("2001:db8::1", "2001:db8::2", "2001:db8:1::1", "fe80::1")
 FILE = "random.yaml"
@@ -102,6 +111,7 @@ def random_rule_set(chance: random.Random, frames: Sequence[Dissected], most: in
     """Up to so many rules, about those frames."""
     rules = tuple(_rule(chance, frames, index) for index in range(chance.randrange(most + 1)))
     allowed = _addresses(chance, frames, "source") if chance.random() < 0.2 else Addresses()
+    live = {name for rule in rules for condition in rule.conditions for name in _sets_of(condition)}
     return RuleSet(
         file=FILE,
         policy=chance.choice((Action.PASS, Action.DROP)),
@@ -111,6 +121,7 @@ def random_rule_set(chance: random.Random, frames: Sequence[Dissected], most: in
         allowlist=allowed,
         rules=rules,
         texts={FILE: ""},
+        sets={found.name: found for found in _live_sets(chance, frames) if found.name in live},
     )
 
 
@@ -121,7 +132,7 @@ def _rule(chance: random.Random, frames: Sequence[Dissected], index: int) -> Rul
     kind = chance.random()
     if kind < 0.15:
         rate = _rate(chance)
-    elif kind < 0.25 and any(condition.matcher.layer is Layer.TCP for condition in conditions):
+    elif kind < 0.35 and any(Layer.TCP in layers(condition) for condition in conditions):
         retransmit = Retransmit(chance.choice((0.001, 0.5)), 8, chance.choice((0.01, 600)), 65536, 65536)
     return Rule(
         id=f"r{index}",
@@ -137,6 +148,38 @@ def _rule(chance: random.Random, frames: Sequence[Dissected], index: int) -> Rul
     )
 
 
+def _sets_of(condition: Condition) -> tuple[str, ...]:
+    if isinstance(condition, InSets):
+        return tuple(name for membership in condition.memberships for name in membership.sets)
+    return condition.sets if isinstance(condition, InCombinations) else ()
+
+
+def _live_sets(chance: random.Random, frames: Sequence[Dissected]) -> list[LiveSet]:
+    """One of each type, called by it, and one of addresses with ports, with what some frames have."""
+    hosts = [str(ipaddress.IPv4Address(frame.address("source"))) for frame in frames if frame["version"] == 4]
+    hosts += [str(ipaddress.IPv6Address(frame.address("source"))) for frame in frames if frame["version"] == 6]
+    values = {
+        SetType.PREFIX: hosts,
+        SetType.PORT: [frame["destination_port"] for frame in frames],
+        SetType.MAC: [frame["mac_source"].to_bytes(6, "big").hex(":") for frame in frames],
+        SetType.NUMBER: [frame["length"] for frame in frames],
+    }
+    types = [*((each,) for each in SetType), COMBINED]
+    found = []
+    for each in types:
+        packer = Packer(ElementType(each))
+        elements = [[chance.choice(values[part]) for part in each] for _ in range(chance.choice((0, 3, 40)))]
+        packer.add([element if len(each) > 1 else element[0] for element in elements], _never)
+        name = "-".join(part.value for part in each)
+        sizes = tuple(1024 for _ in ElementType(each).parts)
+        found.append(LiveSet(name, ElementType(each), sizes, packer.contents()))
+    return found
+
+
+def _never(number: int, bad: BadValue) -> None:
+    raise bad
+
+
 def _rate(chance: random.Random) -> Rate:
     per = chance.choice(_PER)
     if chance.random() < 0.5:
@@ -146,6 +189,8 @@ def _rate(chance: random.Random) -> Rate:
 
 def _conditions(chance: random.Random, frames: Sequence[Dissected], matcher: Matcher) -> list[Condition]:
     kind = matcher.kind
+    if isinstance(kind, AddressKind | NumberKind) and chance.random() < 0.2:
+        return _in_sets(chance, matcher, kind)
     if isinstance(kind, AddressKind):
         found = _addresses(chance, frames, matcher.fields[0])
         return [InAddresses(matcher, found if 4 in kind.families else Addresses((), found.v6))]
@@ -156,6 +201,16 @@ def _conditions(chance: random.Random, frames: Sequence[Dissected], matcher: Mat
     if len(matcher.fields) > 1 and chance.random() < 0.5:
         return [NoneInRanges(matcher, ranges)]
     return [InRanges(matcher, ranges)]
+
+
+def _in_sets(chance: random.Random, matcher: Matcher, kind: AddressKind | NumberKind) -> list[Condition]:
+    """The set of the field's type; of an address, maybe that with a port beside it."""
+    negated = chance.random() < 0.3
+    if isinstance(kind, AddressKind) and chance.random() < 0.5:
+        port = MATCHERS[chance.choice(("tcp.dport", "udp.dport"))]
+        return [InCombinations((matcher, port), ("-".join(part.value for part in COMBINED),), negated)]
+    nothing: Ranges | Addresses = Addresses() if isinstance(kind, AddressKind) else ()
+    return [InSets(matcher, (Membership(nothing, (kind.set_type.value,)),), negated)]
 
 
 def _bit_test(chance: random.Random, kind: FlagsKind) -> BitTest:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import typing
 from collections import Counter
 from collections.abc import Iterator
 
@@ -11,8 +12,9 @@ import pytest
 from appliance.box.dissection import Dissection
 from appliance.rules.analysis import Analysis, Finding, FindingKind
 from appliance.rules.matchers import MATCHERS
-from appliance.rules.model import RuleSet
+from appliance.rules.model import Condition, RuleSet
 from appliance.rules.walk import Outcome, walk
+from appliance.rules.walk.conditions import matchers_of
 from tests.fuzz import fuzz_rules
 from tests.fuzz.fuzz_rules import disagreements, random_capture, walked
 from tests.fuzz.rule_sets import random_rule_set
@@ -33,7 +35,7 @@ def test_the_program_does_what_the_walk_does(dissection: Dissection, seed: int, 
 
 def test_a_disagreement_is_told(dissection: Dissection, monkeypatch: pytest.MonkeyPatch) -> None:
     holds = walk.holds
-    monkeypatch.setattr(walk, "holds", lambda condition, frame: not holds(condition, frame))
+    monkeypatch.setattr(walk, "holds", lambda condition, frame, sets: not holds(condition, frame, sets))
     finds = [find for seed in range(4) for find in disagreements(seed, dissection, 200)]
     assert len(finds) >= 3
     assert all(find.startswith("seed ") and "RuleSet(file='random.yaml'" in find for find in finds)
@@ -52,15 +54,19 @@ def test_an_unfounded_warning_is_told(dissection: Dissection, monkeypatch: pytes
 def test_rule_sets_reach_everything(dissection: Dissection) -> None:
     """Every field, every outcome, frames good and malformed, in both directions: else their agreement says little."""
     fields, outcomes, found = set[str](), Counter[Outcome](), Counter[str | None]()
+    kinds = set[type[Condition]]()
     for seed in range(60):
         chance = random.Random(seed)
-        with random_capture(chance, 60) as capture:
+        with random_capture(chance, 200) as capture:
             rules = random_rule_set(chance, list(dissection.frames(capture)))
             judgements = walked(rules, capture, dissection)
-        fields |= {condition.matcher.name for rule in rules.rules for condition in rule.conditions}
+        conditions = [condition for rule in rules.rules for condition in rule.conditions]
+        fields |= {matcher.name for condition in conditions for matcher in matchers_of(condition)}
+        kinds |= {type(condition) for condition in conditions}
         outcomes.update(step.outcome for judgement in judgements for step in judgement.steps)
         found.update(judgement.by for judgement in judgements)
     assert fields == set(MATCHERS)
+    assert kinds == set(typing.get_args(Condition))
     assert set(outcomes) == set(Outcome)
     assert {"allowlist", "policy", "malformed", None} < set(found)
     assert outcomes[Outcome.DECIDED] > 500

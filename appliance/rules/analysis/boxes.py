@@ -15,7 +15,7 @@ from functools import cache
 from typing import Any
 
 from appliance.rules.matchers import MATCHERS, PRESENCE, Layer, Matcher
-from appliance.rules.model import BitTest, Condition, HasBits, InAddresses, InRanges, NoneInRanges
+from appliance.rules.model import BitTest, Condition, HasBits, InAddresses, InCombinations, InRanges, NoneInRanges
 from appliance.rules.ranges import Ranges, complement, intersection, union
 from appliance.rules.values import V4_MAXIMUM, V6_MAXIMUM, FlagsKind, Kind, NumberKind, TruthKind
 
@@ -122,10 +122,12 @@ def includes(ranges: Ranges, number: int) -> bool:
 
 
 def _add(box: Box, condition: Condition) -> None:
-    matcher = getattr(condition, "matcher", None)
-    if matcher is None:
+    if isinstance(condition, InCombinations):
+        for each in condition.matchers:
+            _present(box, each.layer, each.name)
         box.others.append(condition)
         return
+    matcher = condition.matcher
     _present(box, matcher.layer, matcher.name)
     if isinstance(condition, InAddresses) and len(matcher.fields) == 1:
         _addresses(box, condition)

@@ -36,6 +36,11 @@ def has_layer(frame: Dissected, layer: Layer) -> bool:
     return needed is None or _RELATIONS[needed.relation](frame[needed.field], needed.number)
 
 
+def matchers_of(condition: Condition) -> tuple[Matcher, ...]:
+    """The fields that a condition speaks of."""
+    return condition.matchers if isinstance(condition, InCombinations) else (condition.matcher,)
+
+
 def holds(condition: Condition, frame: Dissected, sets: Mapping[str, Members]) -> bool:
     """Whether a condition whose layer is there holds; `sets` are the live ones."""
     return HOLDS[type(condition)](condition, frame, sets)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
+from appliance.rules.matchers import Matcher
 from appliance.rules.model import (
     ALLOWLIST,
     MALFORMED,
@@ -19,10 +20,9 @@ from appliance.rules.model import (
     Mode,
     Rule,
     RuleSet,
-    layers,
 )
 from appliance.rules.sets.members import Members
-from appliance.rules.walk.conditions import has_layer, holds, lies_in
+from appliance.rules.walk.conditions import has_layer, holds, lies_in, matchers_of
 from appliance.rules.walk.dissector import Dissected
 from appliance.rules.walk.gates import Bucket, Handshakes
 
@@ -46,11 +46,13 @@ COUNTING = (Outcome.COUNTED, Outcome.MONITORED, Outcome.DECIDED)
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One rule and what it did. `condition` is the first that didn't hold, or whose layer the frame hasn't."""
+    """One rule and what it did. `condition` is the first that didn't hold, or whose layer the frame hasn't, and
+    `matcher` the field of it that the frame hasn't."""
 
     rule: Rule
     outcome: Outcome
     condition: Condition | None = None
+    matcher: Matcher | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,8 +134,9 @@ class Walk:
         if not rule.direction.covers(way):
             return Step(rule, Outcome.OTHER_DIRECTION)
         for condition in rule.conditions:
-            if not all(has_layer(frame, layer) for layer in layers(condition)):
-                return Step(rule, Outcome.NO_LAYER, condition)
+            for matcher in matchers_of(condition):
+                if not has_layer(frame, matcher.layer):
+                    return Step(rule, Outcome.NO_LAYER, condition, matcher)
             if not holds(condition, frame, self.sets):
                 return Step(rule, Outcome.NO_MATCH, condition)
         if rule.mode is Mode.MONITOR and is_hit:

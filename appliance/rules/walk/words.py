@@ -19,7 +19,9 @@ from appliance.rules.model import (
     Direction,
     HasBits,
     InAddresses,
+    InCombinations,
     InRanges,
+    InSets,
     NoneInRanges,
     Rate,
 )
@@ -36,9 +38,9 @@ _VERBS = {Action.PASS: "passes", Action.DROP: "drops", Action.COUNT: "counts"}
 def reason(step: Step, frame: Dissected) -> str:
     """Why a rule left a frame undecided, or that it decides."""
     rule = step.rule
+    if step.matcher is not None:
+        return f"{step.matcher.name} is only in {step.matcher.layer.value}"
     if step.condition is not None:
-        if step.outcome is Outcome.NO_LAYER:
-            return f"{step.condition.matcher.name} is only in {step.condition.matcher.layer.value}"
         return difference(step.condition, frame)
     if step.outcome is Outcome.OTHER_DIRECTION:
         return f"it judges only frames from {SENDERS[rule.direction]}"
@@ -59,13 +61,13 @@ _MATCHES = {
 
 
 def _rate(rate: Rate) -> str:
-    per = f" for each {rate.per}" if rate.per else ""
+    per = f" for each {' . '.join(part.name for part in rate.per)}" if rate.per else ""
     return f"{rate.amount:.15g} {rate.unit}{per}, burst {rate.burst}"
 
 
 def difference(condition: Condition, frame: Dissected) -> str:
     """What a frame has, and what the condition asks for instead."""
-    return _DIFFERENCES.get(type(condition), _unlike)(condition, frame)
+    return _DIFFERENCES[type(condition)](condition, frame)
 
 
 def value_of(matcher: Matcher, frame: Dissected) -> str:
@@ -94,10 +96,6 @@ def address(version: int, value: int) -> str:
     return str(ipaddress.IPv6Address(value) if version == 6 else ipaddress.IPv4Address(value))
 
 
-def _unlike(condition: Any, frame: Dissected) -> str:
-    return f"{condition.matcher.name} is {value_of(condition.matcher, frame)}, and not as asked for"
-
-
 def _in_ranges(condition: InRanges, frame: Dissected) -> str:
     matcher = condition.matcher
     wanted = _listed([_span(matcher.kind, each) for each in condition.ranges])
@@ -123,11 +121,26 @@ def _has_bits(condition: HasBits, frame: Dissected) -> str:
     return f"{matcher.name} are {value_of(matcher, frame)}, not {_asked(matcher.kind, failed)}"
 
 
+def _in_sets(condition: InSets, frame: Dissected) -> str:
+    named = _listed([f"@{name}" for each in condition.memberships for name in each.sets])
+    wrong = "which is in" if condition.negated else "not in"
+    return f"{condition.matcher.name} is {value_of(condition.matcher, frame)}, {wrong} {named}"
+
+
+def _in_combinations(condition: InCombinations, frame: Dissected) -> str:
+    name = " . ".join(matcher.name for matcher in condition.matchers)
+    values = " . ".join(value_of(matcher, frame) for matcher in condition.matchers)
+    wrong = "which is in" if condition.negated else "not in"
+    return f"{name} is {values}, {wrong} {_listed([f'@{each}' for each in condition.sets])}"
+
+
 _DIFFERENCES: dict[type[Condition], Callable[[Any, Dissected], str]] = {
     InRanges: _in_ranges,
     NoneInRanges: _none_in_ranges,
     InAddresses: _in_addresses,
     HasBits: _has_bits,
+    InSets: _in_sets,
+    InCombinations: _in_combinations,
 }
 
 

@@ -117,6 +117,29 @@ def test_an_outcome(tmp_path: Path, dissection: Dissection, rule: str, times: in
     assert said(tmp_path, dissection, rule, SYN, times, way) == expected
 
 
+def test_sets_are_called_by_their_names(tmp_path: Path, dissection: Dissection) -> None:
+    (tmp_path / "rules.yaml").write_text(
+        "sets:\n"
+        "  feed: {type: prefix, constant: false, elements: [198.51.100.0/24]}\n"
+        "  seen: {type: port, constant: false, elements: [80]}\n"
+        "  pairs: {type: [prefix, port], elements: [[192.0.2.1, 22]]}\n"
+        "rules:\n"
+        "  - {id: a, match: {ip.src: '@feed'}, action: drop}\n"
+        "  - {id: b, match: {tcp.port: {not: '@seen'}}, action: drop}\n"
+        "  - {id: c, match: {ip.src . tcp.dport: '@pairs'}, action: drop}\n"
+        "  - {id: d, match: {ip.src . udp.dport: '@pairs'}, action: drop}\n"
+    )
+    with Capture.of([build(SYN)], "frame") as capture:
+        (frame,) = dissection.frames(capture)
+    judgement = Walk(load_rule_set(tmp_path / "rules.yaml")).judge(frame, Direction.IN, 1)
+    assert [words.reason(step, frame) for step in judgement.steps] == [
+        "ip.src is 192.0.2.1, not in @feed",
+        "tcp.port is 1000 and 80, which is in @seen",
+        "ip.src . tcp.dport is 192.0.2.1 . 80, not in @pairs",
+        "udp.dport is only in UDP datagrams (of one in fragments, the first)",
+    ]
+
+
 def test_behind_a_monitored_rule(tmp_path: Path, dissection: Dissection) -> None:
     path = tmp_path / "rules.yaml"
     path.write_text("rules:\n  - {id: a, action: drop, mode: monitor}\n  - {id: b, action: pass, mode: monitor}\n")
