@@ -25,7 +25,7 @@ from appliance.rules.model import Action, Direction, LiveSet, Mode, Rule, RuleSe
 from appliance.rules.ranges import union
 from appliance.rules.values import PREFIX, Addresses
 
-MOST_RULES = 1000
+MOST_RULES = 100_000
 
 
 def load_rule_set(path: str | Path) -> RuleSet:
