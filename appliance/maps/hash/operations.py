@@ -63,16 +63,38 @@ class HashOperations:
     # the operations
 
     def emit_lookup(self) -> None:
-        """Without the lock; what it leaves unsure is a tail call, so that no register is saved for it."""
-        again = self._emit_lookup_locked()
+        """One look at the home bucket, which nearly all keys are decided by. What is left is a tail call, so that no
+        register is saved for it."""
+        beyond = self._emit_lookup_beyond(self._emit_lookup_locked())
         code = define(self.module, self.shape, "lookup", Weight.HOT)
+        map, table = code["map"], self.table
+        hash = table.hash(code, map, code["key"])
+        home, tag = table.home(code, map, hash), table.tag(code, hash)
+        candidates = table.slots_with_tag(code, home, tag)
+        with code.if_else(code.compare(candidates, "!=", 0)) as (some, none):
+            with some:
+                place, word = table.candidate(code, home, candidates)
+                with code.if_(code.compare(code.shr(word, 32), "==", tag), likely=True):
+                    same, unchanged = table.confirm(code, place, word)
+                    with code.if_(code.and_(same, unchanged), likely=True):
+                        self._answer(code, word)
+            with none:
+                reach = code.field(home, Bucket, "reach").load_acquire()
+                with code.if_(code.compare(reach, "==", 0), likely=True):
+                    code.ret(ir.Constant(PTR, None))
+        code.ret(code.call(beyond, *code.function.args))
+
+    def _emit_lookup_beyond(self, locked: ir.Function) -> ir.Function:
+        """Through all buckets, without the lock; what that leaves unsure is decided under it."""
+        code = internal(self.module, f"{self.shape.name}.lookup_beyond", PTR, map=PTR, key=PTR, processor=I32)
         map, key = code["map"], code["key"]
         word = code.call(self.table.find, map, key, self.table.hash(code, map, key), code.buffer(8))
         with code.if_(code.compare(word, "<=", UNSURE)):
             with code.if_(code.compare(word, "==", 0)):
                 code.ret(ir.Constant(PTR, None))
-            code.ret(code.call(again, *code.function.args))
+            code.ret(code.call(locked, *code.function.args))
         self._answer(code, word)
+        return code.function
 
     def _emit_lookup_locked(self) -> ir.Function:
         name = f"{self.shape.name}.lookup_locked"

@@ -23,7 +23,6 @@ from functools import cached_property
 from llvmlite import ir
 
 from appliance.ir import (
-    I1,
     I8,
     I16,
     I32,
@@ -182,22 +181,16 @@ class HashTable:
                 bucket.set(self.following(code, map, bucket.get()))
         code.builder.unreachable()
 
-    def _search_bucket(self, code: Code, bucket: Pointer, tag: U64, attempts: Loop | None) -> None:
+    def _search_bucket(self, code: Code, bucket: Value, tag: Value, attempts: Loop | None) -> None:
         """Return from the search if the entry is in this bucket. Without the lock, start again if a slot changes."""
-        candidates = code.variable(I8, self._slots_with_tag(code, bucket, tag))
-        count_zeros = external(code.module, "llvm.cttz.i8", I8, I8, I1)
+        candidates = code.variable(I8, self.slots_with_tag(code, bucket, tag))
         with code.loop() as loop:
             left = candidates.get()
             loop.break_if(code.compare(left, "==", 0))
             candidates.set(code.and_(left, code.sub(left, 1)))
-            place = code.at(bucket, code.mul(code.resize(code.call(count_zeros, left, 1), I64), 8))
-            slot = Field(code, place, I64, 8)
-            word = slot.load_acquire()
+            place, word = self.candidate(code, bucket, left)
             loop.continue_if(code.compare(code.shr(word, 32), "!=", tag))
-            key = self.key(code, self.element(code, code["map"], word))
-            same = code.freeze(same_key(code, key, code["key"], self.shape.key_size))
-            code.builder.fence("acquire")
-            unchanged = code.compare(slot.load_monotonic(), "==", word)
+            same, unchanged = self.confirm(code, place, word)
             with code.if_(code.and_(same, unchanged), likely=True):
                 code.store(place, code["slot_out"], align=8)
                 code.ret(word)
@@ -205,7 +198,23 @@ class HashTable:
                 attempts.continue_if(code.builder.not_(unchanged))
                 code.ret(UNSURE)
 
-    def _slots_with_tag(self, code: Code, bucket: Pointer, tag: U64) -> U8:
+    # one bucket
+
+    def candidate(self, code: Code, bucket: Value, candidates: Value) -> tuple[Value, Value]:
+        """The first of the bucket's slots that `slots_with_tag` gave, one at least: where it is, and its word now."""
+        count_zeros = external(code.module, "llvm.cttz.i8", I8, I8, ir.IntType(1))
+        lane = code.resize(code.call(count_zeros, candidates, 1), I64)
+        place = code.at(bucket, code.mul(lane, 8))
+        return place, Field(code, place, I64, 8).load_acquire()
+
+    def confirm(self, code: Code, place: Value, word: Value) -> tuple[Value, Value]:
+        """Whether the element of the word has the key, which counts only if, the other, the slot has the word still."""
+        key = self.key(code, self.element(code, code["map"], word))
+        same = code.freeze(same_key(code, key, code["key"], self.shape.key_size))
+        code.builder.fence("acquire")
+        return same, code.compare(Field(code, place, I64, 8).load_monotonic(), "==", word)
+
+    def slots_with_tag(self, code: Code, bucket: Pointer, tag: U64) -> U8:
         """One bit for each slot that holds the tag. The whole line is read at once, as a hint: each candidate is
         read again on its own, as one word."""
         vector = ir.VectorType(I64, WORDS)
