@@ -35,7 +35,7 @@ class ProgArray(Map):
     """A map whose values are programs: entries are written as `array[index] = program`, or a name of the same object.
 
     `lookup`, `items` and their like give numbers (`Target.number`), as on Linux; `update` takes none.
-    Any thread may change entries; objects that share it are loaded by one at a time.
+    Any thread may change entries, and load objects that share it.
     """
 
     def __init__(self, spec: MapSpec, processors: int) -> None:
@@ -93,6 +93,11 @@ class ProgArray(Map):
 
     def serve(self, hook: HookPoint, where: str) -> None:
         """Programs of that hook make tail calls through it. Raises OperationRefused if those of another one do."""
+        with self._changing:
+            self._serve(hook, where)
+
+    def _serve(self, hook: HookPoint, where: str) -> None:
+        """`serve`, with the lock held: of two hooks that come at once, one is the first."""
         if self._hook is None:
             self._hook = hook
         elif self._hook != hook:
@@ -194,7 +199,8 @@ class ProgArray(Map):
         if target is None:
             known = ", ".join(self._own) or "none"
             raise OperationRefused(self.spec.name, f"no program {program!r} is loaded", hint=f"loaded: {known}")
-        self._check_fits(target)
+        with self._changing:
+            self._check_fits(target)
         default_domain.throttle()
         with default_domain.reading(self._reader), self._changing:
             self._check_open()
@@ -206,13 +212,14 @@ class ProgArray(Map):
         self._let_go(gone)
 
     def _check_fits(self, target: Target) -> None:
+        """With the lock held."""
         name = target.spec.name
         if target.processors < self.processors:
             what = (
                 f"the program {name!r} was loaded for {target.processors} workers, and {self.processors} may get there"
             )
             raise OperationRefused(self.spec.name, what)
-        self.serve(target.spec.hook, f"the program {name!r}")
+        self._serve(target.spec.hook, f"the program {name!r}")
 
     def _delete(self, number: int) -> bool:
         self._check_writable()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 
 import pytest
@@ -19,6 +20,7 @@ from appliance.jit.collection import Collection
 from appliance.maps import MapFrozen, MapRefused, NoSuchEntry, OperationRefused, open_map
 from appliance.maps.control.prog_array import ProgArray
 from appliance.maps.control.target import Target
+from hooks.contracts.contract import HookPoint
 from hooks.contracts.sock_addr import SOCK_ADDR_LINUX
 from hooks.contracts.xdp import XDP_LINUX, XDP_WINDOWS, FrameContext
 from tests.appliance.jit.support import collection_spec, run_loaded, run_loops
@@ -297,3 +299,39 @@ def test_the_hook_of_a_tail_call_is_the_arrays() -> None:
         array.serve(XDP_LINUX, "the program 'one'")
         with pytest.raises(OperationRefused, match="give each hook an array of its own"):
             array.serve(XDP_WINDOWS, "the program 'two'")
+
+
+def test_of_two_hooks_that_come_at_once_one_is_the_first() -> None:
+    """Objects that share an array are loaded by threads of their own; both find it without a hook, but for the lock."""
+    both_have_looked = threading.Barrier(2)
+
+    class SlowArray(ProgArray):
+        """Whoever reads the hook waits a moment for the other to read it, too."""
+
+        @property
+        def _hook(self) -> HookPoint | None:
+            found = self._first
+            with suppress(threading.BrokenBarrierError):
+                both_have_looked.wait(0.2)
+            return found
+
+        @_hook.setter
+        def _hook(self, hook: HookPoint | None) -> None:
+            self._first = hook
+
+    refused: list[str] = []
+
+    def serve(array: ProgArray, hook: HookPoint) -> None:
+        try:
+            array.serve(hook, f"the program {hook.name}")
+        except OperationRefused as error:
+            refused.append(hook.name)
+            assert "give each hook an array of its own" in str(error)
+
+    with SlowArray(ARRAY, 1) as array:
+        threads = [threading.Thread(target=serve, args=(array, hook)) for hook in (XDP_LINUX, SOCK_ADDR_LINUX[0])]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert len(refused) == 1
