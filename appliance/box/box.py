@@ -26,6 +26,7 @@ from appliance.box.supervisor import Condition, Supervisor
 from appliance.box.totals import Totals
 from appliance.box.traffic import Traffic
 from appliance.datapath.routing_feed import RoutingFeed
+from appliance.epochs import GRACE_SECONDS
 from appliance.errors import CannotRun, InputRefused, TidegateError
 from appliance.helpers.routing.tables import RoutingTables
 from appliance.helpers.services import RuntimeServices
@@ -198,12 +199,13 @@ class Box:
         assert self._generation is not None
         assert self._traffic is not None
         predecessor = self._generation
+        end = time.monotonic() + GRACE_SECONDS  # of all waiting, back and forth: nobody reads metrics meanwhile
         with self._lock:
             try:
                 successor.collection.take_over()
-                self._traffic.swap(successor.run)
+                self._traffic.swap(successor.run, end - time.monotonic())
             except Exception:
-                self._go_back(predecessor, successor)
+                self._go_back(predecessor, successor, end)
                 raise
             self._generation = successor
             try:
@@ -212,12 +214,13 @@ class Box:
             except Exception as error:
                 self._log(f"the rules before this reload can't be put away: {_told(error)}")
 
-    def _go_back(self, predecessor: Generation, successor: Generation) -> None:
-        """Let the predecessor judge again; the successor's code is freed only if no worker can be in it any more."""
+    def _go_back(self, predecessor: Generation, successor: Generation, end: float) -> None:
+        """Let the predecessor judge again; the successor's code is freed only if no worker can be in it any more, which
+        is waited for until `end` at most (CLOCK_MONOTONIC): a worker that hung on the way there still hangs."""
         assert self._traffic is not None
         try:
             predecessor.collection.take_over()
-            self._traffic.swap(predecessor.run)
+            self._traffic.swap(predecessor.run, max(0.0, end - time.monotonic()))
             successor.close(predecessor)
         except Exception as error:
             self._log(f"the rules that failed can't be put away: {_told(error)}")

@@ -21,6 +21,7 @@ from appliance.closeable import Closeable
 from appliance.datapath.datapath import Datapath, Passage
 from appliance.datapath.statistics import InterfaceStatistics
 from appliance.datapath.worker import NO_SERVICES, Progress, Run
+from appliance.epochs import GRACE_SECONDS
 from appliance.helpers.services import RuntimeServices
 from hooks.errors import HookError
 from hooks.interfaces.isolation import Isolation
@@ -128,11 +129,12 @@ class Traffic(Closeable):
             self._log(f"{config}: the MTUs differ ({each}): {lost}; give both interfaces the same MTU")
             self._unequal[config] = mtus
 
-    def swap(self, run: Run) -> None:
-        """Go on with other code; returns when the old code is not used any more."""
+    def swap(self, run: Run, timeout: float = GRACE_SECONDS) -> None:
+        """Go on with other code; returns when the old code is not used any more. Raises GracePeriodExpired after
+        `timeout` seconds, as Datapath.swap does."""
         self._run = run
         if self._datapath is not None:
-            self._datapath.swap(run)
+            self._datapath.swap(run, timeout)
 
     def watch(self) -> None:
         """Notice interfaces that went, came or were opened to the host, and follow. Cheap; to be called every half

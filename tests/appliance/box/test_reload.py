@@ -5,10 +5,16 @@ from __future__ import annotations
 import resource
 import signal
 import threading
+import time
 from pathlib import Path
+from typing import cast
+from unittest.mock import MagicMock
 
 import pytest
 
+from appliance.box.box import Box
+from appliance.box.traffic import Traffic
+from appliance.epochs import GRACE_SECONDS, GracePeriodExpired
 from tests.appliance.box.conftest import DROP_NINE, HEAD, Start, after
 from tests.appliance.box.wire import arrivals, udp
 from tests.netns import Topology
@@ -96,6 +102,33 @@ def test_an_exchange_that_fails_leaves_the_old_rules_and_says_why(
     assert arrivals(net, udp(9), udp(10)) == [udp(9)]
     assert "can't be put away" not in box.log
     assert box.end() == 0
+
+
+def test_the_way_back_from_a_worker_that_hangs_is_in_the_same_time_limit(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A worker that did not leave the old code in all that time is not waited for as long again."""
+    waited: list[float] = []
+
+    class HungTraffic:
+        def swap(self, run: object, timeout: float = GRACE_SECONDS) -> None:
+            waited.append(timeout)
+            time.sleep(min(timeout, 0.1))
+            raise GracePeriodExpired(["worker 0"], timeout)
+
+    monkeypatch.setattr("appliance.box.box.GRACE_SECONDS", 0.1)
+    said: list[str] = []
+    box = Box(tmp_path / "box.yaml", said.append)
+    before, after_it = MagicMock(), MagicMock()
+    box._generation, box._traffic = before, cast(Traffic, HungTraffic())
+    with pytest.raises(GracePeriodExpired):
+        box._exchange(after_it)
+    assert len(waited) == 2
+    assert 0 < waited[0] <= 0.1
+    assert waited[1] == 0
+    assert box._generation is before
+    (complaint,) = said
+    assert complaint.startswith("the rules that failed can't be put away: waited 0 s for worker 0: no quiescent state")
 
 
 def test_old_rules_that_cannot_be_put_away_do_not_end_the_box(net: Topology, start: Start) -> None:
