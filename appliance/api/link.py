@@ -12,10 +12,11 @@ from contextlib import ExitStack
 from dataclasses import replace
 from types import TracebackType
 
-from appliance.datapath.datapath import Datapath, PacketLoops, Passage
+from appliance.datapath.datapath import Datapath, PacketLoops
 from appliance.datapath.pass_all import PASS_ALL, pass_all
 from appliance.datapath.routing_feed import RoutingFeed, ask_for_routes
 from appliance.datapath.statistics import InterfaceStatistics
+from appliance.datapath.wiring import Passage
 from appliance.datapath.worker import Run
 from appliance.ebpf.spec import CollectionSpec
 from appliance.helpers.routing.tables import RoutingTables

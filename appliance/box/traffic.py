@@ -4,8 +4,8 @@
       ^                                              │ an interface vanished, or is another one now
       └────────── looked for twice a second <────────┘
 
-One passage's trouble is not another's: what is held stays isolated, and is without service only while the rings are
-opened anew, some tenths of a second: when a passage comes or goes, or an MTU grows beyond the rings' slots.
+One passage's trouble is not another's: when a passage comes or goes, or an MTU grows beyond the rings' slots, those
+rings alone are opened or closed, and what arrives in the few milliseconds of the change waits in the others.
 """
 
 from __future__ import annotations
@@ -18,10 +18,11 @@ from dataclasses import dataclass, replace
 from appliance.box.config import PassageConfig
 from appliance.box.isolation_watch import IsolationState, IsolationWatch
 from appliance.closeable import Closeable
-from appliance.datapath.datapath import Datapath, Passage
+from appliance.datapath.datapath import Datapath
 from appliance.datapath.statistics import InterfaceStatistics
+from appliance.datapath.wiring import Passage
 from appliance.datapath.worker import NO_SERVICES, Progress, Run
-from appliance.epochs import GRACE_SECONDS
+from appliance.epochs import GRACE_SECONDS, GracePeriodExpired
 from appliance.helpers.services import RuntimeServices
 from hooks.errors import HookError
 from hooks.interfaces.isolation import Isolation
@@ -61,6 +62,8 @@ class Traffic(Closeable):
         self._past: dict[str, InterfaceStatistics] = {name: InterfaceStatistics() for name in self.interfaces}
         self._held: dict[PassageConfig, _Held] = {}
         self._datapath: Datapath | None = None
+        self._wired: dict[PassageConfig, Passage] = {}  # what it serves
+        self._outgrown = False  # whether an MTU is more than the slots of its rings hold
         self.stuck = False  # whether there are workers that could not be ended
         self._announced: frozenset[PassageConfig] = frozenset()  # what the operator believes to be served
         self._complaints: dict[PassageConfig | None, str] = {}
@@ -92,29 +95,48 @@ class Traffic(Closeable):
             self._held[config] = _Held(passage, taking.pop_all())
 
     def _wire(self) -> None:
-        """Serve what is held, and nothing else. Raises HookError; then nothing is served."""
-        self._unwire()
-        configs = [config for config in self._passages if config in self._held]
-        if configs:
-            passages = [self._held[config].passage for config in configs]
-            self._datapath = Datapath(passages, self._run, workers=self._workers, services=self._surroundings)
-        for config in configs:
+        """Serve what is held, and nothing else. Raises HookError; then what was served still is."""
+        self._serve({config: self._held[config].passage for config in self._passages if config in self._held})
+        self._outgrown = False
+        for config, passage in self._wired.items():
             if config not in self._announced:
                 self._log(f"{config}: serving")
-            self._tell_of_mtus(config, self._held[config].passage)
-        self._announced = frozenset(configs)
+            self._tell_of_mtus(config, passage)
+        self._announced = frozenset(self._wired)
+
+    def _serve(self, passages: dict[PassageConfig, Passage]) -> None:
+        """Serve these, with the rings that are open already. Raises HookError, and changes nothing then."""
+        wanted = list(passages.values())
+        if not wanted:
+            self._unwire()
+        elif self._datapath is None:
+            self._datapath = Datapath(wanted, self._run, workers=self._workers, services=self._surroundings)
+        else:
+            try:
+                lost = self._datapath.rewire(wanted)
+            except GracePeriodExpired:
+                self.stuck = True
+                raise
+            if lost:
+                self._log(f"{lost} frames that stood in rings which were closed are lost (`rings_closed`)")
+        self._wired = passages
 
     def _follow_mtus(self, config: PassageConfig, held: _Held) -> None:
-        """Tell of MTUs that changed, and let frames of that length leave; rings that have no room for them close."""
+        """Tell of MTUs that changed, and let frames of that length leave; rings that have no room for them are to be
+        opened anew."""
         passage = _resized(held.passage)
         if passage == held.passage:
             return
+        fits = True
         for before, after in zip(held.passage.interfaces, passage.interfaces, strict=True):
             if before.mtu != after.mtu:
                 self._log(f"{before.name}: its MTU is {after.mtu} bytes now, it was {before.mtu}")
-                if self._datapath is not None and not self._datapath.follow_mtu(after):
-                    self._unwire()
+                fits &= self._datapath is None or self._datapath.follow_mtu(after)
         held.passage = passage
+        if not fits:
+            self._outgrown = True
+        elif config in self._wired:
+            self._wired[config] = passage
         self._tell_of_mtus(config, passage)
 
     def _tell_of_mtus(self, config: PassageConfig, passage: Passage) -> None:
@@ -143,7 +165,7 @@ class Traffic(Closeable):
         for config, held in self._held.items():
             self._follow_mtus(config, held)
         taken = [config for config in self._passages if config not in self._held and self._try_to_take(config)]
-        if taken or (self._held and self._datapath is None):
+        if taken or self._outgrown or (self._held and self._datapath is None):
             self._try_to_wire()
         inline = (held.passage for held in self._held.values() if held.passage.inside)
         self._isolation.look([interface for passage in inline for interface in passage.interfaces])
@@ -151,8 +173,8 @@ class Traffic(Closeable):
     def _release_lost(self) -> bool:
         """Give up the passages of which an interface is gone; whether there were any."""
         lost = [config for config, held in self._held.items() if not all(map(_is_there, held.passage.interfaces))]
-        if lost:
-            self._unwire()
+        if any(config in self._wired for config in lost):
+            self._serve({config: passage for config, passage in self._wired.items() if config not in lost})
         for config in lost:
             self._log(f"{config}: an interface is gone; waiting for it")
             self._release(config)
@@ -176,7 +198,7 @@ class Traffic(Closeable):
             if self._release_lost():  # gone since it was looked for; the others must not wait
                 self._try_to_wire()
                 return
-            self._announced = frozenset()
+            self._announced &= frozenset(self._wired)
             self._complain(None, str(error))
         else:
             self._complaints.pop(None, None)
@@ -225,6 +247,7 @@ class Traffic(Closeable):
                 self.stuck = False
                 for name, last in datapath.statistics().items():
                     self._past[name] += last
+        self._wired = {}
         if datapath is not None:
             datapath.close()
 

@@ -16,31 +16,22 @@ from llvmlite import ir
 
 from appliance.closeable import Closeable
 from appliance.datapath import statistics
+from appliance.datapath.layout import Port
 from appliance.datapath.loop import emit_loop
 from appliance.datapath.statistics import InterfaceStatistics
+from appliance.datapath.wiring import Passage, Plan, plan
 from appliance.datapath.worker import NO_SERVICES, Progress, Run, Wiring, WorkerThread
 from appliance.epochs import GRACE_SECONDS, GracePeriodExpired, default_domain
 from appliance.helpers.services import RuntimeServices
-from hooks.af_packet.socket import NEW_GROUP, Geometry, PacketSocket
+from hooks.af_packet import handover
+from hooks.af_packet.socket import Geometry, PacketSocket
 from hooks.contracts.contract import HookPoint
-from hooks.interfaces.netdev import Interface, demand_ethernet
+from hooks.interfaces.netdev import Interface
 from hooks.linux.if_packet import ETH_HLEN
 
-
-@dataclass(frozen=True, slots=True)
-class Passage:
-    """Two interfaces that frames cross between, or one that is only listened to (`inside` is None)."""
-
-    outside: Interface
-    inside: Interface | None = None
-
-    @property
-    def interfaces(self) -> tuple[Interface, ...]:
-        return (self.outside,) if self.inside is None else (self.outside, self.inside)
-
-
-# Which of the loop's programs judges a frame: the position of each in the mapping given to `emit_loop`.
-INWARD, OUTWARD = 0, 1
+STAMPS_SECONDS = 0.05  # until the kernel stamps frames: it patches itself for that, in a thread of its own
+OVERLAP_SECONDS = 0.0005  # in which both sockets accept; longer than a processor is at the taps of one frame
+DRAIN_SECONDS = 0.2  # what can't leave is given up after 0.1 s (see `kick`)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +49,7 @@ class PacketLoops:
 class Datapath(Closeable):
     """Sockets, rings and workers on a set of passages. A context manager; closing twice is harmless.
 
-    Any thread may call `swap`, `statistics` and `progress`; one opens and closes it.
+    Any thread may call `swap`, `statistics` and `progress`; one opens, rewires and closes it.
     """
 
     def __init__(
@@ -72,42 +63,111 @@ class Datapath(Closeable):
         on_failure: Callable[[Sequence[Wiring]], None] = lambda failed: None,
     ) -> None:
         """Open every ring and begin to serve. Raises HookError; then nothing stays open."""
-        self._sockets: list[PacketSocket] = []
-        self._groups: dict[str, int] = {}  # of sockets that share an interface
-        self._threads: list[WorkerThread] = []
+        self._threads = [
+            WorkerThread(processor, (), services=services, spin=spin, on_failure=on_failure)
+            for processor in range(workers)
+        ]
         self._swapping = threading.Lock()  # held while code is published, never while waiting
-        self._ports: list[tuple[PacketSocket, WorkerThread, int]] = []
+        self._counting = threading.Lock()  # held while counts are read, and while ports become others
+        self._closed: dict[str, InterfaceStatistics] = {}  # what sockets counted that are closed
+        planned = plan(passages, [() for _ in self._threads])
         try:
-            wirings = [self._open(passages, shared=workers > 1) for _ in range(workers)]
-            if workers > 1:
-                for packet_socket in self._sockets:
-                    packet_socket.discard_received()
-            for processor, own in enumerate(wirings):
-                thread = WorkerThread(processor, own, services=services, spin=spin, on_failure=on_failure)
-                self._threads.append(thread)
-                self._ports += [(wiring.socket, thread, index) for index, wiring in enumerate(own)]
+            for thread, wirings in zip(self._threads, planned.wirings, strict=True):
+                thread.rewire(wirings)
+            for opened in planned.all_opened:
+                opened.unmute()
             for thread in self._threads:
                 thread.start(run)
         except BaseException:
             self.close()
+            planned.close()
             raise
 
-    def _open(self, passages: Sequence[Passage], *, shared: bool) -> list[Wiring]:
-        """One worker's sockets on every interface. `shared`: with other workers, flow by flow."""
-        wirings: list[Wiring] = []
-        for passage in passages:
-            first = len(wirings)
-            for side, interface in enumerate(passage.interfaces):
-                demand_ethernet(interface)
-                fanout = self._groups.get(interface.name, NEW_GROUP) if shared else None
-                opened = PacketSocket(interface.name, Geometry.for_mtu(interface.mtu), fanout=fanout)
-                self._sockets.append(opened)
-                if shared:
-                    self._groups[interface.name] = opened.fanout_group()
-                inline = passage.inside is not None
-                peer = first + 1 - side if inline else None
-                wirings.append(Wiring(opened, interface.index, interface.mtu, (INWARD, OUTWARD)[side], peer, inline))
-        return wirings
+    def rewire(self, passages: Sequence[Passage], timeout: float = GRACE_SECONDS) -> int:
+        """Serve these passages from now on, with the sockets that are open where they can serve. No frame is lost or
+        reordered but those that find no place: new rings are open before the workers pause, old ones are served to
+        their ends, and what arrives in the some milliseconds of the pause waits in the rings.
+
+        Answers how many frames stood in rings that closed all the same; `statistics` counts them as `rings_closed`.
+        Raises HookError, all going on as before, or GracePeriodExpired if a worker does not pause within `timeout`
+        seconds: then the others go on, and the sockets are what they were.
+        """
+        planned = plan(passages, [thread.wirings for thread in self._threads])
+        try:
+            _await_stamps(planned.all_opened)
+            self._pause(timeout)
+        except BaseException:
+            planned.close()
+            raise
+        try:
+            leaving = [
+                _leaving(thread, wirings) for thread, wirings in zip(self._threads, planned.wirings, strict=True)
+            ]
+            self._hand_over(planned, leaving)
+            lost = self._replace_ports(planned, leaving)
+        finally:
+            for thread in self._threads:
+                thread.resume()
+        for ports in leaving:
+            for wiring in ports.values():
+                wiring.socket.close()
+        return lost
+
+    def _pause(self, timeout: float) -> None:
+        """Pause every worker, or none."""
+        hung = self._end_each(WorkerThread.pause, timeout)
+        if hung:
+            for thread in self._threads:
+                if thread.paused:
+                    thread.resume()
+            raise GracePeriodExpired(hung, timeout)
+
+    def _end_each(self, end_it: Callable[[WorkerThread, float], None], timeout: float) -> list[str]:
+        """Tell all to stop, then end one after the other; the names of those that don't in time."""
+        end, hung = time.monotonic() + timeout, list[str]()
+        for thread in self._threads:
+            thread.stop()
+        for thread in self._threads:
+            try:
+                end_it(thread, max(0.0, end - time.monotonic()))
+            except GracePeriodExpired as expired:
+                hung += expired.readers
+        return hung
+
+    def _hand_over(self, planned: Plan, leaving: Sequence[Mapping[int, Wiring]]) -> None:
+        """Let the new sockets accept frames, the leaving ones accept no more, and serve what these have."""
+        for opened in planned.all_opened:
+            opened.unmute()
+        if planned.opened:
+            time.sleep(OVERLAP_SECONDS)
+        for ports in leaving:
+            for wiring in ports.values():
+                wiring.socket.mute()
+        if any(leaving):
+            time.sleep(OVERLAP_SECONDS)
+        for thread, ports in zip(self._threads, leaving, strict=True):
+            for index, wiring in ports.items():
+                if wiring.ifindex in planned.opened:
+                    known = handover.stamps(planned.opened[wiring.ifindex])
+                    handover.leave_out(wiring.socket, thread.block.ports[index].receive_next, known)
+            thread.drain(ports, DRAIN_SECONDS)
+        for opened in planned.all_opened:
+            opened.stamp(False)
+
+    def _replace_ports(self, planned: Plan, leaving: Sequence[Mapping[int, Wiring]]) -> int:
+        """Keep what the leaving ports counted, and give the workers their new ones; how many frames still waited."""
+        lost = 0
+        with self._counting:
+            for thread, ports in zip(self._threads, leaving, strict=True):
+                for index, wiring in ports.items():
+                    waiting = _finish(thread.block.ports[index], wiring.socket)
+                    lost += waiting
+                    name = wiring.socket.interface
+                    part = _counted(thread, index) + InterfaceStatistics.left_behind(waiting)
+                    self._closed[name] = self._closed.get(name, InterfaceStatistics()) + part
+            for thread, wirings in zip(self._threads, planned.wirings, strict=True):
+                thread.rewire(wirings)
+        return lost
 
     def swap(self, run: Run, timeout: float = GRACE_SECONDS) -> None:
         """Go on with other code; returns when no worker uses the old code any more. No frame is lost or reordered:
@@ -130,45 +190,73 @@ class Datapath(Closeable):
 
         False if the slots of its rings have no room for such frames; then it stays as it was.
         """
-        ports = [(opened, thread, index) for opened, thread, index in self._ports if opened.interface == interface.name]
+        ports = [
+            (wiring.socket, thread.block.ports[index])
+            for thread in self._threads
+            for index, wiring in enumerate(thread.wirings)
+            if wiring.ifindex == interface.index
+        ]
         needed = Geometry.for_mtu(interface.mtu).slot_size
-        if any(opened.geometry.slot_size < needed for opened, _, _ in ports):
+        if any(opened.geometry.slot_size < needed for opened, _ in ports):
             return False
-        for _, thread, index in ports:
-            thread.block.ports[index].max_frame = interface.mtu + ETH_HLEN
+        for _, port in ports:
+            port.max_frame = interface.mtu + ETH_HLEN
         return True
 
     def statistics(self) -> dict[str, InterfaceStatistics]:
-        """A snapshot by interface name, summed over the workers."""
-        result: dict[str, InterfaceStatistics] = {}
-        for packet_socket, thread, index in self._ports:
-            name = packet_socket.interface
-            part = statistics.of_port(thread.block.ports[index].counters, packet_socket.statistics())
-            result[name] = result.get(name, InterfaceStatistics()) + part
-        return result
+        """A snapshot by interface name, summed over the workers and over all sockets that there were."""
+        with self._counting:
+            result = dict(self._closed)
+            for thread in self._threads:
+                for index, wiring in enumerate(thread.wirings):
+                    name = wiring.socket.interface
+                    result[name] = result.get(name, InterfaceStatistics()) + _counted(thread, index)
+            return result
 
     def halt(self, timeout: float = GRACE_SECONDS) -> None:
         """End the workers. The rings stay, and so do the counts, which are final now: what still waits never left.
 
         Raises GracePeriodExpired if some don't end within `timeout` seconds, after the others.
         """
-        end, hung = time.monotonic() + timeout, list[str]()
-        for thread in self._threads:
-            thread.stop()
-        for thread in self._threads:
-            try:
-                thread.close(max(0.0, end - time.monotonic()))
-            except GracePeriodExpired as expired:
-                hung += expired.readers
+        hung = self._end_each(WorkerThread.close, timeout)
         if hung:
             raise GracePeriodExpired(hung, timeout)
-        for _, thread, index in self._ports:
-            port = thread.block.ports[index]
-            port.counters.transmit_failed += port.transmit_pending
-            port.transmit_pending = port.transmit_pending_bytes = 0
+        for thread in self._threads:
+            for port in thread.block.ports[: len(thread.wirings)]:
+                _give_up_pending(port)
 
     def close(self) -> None:
         """End the workers, then close the rings. Raises GracePeriodExpired: then the rings stay, as they are used."""
         self.halt()
-        for packet_socket in self._sockets:
-            packet_socket.close()
+        for thread in self._threads:
+            for wiring in thread.wirings:
+                wiring.socket.close()
+
+
+def _await_stamps(sockets: Sequence[PacketSocket]) -> None:
+    """Have frames stamped, those of the sockets in service as well, so that copies are known for what they are."""
+    for each in sockets:
+        each.stamp(True)
+    if sockets:
+        time.sleep(STAMPS_SECONDS)
+
+
+def _leaving(thread: WorkerThread, wirings: Sequence[Wiring]) -> dict[int, Wiring]:
+    """Those of the worker's ports whose sockets are not among the new ones, by their index."""
+    staying = {wiring.socket for wiring in wirings}
+    return {index: wiring for index, wiring in enumerate(thread.wirings) if wiring.socket not in staying}
+
+
+def _finish(port: Port, socket: PacketSocket) -> int:
+    """Give up what waits to be sent by a port that closes; how many frames wait in its receive ring."""
+    _give_up_pending(port)
+    return handover.unserved(socket, port.receive_next)
+
+
+def _give_up_pending(port: Port) -> None:
+    port.counters.transmit_failed += port.transmit_pending
+    port.transmit_pending = port.transmit_pending_bytes = 0
+
+
+def _counted(thread: WorkerThread, index: int) -> InterfaceStatistics:
+    return statistics.of_port(thread.block.ports[index].counters, thread.wirings[index].socket.statistics())

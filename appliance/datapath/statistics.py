@@ -17,6 +17,8 @@ TRANSMIT_ERRORS = {
     "redirect_unknown": "redirect_unknown",
 }
 
+CAPTURE_DROPS = ("ring_full", "truncated", "rings_closed")
+
 
 @dataclass(frozen=True, slots=True)
 class Count:
@@ -33,13 +35,14 @@ class Count:
 class InterfaceStatistics:
     """One interface: what came in by verdict, what went out, and what was lost on either way.
 
-    `capture_dropped`: "ring_full" found no free slot, "truncated" was longer than a slot and not to be had whole.
+    `capture_dropped`: "ring_full" found no free slot, "truncated" was longer than a slot and not to be had whole,
+    "rings_closed" stood in a ring that was closed when the box was wired anew.
     """
 
     received: Count = Count()
     verdicts: Mapping[Verdict, Count] = field(default_factory=lambda: dict.fromkeys(VERDICTS, Count()))
     transmitted: Count = Count()
-    capture_dropped: Mapping[str, int] = field(default_factory=lambda: {"ring_full": 0, "truncated": 0})
+    capture_dropped: Mapping[str, int] = field(default_factory=lambda: dict.fromkeys(CAPTURE_DROPS, 0))
     transmit_errors: Mapping[str, int] = field(default_factory=lambda: dict.fromkeys(TRANSMIT_ERRORS, 0))
 
     def __add__(self, other: InterfaceStatistics) -> InterfaceStatistics:
@@ -51,6 +54,11 @@ class InterfaceStatistics:
             {reason: count + other.transmit_errors[reason] for reason, count in self.transmit_errors.items()},
         )
 
+    @classmethod
+    def left_behind(cls, frames: int) -> InterfaceStatistics:
+        """Of frames that stood in a ring that was closed."""
+        return cls(capture_dropped=_dropped(rings_closed=frames))
+
 
 def of_port(counters: PortCounters, ring: RingStatistics) -> InterfaceStatistics:
     """The snapshot of one port of one worker."""
@@ -61,9 +69,13 @@ def of_port(counters: PortCounters, ring: RingStatistics) -> InterfaceStatistics
             for index, verdict in enumerate(VERDICTS)
         },
         Count(counters.transmitted_packets, counters.transmitted_bytes),
-        {"ring_full": ring.drops, "truncated": counters.truncated},
+        _dropped(ring_full=ring.drops, truncated=counters.truncated),
         {reason: getattr(counters, name) for reason, name in TRANSMIT_ERRORS.items()},
     )
+
+
+def _dropped(**counts: int) -> dict[str, int]:
+    return dict.fromkeys(CAPTURE_DROPS, 0) | counts
 
 
 def total(parts: Iterable[InterfaceStatistics]) -> InterfaceStatistics:

@@ -8,16 +8,17 @@ from __future__ import annotations
 import ctypes
 import os
 import threading
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
 from appliance.datapath.driver import drive
-from appliance.datapath.layout import MAX_PORTS, NO_PORT, PORT_FAILED, SCRATCH_SIZE, Worker
+from appliance.datapath.layout import MAX_PORTS, NO_PORT, PORT_FAILED, SCRATCH_SIZE, Port, Worker
 from appliance.epochs import GRACE_SECONDS, QUIESCENT, GracePeriodExpired, NativeReader, assign_pointer, default_domain
 from appliance.helpers.services import RuntimeServices
 from appliance.ir import Engine
 from hooks.af_packet.socket import PacketSocket
-from hooks.linux.if_packet import ETH_HLEN
+from hooks.linux.if_packet import ETH_HLEN, TP_STATUS_USER, tpacket2_hdr
 from hooks.linux.socket import POLLIN
 
 NO_SERVICES = RuntimeServices()
@@ -79,16 +80,13 @@ class WorkerThread:
         spin: int = 0,
         on_failure: Callable[[Sequence[Wiring]], None] = lambda failed: None,
     ) -> None:
-        if len(wirings) > MAX_PORTS:
-            raise ValueError(f"a worker serves at most {MAX_PORTS} interfaces, not {len(wirings)}")
         self.processor = processor
-        self._wirings = tuple(wirings)
+        self.wirings: Sequence[Wiring] = ()
         self._on_failure = on_failure
         self._surroundings = services  # kept for as long as the native code finds them
         self._scratch = ctypes.create_string_buffer(SCRATCH_SIZE)
         self._wake = os.eventfd(0, os.EFD_CLOEXEC)
         self.block = Worker(
-            port_count=len(wirings),
             wake_fd=self._wake,
             spin=spin,
             scratch=ctypes.addressof(self._scratch),
@@ -98,34 +96,76 @@ class WorkerThread:
         services.put_into(self.block.context)
         self.block.context.processor_id = processor
         self.block.context.random_state = int.from_bytes(os.urandom(8), "little") | 1
-        self._wire()
+        self.block.polls[0].fd, self.block.polls[0].events = self._wake, POLLIN
         self._run: Run | None = None
         self._thread: threading.Thread | None = None
+        self.paused = False
         self._lock = threading.Lock()  # held while code is published, and while the end begins
+        self.rewire(wirings)
 
-    def _wire(self) -> None:
-        self.block.polls[0].fd, self.block.polls[0].events = self._wake, POLLIN
-        for index, wiring in enumerate(self._wirings):
-            port, entry = self.block.ports[index], self.block.polls[index + 1]
+    def rewire(self, wirings: Sequence[Wiring]) -> None:
+        """Serve these from now on. A socket that stays keeps its place in its rings, and its counts; those of one that
+        goes are forgotten. Only while it is paused, or not started yet."""
+        if len(wirings) > MAX_PORTS:
+            raise ValueError(f"a worker serves at most {MAX_PORTS} interfaces, not {len(wirings)}")
+        before = {
+            wiring.socket: Port.from_buffer_copy(port)
+            for wiring, port in zip(self.wirings, self.block.ports, strict=False)
+        }
+        self.wirings = tuple(wirings)
+        self.block.port_count = len(wirings)
+        for index, wiring in enumerate(wirings):
+            entry = self.block.polls[index + 1]
             entry.fd, entry.events = wiring.socket.fileno(), POLLIN
-            port.receive_ring, port.transmit_ring = wiring.socket.receive_ring, wiring.socket.transmit_ring
-            port.receive_slots, port.transmit_slots = wiring.socket.receive_slots, wiring.socket.transmit_slots
-            port.receive_next = wiring.socket.first_slot
-            port.slot_size = wiring.socket.geometry.slot_size
-            port.fd, port.oversize_fd = wiring.socket.fileno(), wiring.socket.oversize_fileno()
+            port = before.get(wiring.socket) or _port(wiring.socket)
             port.ifindex, port.max_frame = wiring.ifindex, wiring.mtu + ETH_HLEN
             port.program, port.enforce = wiring.program, int(wiring.enforce)
             port.peer = NO_PORT if wiring.peer is None else wiring.peer
+            self.block.ports[index] = port
 
     def start(self, run: Run) -> None:
         """Begin to serve with `run`."""
         self.publish(run)
+        self.resume()
+
+    def resume(self) -> None:
+        """Go on after a pause, with what is published by now."""
         native = drive()  # compiled here, where it may fail, and not in the thread
+        if self.paused:
+            os.eventfd_read(self._wake)
+            self.block.stop = 0
         default_domain.register(self.reader)
         self._thread = threading.Thread(
             target=self._serve, args=(native,), name=f"worker-{self.processor}", daemon=True
         )
         self._thread.start()
+        self.paused = False
+
+    def pause(self, timeout: float) -> None:
+        """End the thread, to go on with another one. What arrives meanwhile waits in the rings.
+
+        Raises GracePeriodExpired if it doesn't end in time; it is not paused then, and ends when it can.
+        """
+        self.paused = True  # before it ends, so that nobody takes it for dead
+        try:
+            self._end(timeout)
+        except GracePeriodExpired:
+            self.paused = False
+            raise
+
+    def drain(self, ports: Collection[int], timeout: float) -> None:
+        """Serve batches in the calling thread, while it is paused, until nothing waits any more in the receive and
+        transmit rings of these ports, or the time is over. They must be muted."""
+        end = time.monotonic() + timeout
+        batch = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_uint64)
+        while any(map(self._waits, ports)) and time.monotonic() < end:
+            with default_domain.reading(f"{self.reader.name}, drained"):
+                batch(self.block.batch)(ctypes.addressof(self.block))
+
+    def _waits(self, index: int) -> bool:
+        port = self.block.ports[index]
+        header = tpacket2_hdr.from_address(port.receive_ring + port.receive_next * port.slot_size)
+        return bool(port.transmit_pending or header.tp_status & TP_STATUS_USER)
 
     def publish(self, run: Run) -> None:
         """Serve with other code from the next batch on. The worker leaves what was published before within a grace
@@ -140,10 +180,9 @@ class WorkerThread:
     def progress(self) -> Progress:
         """How far it has come."""
         thread = self._thread
-        frames = sum(port.counters.received_packets for port in self.block.ports[: len(self._wirings)])
-        return Progress(
-            self.block.turns, frames, self.reader.epoch == QUIESCENT, alive=thread is not None and thread.is_alive()
-        )
+        frames = sum(port.counters.received_packets for port in self.block.ports[: self.block.port_count])
+        alive = self.paused or (thread is not None and thread.is_alive())
+        return Progress(self.block.turns, frames, self.reader.epoch == QUIESCENT, alive)
 
     def _serve(self, native: Callable[[int], int]) -> None:
         try:
@@ -154,7 +193,7 @@ class WorkerThread:
 
     def _report_failures(self) -> None:
         failed = []
-        for index, wiring in enumerate(self._wirings):
+        for index, wiring in enumerate(self.wirings):
             if self.block.ports[index].failed:
                 self.block.ports[index].failed = 0
                 wiring.socket.take_error()
@@ -173,11 +212,8 @@ class WorkerThread:
 
         Raises GracePeriodExpired if it doesn't end in time: it may use all its memory and its sockets still.
         """
-        self.stop()
-        if self._thread is not None:
-            self._thread.join(timeout)
-            if self._thread.is_alive():
-                raise GracePeriodExpired([self.reader.name], timeout)
+        self._end(timeout)
+        self.paused = False
         with self._lock:
             run, self._run = self._run, None
             wake, self._wake = self._wake, -1
@@ -185,3 +221,23 @@ class WorkerThread:
             default_domain.retire(run.engine.release)
         if wake >= 0:
             os.close(wake)
+
+    def _end(self, timeout: float) -> None:
+        self.stop()
+        if self._thread is not None:
+            self._thread.join(timeout)
+            if self._thread.is_alive():
+                raise GracePeriodExpired([self.reader.name], timeout)
+
+
+def _port(socket: PacketSocket) -> Port:
+    """A port as its rings are when they have just been opened."""
+    return Port(
+        receive_ring=socket.receive_ring,
+        transmit_ring=socket.transmit_ring,
+        receive_slots=socket.receive_slots,
+        transmit_slots=socket.transmit_slots,
+        slot_size=socket.geometry.slot_size,
+        fd=socket.fileno(),
+        oversize_fd=socket.oversize_fileno(),
+    )

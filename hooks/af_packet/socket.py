@@ -26,9 +26,11 @@ from types import TracebackType
 from hooks.errors import HookError, InterfaceError, PrivilegeError
 from hooks.interfaces.clsact import BOX_MARK
 from hooks.linux import if_packet as kernel
+from hooks.linux.filter import BPF_K, BPF_RET, SO_ATTACH_FILTER, SO_DETACH_FILTER, sock_filter, sock_fprog
 
 SO_RCVBUFFORCE = 33
 SO_SNDBUFFORCE = 32
+SO_TIMESTAMPNS = 35  # SO_TIMESTAMPNS_OLD of asm-generic/socket.h
 BLOCK_SIZE = 1 << 16
 QUEUE_BYTES = 8 << 20
 NEW_GROUP = -1  # a fanout group whose number the kernel chooses, so that it is nobody else's
@@ -64,17 +66,16 @@ class RingStatistics:
 class PacketSocket:
     """A packet socket with its rings, bound to one interface. A context manager; closing twice is harmless.
 
-    `receive_ring` and `transmit_ring` are addresses in this process; the receive ring is served from `first_slot` on.
+    `receive_ring` and `transmit_ring` are addresses in this process; the kernel fills both from their first slot on.
     Only one thread may serve one PacketSocket.
     """
 
-    def __init__(self, interface: str, geometry: Geometry, *, fanout: int | None = None) -> None:
+    def __init__(self, interface: str, geometry: Geometry, *, fanout: int | None = None, muted: bool = False) -> None:
         """Open, map and bind. `fanout` is the group of the workers on one interface, among whom the kernel deals out
-        flows by hash: NEW_GROUP for the first of them, its `fanout_group()` for the others. Raises InterfaceError,
-        PrivilegeError or HookError."""
+        flows by hash: NEW_GROUP for the first of them, its `fanout_group()` for the others. `muted`: accept no frame
+        before `unmute`. Raises InterfaceError, PrivilegeError or HookError."""
         self.interface = interface
         self.geometry = geometry
-        self.first_slot = 0
         self._packets = self._drops = 0
         self._map: mmap.mmap | None = None
         try:
@@ -83,6 +84,8 @@ class PacketSocket:
         except PermissionError as error:
             raise PrivilegeError("packet sockets need CAP_NET_RAW", hint="run as root") from error
         try:
+            if muted:
+                self.mute()
             self._configure(fanout)
         except OSError as error:
             self.close()
@@ -156,20 +159,22 @@ class PacketSocket:
         """The socket's pending error as an errno, 0 if there is none; asking clears it."""
         return self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
 
-    def discard_received(self) -> None:
-        """Give back every frame received so far: what came before all workers of a fanout group had joined.
+    def mute(self) -> None:
+        """Accept no frame from now on; what was received stays in the ring, and frames leave as before.
 
-        The kernel goes on from where it stands, so whoever serves the ring must begin at `first_slot`.
+        A processor that is at a frame may still put that one in.
         """
-        for _ in range(self.receive_slots):
-            header = kernel.tpacket2_hdr.from_address(self.receive_ring + self.first_slot * self.geometry.slot_size)
-            if not header.tp_status & kernel.TP_STATUS_USER:
-                return
-            if header.tp_status & kernel.TP_STATUS_COPY:
-                # drop the whole copy too, or the next such slot would be given it; what the buffer can't hold is cut
-                self._socket.recv(ctypes.sizeof(kernel.virtio_net_hdr), socket.MSG_DONTWAIT)
-            header.tp_status = kernel.TP_STATUS_KERNEL
-            self.first_slot = (self.first_slot + 1) % self.receive_slots
+        nothing = (sock_filter * 1)(sock_filter(BPF_RET | BPF_K, 0, 0, 0))
+        self._socket.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, bytes(sock_fprog(len(nothing), nothing)))
+
+    def unmute(self) -> None:
+        """Accept frames from now on. It must be muted."""
+        self._socket.setsockopt(socket.SOL_SOCKET, SO_DETACH_FILTER, 0)
+
+    def stamp(self, wanted: bool) -> None:
+        """Ask the kernel to stamp every frame with the time of its arrival, or no longer: see `handover`. What it does
+        for one socket it does for all; it may take some milliseconds to begin."""
+        self._socket.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, int(wanted))
 
     def statistics(self) -> RingStatistics:
         """A snapshot; the kernel's own counters, which reading clears, summed up. Call it from one thread."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 
 SO_ATTACH_FILTER = 26  # asm-generic/socket.h
+SO_DETACH_FILTER = 27
 
 # An instruction's code: what it does, how wide, and on what.
 BPF_LD, BPF_JMP, BPF_RET = 0x00, 0x05, 0x06

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from appliance.datapath.statistics import TRANSMIT_ERRORS, Count, InterfaceStatistics
+from appliance.datapath.statistics import CAPTURE_DROPS, TRANSMIT_ERRORS, Count, InterfaceStatistics
 from appliance.metrics import MapUse, RuleCount, Snapshot, WorkerUse
 from hooks.contracts.contract import Verdict
 
@@ -23,7 +23,7 @@ def snapshot(began: float, frames: int) -> Snapshot:
         received=Count(len(Verdict) * frames, len(Verdict) * 64 * frames),
         verdicts=dict.fromkeys(Verdict, some),
         transmitted=some,
-        capture_dropped={"ring_full": frames, "truncated": frames},
+        capture_dropped=dict.fromkeys(CAPTURE_DROPS, frames),
         transmit_errors=dict.fromkeys(TRANSMIT_ERRORS, frames),
     )
     return Snapshot(

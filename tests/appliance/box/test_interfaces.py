@@ -11,6 +11,7 @@ from scapy.layers.l2 import ARP, Ether
 from tests.appliance.box.conftest import DROP_NINE, HEAD, Start, after, wait_until
 from tests.appliance.box.wire import MACS, arrivals, interface_settings, udp
 from tests.netns import Topology
+from tests.numbered import numbered_frames
 
 PASSES_ALL = ["prio", "1", "protocol", "all", "bpf", "da", "bytecode", "1,6 0 0 0"]
 
@@ -208,11 +209,24 @@ def test_the_ring_follows_an_mtu_that_grew(net: Topology, start: Start) -> None:
     box.wait_for("inside: its MTU is 9000 bytes now, it was 1500")
     long = bytes(Ether(**MACS, type=0x88B5) / bytes(9000))
     with net.outside.packet_socket() as near, net.inside.packet_socket() as far:
-        far.drain(0.6)  # the rings are opened anew with the second change
-        near.send(long)
-        assert far.receive(1) == [long]
+        wait_until(lambda: (near.send(long), far.receive(1, 0.2))[1] == [long])  # the rings are opened anew behind that
         far.send(long)
         assert near.receive(1) == [long]
+
+
+def test_an_mtu_that_grows_under_traffic_costs_no_frame_that_is_not_counted(net: Topology, start: Start) -> None:
+    box = start(DROP_NINE)
+    with numbered_frames(net, per_second=5000) as stream:
+        for mtu in (3000, 9000):
+            for name in ("outside", "inside"):
+                net.box.set_link(name, mtu=mtu)
+            box.wait_for(f"inside: its MTU is {mtu} bytes now")
+        time.sleep(0.5)
+    lost = ("tidegate_capture_dropped_packets_total", "tidegate_transmit_errors_total")
+    counted = sum(count for name, count in box.metrics().items() if name.startswith(lost))
+    assert (stream.missed, stream.disordered) == (0, [])
+    assert stream.sent == stream.received + counted
+    assert box.end() == 0
 
 
 def test_frames_that_an_mtu_became_too_small_for_are_no_frames_sent(net: Topology, start: Start) -> None:

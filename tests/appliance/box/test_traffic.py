@@ -10,7 +10,7 @@ import pytest
 from appliance.box.box import Box
 from appliance.box.config import PassageConfig
 from appliance.box.traffic import Traffic
-from appliance.datapath.datapath import Passage
+from appliance.datapath.wiring import Passage
 from appliance.epochs import GracePeriodExpired
 from hooks.errors import InterfaceError
 from tests.appliance.box.wire import interface_settings
@@ -26,9 +26,16 @@ class NoDatapath:
     def follow_mtu(self, interface: object) -> bool:
         return False
 
+    def rewire(self, passages: Sequence[Passage]) -> int:
+        return 0
+
     def halt(self) -> None: ...
 
     def close(self) -> None: ...
+
+
+def names(passages: Sequence[Passage]) -> list[str]:
+    return [interface.name for passage in passages for interface in passage.interfaces]
 
 
 def test_an_interface_that_vanishes_while_rings_open_stops_no_other_passage(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -36,14 +43,18 @@ def test_an_interface_that_vanishes_while_rings_open_stops_no_other_passage(monk
     wired: list[list[str]] = []
     with Topology() as net:
 
-        def open_rings(passages: Sequence[Passage], run: object, **options: object) -> NoDatapath:
-            wired.append([interface.name for passage in passages for interface in passage.interfaces])
-            if len(wired) == 2:
-                net.box.delete_link("right")
-                raise InterfaceError("no packet rings: No such device", where="right")
-            return NoDatapath()
+        class Vanishing(NoDatapath):
+            def __init__(self, passages: Sequence[Passage], run: object, **options: object) -> None:
+                wired.append(names(passages))
 
-        monkeypatch.setattr("appliance.box.traffic.Datapath", open_rings)
+            def rewire(self, passages: Sequence[Passage]) -> int:
+                wired.append(names(passages))
+                if len(wired) == 2:
+                    net.box.delete_link("right")
+                    raise InterfaceError("no packet rings: No such device", where="right")
+                return 0
+
+        monkeypatch.setattr("appliance.box.traffic.Datapath", Vanishing)
         for name in ("left", "right"):
             net.box.add_veth(name, net.inside, f"far-{name}")
         configs = [PassageConfig("outside", "inside"), PassageConfig("left", "right")]
@@ -51,7 +62,7 @@ def test_an_interface_that_vanishes_while_rings_open_stops_no_other_passage(monk
             for name in ("left", "right"):
                 net.box.set_link(name, mtu=1400)
             traffic.watch()
-    assert wired == [["outside", "inside", "left", "right"]] * 2 + [["outside", "inside"]]
+    assert wired == [["outside", "inside", "left", "right"]] * 2 + [["outside", "inside"]] * 2
     assert said == [
         "outside <-> inside: serving",
         "left <-> right: serving",
@@ -82,7 +93,7 @@ def test_a_worker_that_does_not_end_when_rings_close_ends_the_box(
     """Whatever `on_failure` says: its rings can't be closed under it, and without other ones nothing is served."""
 
     class Hung(NoDatapath):
-        def halt(self) -> None:
+        def rewire(self, passages: Sequence[Passage]) -> int:
             raise GracePeriodExpired(["worker 0"], 5)
 
     monkeypatch.setattr("appliance.box.traffic.Datapath", lambda *passages, **options: Hung())

@@ -14,9 +14,10 @@ from scapy.layers.inet import IP, TCP, UDP
 from scapy.layers.inet6 import IPv6
 from scapy.layers.l2 import Dot1AD, Dot1Q, Ether
 
-from appliance.datapath.datapath import Datapath, Passage
+from appliance.datapath.datapath import Datapath
 from appliance.datapath.layout import LONGEST_FRAME
 from appliance.datapath.statistics import Count
+from appliance.datapath.wiring import Passage
 from appliance.datapath.worker import Run
 from appliance.ir import Engine
 from hooks.contracts.contract import Verdict
@@ -214,7 +215,7 @@ def test_what_the_ring_dropped_is_counted(engine: Engine) -> None:
     """With the worker ended, the receive ring fills up and the rest is lost: seen, not hidden."""
     with running_box(engine) as box:
         box.datapath._threads[0].close()
-        slots = box.datapath._sockets[0].receive_slots
+        slots = box.datapath._threads[0].wirings[0].socket.receive_slots
         with box.net.outside.packet_socket() as near:
             near.send(*[frame(PASS)] * (slots + 100))
         assert box.datapath.statistics()["outside"].capture_dropped["ring_full"] == 100

@@ -54,7 +54,7 @@ def test_a_frame_to_be_cut_leaves_even_if_it_fits_a_slot(box: Box) -> None:
 def test_a_super_frame_does_not_overtake_what_waits_in_the_ring(engine: Engine) -> None:
     """All frames stand in the ring before the worker starts, so that they are one batch."""
     with running_box(engine) as box:
-        wirings = box.datapath._threads[0]._wirings
+        wirings = box.datapath._threads[0].wirings
         box.datapath.halt()
         send_unsegmented(box.net, segment(1, 10), segment(11, 7000), segment(7011, 10), gso_size=1400)
         with box.net.inside.packet_socket() as far:
@@ -66,18 +66,18 @@ def test_a_super_frame_does_not_overtake_what_waits_in_the_ring(engine: Engine) 
                 worker.close()
 
 
-def test_a_worker_serves_at_once_what_comes_after_discarded_frames(engine: Engine) -> None:
-    """Neither the ring nor the queue of whole copies may be one frame behind what the kernel does."""
+def test_frames_of_before_all_workers_are_there_reach_none(engine: Engine) -> None:
+    """A socket that is muted has neither a frame in its ring nor a whole copy in its queue when it is unmuted."""
     with Topology() as net:
 
         def open_passage() -> list[Wiring]:
             found = [find_interface(name) for name in ("outside", "inside")]
-            sockets = [PacketSocket(interface.name, Geometry()) for interface in found]
+            sockets = [PacketSocket(interface.name, Geometry(), muted=True) for interface in found]
             return [Wiring(sockets[n], found[n].index, found[n].mtu, n, 1 - n, True) for n in (0, 1)]
 
         wirings = run_inside(net.box, open_passage)
         send_unsegmented(net, *(segment(n, size) for n, size in enumerate((10, 7000, 10, 7000))))
-        wirings[0].socket.discard_received()
+        wirings[0].socket.unmute()
         worker = WorkerThread(0, wirings)
         worker.start(Run.of(engine))
         try:
