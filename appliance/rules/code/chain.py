@@ -47,7 +47,7 @@ class Shared:
         self.runs = {way: self._runs(way, with_tables=with_tables) for way in (Direction.IN, Direction.OUT)}
         self.is_cut = any(len(cut(_coded(runs))) > 1 for runs in self.runs.values())
         self.count = self._define_count()
-        self.conforms = define_conforms(module, inline=not self.is_cut)
+        self.conforms = define_conforms(module)
         self.newcomers = self._newcomers()
 
     def _runs(self, way: Direction, *, with_tables: bool) -> list[Run]:

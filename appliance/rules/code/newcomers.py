@@ -21,13 +21,14 @@ from collections.abc import Iterable
 from llvmlite import ir
 
 from appliance.ebpf.map_types import MapType
-from appliance.ir import I32, I64, PTR, Code, Value
+from appliance.ir import I32, I64, PTR, U32, U64, Code, Pointer
 from appliance.rules.code.bpf_module import BpfModule, MapShape
 from appliance.rules.code.memory import Memory
 from appliance.rules.model import Rate, Rule
 
 NAME = "newcomers"
 WAYS = 4  # tags and states of a set fill a line of the cache
+WAY_BITS = 2
 FEWEST_SETS = 256
 
 _GOLDEN_RATIO = 0x9E3779B97F4A7C15  # of 2**64: multiplicative hashing, Knuth, volume 3, section 6.4
@@ -56,9 +57,72 @@ def _salt(rule: Rule) -> int:
     return int.from_bytes(hashlib.sha256(rule.id.encode()).digest()[:8], "little")
 
 
+class Newcomers:
+    """What asks for newcomers' states: one map, and a function for each size of a key. For one thread."""
+
+    def __init__(self, module: BpfModule, rates: Iterable[Rate]) -> None:
+        self.module = module
+        self.sets = sets_for(rates)
+        self.map = module.declare_map(NAME, shape(self.sets))
+        self.hash_key = _define_hash_key(module)
+        self._visits: dict[int, ir.Function] = {}
+
+    def state(self, memory: Memory, rule: Rule, key: Pointer, size: int, state: U64, first: ir.Block) -> Pointer:
+        """The place of the state of who has come once, known by a key of that size in bytes. Leaves for `first` with
+        whoever hasn't, whose `state` is kept now."""
+        code = memory.code
+        answer = code.call(self._visit(size), key, _salt(rule), state)
+        memory.matching.unless(code.compare(answer, "!=", 0), first)
+        set_ = memory.element(self.map, code.resize(code.shr(answer, WAY_BITS), I32), first)
+        way = code.and_(answer, WAYS - 1)
+        return code.at(set_, code.add(code.mul(way, 8), Set.states.offset))
+
+    def _visit(self, size: int) -> ir.Function:
+        if size not in self._visits:
+            self._visits[size] = self._define_visit(size)
+        return self._visits[size]
+
+    def _define_visit(self, size: int) -> ir.Function:
+        """`newcomer(key, salt, state) -> 0 for a first frame, whose state is written now; else set * WAYS + way`."""
+        code = self.module.subprogram(f"newcomer_{size}", inline=False, key=PTR, salt=I64, state=I64)
+        index = code.buffer(4, align=4)
+        seed = code.call(self.hash_key, self._lookup(code, index, ir.Constant(I32, 0)))
+        words = [code.load(code.at(code["key"], offset), I64, align=8) for offset in range(0, size, 8)]
+        tag, number = self._hash(code, words, code.xor(seed, code["salt"]))
+        set_ = self._lookup(code, index, code.resize(number, I32))
+        tags, states = (code.field(set_, Set, name).address for name in ("tags", "states"))
+        for way in range(WAYS):
+            found = code.load(code.at(tags, 8 * way), I64, align=8)
+            with code.if_(code.compare(found, "==", tag)):
+                code.ret(code.or_(code.shl(number, WAY_BITS), way))
+        place = _oldest(code, states)
+        code.store(tag, code.at(tags, place), align=8)
+        code.store(code["state"], code.at(states, place), align=8)
+        code.ret(0)
+        return code.function
+
+    def _lookup(self, code: Code, place: Pointer, index: U32) -> Pointer:
+        """An entry of the map, which is there; the function ends if it isn't."""
+        code.store(index, place, align=4)
+        entry: Pointer = self.module.helper(code, "map_lookup_elem", self.map, place)
+        with code.if_(code.is_null(entry)):
+            code.ret(0)
+        return entry
+
+    def _hash(self, code: Code, words: Iterable[U64], seed: U64) -> tuple[U64, U64]:
+        """A tag, which is never 0, and the number of a set, which isn't either."""
+        mixed = seed
+        for word in words:
+            mixed = code.mul(code.xor(mixed, word), _GOLDEN_RATIO)
+            mixed = code.xor(mixed, code.shr(mixed, 32))
+        mixed = code.mul(mixed, _FINAL)
+        number = code.shr(mixed, 64 - (self.sets - 1).bit_length())
+        return code.or_(code.xor(mixed, code.shr(mixed, 33)), 1), code.add(number, 1)
+
+
 def _define_hash_key(module: BpfModule) -> ir.Function:
     """`hash_key(place) -> key`: what stands there; if that is 0, a random number that stands there from now on."""
-    code = module.subprogram("hash_key", inline=False, place=PTR)
+    code = module.subprogram("hash_key", inline=True, place=PTR)
     key = code.load(code["place"], I64, align=8)
     with code.if_(code.compare(key, "!=", 0)):
         code.ret(key)
@@ -69,52 +133,12 @@ def _define_hash_key(module: BpfModule) -> ir.Function:
     return code.function
 
 
-def _define_newcomer(module: BpfModule) -> ir.Function:
-    """`newcomer(set, tag, state) -> 0 for a first frame, whose state is written; else 1 + the way of its state`."""
-    code = module.subprogram("newcomer", inline=False, set=PTR, tag=I64, state=I64)
-    tags, states = (code.field(code["set"], Set, name).address for name in ("tags", "states"))
-    for way in range(WAYS):
-        found = code.load(code.at(tags, 8 * way), I64, align=8)
-        with code.if_(code.compare(found, "==", code["tag"])):
-            code.ret(way + 1)
-    oldest, place = code.load(states, I64, align=8), ir.Constant(I64, 0)
+def _oldest(code: Code, states: Pointer) -> U64:
+    """The offset of the way whose state is the oldest, or none yet."""
+    place: U64 = ir.Constant(I64, 0)
+    oldest: U64 = code.load(states, I64, align=8)
     for way in range(1, WAYS):
         state = code.load(code.at(states, 8 * way), I64, align=8)
         is_older = code.compare(state, "<", oldest)
         oldest, place = code.select(is_older, state, oldest), code.select(is_older, 8 * way, place)
-    code.store(code["tag"], code.at(tags, place), align=8)
-    code.store(code["state"], code.at(states, place), align=8)
-    code.ret(0)
-    return code.function
-
-
-class Newcomers:
-    """What asks for newcomers' states: one map, two functions. For one thread."""
-
-    def __init__(self, module: BpfModule, rates: Iterable[Rate]) -> None:
-        self.sets = sets_for(rates)
-        self.map = module.declare_map(NAME, shape(self.sets))
-        self.hash_key = _define_hash_key(module)
-        self.newcomer = _define_newcomer(module)
-
-    def state(self, memory: Memory, rule: Rule, words: Iterable[Value], state: Value, first: ir.Block) -> Value:
-        """The place of the state of who has come once, known by the words of its key. Leaves for `first` with whoever
-        hasn't, whose `state` is kept now."""
-        code = memory.code
-        seed = code.call(self.hash_key, memory.element(self.map, ir.Constant(I32, 0), first))
-        tag, number = self._hash(code, words, code.xor(seed, _salt(rule)))
-        set_ = memory.element(self.map, code.resize(number, I32), first)
-        answer = code.call(self.newcomer, set_, tag, state)
-        memory.matching.unless(code.compare(answer, "!=", 0), first)
-        way = code.and_(code.sub(answer, 1), WAYS - 1)
-        return code.at(set_, code.add(code.mul(way, 8), Set.states.offset))
-
-    def _hash(self, code: Code, words: Iterable[Value], seed: Value) -> tuple[Value, Value]:
-        """A tag, which is never 0, and the number of a set."""
-        mixed = seed
-        for word in words:
-            mixed = code.mul(code.xor(mixed, word), _GOLDEN_RATIO)
-            mixed = code.xor(mixed, code.shr(mixed, 32))
-        mixed = code.mul(mixed, _FINAL)
-        number = code.shr(mixed, 64 - (self.sets - 1).bit_length())
-        return code.or_(code.xor(mixed, code.shr(mixed, 33)), 1), code.add(number, 1)
+    return place

@@ -62,9 +62,11 @@ class Cost:
         return code.shr(code.mul(length, self.factor), self.shift)
 
 
-def define_conforms(module: BpfModule, *, inline: bool) -> ir.Function:
-    """`conforms(state, now, cost, burst) -> 1 if the frame is within the limit, and has taken its tokens`."""
-    code = module.subprogram("conforms", inline=inline, state=PTR, now=I64, cost=I64, burst=I64)
+def define_conforms(module: BpfModule) -> ir.Function:
+    """`conforms(state, now, cost, burst) -> 1 if the frame is within the limit, and has taken its tokens`. A
+    function of its own: a verifier would walk through every copy of it, and what runs is inlined where that is worth
+    it."""
+    code = module.subprogram("conforms", inline=False, state=PTR, now=I64, cost=I64, burst=I64)
     state, now, burst = code["state"], code["now"], code["burst"]
     for _ in range(TRIES):
         arrival = code.load(state, I64, align=8)
@@ -127,17 +129,25 @@ class TokenBucket:
 
     def _keyed(self, rule: Rule, rate: Rate, frame: _Frame, within: ir.Block, over: ir.Block) -> None:
         """A bucket of a map; of who isn't there, the one that a newcomer has, which moves into the map."""
-        code, memory = self.code, self.memory
-        key = memory.key_of(rate.per)
-        shape = MapShape(MapType.LRU_HASH, keys.size(rate.per), 8, rate.sources)
-        buckets = memory.state(keys.kind(rate.per), rule, shape)
-        unknown = self.matching.block("unknown")
-        self._take(memory.lookup(buckets, key, unknown), frame, within, over)
+        assert self.newcomers is not None, "a rate with `per` has newcomers"
+        code, memory, block = self.code, self.memory, self.matching.block
+        key, size = memory.key_of(rate.per), keys.size(rate.per)
+        buckets = memory.state(keys.kind(rate.per), rule, MapShape(MapType.LRU_HASH, size, 8, rate.sources))
+        bucket = code.variable(PTR, self.memory.module.helper(code, "map_lookup_elem", buckets, key))
+        is_new = code.variable(I64, 0)
+        unknown, taking, moving = block("unknown"), block("taking"), block("moving")
+        code.builder.cbranch(code.is_null(bucket.get()), unknown, taking)
         code.builder.position_at_end(unknown)
         self.matching.unless(code.compare(frame.price, "<=", frame.burst), over)
-        assert self.newcomers is not None, "a rate with `per` has newcomers"
-        words = [code.load(code.at(key, offset), I64, align=8) for offset in range(0, shape.key_size, 8)]
-        bucket = self.newcomers.state(memory, rule, words, code.add(frame.now, frame.price), within)
-        conforms = code.call(self.conforms, bucket, frame.now, frame.price, frame.burst)
-        memory.update(buckets, key, code.load(bucket, I64, align=8))
+        bucket.set(self.newcomers.state(memory, rule, key, size, code.add(frame.now, frame.price), within))
+        is_new.set(1)
+        code.builder.branch(taking)
+        code.builder.position_at_end(taking)
+        conforms = code.call(self.conforms, bucket.get(), frame.now, frame.price, frame.burst)
+        done = block("done")
+        code.builder.cbranch(code.compare(is_new.get(), "!=", 0), moving, done)
+        code.builder.position_at_end(moving)
+        memory.update(buckets, key, code.load(bucket.get(), I64, align=8))
+        code.builder.branch(done)
+        code.builder.position_at_end(done)
         code.builder.cbranch(code.compare(conforms, "!=", 0), within, over)
