@@ -22,6 +22,10 @@ from appliance.ir import I8, I32, I64, PTR, Code, Pointer, Value
 
 LICENSE = b"GPL\0"
 
+# Of optimisation. Beyond it LLVM copies code so that fewer branches are taken, and each copy is proved anew: a rule set
+# took up to ten times as long to verify, and frames were as fast (native code is optimised again where it runs).
+LEVEL = 1
+
 _MAP_TYPE_NUMBERS = {kind: number for number, kind in LINUX.map_types.items()}
 _HELPER_NUMBERS = {name: number for number, name in LINUX.helpers.items()}
 
@@ -227,6 +231,6 @@ class BpfModule:
         self.module.data_layout = str(machine.target_data)
         with llvm.create_context() as context, llvm.parse_assembly(str(self.module), context) as native:
             native.verify()
-            passes = llvm.create_pass_builder(machine, llvm.create_pipeline_tuning_options(speed_level=2))
+            passes = llvm.create_pass_builder(machine, llvm.create_pipeline_tuning_options(speed_level=LEVEL))
             passes.getModulePassManager().run(native, passes)
             return bytes(machine.emit_object(native))

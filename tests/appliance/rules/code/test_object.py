@@ -9,11 +9,14 @@ import pytest
 
 from appliance.ebpf.map_types import MapType
 from appliance.ebpf.objects.objects import load_object
+from appliance.ebpf.platform import LINUX
 from appliance.rules import compile_rule_set, load_rule_set
 from appliance.rules.code import chain
 from appliance.rules.code.compile import INWARD_PROGRAM, OUTWARD_PROGRAM
 from appliance.rules.code.token_bucket import SECOND, Cost
 from appliance.rules.model import Rate
+from appliance.verifier.budget import Budget
+from appliance.verifier.verifier import Verifier
 from tests.appliance.rules.kernel import KernelRules, needs_kernel
 from tests.rule_cases import build
 
@@ -118,6 +121,20 @@ def test_the_default_rule_set_in_the_kernel(tmp_path: Path) -> None:
             "Ether()/ARP()": "pass",
         }.items():
             assert kernel.run(build(expression)) == verdict, expression
+
+
+def test_the_default_rule_set_is_soon_proved() -> None:
+    """Each instruction in a few states: the compiler does not copy what a proof must then go through anew."""
+    budgets: list[Budget] = []
+
+    def budget(instructions: int) -> Budget:
+        budgets.append(Budget.of(instructions))
+        return budgets[-1]
+
+    spec = load_object(compile_rule_set(load_rule_set(DEFAULT)).object, "default")
+    verifier = Verifier(spec.maps, LINUX, budget=budget)
+    instructions = sum(len(verifier.verify(program).spec.instructions) for program in spec.programs.values())
+    assert sum(each.spent for each in budgets) < 8 * instructions
 
 
 @needs_kernel
