@@ -10,6 +10,7 @@ from appliance.errors import InputRefused
 from appliance.rules.code.compile import compile_rule_set
 from appliance.rules.document.document import read_document
 from appliance.rules.document.load import load_rule_set
+from appliance.rules.model import RuleSet
 
 ELF_MAGIC = b"\x7fELF"
 
@@ -23,6 +24,13 @@ def read_filter(path: Path, program: str | None = None) -> FilterSpec:
     if is_box(path):
         return FilterSpec.of(load_box_config(path))
     return FilterSpec.of_rules(compile_rule_set(load_rule_set(path)), str(path))
+
+
+def read_rules(path: Path) -> RuleSet | None:
+    """The rules of a box or of a rule set; None if an object judges, in a box or by itself. Raises InputRefused."""
+    if _begins_with(path, ELF_MAGIC):
+        return None
+    return load_box_config(path).rules if is_box(path) else load_rule_set(path)
 
 
 def is_box(path: Path) -> bool:

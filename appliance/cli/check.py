@@ -49,13 +49,13 @@ def command(
     """
     config = load_box_config(path) if is_box(path) else None
     rules = config.rules if config else load_rule_set(path)
+    if (numbers or inside) and explained is None:
+        raise click.UsageError("--frame and --inside belong to --explain")
     if explained is not None:
         if rules is None:
             raise InputRefused("its program is an object's, and has no rules to explain", where=str(path))
         explain(rules, explained, read_networks(inside), numbers, as_json=as_json)
         return
-    if numbers or inside:
-        raise click.UsageError("--frame and --inside belong to --explain")
     analysis = find_unreached(rules) if rules else None
     found = _load(path, config, rules)
     if as_json:

@@ -29,6 +29,7 @@ COMMANDS = {
     "disasm": "List the instructions of an object with their source lines.",
     "exec": "Run raw bytecode once and print r0 (for testing engines).",
     "replay": "Send every frame of a capture through a program, without a network.",
+    "diff": "List the frames of captures whose verdict another rule set changes, by the rules that decide.",
     "test-run": "Run a program of an object on one frame and print what comes of it.",
     "lab": "Run the box between attackers, clients and a server in a private network.",
 }

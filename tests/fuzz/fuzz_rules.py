@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from itertools import chain
 
+from appliance.box.decisions import DecisionReplay
 from appliance.box.dissection import Dissection
 from appliance.box.generation import FilterSpec
 from appliance.box.offline_replay import ENGINES
@@ -62,6 +63,7 @@ def disagreements(seed: int, dissection: Dissection, frames: int = FRAMES, engin
         rules = random_rule_set(chance, list(dissection.frames(capture)))
         judgements = walked(rules, capture, dissection)
         yield from unfounded(seed, rules, judgements)
+        yield from decided_otherwise(seed, rules, capture, judgements)
         spec = FilterSpec.of_rules(compile_rule_set(rules), FILE)
         with ENGINES[engine](spec, two_ways=True) as offline_replay:
             sequence = offline_replay.replay(capture).sequence
@@ -74,6 +76,17 @@ def disagreements(seed: int, dissection: Dissection, frames: int = FRAMES, engin
         expected = Counter(id_ for judgement in judgements for id_ in judgement.counted)
         if dict(expected) != counts:
             yield f"seed {seed}: counted {counts}, the walk {dict(expected)}\n{rules}"
+
+
+def decided_otherwise(seed: int, rules: RuleSet, capture: Capture, judgements: list[Judgement]) -> Iterator[str]:
+    """Frames of which the program's log names another rule than the walk."""
+    spec = FilterSpec.of_rules(compile_rule_set(rules, with_log=True), FILE)
+    with DecisionReplay(spec, two_ways=True) as logged:
+        decisions = logged.decisions(capture)
+    for number, (decision, judgement) in enumerate(zip(decisions, judgements, strict=True)):
+        if (decision.by, decision.verdict.value) != (judgement.by, judgement.verdict.value):
+            yield f"seed {seed}: frame {number}: the log says {decision}, the walk {judgement}\n{rules}"
+            return
 
 
 def unfounded(seed: int, rules: RuleSet, judgements: list[Judgement]) -> Iterator[str]:

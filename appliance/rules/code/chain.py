@@ -10,6 +10,7 @@ from appliance.ir import I32, I64, Code, Pointer
 from appliance.rules.classifier.runs import CodeRun, Run, split
 from appliance.rules.code import layout, newcomers
 from appliance.rules.code.bpf_module import BpfModule, MapShape
+from appliance.rules.code.decision_log import DecisionLog
 from appliance.rules.code.fields import Fields
 from appliance.rules.code.match import Matching, cost
 from appliance.rules.code.memory import Memory
@@ -35,8 +36,9 @@ Decide = Callable[[Action, int], None]
 class Shared:
     """What all functions of an object use: maps, and what they call. For one thread."""
 
-    def __init__(self, module: BpfModule, rules: RuleSet, *, with_tables: bool) -> None:
+    def __init__(self, module: BpfModule, rules: RuleSet, *, with_tables: bool, with_log: bool = False) -> None:
         self.module = module
+        self.log = DecisionLog(module) if with_log else None
         self.rules = rules
         self._split: dict[tuple[int, ...], list[Run]] = {}
         self.sets = SetMaps(module, rules.sets)
@@ -82,6 +84,8 @@ class Shared:
         with code.if_(code.compare(code.integer(value), "!=", 0)):
             code.field(value, layout.CounterValue, "packets").add(1)
             code.field(value, layout.CounterValue, "bytes").add(code["bytes"])
+        if self.log:
+            self.log.note(code, code["index"])
         code.ret(0)
         return code.function
 

@@ -51,12 +51,13 @@ INWARD_PROGRAM, OUTWARD_PROGRAM = "tidegate_in", "tidegate_out"
 PROGRAMS = {Direction.IN: INWARD_PROGRAM, Direction.OUT: OUTWARD_PROGRAM}
 
 
-def compile_rule_set(rules: RuleSet, *, with_tables: bool = True) -> CompiledRules:
+def compile_rule_set(rules: RuleSet, *, with_tables: bool = True, with_log: bool = False) -> CompiledRules:
     """Compile. Every rule set that `load_rule_set` gives has an object, the same bytes for the same set. Without tables
-    every rule becomes code, which says the same: it is what tables are tried against."""
+    every rule becomes code, which says the same: it is what tables are tried against. With a log, the object also
+    writes down which rule decides which frame (`decision_log`)."""
     began = time.perf_counter()
     module = BpfModule(rules.texts)
-    shared = Shared(module, rules, with_tables=with_tables)
+    shared = Shared(module, rules, with_tables=with_tables, with_log=with_log)
     for way in PROGRAMS:
         _Program(shared, way).write()
     return CompiledRules(
@@ -91,6 +92,8 @@ class _Program:
         steps = [step for run in self.runs for step in self._steps(run)]
         code = self.module.program(PROGRAMS[self.way], SECTION)
         self.code = code
+        if self.shared.log:
+            self.shared.log.begin(code)
         if not self.judges and not self.watches:
             code.ret(VERDICTS[Action.PASS])
             return
@@ -201,6 +204,8 @@ class _Program:
             self._decide(self.policy, counter)
             return
         with code.if_(code.compare(self.fields["monitored"], "!=", 0)):
+            if self.shared.log:
+                self.shared.log.note(code, ir.Constant(I32, counter))
             code.ret(VERDICTS[Action.PASS])
         self._decide(Action.PASS, counter)
 

@@ -14,7 +14,20 @@ from appliance.cli.main import COMMANDS, main
 from tests.appliance.cli.conftest import ROOT, Tidegate, process
 
 FIREWALL = ROOT / "programs" / "xdp_firewall.bpf.o"
-DESIGNED = ("run", "check", "compile", "verify", "explain", "inspect", "disasm", "exec", "replay", "test-run", "lab")
+DESIGNED = (
+    "run",
+    "check",
+    "compile",
+    "verify",
+    "explain",
+    "inspect",
+    "disasm",
+    "exec",
+    "replay",
+    "diff",
+    "test-run",
+    "lab",
+)
 
 
 def test_the_commands_are_those_of_the_design(tidegate: Tidegate) -> None:
@@ -43,7 +56,7 @@ def test_the_version(tidegate: Tidegate) -> None:
         (["guard"], "Error: No such command 'guard'."),
         (["--nope"], "Error: No such option '--nope'."),
         (["run"], "Error: Missing argument 'CONFIG'."),
-        (["check"], "Error: Missing argument 'CONFIG'."),
+        (["check"], "Error: Missing argument '(CONFIG|RULES)'."),
         (["check", "a", "b"], "Error: Got unexpected extra argument (b)"),
         (["compile"], "Error: Missing argument 'RULES'."),
         (["compile", "rules.yaml"], "Error: Missing option '-o' / '--output'."),
@@ -55,6 +68,8 @@ def test_the_version(tidegate: Tidegate) -> None:
         (["exec", "00", "00"], "Error: Got unexpected extra argument (00)"),
         (["replay"], "Error: Missing argument '(RULES|CONFIG|OBJ)'."),
         (["replay", "rules.yaml"], "Error: Missing argument 'PCAP...'."),
+        (["diff", "old.yaml"], "Error: Missing argument 'NEW'."),
+        (["check", "rules.yaml", "--frame", "first"], "Error: Invalid value for '--frame': 'first' is not a valid int"),
         (["replay", "--engine", "quantum", "a", "b"], "Error: Invalid value for '--engine': 'quantum' is not one of"),
         (["test-run"], "Error: Missing argument 'OBJ'."),
         (["test-run", "x.o", "--data"], "Error: Option '--data' requires an argument."),

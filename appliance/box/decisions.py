@@ -1,0 +1,88 @@
+"""Who decides each frame of a capture: a filter tried natively, with a log of what each frame counted last."""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+from appliance.box.filter_files import read_filter, read_rules
+from appliance.box.generation import FilterSpec
+from appliance.closeable import Closeable
+from appliance.datapath.captures import Capture
+from appliance.datapath.layout import VERDICTS
+from appliance.datapath.replay import ReplayLoop, replay
+from appliance.errors import SourceLine
+from appliance.helpers.native.call import Clock
+from appliance.jit.collection import Collection
+from appliance.rules.code.compile import compile_rule_set
+from appliance.rules.code.decision_log import BATCH, COUNTED, SEEN
+from appliance.rules.code.layout import Counted
+from appliance.rules.model import VERDICT_COUNTERS, Action, Mode
+from hooks.contracts.contract import Verdict
+
+_ENTRY = struct.Struct("=Q")
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """A verdict, and the id of the rule that decided, or one of VERDICT_COUNTERS; None for what nothing judges, and for
+    an object's program. `where` is the rule's place."""
+
+    verdict: Verdict
+    by: str | None
+    where: SourceLine | None = None
+
+
+class DecisionReplay(Closeable):
+    """A filter, loaded. For one thread."""
+
+    def __init__(self, spec: FilterSpec, *, two_ways: bool) -> None:
+        """Verify and compile; a rule set must have been compiled with its log. Raises InputRefused."""
+        self._spec = spec
+        outward = spec.outward if two_ways else None
+        self._collection = Collection.load(
+            spec.spec,
+            programs=dict.fromkeys(filter(None, (spec.inward, outward))),
+            clock=Clock.FRAME,
+            loops=ReplayLoop(spec.hook, spec.inward, outward),
+        )
+
+    @classmethod
+    def of_file(cls, path: Path, *, two_ways: bool) -> Self:
+        """A rule set, a box or an object. Raises InputRefused."""
+        rules = read_rules(path)
+        if rules is None:
+            return cls(read_filter(path), two_ways=two_ways)
+        return cls(FilterSpec.of_rules(compile_rule_set(rules, with_log=True), str(path)), two_ways=two_ways)
+
+    def decisions(self, capture: Capture) -> list[Decision]:
+        """Of every frame, in order. Begins with empty state."""
+        for name in self._spec.state_maps:
+            self._collection.maps[name].reset()
+        if self._spec.rules is None:
+            sequence = replay(self._collection.engine, capture).sequence
+            return [Decision(VERDICTS[verdict], None) for verdict in sequence]
+        counted = self._spec.rules.counted
+        found: list[Decision] = []
+        for start in range(0, len(capture), BATCH):
+            stop = min(start + BATCH, len(capture))
+            for name in (SEEN, COUNTED):
+                self._collection.maps[name].reset()
+            sequence = replay(self._collection.engine, capture, start, stop).sequence
+            entries, _ = self._collection.maps[COUNTED].lookup_batch(stop - start)
+            for verdict, (_, value) in zip(sequence, entries, strict=True):
+                (index,) = _ENTRY.unpack(value)
+                found.append(_decision(VERDICTS[verdict], counted[index - 1] if index else None))
+        return found
+
+    def close(self) -> None:
+        self._collection.close()
+
+
+def _decision(verdict: Verdict, last: Counted | None) -> Decision:
+    """What a frame counted last decided it, unless it is a rule that only counts."""
+    if last is None or (last.id not in VERDICT_COUNTERS and (last.action is Action.COUNT or last.mode is Mode.MONITOR)):
+        return Decision(verdict, None)
+    return Decision(verdict, last.id, last.where)
