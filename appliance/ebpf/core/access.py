@@ -1,4 +1,4 @@
-"""Paths into types: what a CO-RE record's access string names in the local types, and where that is in the target.
+"""Paths into types: what a CO-RE relocation's access string names in the local types, and where that is in the target.
 
     "0:1:0:2"    0         of type struct flow        flow[0]
                   1        its second member                 .key      (anonymous members have no name to match,

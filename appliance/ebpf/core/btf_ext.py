@@ -1,7 +1,7 @@
-""".BTF.ext: what BTF says of single instructions (btf.rst, section 4.2): functions, source lines, CO-RE questions.
+""".BTF.ext: what BTF says of single instructions (btf.rst, section 4.2): functions, source lines, CO-RE relocations.
 
 +--------+------------------+------------------+---------------------+
-| header | function records | line records     | CO-RE records       |
+| header | function records | line records     | CO-RE relocations   |
 +--------+------------------+------------------+---------------------+
 
 each part    u32 size of a record, then by section:   u32 name of the section
@@ -9,7 +9,7 @@ each part    u32 size of a record, then by section:   u32 name of the section
                                                       the records
 a function   u32 byte in the section   u32 type
 a line       u32 byte in the section   u32 file name   u32 text of the line   u32 line << 10 | column
-a question   u32 byte in the section   u32 type        u32 access string      u32 what is asked
+a relocation u32 byte in the section   u32 type        u32 access string      u32 kind
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from appliance.ebpf.btf.btf import MAGIC
-from appliance.ebpf.core.core import CoreRecord, Question
+from appliance.ebpf.core.core import CoreRelocation, RelocationKind
 from appliance.ebpf.elf.strings import StringTable
 from appliance.ebpf.isa.codec.slots import SLOT_SIZE
 from appliance.ebpf.object_errors import CoreError, ObjectError
@@ -59,11 +59,11 @@ class LineTable:
 @dataclass(frozen=True, slots=True)
 class InstructionInfo:
     """What BTF says of instructions: their lines; by section and byte, the types of the functions that start there,
-    and the CO-RE questions whose answers they hold."""
+    and the CO-RE relocations that go into them."""
 
     lines: LineTable
     functions: Mapping[str, Mapping[int, int]]
-    core: Mapping[str, Mapping[int, CoreRecord]]
+    core: Mapping[str, Mapping[int, CoreRelocation]]
 
 
 NO_INFO = InstructionInfo(LineTable({}), {}, {})
@@ -130,17 +130,17 @@ def _read_functions(part: bytes, strings: StringTable) -> dict[str, dict[int, in
     return found
 
 
-def _read_core(part: bytes, strings: StringTable) -> dict[str, dict[int, CoreRecord]]:
-    found: dict[str, dict[int, CoreRecord]] = {}
-    for section, (byte, type_, access, question) in _records(part, strings, _CORE, "CO-RE"):
-        if question not in _QUESTIONS:
-            raise CoreError(f"there is no CO-RE question {question}", where=_WHERE)
+def _read_core(part: bytes, strings: StringTable) -> dict[str, dict[int, CoreRelocation]]:
+    found: dict[str, dict[int, CoreRelocation]] = {}
+    for section, (byte, type_, access, kind) in _records(part, strings, _CORE, "CO-RE"):
+        if kind not in _KINDS:
+            raise CoreError(f"there is no CO-RE relocation of kind {kind}", where=_WHERE)
         if byte % SLOT_SIZE:
-            raise CoreError(f"a CO-RE record is for byte {byte}, where no instruction starts", where=_WHERE)
-        record = CoreRecord(type_, strings.at(access), _QUESTIONS[question])
-        if found.setdefault(section, {}).setdefault(byte, record) != record:
-            raise CoreError(f"two CO-RE records ask different things for byte {byte} of {section}", where=_WHERE)
+            raise CoreError(f"a CO-RE relocation is for byte {byte}, where no instruction starts", where=_WHERE)
+        relocation = CoreRelocation(type_, strings.at(access), _KINDS[kind])
+        if found.setdefault(section, {}).setdefault(byte, relocation) != relocation:
+            raise CoreError(f"two different CO-RE relocations are for byte {byte} of {section}", where=_WHERE)
     return found
 
 
-_QUESTIONS = {int(question): question for question in Question}
+_KINDS = {int(kind): kind for kind in RelocationKind}

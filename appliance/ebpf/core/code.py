@@ -1,4 +1,4 @@
-"""The code of functions with its CO-RE questions answered."""
+"""The code of functions with its CO-RE relocations applied."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 
 from appliance.ebpf.btf.btf import Btf
 from appliance.ebpf.core.btf_ext import InstructionInfo
-from appliance.ebpf.core.core import CoreRecord, CoreResolver
+from appliance.ebpf.core.core import CoreRelocation, CoreResolver
 from appliance.ebpf.core.patch import patch
 from appliance.ebpf.elf.elf import ElfFile
 from appliance.ebpf.elf.functions import Function
@@ -15,36 +15,36 @@ from appliance.ebpf.object_errors import CoreError, ObjectError
 
 
 class CodeRelocator:
-    """Answers the questions in the code of a file, function by function, as they are needed.
+    """Applies the relocations in the code of a file, function by function, as it is needed.
 
-    Programs that no hook claims are never looked at. `find_target` is called if a question needs the target's types.
+    Programs that no hook claims are never looked at. `find_target` is called if a relocation needs the target's types.
     For one thread.
     """
 
     def __init__(self, elf: ElfFile, info: InstructionInfo, local: Btf | None, find_target: Callable[[], Btf]) -> None:
         self._elf = elf
-        self._records = info.core
+        self._relocations = info.core
         self._resolver = CoreResolver(local or Btf(()), find_target)
         self._known: dict[Function, bytes] = {}
 
     def code(self, function: Function) -> bytes:
         """The function's code. Raises CoreError, naming the function and the slot."""
-        records = self._records.get(self._elf.sections[function.section].name)
-        if not records:
+        relocations = self._relocations.get(self._elf.sections[function.section].name)
+        if not relocations:
             return function.code
         if function not in self._known:
-            self._known[function] = self._answered(function, records)
+            self._known[function] = self._relocated(function, relocations)
         return self._known[function]
 
-    def _answered(self, function: Function, records: Mapping[int, CoreRecord]) -> bytes:
+    def _relocated(self, function: Function, relocations: Mapping[int, CoreRelocation]) -> bytes:
         slots = list(unpack_slots(function.code))
         for number in range(len(slots)):
-            record = records.get(function.start + number * SLOT_SIZE)
-            if record is None:
+            relocation = relocations.get(function.start + number * SLOT_SIZE)
+            if relocation is None:
                 continue
             try:
-                patch(slots, number, self._resolver.answer(record))
+                patch(slots, number, self._resolver.resolve(relocation))
             except ObjectError as error:
-                place = f"function {function.name}, slot {number}: {record.question.name}"
+                place = f"function {function.name}, slot {number}: {relocation.kind.name}"
                 raise CoreError(error.what, where=f"{place}: {error.where}" if error.where else place) from None
         return pack_slots(slots)

@@ -1,10 +1,10 @@
-"""CO-RE: compile once, run everywhere. What a program asked of its types is answered by those of the target.
+"""CO-RE: compile once, run everywhere. Relocations of what a program knows of types, by the types of the target.
 
-    local types   struct flow { int a; int b; }           record: "byte offset of flow.b"    r1 = *(u32 *)(r1 + 4)
-    target types  struct flow { int a; long c; int b; }   answer: 16                         r1 = *(u32 *)(r1 + 16)
+    local types   struct flow { int a; int b; }           FIELD_BYTE_OFFSET of b: 4     r1 = *(u32 *)(r1 + 4)
+    target types  struct flow { int a; long c; int b; }                           16   r1 = *(u32 *)(r1 + 16)
 
-An answer that does not exist poisons its instruction, which then calls a helper that nobody has: harmless in code
-that is never reached because a question like "does the field exist?" was answered before. Source: libbpf, relo_core.c.
+A relocation without a result poisons its instruction, which then calls a helper that nobody has: harmless in code that
+is never reached because one like FIELD_EXISTS decided so before. Source: libbpf, relo_core.c.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from appliance.ebpf.core.matching import TypeMatcher
 from appliance.ebpf.object_errors import CoreError
 
 
-class Question(IntEnum):
-    """What a record asks (enum bpf_core_relo_kind)."""
+class RelocationKind(IntEnum):
+    """What of a type or field is wanted (enum bpf_core_relo_kind)."""
 
     FIELD_BYTE_OFFSET = 0
     FIELD_BYTE_SIZE = 1
@@ -38,35 +38,38 @@ class Question(IntEnum):
     TYPE_MATCHES = 12
 
 
-_OF_FIELDS = frozenset(range(Question.FIELD_BYTE_OFFSET, Question.FIELD_RSHIFT_U64 + 1))
-_OF_VALUES = frozenset({Question.ENUMVAL_EXISTS, Question.ENUMVAL_VALUE})
+_OF_FIELDS = frozenset(range(RelocationKind.FIELD_BYTE_OFFSET, RelocationKind.FIELD_RSHIFT_U64 + 1))
+_OF_VALUES = frozenset({RelocationKind.ENUMVAL_EXISTS, RelocationKind.ENUMVAL_VALUE})
 
 
 @dataclass(frozen=True, slots=True)
-class CoreRecord:
-    """One question of a program: about type number `type` of its own types, and what `access` names in it."""
+class CoreRelocation:
+    """One relocation (struct bpf_core_relo): of type number `type` of the program's own types, and what the access
+    string `access` names in it."""
 
     type: int
     access: str
-    question: Question
+    kind: RelocationKind
 
 
 @dataclass(frozen=True, slots=True)
 class Value:
-    """One side's answer. `size` and `type` are of a field that loads and stores touch whole; 0 for all else.
+    """What a relocation comes to by one side's types. `size` and `type` are of a field that loads and stores touch
+    whole; 0 for all else.
 
-    `exact` says that the compiler wrote this very value, so that the instruction must hold it.
+    `validate` says that the compiler wrote this very value, so that the instruction must hold it.
     """
 
     value: int
-    exact: bool = True
+    validate: bool = True
     size: int = 0
     type: int = 0
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """The value that the compiler wrote and the one to be written, or None to poison the instruction.
+class RelocationResult:
+    """What to patch (struct bpf_core_relo_res): the value that the compiler wrote and the one to be written, or None to
+    poison the instruction.
 
     `resizable` says whether a load or store may take the target's size in place of the compiler's.
     """
@@ -77,31 +80,31 @@ class Answer:
 
 
 class CoreResolver:
-    """Answers the questions of one file. `find_target` is called once, when first a question needs the target.
+    """Resolves the relocations of one file. `find_target` is called once, when first one needs the target's types.
     For one thread."""
 
     def __init__(self, local: Btf, find_target: Callable[[], Btf]) -> None:
         self._local = local
         self._find_target = find_target
         self._search: _Search | None = None
-        self._answers: dict[CoreRecord, Answer] = {}
+        self._results: dict[CoreRelocation, RelocationResult] = {}
 
-    def answer(self, record: CoreRecord) -> Answer:
+    def resolve(self, relocation: CoreRelocation) -> RelocationResult:
         """What to write. Raises CoreError, and ObjectError for types that make no sense."""
-        if record not in self._answers:
-            self._answers[record] = self._answer(record)
-        return self._answers[record]
+        if relocation not in self._results:
+            self._results[relocation] = self._resolve(relocation)
+        return self._results[relocation]
 
-    def _answer(self, record: CoreRecord) -> Answer:
-        access = _local_access(self._local, record)
-        if record.question is Question.TYPE_ID_LOCAL:
-            same = Value(record.type, exact=False)
-            return Answer(same, same)
-        if not self._local.type(record.type).name:
-            raise CoreError(f"type {record.type} has no name, by which it could be found in the target")
+    def _resolve(self, relocation: CoreRelocation) -> RelocationResult:
+        access = _local_access(self._local, relocation)
+        if relocation.kind is RelocationKind.TYPE_ID_LOCAL:
+            same = Value(relocation.type, validate=False)
+            return RelocationResult(same, same)
+        if not self._local.type(relocation.type).name:
+            raise CoreError(f"type {relocation.type} has no name, by which it could be found in the target")
         if self._search is None:
             self._search = _Search(self._local, self._find_target())
-        return self._search.answer(record, access)
+        return self._search.resolve(relocation, access)
 
 
 class _Search:
@@ -113,35 +116,35 @@ class _Search:
         self._candidates = Candidates(target)
         self._matcher = TypeMatcher(local, target)
 
-    def answer(self, record: CoreRecord, access: Access) -> Answer:
+    def resolve(self, relocation: CoreRelocation, access: Access) -> RelocationResult:
         found: Access | None = None
         value: Value | None = None
-        for candidate in self._candidates.of(self._local.type(record.type)):
-            other = self._match(record, access, candidate)
+        for candidate in self._candidates.of(self._local.type(relocation.type)):
+            other = self._match(relocation, access, candidate)
             if other is None:
                 continue
-            its = _evaluate(record.question, other)
+            its = _evaluate(relocation.kind, other)
             if found is None:
                 found, value = other, its
             elif other.bit_offset != found.bit_offset or _plain(its) != _plain(value):
                 raise CoreError(
-                    f"the target has several {describe(self._local, record.type)}, which answer differently "
+                    f"the target has several {describe(self._local, relocation.type)}, which give different results "
                     f"({_words(value, found)} and {_words(its, other)})"
                 )
-        local = _evaluate(record.question, access)
+        local = _evaluate(relocation.kind, access)
         if found is None:
-            value = _evaluate(record.question, None)
-        return Answer(local, value, self._resizable(local, value))
+            value = _evaluate(relocation.kind, None)
+        return RelocationResult(local, value, self._resizable(local, value))
 
-    def _match(self, record: CoreRecord, access: Access, candidate: int) -> Access | None:
-        if record.question in _OF_FIELDS:
+    def _match(self, relocation: CoreRelocation, access: Access, candidate: int) -> Access | None:
+        if relocation.kind in _OF_FIELDS:
             return target_field(access, self._target, candidate)
-        if record.question in _OF_VALUES:
+        if relocation.kind in _OF_VALUES:
             return target_enumerator(access, self._target, candidate)
-        if record.question is Question.TYPE_MATCHES:
-            agrees = self._matcher.match(record.type, candidate)
+        if relocation.kind is RelocationKind.TYPE_MATCHES:
+            agrees = self._matcher.match(relocation.type, candidate)
         else:
-            agrees = types_agree(self._local, record.type, self._target, candidate)
+            agrees = types_agree(self._local, relocation.type, self._target, candidate)
         return Access(self._target, candidate) if agrees else None
 
     def _resizable(self, local: Value | None, target: Value | None) -> bool:
@@ -154,15 +157,15 @@ class _Search:
         return all(found.kind is Kind.INT and not found.signed for found in kinds)
 
 
-def _local_access(local: Btf, record: CoreRecord) -> Access:
-    if record.question in _OF_FIELDS:
-        return local_field(local, record.type, record.access)
-    if record.question in _OF_VALUES:
-        return local_enumerator(local, record.type, record.access)
-    local.type(record.type)
-    if record.access != "0":
-        raise CoreError(f"a question about a whole type has the path {record.access[:80]!r}, not '0'")
-    return Access(local, record.type)
+def _local_access(local: Btf, relocation: CoreRelocation) -> Access:
+    if relocation.kind in _OF_FIELDS:
+        return local_field(local, relocation.type, relocation.access)
+    if relocation.kind in _OF_VALUES:
+        return local_enumerator(local, relocation.type, relocation.access)
+    local.type(relocation.type)
+    if relocation.access != "0":
+        raise CoreError(f"the relocation of a whole type has the access string {relocation.access[:80]!r}, not '0'")
+    return Access(local, relocation.type)
 
 
 def _plain(value: Value | None) -> int | None:
@@ -175,24 +178,29 @@ def _words(value: Value | None, access: Access) -> str:
     return f"{value.value} by type {access.root}"
 
 
-# the answers
+# the results
 
 
-def _evaluate(question: Question, access: Access | None) -> Value | None:
-    """What one side answers; no access means that the target has no such thing, and None that this has no answer."""
-    if question in (Question.FIELD_EXISTS, Question.ENUMVAL_EXISTS, Question.TYPE_EXISTS, Question.TYPE_MATCHES):
+def _evaluate(kind: RelocationKind, access: Access | None) -> Value | None:
+    """The value by one side's types; no access means that the target has no such thing, and None that there is none."""
+    if kind in (
+        RelocationKind.FIELD_EXISTS,
+        RelocationKind.ENUMVAL_EXISTS,
+        RelocationKind.TYPE_EXISTS,
+        RelocationKind.TYPE_MATCHES,
+    ):
         return Value(int(access is not None))
-    if question in (Question.TYPE_SIZE, Question.TYPE_ID_TARGET):
+    if kind in (RelocationKind.TYPE_SIZE, RelocationKind.TYPE_ID_TARGET):
         if access is None:
             return Value(0)
-        if question is Question.TYPE_ID_TARGET:
-            return Value(access.root, exact=False)
+        if kind is RelocationKind.TYPE_ID_TARGET:
+            return Value(access.root, validate=False)
         return Value(access.btf.size_of(access.root))
     if access is None:
         return None
-    if question is Question.ENUMVAL_VALUE:
+    if kind is RelocationKind.ENUMVAL_VALUE:
         return Value(_extended(access))
-    return _element(question, access) if access.member is None else _field(question, access)
+    return _element(kind, access) if access.member is None else _field(kind, access)
 
 
 def _extended(access: Access) -> int:
@@ -202,34 +210,34 @@ def _extended(access: Access) -> int:
     return value - (1 << 32) if narrow and value >> 31 == 1 else value
 
 
-def _element(question: Question, access: Access) -> Value:
+def _element(kind: RelocationKind, access: Access) -> Value:
     """Of an element of an array, which has a place and a size and nothing else."""
     size = access.btf.size_of(access.value_type)
-    if question is Question.FIELD_BYTE_OFFSET:
+    if kind is RelocationKind.FIELD_BYTE_OFFSET:
         return Value(access.bit_offset // 8, size=size, type=access.value_type)
-    if question is Question.FIELD_BYTE_SIZE:
+    if kind is RelocationKind.FIELD_BYTE_SIZE:
         return Value(size)
-    raise CoreError(f"{question.name} can't be asked of an element of an array")
+    raise CoreError(f"an element of an array has no {kind.name}")
 
 
-def _field(question: Question, access: Access) -> Value:
+def _field(kind: RelocationKind, access: Access) -> Value:
     """Of a member. A bit field's bytes are those of the smallest aligned load that holds it."""
     assert access.member is not None
-    bits, kind = access.member.bits, access.btf.type(access.value_type)
+    bits, held = access.member.bits, access.btf.type(access.value_type)
     if bits:
-        at, size = _load_of_bits(access.bit_offset, bits, kind.size)
+        at, size = _load_of_bits(access.bit_offset, bits, held.size)
     else:
         at, size = access.bit_offset // 8, access.btf.size_of(access.value_type)
-    exact = not bits  # compilers differ in how they load bit fields
-    if question is Question.FIELD_BYTE_OFFSET:
-        return Value(at, exact, *((0, 0) if bits else (size, access.value_type)))
-    if question is Question.FIELD_BYTE_SIZE:
-        return Value(size, exact)
-    if question is Question.FIELD_SIGNED:
-        return Value(int(kind.signed))
+    validate = not bits  # compilers differ in how they load bit fields
+    if kind is RelocationKind.FIELD_BYTE_OFFSET:
+        return Value(at, validate, *((0, 0) if bits else (size, access.value_type)))
+    if kind is RelocationKind.FIELD_BYTE_SIZE:
+        return Value(size, validate)
+    if kind is RelocationKind.FIELD_SIGNED:
+        return Value(int(held.signed))
     width = bits or size * 8
-    if question is Question.FIELD_LSHIFT_U64:
-        return Value(64 - (access.bit_offset + width - at * 8), exact)
+    if kind is RelocationKind.FIELD_LSHIFT_U64:
+        return Value(64 - (access.bit_offset + width - at * 8), validate)
     return Value(64 - width)
 
 

@@ -1,16 +1,16 @@
-"""Answers written into instructions.
+"""The results of CO-RE relocations written into instructions (bpf_core_patch_insn).
 
     class          what changes                         what it held before
-    ALU, ALU64     immediate                            the local answer, if the compiler was bound to write it
+    ALU, ALU64     immediate                            the local value, if the compiler was bound to write it
     LDX, ST, STX   offset, and the size of the access   the same
     LD (64 bits)   both immediates                      the same
 
-Without an answer the instruction becomes a call of a helper that does not exist, as libbpf does it.
+Without a result the instruction becomes a call of a helper that does not exist, as libbpf does it.
 """
 
 from __future__ import annotations
 
-from appliance.ebpf.core.core import Answer, Value
+from appliance.ebpf.core.core import RelocationResult, Value
 from appliance.ebpf.isa.codec.slots import Slot
 from appliance.ebpf.isa.opcodes import InstructionClass, JumpCode, Mode, Size
 from appliance.ebpf.object_errors import CoreError
@@ -27,27 +27,27 @@ _ARITHMETIC = frozenset({InstructionClass.ALU, InstructionClass.ALU64})
 _MEMORY = frozenset({InstructionClass.LDX, InstructionClass.ST, InstructionClass.STX})
 
 
-def patch(slots: list[Slot], number: int, answer: Answer) -> None:
-    """Write the answer into slot `number` (and the next, if the instruction has two). Raises CoreError."""
+def patch(slots: list[Slot], number: int, result: RelocationResult) -> None:
+    """Write the result into slot `number` (and the next, if the instruction has two). Raises CoreError."""
     slot = slots[number]
     wide = slot.opcode == _WIDE_LOAD
     if wide and (number + 1 >= len(slots) or not _is_plain_pair(slot, slots[number + 1])):
         raise CoreError("the load of 64 bits is not one of a plain number")
-    if answer.target is None or answer.local is None:
+    if result.target is None or result.local is None:
         for poisoned in range(number, number + 1 + wide):
             slots[poisoned] = POISON
     elif wide:
         held = slot.immediate & _WORD | (slots[number + 1].immediate & _WORD) << 32
-        _check_held(held, answer.local, (1 << 64) - 1)
-        slots[number] = slot._replace(immediate=_signed(answer.target.value))
-        slots[number + 1] = slots[number + 1]._replace(immediate=_signed(answer.target.value >> 32))
+        _check_held(held, result.local, (1 << 64) - 1)
+        slots[number] = slot._replace(immediate=_signed(result.target.value))
+        slots[number + 1] = slots[number + 1]._replace(immediate=_signed(result.target.value >> 32))
     elif slot.opcode & _CLASS in _ARITHMETIC and not slot.opcode & _SOURCE:
-        _check_held(slot.immediate, answer.local, _WORD)
-        slots[number] = slot._replace(immediate=_signed(answer.target.value))
+        _check_held(slot.immediate, result.local, _WORD)
+        slots[number] = slot._replace(immediate=_signed(result.target.value))
     elif slot.opcode & _CLASS in _MEMORY:
-        slots[number] = _access(slot, answer.local, answer.target, answer.resizable)
+        slots[number] = _access(slot, result.local, result.target, result.resizable)
     else:
-        raise CoreError(f"opcode {slot.opcode:#04x} takes no answer")
+        raise CoreError(f"opcode {slot.opcode:#04x} takes no relocation")
 
 
 def _is_plain_pair(first: Slot, second: Slot) -> bool:
@@ -55,7 +55,7 @@ def _is_plain_pair(first: Slot, second: Slot) -> bool:
 
 
 def _check_held(held: int, local: Value, mask: int) -> None:
-    if local.exact and (held ^ local.value) & mask:
+    if local.validate and (held ^ local.value) & mask:
         raise CoreError(f"the instruction holds {held}, where the types of the file say {local.value}")
 
 

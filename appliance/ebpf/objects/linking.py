@@ -3,7 +3,7 @@
     program ── call ─> f ── call ─> g        in the file: each in its section, anywhere
     [ program | f | g ]                      linked: one after the other, in the order in which they are met
 
-Functions that two programs call are in both. Questions of CO-RE are answered before the bytes are decoded.
+Functions that two programs call are in both. CO-RE relocations are applied before the bytes are decoded.
 """
 
 from __future__ import annotations

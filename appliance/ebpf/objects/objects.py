@@ -6,7 +6,7 @@
 
 The same bytes, and the same kernel for those that ask of one, give the same spec on every machine. Nothing is loaded,
 and the running kernel is asked for nothing but what files ask of it: its types, if no others are given, by those with
-CO-RE questions or programs whose arguments have types of the kernel, its configuration, and its symbols.
+CO-RE relocations or programs whose arguments have types of the kernel, its configuration, and its symbols.
 """
 
 from __future__ import annotations
@@ -66,10 +66,10 @@ def load_object(
 ) -> CollectionSpec:
     """What the object file in `data` says; `source` is its name in messages.
 
-    The platform is recognised from sections and types if it isn't given. CO-RE questions are answered by `target_btf`,
-    or by the types of the running kernel; what programs take from a kernel's configuration and symbols, by `kernel`.
-    Programs in sections that no hook claims are skipped, or are those of the hook `unclaimed`. A program that needs
-    what is missing here has a `fault`. Raises ObjectError if the file is damaged or no eBPF object, and
+    The platform is recognised from sections and types if it isn't given. CO-RE relocations are resolved by
+    `target_btf`, or by the types of the running kernel; what programs take from a kernel's configuration and symbols,
+    by `kernel`. Programs in sections that no hook claims are skipped, or are those of the hook `unclaimed`. A program
+    that needs what is missing here has a `fault`. Raises ObjectError if the file is damaged or no eBPF object, and
     UnsupportedObject if all of it needs what is missing here.
     """
     try:

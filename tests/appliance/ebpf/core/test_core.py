@@ -1,4 +1,4 @@
-"""CO-RE: every question, against types that clang made of other C, with the answers worked out by hand."""
+"""CO-RE: every kind of relocation, against types that clang made of other C, with the answers worked out by hand."""
 
 from __future__ import annotations
 
@@ -178,7 +178,7 @@ def test_flavours_that_agree_and_that_do_not() -> None:
     assert answers(asking(local, field("b", OFFSET)), target(agreeing)) == [8]
     error = refused(asking(local, field("b", OFFSET)), target(agreeing.replace("int c, d,", "int c,")))
     where = "function p, slot 0: FIELD_BYTE_OFFSET"
-    assert error.startswith(f"{where}: the target has several struct flow, which answer differently (8 by type ")
+    assert error.startswith(f"{where}: the target has several struct flow, which give different results (8 by type ")
 
 
 @pytest.mark.parametrize(
@@ -207,7 +207,7 @@ FLOW = target("struct flow { int a, b; }; struct flow x0;")
 
 
 def harmed(offset: int, value: int, data: bytes = ASKING_B) -> str:
-    """What becomes of the file with that word of its first CO-RE record changed."""
+    """What becomes of the file with that word of its first CO-RE relocation changed."""
     made = Object(data)
     start = made.get(made.sections[".BTF.ext"], "offset")
     header, at = (struct.unpack_from("<I", made.data, start + place)[0] for place in (4, 24))
@@ -218,13 +218,13 @@ def harmed(offset: int, value: int, data: bytes = ASKING_B) -> str:
 @pytest.mark.parametrize(
     ("offset", "value", "message"),
     [
-        (0, 4, "section .BTF.ext: a CO-RE record is for byte 4, where no instruction starts"),
+        (0, 4, "section .BTF.ext: a CO-RE relocation is for byte 4, where no instruction starts"),
         (4, 9999, "function p, slot 0: FIELD_BYTE_OFFSET: section .BTF: there is no type 9999"),
         (4, 0, "function p, slot 0: FIELD_BYTE_OFFSET: section .BTF: a VOID has no size"),
         (8, 60000, "the strings of .BTF: no string starts at byte 60000"),
         (8, 0, "function p, slot 0: FIELD_BYTE_OFFSET: '' is no path into a type"),
-        (12, 13, "section .BTF.ext: there is no CO-RE question 13"),
-        (12, 8, "function p, slot 0: TYPE_EXISTS: a question about a whole type has the path '0:1', not '0'"),
+        (12, 13, "section .BTF.ext: there is no CO-RE relocation of kind 13"),
+        (12, 8, "function p, slot 0: TYPE_EXISTS: the relocation of a whole type has the access string '0:1', not '0'"),
         (12, 10, "function p, slot 0: ENUMVAL_EXISTS: '0:1' names no value of struct flow"),
         (-4, 1 << 20, "section .BTF.ext: the CO-RE records end inside a record"),
         (-12, 8, "section .BTF.ext: a CO-RE record has 8 bytes, not 16"),
