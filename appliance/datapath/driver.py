@@ -5,7 +5,7 @@ drive(worker):
     until told to stop:
         worker.batch(worker)                 the published code (`loop`), read anew for each batch
         pass                                 a quiescent state: nothing of the batch is held any more
-        nothing served for `spin` batches?   sleep; poll(); wake
+        nothing served for `spin` batches?   offline; poll(); online
 
 So a swap is a store of one address, and a grace period: no worker must be stopped, or woken, for it. What announces
 that code was left can't be part of that code, as it runs still; so this is compiled once in a process, and never freed.
@@ -21,7 +21,7 @@ from llvmlite import ir
 
 from appliance.datapath.layout import PORT_FAILED, STOPPED, Port, Worker
 from appliance.ir import I32, I64, PTR, U64, VOID, Code, Engine, Pointer, external
-from appliance.ir.quiescence import Announcer
+from appliance.ir.quiescence import QsbrReader
 from hooks.linux.socket import POLLERR, POLLHUP, POLLNVAL, pollfd
 
 POLL_MILLISECONDS = 1000
@@ -32,33 +32,33 @@ ENETDOWN = 100
 @cache
 def drive() -> Callable[[int], int]:
     """The native `i64 drive(worker)`: STOPPED, or PORT_FAILED, after which it may be called again. It releases the GIL
-    until it returns, and the worker is asleep then, as far as epochs go."""
+    until it returns, and the worker is offline then, as far as epochs go."""
     module = ir.Module("driver")
     wait = _emit_wait(module)
     code = Code.define(module, "drive", I64, linkage="external", worker=PTR)
     worker = code["worker"]
     word = code.field(worker, Worker, "epoch").address
-    announce = Announcer(code, word, code.pointer(code.field(worker, Worker, "global_epoch").load()))
+    reader = QsbrReader(code, word, code.pointer(code.field(worker, Worker, "global_epoch").load()))
     idle = code.variable(I32, 0)
-    announce.wake()
+    reader.online()
     with code.loop() as loop:
         served = _serve_batch(code, worker)
-        announce.pass_()
+        reader.quiescent_state()
         code.field(worker, Worker, "turns").add(1)
         with code.if_(code.compare(code.field(worker, Worker, "stop").load_acquire(), "!=", 0), likely=False):
-            announce.sleep()
+            reader.offline()
             code.ret(STOPPED)
         with code.if_(code.compare_signed(served, "<", 0), likely=False):
-            announce.sleep()
+            reader.offline()
             code.ret(PORT_FAILED)
         with code.if_(code.compare(served, "!=", 0)):
             idle.set(0)
             loop.continue_()
         idle.add(1)
         with code.if_(code.compare(idle.get(), ">", code.field(worker, Worker, "spin").load())):
-            announce.sleep()
+            reader.offline()
             code.call(wait, worker)
-            announce.wake()
+            reader.online()
             idle.set(0)
     code.builder.unreachable()
     return Engine(module).function("drive", ctypes.c_int64, ctypes.c_uint64)

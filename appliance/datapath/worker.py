@@ -1,6 +1,6 @@
 """One native thread: its memory, its sockets, and how it is started, given other code, and ended.
 
-It is a reader (`appliance.epochs`): awake it may hold whatever the published code finds, until the next batch.
+It is a reader (`appliance.epochs`): online it may hold whatever the published code finds, until the next batch.
 """
 
 from __future__ import annotations
@@ -41,13 +41,13 @@ class Run:
 class Progress:
     """How far a worker has come, seen once.
 
-    `batches` goes up at least once a second unless it hangs, and `frames` with each one that it judges; `asleep` says
+    `batches` goes up at least once a second unless it hangs, and `frames` with each one that it judges; `offline` says
     that it waits for frames, and that nobody waits for it; `alive` that its thread has not ended.
     """
 
     batches: int
     frames: int
-    asleep: bool
+    offline: bool
     alive: bool
 
 

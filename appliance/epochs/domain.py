@@ -3,9 +3,9 @@
     epoch  ── 7 ────────── 8 ────────────────── 9 ──────>     goes on when somebody waits, and then only
                            │ take out, retire
     worker 0  7 7 7 ─┐     │    8 8 8 8          9            announces the epoch after each batch
-    worker 1         └ 0 0 0 0 0 0 0 0 0 0 0 0 0              sleeps: an extended quiescent state
+    worker 1         └ 0 0 0 0 0 0 0 0 0 0 0 0 0              offline: an extended quiescent state
     test run        7 7 7 7 7 7 7 7 7 7 ┐                     in a section since epoch 7
-                           │            └─> all that are awake are at 8 or later: free
+                           │            └─> all that are online are at 8 or later: free
 
 A reader at epoch 8 has read the global epoch after it became 8, so it sees what was taken out before, and what it found
 earlier it has let go.
@@ -29,18 +29,18 @@ from appliance.epochs.readers import QUIESCENT, Reader
 
 GRACE_SECONDS = 5.0  # a batch takes some microseconds; who takes this long hangs, or is a test run of many repeats
 MOST_RETIRED = 256
-FIRST_PAUSE, LONGEST_PAUSE = 20e-6, 2e-3  # seconds between two looks at who is still awake
+FIRST_PAUSE, LONGEST_PAUSE = 20e-6, 2e-3  # seconds between two looks at who is still online
 
 _CACHE_LINE = 64
 
 
 @dataclass(frozen=True, slots=True)
 class ReaderState:
-    """One reader, seen once. `asleep` is the extended quiescent state: it holds nothing, and nobody waits for it."""
+    """One reader, seen once. `offline` is the extended quiescent state: it holds nothing, and nobody waits for it."""
 
     name: str
     epoch: int
-    asleep: bool
+    offline: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +73,7 @@ class Domain:
     # readers
 
     def register(self, reader: Reader) -> None:
-        """From now on it is waited for, whenever it is awake. Before it first wakes."""
+        """From now on it is waited for, whenever it is online. Before it first is."""
         with self._lock:
             self._native.add(reader)
 
@@ -105,7 +105,7 @@ class Domain:
     # waiting
 
     def synchronize(self, timeout: float = GRACE_SECONDS) -> None:
-        """Wait until every reader that is awake now has passed a quiescent state (at most `timeout` seconds), and free
+        """Wait until every reader that is online now has passed a quiescent state (at most `timeout` seconds), and free
         what was retired before. Several threads may wait at once.
 
         Raises GracePeriodExpired with the names of those it waited for: then nothing that they may hold is freed, and
@@ -122,7 +122,7 @@ class Domain:
             raise GracePeriodExpired((reader.name for reader in late), timeout)
 
     def retire(self, free: Callable[[], object]) -> None:
-        """Call `free` once every reader that is awake now has passed a quiescent state: at once if there is none, else
+        """Call `free` once every reader that is online now has passed a quiescent state: at once if there is none, else
         in the thread that next retires, reclaims, synchronizes or leaves a section. What it frees can't be reached
         any more. Never waits.
         """
@@ -161,7 +161,7 @@ class Domain:
 
     def _advance_locked(self) -> int:
         """Begin an epoch; its number. The fences order it for native readers: what was stored before is seen by whoever
-        reads the new number, and by whoever wakes up after it is seen asleep."""
+        reads the new number, and by whoever comes online after it is seen offline."""
         if self._native:
             fence()
         self._epoch += 1
@@ -171,12 +171,12 @@ class Domain:
         return self._epoch
 
     def _late(self, epoch: int) -> list[Reader]:
-        """Those who are awake, and were before that epoch began."""
+        """Those who are online, and were before that epoch began."""
         with self._lock:
             return [reader for reader in (*self._native, *self._sections) if QUIESCENT < reader.epoch < epoch]
 
     def _wait(self, epoch: int, seconds: float) -> list[Reader]:
-        """Who is late still when the time is over. Somebody who falls asleep, ends or leaves is not."""
+        """Who is late still when the time is over. Somebody who goes offline, ends or leaves is not."""
         end, pause = time.monotonic() + seconds, FIRST_PAUSE
         while (late := self._late(epoch)) and (left := end - time.monotonic()) > 0:
             time.sleep(min(pause, left))
@@ -189,8 +189,8 @@ class Domain:
         Every reader is known to have `passed` a quiescent state in that epoch: one that has just woken may still
         announce an older one."""
         with self._lock:
-            awake = [epoch for reader in (*self._native, *self._sections) if (epoch := reader.epoch) != QUIESCENT]
-            oldest = max(min(awake, default=self._epoch), passed)
+            online = [epoch for reader in (*self._native, *self._sections) if (epoch := reader.epoch) != QUIESCENT]
+            oldest = max(min(online, default=self._epoch), passed)
             due = []
             while self._retired and self._retired[0][0] <= oldest:
                 due.append(self._retired.popleft()[1])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ctypes
 from typing import Protocol
 
-QUIESCENT = 0  # the epoch of a reader that holds nothing: it sleeps, or has not begun
+QUIESCENT = 0  # the epoch of a reader that holds nothing: it is offline, or has not begun
 
 
 class Reader(Protocol):

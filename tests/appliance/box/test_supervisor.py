@@ -53,7 +53,7 @@ def looked(*steps: tuple[int, int, bool], every: float = 0.5) -> Condition:
     """A worker's condition after looks at its (batches, frames, alive), that far apart."""
     health = WorkerHealth()
     for batches, frames, alive in steps:
-        health.look(Progress(batches, frames, asleep=False, alive=alive), every)
+        health.look(Progress(batches, frames, offline=False, alive=alive), every)
     return health.condition
 
 
@@ -99,7 +99,7 @@ def test_pings_end_with_a_failure_unless_the_box_stays(
         service_manager(tmp_path / "manager", monkeypatch) as manager,
         Supervisor(
             1,
-            lambda: [Progress(0, 0, asleep=False, alive=alive[0])],
+            lambda: [Progress(0, 0, offline=False, alive=alive[0])],
             exits=lambda: exits,
             log=said.append,
             last_resort=lambda: None,
@@ -127,7 +127,7 @@ def test_a_main_thread_that_does_not_ask_is_not_waited_for(monkeypatch: pytest.M
     resorted = list[bool]()
     with Supervisor(
         1,
-        lambda: [Progress(0, 0, asleep=False, alive=False)],
+        lambda: [Progress(0, 0, offline=False, alive=False)],
         exits=lambda: True,
         log=lambda text: None,
         last_resort=lambda: resorted.append(True),

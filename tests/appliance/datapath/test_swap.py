@@ -93,7 +93,7 @@ def test_a_worker_that_hangs_is_named_and_keeps_its_code(engine: Engine) -> None
             code.close()
             assert default_domain.reclaim() >= 1, "the code that it is in"
             (progress,) = box.datapath.progress()
-            assert (progress.asleep, progress.alive) == (False, True)
+            assert (progress.offline, progress.alive) == (False, True)
             assert box.datapath.progress() == (progress,), "it does not come any further"
         default_domain.synchronize()
         assert default_domain.statistics().retired == 0
@@ -108,14 +108,14 @@ def test_a_worker_that_does_not_end_keeps_its_rings(engine: Engine) -> None:
             box.datapath.halt(timeout=0.05)
         box.datapath.halt()
         (progress,) = box.datapath.progress()
-        assert (progress.asleep, progress.alive) == (True, False)
+        assert (progress.offline, progress.alive) == (True, False)
         assert box.datapath.statistics()["outside"].received.packets == 1
 
 
 def test_a_worker_without_frames_sleeps_and_is_not_waited_for(engine: Engine) -> None:
     with running_box(engine) as box:
         for _ in range(500):
-            if box.datapath.progress()[0].asleep:
+            if box.datapath.progress()[0].offline:
                 break
             time.sleep(0.01)
         sleeps = box.datapath._threads[0].block.sleeps

@@ -23,10 +23,10 @@ class Loop:
         self.reader = NativeReader(name, ctypes.addressof(self._word))
         domain.register(self.reader)
 
-    def pass_(self) -> None:
+    def quiescent_state(self) -> None:
         self._word.value = self._domain.statistics().epoch
 
-    def sleep(self) -> None:
+    def offline(self) -> None:
         self._word.value = QUIESCENT
 
 
@@ -58,30 +58,30 @@ def test_nobody_reads(domain: Domain) -> None:
 
 def test_a_reader_that_is_awake_is_waited_for(domain: Domain, loop: Loop) -> None:
     freed: list[str] = []
-    loop.pass_()
+    loop.quiescent_state()
     domain.retire(lambda: freed.append("first"))
     domain.retire(lambda: freed.append("second"))
     with pytest.raises(GracePeriodExpired, match=r"^waited 0.01 s for loop: no quiescent state\n  hint: ") as expired:
         domain.synchronize(SHORT)
     assert (expired.value.readers, expired.value.seconds, freed) == (("loop",), SHORT, [])
     assert domain.statistics().retired == 2
-    loop.pass_()
+    loop.quiescent_state()
     assert (domain.reclaim(), freed) == (0, ["first", "second"])
 
 
-def test_a_reader_that_sleeps_is_not(domain: Domain, loop: Loop) -> None:
+def test_a_reader_that_is_offline_is_not(domain: Domain, loop: Loop) -> None:
     freed: list[str] = []
-    loop.pass_()
+    loop.quiescent_state()
     domain.retire(lambda: freed.append("gone"))
     assert domain.reclaim(SHORT) == 1
-    loop.sleep()
-    assert domain.statistics().readers == (ReaderState("loop", QUIESCENT, asleep=True),)
+    loop.offline()
+    assert domain.statistics().readers == (ReaderState("loop", QUIESCENT, offline=True),)
     domain.synchronize(0)
     assert (domain.reclaim(), freed) == (0, ["gone"])
 
 
 def test_nor_is_one_that_has_ended(domain: Domain, loop: Loop) -> None:
-    loop.pass_()
+    loop.quiescent_state()
     domain.unregister(loop.reader)
     domain.synchronize(0)
     assert domain.statistics().readers == ()
@@ -89,9 +89,9 @@ def test_nor_is_one_that_has_ended(domain: Domain, loop: Loop) -> None:
 
 def test_what_is_retired_later_does_not_keep_what_was_before(domain: Domain, loop: Loop) -> None:
     freed: list[int] = []
-    loop.pass_()
+    loop.quiescent_state()
     domain.retire(lambda: freed.append(1))
-    loop.pass_()
+    loop.quiescent_state()
     domain.retire(lambda: freed.append(2))
     assert (freed, domain.statistics().retired) == ([1], 1)
 
@@ -102,7 +102,7 @@ def test_a_section_keeps_what_was_there_when_it_began(domain: Domain) -> None:
         domain.retire(lambda: freed.append("in outer"))
         with domain.reading("inner"):
             domain.retire(lambda: freed.append("in inner"))
-            assert [(state.epoch, state.asleep) for state in domain.statistics().readers] == [(2, False), (1, False)]
+            assert [(state.epoch, state.offline) for state in domain.statistics().readers] == [(2, False), (1, False)]
         assert freed == []
     assert freed == ["in outer", "in inner"]
 
@@ -131,7 +131,7 @@ def test_nobody_waits_for_himself(domain: Domain) -> None:
 
 def test_many_wait_at_once(domain: Domain, loop: Loop) -> None:
     """None of them holds what another needs: all come back once the reader has passed, though each began an epoch."""
-    loop.pass_()
+    loop.quiescent_state()
     freed: list[int] = []
 
     def wait(number: int) -> None:
@@ -140,18 +140,18 @@ def test_many_wait_at_once(domain: Domain, loop: Loop) -> None:
 
     waiting = [in_thread(lambda number=number: wait(number)) for number in range(8)]  # type: ignore[misc]
     while any(thread.is_alive() for thread in waiting):
-        loop.pass_()
+        loop.quiescent_state()
     assert sorted(freed) == list(range(8))
 
 
 def test_a_reader_that_hangs_costs_a_bounded_amount(domain: Domain, loop: Loop) -> None:
-    loop.pass_()
+    loop.quiescent_state()
     for _ in range(MOST_RETIRED):
         domain.throttle(0)
         domain.retire(lambda: None)
     with pytest.raises(GracePeriodExpired):
         domain.throttle(0)
-    loop.sleep()
+    loop.offline()
     domain.throttle(0)
     assert domain.statistics().retired == 0
 

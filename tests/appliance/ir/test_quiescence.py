@@ -13,7 +13,7 @@ from llvmlite import ir
 
 from appliance.epochs import Domain, NativeReader, assign_pointer
 from appliance.ir import I64, PTR, Code, Engine
-from appliance.ir.quiescence import Announcer
+from appliance.ir.quiescence import QsbrReader
 
 GOOD, POISON = 0x600D, 0xDEAD
 ROUNDS = 3000
@@ -43,21 +43,21 @@ def engine() -> Iterator[Engine]:
     def field(name: str) -> ir.Value:
         return code.field(code["reading"], Reading, name)
 
-    announce = Announcer(code, field("word").address, code.pointer(field("epoch").load()))
+    state = QsbrReader(code, field("word").address, code.pointer(field("epoch").load()))
     pointer = code.field(code.pointer(field("published").load()), Reading, "word")  # 8 bytes
-    announce.wake()
+    state.online()
     with code.loop():
         held = code.field(code.pointer(pointer.load_acquire()), Reading, "word")
         with code.count(ir.Constant(I64, READS)), code.if_(code.compare(held.load_acquire(), "!=", GOOD)):
             field("poisoned").add(1)
-        announce.pass_()
+        state.quiescent_state()
         field("batches").add(1)
         with code.if_(code.compare(field("stop").load_acquire(), "!=", 0)):
-            announce.sleep()
+            state.offline()
             code.ret(0)
         with code.if_(code.compare(field("nap").load(), "!=", 0)):
-            announce.sleep()
-            announce.wake()
+            state.offline()
+            state.online()
     code.builder.unreachable()
     with Engine(module) as compiled:
         yield compiled
