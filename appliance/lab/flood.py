@@ -19,7 +19,7 @@ from collections.abc import Sequence
 from appliance.lab.attacks import RESERVED_FIRST_BYTES, AttackFrame, attack_frames
 from appliance.lab.names import ATTACK_NAMES
 from appliance.lab.worker import Counts, Lab
-from hooks.af_packet.generator import Burst
+from hooks.af_packet.generator import FrameGenerator
 
 FRAMES_EACH = 48
 BATCH = 64
@@ -35,11 +35,11 @@ class Flood:
 
     def __init__(self, interface: str, frames: Sequence[AttackFrame]) -> None:
         self.sent = 0
-        self._burst = Burst(interface, [frame.data for frame in frames])
+        self._generator = FrameGenerator(interface, [frame.data for frame in frames])
         self._count = len(frames)
         self._sources = [
             (begin + frame.source_offset, *_WORDS.unpack_from(frame.data, frame.source_offset))
-            for begin, frame in zip(self._burst.offsets, frames, strict=True)
+            for begin, frame in zip(self._generator.offsets, frames, strict=True)
         ]
         self._numbers = {
             name: [number for number, frame in enumerate(frames) if frame.attack == name] for name in ATTACK_NAMES
@@ -48,7 +48,7 @@ class Flood:
     def send(self, count: int) -> int:
         """Send up to `count` frames, the next in order; return how many left."""
         first = self.sent % self._count
-        sent = self._burst.send(first, min(count, BATCH, self._count - first))
+        sent = self._generator.send(first, min(count, BATCH, self._count - first))
         self.sent += sent
         if sent and self.sent % self._count == 0:
             self._move_sources(self.sent // self._count)
@@ -63,7 +63,7 @@ class Flood:
 
     def _move_sources(self, rounds: int) -> None:
         step = rounds * STEP % 65535
-        buffer = self._burst.buffer
+        buffer = self._generator.buffer
         for offset, upper, lower in self._sources:
             moved = (upper + step) % 65535
             if moved >> 8 not in RESERVED_FIRST_BYTES:

@@ -1,6 +1,6 @@
-"""Sending prepared frames again and again, many per system call: a load generator's sending end.
+"""A generator of load: prepared frames sent again and again, many per system call.
 
-The frames lie one after the other in one buffer that the caller may patch between bursts:
+The frames lie one after the other in one buffer that the caller may patch between two calls:
 
     buffer     [ frame 0 ][ frame 1 ][ frame 2 ]…
     messages   one mmsghdr and one iovec for each, made once; sendmmsg(2) takes a run of them
@@ -19,7 +19,7 @@ from hooks.linux.socket import ENOBUFS, iovec, mmsghdr
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
-class Burst:
+class FrameGenerator:
     """Frames ready to leave by one interface. `buffer` is their memory, `offsets` is where in it each begins.
     For one thread."""
 
@@ -56,7 +56,7 @@ class Burst:
     def close(self) -> None:
         self._socket.close()
 
-    def __enter__(self) -> Burst:
+    def __enter__(self) -> FrameGenerator:
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from hooks.af_packet.counters import ArrivalCounter
-from hooks.af_packet.generator import Burst
+from hooks.af_packet.generator import FrameGenerator
 from tests.netns import Topology
 
 pytestmark = pytest.mark.netns
@@ -18,11 +18,11 @@ def frame(source: str, number: int) -> bytes:
 def test_a_burst_leaves_as_it_lies_in_the_buffer(topology: Topology) -> None:
     frames = [frame("020000000001", number) for number in range(10)]
     with topology.bridge(), topology.inside.packet_socket() as far:
-        with topology.outside.entered(), Burst("eth0", frames) as burst:
-            assert burst.send(3, 4) == 4
+        with topology.outside.entered(), FrameGenerator("eth0", frames) as generator:
+            assert generator.send(3, 4) == 4
             assert far.receive(4) == frames[3:7]
-            burst.buffer[burst.offsets[5] + 14] = 0xAA
-            assert burst.send(5, 1) == 1
+            generator.buffer[generator.offsets[5] + 14] = 0xAA
+            assert generator.send(5, 1) == 1
         assert far.receive(1) == [frames[5][:14] + b"\xaa" + frames[5][15:]]
 
 
@@ -32,9 +32,9 @@ def test_arrivals_are_counted_by_source_beyond_what_a_queue_holds(topology: Topo
     with topology.inside.entered():
         counter = ArrivalCounter("eth0", bytes.fromhex(marked))
     with counter, topology.bridge(), topology.inside.packet_socket() as far:
-        with topology.outside.entered(), Burst("eth0", frames) as burst:
+        with topology.outside.entered(), FrameGenerator("eth0", frames) as generator:
             for first in range(0, 400, 50):
-                assert burst.send(first, 50) == 50
+                assert generator.send(first, 50) == 50
         assert len(far.receive(400)) == 400
         assert counter.read() == 300
         assert counter.read() == 300
