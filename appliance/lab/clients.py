@@ -26,8 +26,8 @@ ECHO_REQUEST, ECHO_REPLY = {4: 8, 6: 128}, {4: 0, 6: 129}  # RFC 792, RFC 4443
 
 
 @dataclass
-class Habit:
-    """One kind of request, made from one address after another, `pause` seconds apart; ends when `over` is set.
+class Client:
+    """Makes one kind of request, from one address after another, `pause` seconds apart; ends when `over` is set.
     A thread of its own counts; any may read."""
 
     kind: str
@@ -112,15 +112,15 @@ def _checksum(data: bytes) -> int:
     return ~(total + (total >> 16)) & 0xFFFF
 
 
-def habits(servers: dict[str, str], sources: dict[str, list[str]]) -> list[Habit]:
-    """Every kind of request, by IPv4 and by IPv6."""
+def make_clients(servers: dict[str, str], sources: dict[str, list[str]]) -> list[Client]:
+    """One for every kind of request, by IPv4 and by IPv6."""
     kinds = (("http", fetch, 0.2), ("dns", ask_name, 0.02), ("ping", ping, 0.1))
-    made = []
+    clients = []
     for version in ("4", "6"):
         for kind, request, pause in kinds:
             server = servers[version]
-            made.append(Habit(kind + version, _bound(request, server), sources[version], pause))
-    return made
+            clients.append(Client(kind + version, _bound(request, server), sources[version], pause))
+    return clients
 
 
 def _bound(request: Callable[[str, int, str], bool], server: str) -> Callable[[int, str], bool]:
@@ -129,17 +129,17 @@ def _bound(request: Callable[[str, int, str], bool], server: str) -> Callable[[i
 
 def main() -> None:
     settings = json.loads(sys.argv[1])
-    made = habits(settings["servers"], settings["sources"])
-    lab = Lab(lambda: {habit.kind: [habit.sent, habit.received] for habit in made})
+    clients = make_clients(settings["servers"], settings["sources"])
+    lab = Lab(lambda: {client.kind: [client.sent, client.received] for client in clients})
     over = threading.Event()
     if lab.ready():
-        for habit in made:
-            habit.start(over)
+        for client in clients:
+            client.start(over)
         while not lab.is_over(1.0):
             pass
         over.set()
-        for habit in made:
-            habit.thread.join()
+        for client in clients:
+            client.thread.join()
         lab.report()
 
 
