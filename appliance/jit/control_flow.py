@@ -1,7 +1,7 @@
-"""What of a program is written, and where its basic blocks start.
+"""What of a program is emitted, and where its basic blocks start.
 
-entry ──walk──> body: the instructions of one subprogram that can run, in order
-                leaders: the first of each basic block; every jump goes to one
+entry ──find_body──> body: the instructions of one subprogram that can run, in order
+                     leaders: the first of each basic block; every jump goes to one
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ from appliance.ebpf.isa.instructions import Branch, CallFunction, Exit, Instruct
 
 
 @dataclass(frozen=True, slots=True)
-class Flow:
-    """One subprogram. `calls`: the starts of those that it calls, or whose address it takes. `falls_off`: the
-    instruction after which nothing follows though something should."""
+class SubprogramBody:
+    """What can run of one subprogram: the instructions `indices`. `calls`: the starts of those that it calls, or whose
+    address it takes. `falls_off`: the instruction after which nothing follows though something should."""
 
     entry: int
-    body: tuple[int, ...]
+    indices: tuple[int, ...]
     leaders: list[int]
     calls: frozenset[int]
     falls_off: int | None
@@ -37,7 +37,7 @@ def successors(index: int, instruction: Instruction) -> tuple[int, ...]:
             return (index + 1,)
 
 
-def walk(instructions: Sequence[Instruction], entry: int, reachable: Collection[int]) -> Flow:
+def find_body(instructions: Sequence[Instruction], entry: int, reachable: Collection[int]) -> SubprogramBody:
     """Follow the jumps from `entry`, through instructions that are `reachable`."""
     seen, leaders, calls = {entry}, {entry}, set()
     falls_off, pending = None, [entry]
@@ -54,4 +54,4 @@ def walk(instructions: Sequence[Instruction], entry: int, reachable: Collection[
             leaders.update(taken)
         pending.extend(target for target in taken if target not in seen)
         seen.update(taken)
-    return Flow(entry, tuple(sorted(seen)), sorted(leaders), frozenset(calls), falls_off)
+    return SubprogramBody(entry, tuple(sorted(seen)), sorted(leaders), frozenset(calls), falls_off)

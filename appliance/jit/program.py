@@ -15,7 +15,7 @@ from llvmlite import ir
 
 from appliance.helpers.native.call import Clock, MapSite
 from appliance.ir import I64, PTR, Code
-from appliance.jit.control_flow import Flow, walk
+from appliance.jit.control_flow import SubprogramBody, find_body
 from appliance.jit.emitters import EMITTERS
 from appliance.jit.stack import stack_layout
 from appliance.jit.subprogram import NotCompilable, ProgramPlan, Subprogram
@@ -102,26 +102,26 @@ def _write(plan: ProgramPlan) -> None:
     """The entry, and every subprogram that one of them calls. All are declared before the first is written: an address
     may be taken in one and called in another."""
     spec, entry = plan.program.spec, plan.functions[0]
-    flows, pending = [], [0]
+    bodies, pending = [], [0]
     while pending:
-        flow = walk(spec.instructions, pending.pop(), plan.program.facts.reachable)
-        flows.append(flow)
-        for target in sorted(flow.calls - plan.functions.keys()):
+        body = find_body(spec.instructions, pending.pop(), plan.program.facts.reachable)
+        bodies.append(body)
+        for target in sorted(body.calls - plan.functions.keys()):
             plan.functions[target] = _declare(entry.module, f"{entry.name}.{target}", PTR, *SUBPROGRAM_ARGUMENTS)
             pending.append(target)
-    for flow in flows:
-        _write_subprogram(plan, flow)
+    for body in bodies:
+        _write_subprogram(plan, body)
 
 
-def _write_subprogram(plan: ProgramPlan, flow: Flow) -> None:
-    spec, function = plan.program.spec, plan.functions[flow.entry]
-    sub = Subprogram(plan, function, flow.leaders, stack_layout(plan.program, flow.entry, flow.body))
-    if flow.falls_off is not None:
-        raise sub.refusal("the program goes on behind its last instruction", flow.falls_off)
+def _write_subprogram(plan: ProgramPlan, body: SubprogramBody) -> None:
+    spec, function = plan.program.spec, plan.functions[body.entry]
+    sub = Subprogram(plan, function, body.leaders, stack_layout(plan.program, body.entry, body.indices))
+    if body.falls_off is not None:
+        raise sub.refusal("the program goes on behind its last instruction", body.falls_off)
     for register, argument in enumerate(function.args[1:] or [sub.code.integer(sub.context)], 1):
         sub.write(register, argument)
-    sub.go(flow.entry)
-    for index in flow.body:
+    sub.go(body.entry)
+    for index in body.indices:
         if index in sub.blocks:
             sub.code.builder.position_at_end(sub.blocks[index])
             sub.registers.forget()
@@ -131,5 +131,5 @@ def _write_subprogram(plan: ProgramPlan, flow: Flow) -> None:
             continue
         if index + 1 in sub.blocks:
             sub.go(index + 1)
-        elif index + 1 not in flow.body:
+        elif index + 1 not in body.indices:
             sub.code.builder.unreachable()  # proved: control does not come back from here

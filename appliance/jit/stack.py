@@ -50,12 +50,12 @@ class Layout:
 UNKNOWN = Layout((WHOLE,), frozenset({WHOLE}), cleared=True)
 
 
-def stack_layout(program: VerifiedProgram, entry: int, body: Iterable[int]) -> Layout:
-    """The objects of the subprogram that starts at `entry` and has the instructions `body`."""
+def stack_layout(program: VerifiedProgram, entry: int, indices: Iterable[int]) -> Layout:
+    """The objects of the subprogram that starts at `entry` and has the instructions `indices`."""
     facts = program.facts.stack
     if facts is None:
         return UNKNOWN
-    instructions, shared = frozenset(body), facts.shared.get(entry, ())
+    instructions, shared = frozenset(indices), facts.shared.get(entry, ())
     own = [extent for (index, _), extent in facts.own.items() if index in instructions]
     merged: list[Extent] = []
     for low, high in sorted({*own, *shared}):

@@ -7,7 +7,7 @@ from appliance.ebpf.isa.assembler import assemble
 from appliance.ebpf.map_types import MapType
 from appliance.ebpf.spec import MapSpec
 from appliance.jit.collection import Collection
-from appliance.jit.control_flow import walk
+from appliance.jit.control_flow import find_body
 from appliance.jit.stack import UNKNOWN, Layout, stack_layout
 from appliance.verifier.unverified import trust_without_proof
 from appliance.verifier.verifier import Verifier
@@ -74,9 +74,9 @@ def layouts(text: str) -> list[Layout]:
     program = Verifier(spec.maps).verify(spec.programs["test"])
     found, pending = [], [0]
     for entry in pending:
-        flow = walk(program.spec.instructions, entry, program.facts.reachable)
-        found.append(stack_layout(program, entry, flow.body))
-        pending += sorted(flow.calls - set(pending))
+        body = find_body(program.spec.instructions, entry, program.facts.reachable)
+        found.append(stack_layout(program, entry, body.indices))
+        pending += sorted(body.calls - set(pending))
     return found
 
 
