@@ -37,7 +37,7 @@ FIRST_WAITS = 1_000_000  # nanoseconds
 ALL_WAIT = 100_000_000  # nanoseconds
 
 # The device or the socket is full, or there is no carrier: it may be better the next time.
-PASSING_ERRORS = (EAGAIN, EINTR, ENOBUFS)
+TRANSIENT_ERRORS = (EAGAIN, EINTR, ENOBUFS)
 
 
 def emit_flush(module: ir.Module) -> ir.Function:
@@ -50,7 +50,7 @@ def emit_flush(module: ir.Module) -> ir.Function:
     send = external(module, "send", I64, I32, PTR, I64, I32)
     sent = code.call(send, code.field(port, Port, "fd").load(), ir.Constant(PTR, None), 0, MSG_DONTWAIT)
     with code.if_(code.compare(sent, "!=", size.load()), likely=False):
-        code.call(_emit_settle(module), port, _may_pass(code, sent))
+        code.call(_emit_reap(module), port, _is_transient(code, sent))
         code.ret()
     count_sent(code, port, code.resize(pending.load(), I64), size.load())
     pending.store(0)
@@ -75,19 +75,19 @@ def slot_at(code: Code, port: Pointer, index: U32) -> Pointer:
     )
 
 
-def _may_pass(code: Code, sent: U64) -> U1:
+def _is_transient(code: Code, sent: U64) -> U1:
     """Whether a kick that did not send everything failed for a while only. It says so by errno, or by sending less."""
-    passing = code.variable(I1, 1)
+    transient = code.variable(I1, 1)
     with code.if_(code.compare_signed(sent, "<", 0)):
         errno = code.load(code.call(external(code.module, "__errno_location", PTR)), I32, align=4)
-        matches = [code.compare(errno, "==", error) for error in PASSING_ERRORS]
-        passing.set(code.or_(code.or_(matches[0], matches[1]), matches[2]))
-    return passing.get()
+        matches = [code.compare(errno, "==", error) for error in TRANSIENT_ERRORS]
+        transient.set(code.or_(code.or_(matches[0], matches[1]), matches[2]))
+    return transient.get()
 
 
-def _emit_settle(module: ir.Module) -> ir.Function:
-    """`void settle(port, passing)`: the kernel did not send everything. Count what it took; the rest waits, or goes."""
-    code = Code.define(module, "settle", VOID, port=PTR, passing=I1)
+def _emit_reap(module: ir.Module) -> ir.Function:
+    """`void reap(port, transient)`: the kernel did not send everything. Count what it took; the rest waits, or goes."""
+    code = Code.define(module, "reap", VOID, port=PTR, transient=I1)
     port = code["port"]
     took = _count_taken(code, port)
     with code.if_(took):
@@ -99,8 +99,8 @@ def _emit_settle(module: ir.Module) -> ir.Function:
     for since in (first, nothing):
         since.store(code.select(code.compare(since.load(), "==", 0), now, since.load()))
     stale = code.compare(code.sub(now, nothing.load()), ">=", ALL_WAIT)
-    with code.if_(code.or_(stale, code.builder.not_(code["passing"]))):
-        code.call(_emit_take_back(module), port)
+    with code.if_(code.or_(stale, code.builder.not_(code["transient"]))):
+        code.call(_emit_cancel(module), port)
         code.ret()
     with code.if_(code.compare(code.sub(now, first.load()), ">=", FIRST_WAITS)):
         _skip_first(code, port)
@@ -149,12 +149,12 @@ def _skip_first(code: Code, port: Pointer) -> None:
     _count_failed(code, port, ir.Constant(I64, 1))
 
 
-def _emit_take_back(module: ir.Module) -> ir.Function:
-    """`void take_back(port)`: free the slots of all that waits; the next frame takes the first of them.
+def _emit_cancel(module: ir.Module) -> ir.Function:
+    """`void cancel(port)`: free the slots of all that waits; the next frame takes the first of them.
 
     There the kernel stands, and it looks into the ring in a kick only.
     """
-    code = Code.define(module, "take_back", VOID, port=PTR)
+    code = Code.define(module, "cancel", VOID, port=PTR)
     port = code["port"]
     pending, following = (code.field(port, Port, f"transmit_{name}") for name in ("pending", "next"))
     slots = code.field(port, Port, "transmit_slots").load()
