@@ -17,7 +17,7 @@ from appliance.api.variables import LoadedVariables
 from appliance.closeable import Closeable
 from appliance.datapath.test_run import export_programs
 from appliance.ebpf.spec import CollectionSpec, ProgramSpec
-from appliance.ebpf.values import Codec, Codecs, Shaped
+from appliance.ebpf.values import Codec, Codecs, TypedCodec
 from appliance.epochs import default_domain
 from appliance.helpers.routing.tables import RoutingTables
 from appliance.jit.collection import Collection
@@ -130,7 +130,7 @@ class Loaded(Closeable):
         types = {"key": (spec.key_type, spec.key_size), "value": (spec.value_type, spec.value_size)}
         codec = self._codecs.of(*types[part])
         try:
-            return codec if shape is None else Shaped(codec, shape)
+            return codec if shape is None else TypedCodec(codec, shape)
         except ValueUnfit as error:
             error.where = f"{self._spec.source}: map {name}: {error.within(part).where}"
             raise

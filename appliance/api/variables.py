@@ -10,7 +10,7 @@ from appliance.api.errors import NoSuchName, ValueUnfit
 from appliance.api.object_map import ObjectMap
 from appliance.api.typed_map import encoded
 from appliance.ebpf.spec import MapSpec, Variable
-from appliance.ebpf.values import Boolean, Codec, Codecs, Number, Shaped
+from appliance.ebpf.values import Boolean, Codec, Codecs, Number, TypedCodec
 from appliance.maps.control.map import Map
 
 KEY = bytes(4)  # a section is an array of one value
@@ -33,7 +33,7 @@ class Variables(Mapping[str, bytes]):
         """The value by its type in C: a number, a list, a dict; bytes if the object doesn't say. `shape` is a dataclass
         or another type that it is to become. Raises ValueUnfit if that doesn't match."""
         codec = self.codec(name)
-        return (codec if shape is None else Shaped(codec, shape)).decode(self[name])
+        return (codec if shape is None else TypedCodec(codec, shape)).decode(self[name])
 
     def codec(self, name: str) -> Codec:
         """The type of a variable."""

@@ -5,7 +5,7 @@
       Number, Boolean, Float        scalars.py
       Enumeration, ByteArray, Array scalars.py, arrays.py
       Composite                     composites.py: structures and unions
-      Shaped                        python_types.py: another codec, whose values become those of a Python type
+      TypedCodec                    python_types.py: another codec, whose values become those of a Python type
 
 Numbers are in the machine's byte order, as programs see them: what a program keeps in network order is a number with
 its bytes swapped here too.

@@ -39,14 +39,14 @@ _PLAIN: Mapping[Any, tuple[type[Codec], ...]] = {
 }
 
 
-class Shaped(Codec):
+class TypedCodec(Codec):
     """Another codec, whose values become those of a Python type. Raises ValueUnfit if the two don't match.
     Any thread."""
 
-    def __init__(self, codec: Codec, shape: Any) -> None:
+    def __init__(self, codec: Codec, target: Any) -> None:
         super().__init__(codec.name, codec.size, codec.parts)
         self.codec = codec
-        self._convert = _conversion(codec, shape)
+        self._convert = _conversion(codec, target)
 
     def pack(self, value: object, into: bytearray, offset: int) -> None:
         self.codec.pack(value, into, offset)
@@ -77,9 +77,9 @@ def _made(codec: Composite, name: str, known: dict[Codec, type]) -> type:
             if not field.isidentifier() or python_name(field) in (name for name, *_ in fields):
                 what = f"the field {field!r} of {codec.name} can't be an attribute"
                 raise ValueUnfit(what, hint="read it as a dict")
-            shape = _natural(of, f"{name}_{field}", known)
+            target = _natural(of, f"{name}_{field}", known)
             given = (
-                (shape | None, dataclasses.field(default=None)) if field in optional else (shape, dataclasses.field())
+                (target | None, dataclasses.field(default=None)) if field in optional else (target, dataclasses.field())
             )
             fields.append((python_name(field), *given))
         known[codec] = dataclasses.make_dataclass(name, fields, frozen=True, kw_only=True, slots=True)
@@ -95,26 +95,26 @@ def _natural(codec: Codec, name: str, known: dict[Codec, type]) -> Any:
     return next((plain for plain, codecs in _PLAIN.items() if type(codec) in codecs), int)
 
 
-def _conversion(codec: Codec, shape: Any) -> Convert:
-    """From what `codec` decodes to what `shape` asks for. Raises ValueUnfit."""
-    if typing.get_origin(shape) in (typing.Union, types.UnionType):
-        (shape,) = [each for each in typing.get_args(shape) if each is not types.NoneType][:1] or [Any]
-    if typing.get_origin(shape) in (typing.Final, typing.Annotated):
-        shape = typing.get_args(shape)[0]
-    if shape in (Any, object):
+def _conversion(codec: Codec, target: Any) -> Convert:
+    """From what `codec` decodes to what `target` asks for. Raises ValueUnfit."""
+    if typing.get_origin(target) in (typing.Union, types.UnionType):
+        (target,) = [each for each in typing.get_args(target) if each is not types.NoneType][:1] or [Any]
+    if typing.get_origin(target) in (typing.Final, typing.Annotated):
+        target = typing.get_args(target)[0]
+    if target in (Any, object):
         return _as_it_is
-    if dataclasses.is_dataclass(shape) and isinstance(shape, type) and isinstance(codec, Composite):
-        return _to_dataclass(codec, shape)
-    if isinstance(shape, type) and issubclass(shape, Enum) and isinstance(codec, Number):
-        return shape
-    if shape is str and isinstance(codec, ByteArray):
+    if dataclasses.is_dataclass(target) and isinstance(target, type) and isinstance(codec, Composite):
+        return _to_dataclass(codec, target)
+    if isinstance(target, type) and issubclass(target, Enum) and isinstance(codec, Number):
+        return target
+    if target is str and isinstance(codec, ByteArray):
         return _text
-    origin = typing.get_origin(shape) or shape
+    origin = typing.get_origin(target) or target
     if origin in (list, tuple) and isinstance(codec, Array):
-        return _to_sequence(codec, origin, typing.get_args(shape))
+        return _to_sequence(codec, origin, typing.get_args(target))
     if origin in _PLAIN and isinstance(codec, _PLAIN[origin]):
         return _as_it_is
-    raise ValueUnfit(f"{codec.name} can't be {_shown(shape)}", hint=f"it can be {_fitting(codec)}")
+    raise ValueUnfit(f"{codec.name} can't be {_name_of(target)}", hint=f"it can be {_fitting(codec)}")
 
 
 def _as_it_is(value: Any) -> Any:
@@ -136,31 +136,31 @@ def _to_sequence(codec: Array, origin: type, arguments: tuple[Any, ...]) -> Conv
     return lambda values: tuple(convert(value) for convert, value in zip(converts, values, strict=True))
 
 
-def _to_dataclass(codec: Composite, shape: type) -> Convert:
-    hints = _hints(shape)
-    names = {c_name(field.name): field.name for field in dataclasses.fields(shape) if field.init}
+def _to_dataclass(codec: Composite, target: type) -> Convert:
+    hints = _hints(target)
+    names = {c_name(field.name): field.name for field in dataclasses.fields(target) if field.init}
     for name in names:
         if name not in codec.fields:
             hint = f"it has {', '.join(codec.fields) or 'no fields'}"
-            raise ValueUnfit(f"{codec.name} has no field {name!r} for {shape.__name__}", hint=hint)
+            raise ValueUnfit(f"{codec.name} has no field {name!r} for {target.__name__}", hint=hint)
     missing = next(_missing(codec, names), None)
     if missing is not None:
-        raise ValueUnfit(f"{shape.__name__} has no field {missing!r} of {codec.name}", hint="give it one")
+        raise ValueUnfit(f"{target.__name__} has no field {missing!r} of {codec.name}", hint="give it one")
     converts: list[tuple[str, str, Convert]] = []
     for name, python in names.items():
         try:
             converts.append((name, python, _conversion(codec.fields[name], hints[python])))
         except ValueUnfit as error:
             raise error.within(name) from None
-    return lambda fields: shape(**{python: convert(fields[name]) for name, python, convert in converts})
+    return lambda fields: target(**{python: convert(fields[name]) for name, python, convert in converts})
 
 
-def _hints(shape: type) -> Mapping[str, Any]:
+def _hints(target: type) -> Mapping[str, Any]:
     try:
-        return typing.get_type_hints(shape)
+        return typing.get_type_hints(target)
     except NameError as error:
         hint = "define the types of its fields where its module can see them"
-        raise ValueUnfit(f"the fields of {shape.__name__} can't be understood: {error}", hint=hint) from None
+        raise ValueUnfit(f"the fields of {target.__name__} can't be understood: {error}", hint=hint) from None
 
 
 def _missing(codec: Composite, names: Mapping[str, str]) -> typing.Iterator[str]:
@@ -201,5 +201,5 @@ def _fitting(codec: Codec) -> str:
     return ", ".join(fitting) or "bytes"
 
 
-def _shown(shape: Any) -> str:
-    return shape.__name__ if isinstance(shape, type) and typing.get_origin(shape) is None else str(shape)
+def _name_of(target: Any) -> str:
+    return target.__name__ if isinstance(target, type) and typing.get_origin(target) is None else str(target)

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from appliance.ebpf.values import RawBytes, Shaped, ValueUnfit, make_dataclass
+from appliance.ebpf.values import RawBytes, TypedCodec, ValueUnfit, make_dataclass
 from tests.appliance.ebpf.values.programs import codec
 from tests.appliance.ebpf.values.test_values import EVERYTHING, without
 
@@ -69,7 +69,7 @@ class FromTo:
 
 
 def test_a_dataclass_is_filled() -> None:
-    shaped = Shaped(codec("everything"), Everything)
+    shaped = TypedCodec(codec("everything"), Everything)
     data = shaped.encode(EVERYTHING)
     found = shaped.decode(data)
     assert isinstance(found, Everything)
@@ -80,14 +80,14 @@ def test_a_dataclass_is_filled() -> None:
 
 
 def test_one_member_stands_for_a_union() -> None:
-    shaped = Shaped(codec("host"), Host4)
+    shaped = TypedCodec(codec("host"), Host4)
     assert shaped.decode(shaped.encode({"family": 4, "v4": 7})) == Host4(4, 7)
     with pytest.raises(ValueUnfit, match="has no value"):
         shaped.encode(Host4(4, None))
 
 
 def test_words_of_python() -> None:
-    assert Shaped(codec("from_to"), FromTo).decode(codec("from_to").encode({"from": 1, "to": 2})) == FromTo(1, 2)
+    assert TypedCodec(codec("from_to"), FromTo).decode(codec("from_to").encode({"from": 1, "to": 2})) == FromTo(1, 2)
     assert make_dataclass(codec("from_to"))(from_=1, to=2).from_ == 1
 
 
@@ -139,18 +139,18 @@ class Family:
 )
 def test_shapes_that_do_not_match(name: str, shape: Any, message: str) -> None:
     with pytest.raises(ValueUnfit) as error:
-        Shaped(codec(name), shape)
+        TypedCodec(codec(name), shape)
     assert str(error.value) == message
 
 
 def test_types_of_fields_that_nobody_knows() -> None:
     with pytest.raises(ValueUnfit, match="the fields of Unknown can't be understood: name 'Nowhere' is not defined"):
-        Shaped(codec("from_to"), Unknown)
+        TypedCodec(codec("from_to"), Unknown)
 
 
 def test_numbers_that_an_enum_lacks_stay_refused_by_it() -> None:
     with pytest.raises(ValueError, match="7 is not a valid Action"):
-        Shaped(codec("action"), Action).decode((7).to_bytes(4, "little"))
+        TypedCodec(codec("action"), Action).decode((7).to_bytes(4, "little"))
 
 
 @given(st.data())
@@ -158,7 +158,7 @@ def test_made_dataclasses_come_back(data: st.DataObject) -> None:
     for name in ("everything", "bits", "host", "either", "tail", "from_to"):
         of = codec(name)
         made = make_dataclass(of)
-        shaped = Shaped(of, made)
+        shaped = TypedCodec(of, made)
         raw = data.draw(st.binary(min_size=of.size, max_size=of.size), label=name)
         found = shaped.decode(raw)
         assert isinstance(found, made)
@@ -179,7 +179,7 @@ def test_made_dataclasses_have_the_names_of_c() -> None:
 
 
 def test_raw_bytes_stay_bytes() -> None:
-    assert Shaped(RawBytes(2), bytes).decode(b"ab") == b"ab"
+    assert TypedCodec(RawBytes(2), bytes).decode(b"ab") == b"ab"
     with pytest.raises(ValueUnfit, match="2 bytes can't be Inner\n  hint: it can be bytes"):
-        Shaped(RawBytes(2), Inner)
+        TypedCodec(RawBytes(2), Inner)
     assert codec("everything").encode({**without("name"), "name": "abc"}) == codec("everything").encode(EVERYTHING)
