@@ -1,4 +1,4 @@
-"""SYN cookies in Python; what they are made of stands in `cookies`."""
+"""SYN cookies in Python; what they are made of stands in `helpers.syncookies`."""
 
 from __future__ import annotations
 
