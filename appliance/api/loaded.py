@@ -125,12 +125,12 @@ class Loaded(Closeable):
             raise ValueUnfit(what, where=f"{self._spec.source}: map {name}", hint=hint)
         return TypedQueue(map_, self._codec(name, "value", value))
 
-    def _codec(self, name: str, part: str, shape: Any) -> Codec:
+    def _codec(self, name: str, part: str, target: Any) -> Codec:
         spec = self._spec.maps[name]
         types = {"key": (spec.key_type, spec.key_size), "value": (spec.value_type, spec.value_size)}
         codec = self._codecs.of(*types[part])
         try:
-            return codec if shape is None else TypedCodec(codec, shape)
+            return codec if target is None else TypedCodec(codec, target)
         except ValueUnfit as error:
             error.where = f"{self._spec.source}: map {name}: {error.within(part).where}"
             raise

@@ -29,11 +29,11 @@ class Variables(Mapping[str, bytes]):
         section, variable = self._place(name)
         return self._section(section)[variable.offset : variable.offset + variable.size]
 
-    def value(self, name: str, shape: Any = None) -> Any:
-        """The value by its type in C: a number, a list, a dict; bytes if the object doesn't say. `shape` is a dataclass
-        or another type that it is to become. Raises ValueUnfit if that doesn't match."""
+    def value(self, name: str, target: Any = None) -> Any:
+        """The value by its type in C: a number, a list, a dict; bytes if the object doesn't say. `target` is a
+        dataclass or another type that it is to become. Raises ValueUnfit if that doesn't match."""
         codec = self.codec(name)
-        return (codec if shape is None else TypedCodec(codec, shape)).decode(self[name])
+        return (codec if target is None else TypedCodec(codec, target)).decode(self[name])
 
     def codec(self, name: str) -> Codec:
         """The type of a variable."""
