@@ -29,7 +29,7 @@ from appliance.helpers.native import (
 )
 from appliance.helpers.native.call import Clock, HelperCall, Implementation, MapSite
 from appliance.helpers.native.routing.fib import fib_lookup
-from appliance.helpers.native.routing.search import check_mtu
+from appliance.helpers.native.routing.mtu import check_mtu
 from appliance.helpers.syncookies import IPV4, IPV6
 
 IMPLEMENTATIONS: Mapping[str, Implementation] = {
