@@ -29,10 +29,15 @@ def _place(defect: InputRefused) -> tuple[str, int, int]:
     return (where.file, where.line, where.column) if isinstance(where, SourceLine) else (str(where or ""), 0, 0)
 
 
+def near(word: object, known: Iterable[str]) -> str | None:
+    """The word of `known` that is most like this one, if any is."""
+    return next(iter(difflib.get_close_matches(str(word), sorted(known), n=1, cutoff=0.6)), None)
+
+
 def did_you_mean(word: object, known: Iterable[str]) -> str:
     """A hint for a word that is none of `known`: the nearest one, or all of them when none is near."""
     words = sorted(known)
-    near = difflib.get_close_matches(str(word), words, n=1, cutoff=0.6)
-    if near:
-        return f"did you mean {near[0]!r}?"
+    nearest = near(word, words)
+    if nearest:
+        return f"did you mean {nearest!r}?"
     return f"known are: {', '.join(words)}" if words else "there are none"

@@ -1,32 +1,59 @@
-"""The one total table of what a rule can match on.
+"""The one total table of what a rule can match on: a field costs one row.
 
-A matcher reads one or more fields of the parsed frame (`rules.code.fields.FIELDS`) and matches when any of them lies in
-the wanted ranges, and none in those that are excluded, provided that the frame has the matcher's layer at all: a field
-that isn't there never matches, whatever the operator. Names and meanings follow Wireshark's display filters.
+A row says Wireshark's name, the layer that a frame must have, the kind of value, and where the field stands: bits of a
+header (`headers`), which generated code, the reference and whoever explains a verdict read alike, or the names of what
+the parser works out (`PARSED`). A matcher with several fields, such as a port of either side, matches when any of them
+lies in the wanted ranges, and none in those that are excluded. A field that isn't there never matches, whatever the
+operator. Names and meanings follow Wireshark's display filters.
 """
 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import Enum
 
+from appliance.rules.headers import (
+    AH,
+    ARP,
+    ESP,
+    ETHERNET,
+    ICMP,
+    ICMPV6,
+    IGMP,
+    IPV4,
+    IPV6,
+    OSPF,
+    SCTP,
+    TCP,
+    UDP,
+    VRRP,
+    Bits,
+    Header,
+)
 from appliance.rules.values import (
+    ARP_OPCODE,
     BYTE,
+    DSCP,
+    ECN,
     ETHERTYPE,
     FLAGS,
     ICMP_TYPE,
     ICMPV6_TYPE,
+    IGMP_TYPE,
     MAC,
     NUMBER,
+    OSPF_TYPE,
     PORT,
     PREFIX,
+    PREFIX_V4,
     PREFIX_V6,
     PROTOCOL,
     SHORT,
     TRUTH,
     VLAN_ID,
+    AddressKind,
     Kind,
     NumberKind,
 )
@@ -37,13 +64,20 @@ class Layer(Enum):
 
     FRAME = "every frame"
     VLAN = "frames with a VLAN tag"
+    ARP = "ARP packets of IPv4 over Ethernet"
     IP = "IPv4 and IPv6 packets"
     IPV4 = "IPv4 packets"
     IPV6 = "IPv6 packets"
+    AH = "packets with an authentication header"
     TCP = "TCP segments (of one in fragments, the first)"
     UDP = "UDP datagrams (of one in fragments, the first)"
+    SCTP = "SCTP packets (of one in fragments, the first)"
     ICMP = "ICMP messages in IPv4 (of one in fragments, the first)"
     ICMPV6 = "ICMPv6 messages in IPv6 (of one in fragments, the first)"
+    IGMP = "IGMP messages"
+    VRRP = "VRRP advertisements"
+    OSPF = "OSPF packets, of versions 2 and 3"
+    ESP = "ESP packets"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,74 +89,199 @@ class Presence:
     number: int
 
 
+# `transport` is the number of the header that was read last: an IP protocol, or the ethertype of what isn't IP.
 PRESENCE: Mapping[Layer, Presence | None] = {
     Layer.FRAME: None,
     Layer.VLAN: Presence("vlan_depth", "!=", 0),
+    Layer.ARP: Presence("transport", "==", ARP.number),
     Layer.IP: Presence("version", "!=", 0),
     Layer.IPV4: Presence("version", "==", 4),
     Layer.IPV6: Presence("version", "==", 6),
-    Layer.TCP: Presence("transport", "==", 6),
-    Layer.UDP: Presence("transport", "==", 17),
-    Layer.ICMP: Presence("transport", "==", 1),
-    Layer.ICMPV6: Presence("transport", "==", 58),
+    Layer.AH: Presence("authenticated", "!=", 0),
+    Layer.TCP: Presence("transport", "==", TCP.number),
+    Layer.UDP: Presence("transport", "==", UDP.number),
+    Layer.SCTP: Presence("transport", "==", SCTP.number),
+    Layer.ICMP: Presence("transport", "==", ICMP.number),
+    Layer.ICMPV6: Presence("transport", "==", ICMPV6.number),
+    Layer.IGMP: Presence("transport", "==", IGMP.number),
+    Layer.VRRP: Presence("transport", "==", VRRP.number),
+    Layer.OSPF: Presence("transport", "==", OSPF.number),
+    Layer.ESP: Presence("transport", "==", ESP.number),
+}
+
+# Headers that are read only for rules that name a field of theirs. One that is cut short isn't there.
+OPTIONAL: Mapping[Layer, Header] = {
+    Layer.ARP: ARP,
+    Layer.AH: AH,
+    Layer.SCTP: SCTP,
+    Layer.IGMP: IGMP,
+    Layer.VRRP: VRRP,
+    Layer.OSPF: OSPF,
+    Layer.ESP: ESP,
 }
 
 
 @dataclass(frozen=True, slots=True)
+class Field:
+    """A number that the parser takes out of a frame: from the place of the header that the frame has, or by working it
+    out where there is no place. `width` is that of the variable that keeps it, 32 or 64 bits."""
+
+    name: str
+    width: int = 32
+    places: tuple[Bits, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Matcher:
-    """One field of the rule language. `fields` are the places in a frame that it reads; one of them has to match."""
+    """One field of the rule language. `fields` are the numbers that it reads; one of them has to match."""
 
     name: str
     layer: Layer
     kind: Kind
     fields: tuple[str, ...]
     doc: str
+    places: tuple[Bits, ...] = ()
 
+    @property
+    def reads(self) -> tuple[str, ...]:
+        """The names in FIELDS of what it reads, its layer's presence included. An address of either family is two."""
+        halves = ("_high", "_low") if self.holds_both_families else ("",)
+        found = tuple(f"{field}{half}" for field in self.fields for half in halves)
+        presence = PRESENCE[self.layer]
+        version = ("version",) if self.holds_both_families else ()
+        return (*found, *version, *((presence.field,) if presence else ()))
+
+    @property
+    def holds_both_families(self) -> bool:
+        """Whether its fields are addresses of 128 bits, in which IPv4 ones are mapped."""
+        return isinstance(self.kind, AddressKind) and 6 in self.kind.families
+
+
+# What the parser works out while it walks from header to header, and what it must know to do so.
+PARSED = (
+    Field("length", 64),
+    Field("ethertype"),
+    Field("vlan_depth"),
+    Field("vlan_0"),
+    Field("vlan_1"),
+    Field("vlan_2"),
+    Field("vlan_3"),
+    Field("version"),  # 0 for a frame without an IP packet
+    Field("source_high", 64, (IPV6[64:128],)),
+    Field("source_low", 64, (IPV6[128:192],)),  # IPv4 addresses stand here, mapped: ::ffff:192.0.2.1
+    Field("destination_high", 64, (IPV6[192:256],)),
+    Field("destination_low", 64, (IPV6[256:320],)),
+    Field("protocol"),
+    Field("ip_length"),
+    Field("fragment"),
+    Field("fragment_offset"),
+    Field("more_fragments"),
+    Field("authenticated"),  # 1 once an authentication header was read
+    Field("transport"),  # what was read at layer 4 (see PRESENCE), or 0
+)
 
 _IP_VERSION = NumberKind("IP version", 15)
 _DEPTH = NumberKind("number of VLAN tags", 4)
+_FLOW = NumberKind("number", (1 << 20) - 1)
+_VRRP_VERSION = NumberKind("number", 15)
 
+Where = str | Bits | tuple[str, ...] | tuple[Bits, ...]
+
+
+def _row(name: str, layer: Layer, kind: Kind, where: Where, doc: str, field: str | None = None) -> Matcher:
+    """A row of the table. What stands in bits of a header becomes a field that is called as the matcher is, or `field`
+    where rows share one: the ports of TCP and UDP are never there together."""
+    found = where if isinstance(where, tuple) else (where,)
+    places = tuple(each for each in found if isinstance(each, Bits))
+    names = tuple(each for each in found if isinstance(each, str)) or (field or name,)
+    return Matcher(name, layer, kind, names, doc, places)
+
+
+_L = Layer
+_PORTS = ("source_port", "destination_port")
 _ALL = (
-    Matcher("frame.len", Layer.FRAME, NUMBER, ("length",), "bytes of the frame, from the Ethernet header on"),
-    Matcher("eth.type", Layer.FRAME, ETHERTYPE, ("ethertype",), "the ethertype behind all VLAN tags"),
-    Matcher("eth.src", Layer.FRAME, MAC, ("mac_source",), "source MAC address"),
-    Matcher("eth.dst", Layer.FRAME, MAC, ("mac_destination",), "destination MAC address"),
-    Matcher(
-        "vlan.id", Layer.VLAN, VLAN_ID, ("vlan_0", "vlan_1", "vlan_2", "vlan_3"), "the VLAN id of any tag in the stack"
-    ),
-    Matcher("vlan.depth", Layer.FRAME, _DEPTH, ("vlan_depth",), "number of VLAN tags, 0 to 4"),
-    Matcher("ip.version", Layer.IP, _IP_VERSION, ("version",), "4 or 6"),
-    Matcher("ip.src", Layer.IP, PREFIX, ("source",), "source address, of either family"),
-    Matcher("ip.dst", Layer.IP, PREFIX, ("destination",), "destination address, of either family"),
-    Matcher("ipv6.src", Layer.IPV6, PREFIX_V6, ("source",), "IPv6 source address"),
-    Matcher("ipv6.dst", Layer.IPV6, PREFIX_V6, ("destination",), "IPv6 destination address"),
-    Matcher(
-        "ip.proto", Layer.IP, PROTOCOL, ("protocol",), "IPv4's protocol; in IPv6 what stands behind extension headers"
-    ),
-    Matcher("ip.ttl", Layer.IP, BYTE, ("ttl",), "time to live; IPv6's hop limit"),
-    Matcher("ip.len", Layer.IP, SHORT, ("ip_length",), "bytes of the IP packet, its header included"),
-    Matcher(
-        "ip.fragment", Layer.IP, TRUTH, ("fragment",), "true for every fragment of a packet, the first one included"
-    ),
-    Matcher("ip.frag_offset", Layer.IP, SHORT, ("fragment_offset",), "where a fragment's data belongs, in bytes"),
-    Matcher("ip.flags.mf", Layer.IP, TRUTH, ("more_fragments",), "more fragments follow"),
-    Matcher("ip.flags.df", Layer.IPV4, TRUTH, ("dont_fragment",), "IPv4's don't-fragment bit"),
-    Matcher("tcp.sport", Layer.TCP, PORT, ("source_port",), "source port"),
-    Matcher("tcp.dport", Layer.TCP, PORT, ("destination_port",), "destination port"),
-    Matcher("tcp.port", Layer.TCP, PORT, ("source_port", "destination_port"), "source or destination port"),
-    Matcher("tcp.flags", Layer.TCP, FLAGS, ("tcp_flags",), "fin syn rst psh ack urg ece cwr ae"),
-    Matcher("tcp.window", Layer.TCP, SHORT, ("tcp_window",), "the window field, unscaled"),
-    Matcher("udp.sport", Layer.UDP, PORT, ("source_port",), "source port"),
-    Matcher("udp.dport", Layer.UDP, PORT, ("destination_port",), "destination port"),
-    Matcher("udp.port", Layer.UDP, PORT, ("source_port", "destination_port"), "source or destination port"),
-    Matcher("udp.length", Layer.UDP, SHORT, ("udp_length",), "UDP's length field: header and data, in bytes"),
-    Matcher("icmp.type", Layer.ICMP, ICMP_TYPE, ("icmp_type",), "ICMP type"),
-    Matcher("icmp.code", Layer.ICMP, BYTE, ("icmp_code",), "ICMP code"),
-    Matcher("icmpv6.type", Layer.ICMPV6, ICMPV6_TYPE, ("icmp_type",), "ICMPv6 type"),
-    Matcher("icmpv6.code", Layer.ICMPV6, BYTE, ("icmp_code",), "ICMPv6 code"),
+    _row("frame.len", _L.FRAME, NUMBER, "length", "bytes of the frame, from the Ethernet header on"),
+    _row("eth.type", _L.FRAME, ETHERTYPE, "ethertype", "the ethertype behind all VLAN tags"),
+    _row("eth.src", _L.FRAME, MAC, ETHERNET[48:96], "source MAC address"),
+    _row("eth.dst", _L.FRAME, MAC, ETHERNET[0:48], "destination MAC address"),
+    _row("eth.addr", _L.FRAME, MAC, ("eth.src", "eth.dst"), "source or destination MAC address"),
+    _row("vlan.id", _L.VLAN, VLAN_ID, ("vlan_0", "vlan_1", "vlan_2", "vlan_3"), "the VLAN id of any tag in the stack"),
+    _row("vlan.depth", _L.FRAME, _DEPTH, "vlan_depth", "number of VLAN tags, 0 to 4"),
+    _row("arp.opcode", _L.ARP, ARP_OPCODE, ARP[48:64], "what it asks or answers"),
+    _row("arp.src.hw_mac", _L.ARP, MAC, ARP[64:112], "MAC address of the sender, as it says"),
+    _row("arp.src.proto_ipv4", _L.ARP, PREFIX_V4, ARP[112:144], "IPv4 address of the sender, as it says"),
+    _row("arp.dst.hw_mac", _L.ARP, MAC, ARP[144:192], "MAC address of the target"),
+    _row("arp.dst.proto_ipv4", _L.ARP, PREFIX_V4, ARP[192:224], "IPv4 address of the target"),
+    _row("ip.version", _L.IP, _IP_VERSION, "version", "4 or 6"),
+    _row("ip.src", _L.IP, PREFIX, "source", "source address, of either family"),
+    _row("ip.dst", _L.IP, PREFIX, "destination", "destination address, of either family"),
+    _row("ipv6.src", _L.IPV6, PREFIX_V6, "source", "IPv6 source address"),
+    _row("ipv6.dst", _L.IPV6, PREFIX_V6, "destination", "IPv6 destination address"),
+    _row("ip.proto", _L.IP, PROTOCOL, "protocol", "IPv4's protocol; in IPv6 what stands behind extension headers"),
+    _row("ip.ttl", _L.IP, BYTE, (IPV4[64:72], IPV6[56:64]), "time to live; IPv6's hop limit"),
+    _row("ip.len", _L.IP, SHORT, "ip_length", "bytes of the IP packet, its header included"),
+    _row("ip.dsfield.dscp", _L.IP, DSCP, (IPV4[8:14], IPV6[4:10]), "differentiated services codepoint"),
+    _row("ip.dsfield.ecn", _L.IP, ECN, (IPV4[14:16], IPV6[10:12]), "explicit congestion notification"),
+    _row("ip.fragment", _L.IP, TRUTH, "fragment", "true for every fragment of a packet, the first one included"),
+    _row("ip.frag_offset", _L.IP, SHORT, "fragment_offset", "where a fragment's data belongs, in bytes"),
+    _row("ip.flags.mf", _L.IP, TRUTH, "more_fragments", "more fragments follow"),
+    _row("ip.flags.df", _L.IPV4, TRUTH, IPV4[49:50], "IPv4's don't-fragment bit"),
+    _row("ip.flags.rb", _L.IPV4, TRUTH, IPV4[48:49], "IPv4's reserved bit, which nobody honest sets"),
+    _row("ip.id", _L.IPV4, SHORT, IPV4[32:48], "IPv4's identification"),
+    _row("ip.hdr_len", _L.IPV4, BYTE, IPV4[4:8] * 4, "bytes of the IPv4 header: more than 20 if it has options"),
+    _row("ipv6.flow", _L.IPV6, _FLOW, IPV6[12:32], "IPv6's flow label"),
+    _row("ah.spi", _L.AH, NUMBER, AH[32:64], "security parameters index"),
+    _row("ah.sequence", _L.AH, NUMBER, AH[64:96], "sequence number"),
+    _row("tcp.sport", _L.TCP, PORT, TCP[0:16], "source port", "source_port"),
+    _row("tcp.dport", _L.TCP, PORT, TCP[16:32], "destination port", "destination_port"),
+    _row("tcp.port", _L.TCP, PORT, _PORTS, "source or destination port"),
+    _row("tcp.flags", _L.TCP, FLAGS, TCP[103:112], "fin syn rst psh ack urg ece cwr ae"),
+    _row("tcp.window", _L.TCP, SHORT, TCP[112:128], "the window field, unscaled"),
+    _row("tcp.seq_raw", _L.TCP, NUMBER, TCP[32:64], "sequence number, as it stands in the header"),
+    _row("tcp.ack_raw", _L.TCP, NUMBER, TCP[64:96], "acknowledgement number, as it stands in the header"),
+    _row("tcp.hdr_len", _L.TCP, BYTE, TCP[96:100] * 4, "bytes of the TCP header: more than 20 if it has options"),
+    _row("tcp.urgent_pointer", _L.TCP, SHORT, TCP[144:160], "urgent pointer, which counts only where `urg` is set"),
+    _row("udp.sport", _L.UDP, PORT, UDP[0:16], "source port", "source_port"),
+    _row("udp.dport", _L.UDP, PORT, UDP[16:32], "destination port", "destination_port"),
+    _row("udp.port", _L.UDP, PORT, _PORTS, "source or destination port"),
+    _row("udp.length", _L.UDP, SHORT, UDP[32:48], "UDP's length field: header and data, in bytes"),
+    _row("sctp.sport", _L.SCTP, PORT, SCTP[0:16], "source port", "source_port"),
+    _row("sctp.dport", _L.SCTP, PORT, SCTP[16:32], "destination port", "destination_port"),
+    _row("sctp.port", _L.SCTP, PORT, _PORTS, "source or destination port"),
+    _row("sctp.verification_tag", _L.SCTP, NUMBER, SCTP[32:64], "verification tag; 0 with `init` alone"),
+    _row("icmp.type", _L.ICMP, ICMP_TYPE, ICMP[0:8], "ICMP type", "icmp_type"),
+    _row("icmp.code", _L.ICMP, BYTE, ICMP[8:16], "ICMP code", "icmp_code"),
+    _row("icmpv6.type", _L.ICMPV6, ICMPV6_TYPE, ICMPV6[0:8], "ICMPv6 type", "icmp_type"),
+    _row("icmpv6.code", _L.ICMPV6, BYTE, ICMPV6[8:16], "ICMPv6 code", "icmp_code"),
+    _row("igmp.type", _L.IGMP, IGMP_TYPE, IGMP[0:8], "IGMP type"),
+    _row("igmp.max_resp", _L.IGMP, BYTE, IGMP[8:16], "maximum response time of a query, in tenths of a second"),
+    _row("vrrp.version", _L.VRRP, _VRRP_VERSION, VRRP[0:4], "2 or 3"),
+    _row("vrrp.virt_rtr_id", _L.VRRP, BYTE, VRRP[8:16], "the virtual router that it is about"),
+    _row("vrrp.prio", _L.VRRP, BYTE, VRRP[16:24], "priority of the sender; 255 owns the address, 0 gives up"),
+    _row("ospf.version", _L.OSPF, BYTE, OSPF[0:8], "2 for IPv4, 3 for IPv6"),
+    _row("ospf.msg", _L.OSPF, OSPF_TYPE, OSPF[8:16], "type of the packet"),
+    _row("ospf.srcrouter", _L.OSPF, PREFIX_V4, OSPF[32:64], "router id of the sender, written as an address"),
+    _row("ospf.area_id", _L.OSPF, PREFIX_V4, OSPF[64:96], "area, written as an address: 0.0.0.0 is the backbone"),
+    _row("esp.spi", _L.ESP, NUMBER, ESP[0:32], "security parameters index"),
+    _row("esp.sequence", _L.ESP, NUMBER, ESP[32:64], "sequence number"),
 )
 
+
+def _fields(rows: Iterable[Matcher]) -> dict[str, Field]:
+    """Every field by its name, with all the places where rows say that it stands."""
+    fields = {field.name: field for field in PARSED}
+    for row in rows:
+        if not row.places:
+            continue
+        (name,) = row.fields
+        before = fields[name].places if name in fields else ()
+        places = (*before, *row.places)
+        fields[name] = Field(name, 32 if max(place.maximum for place in places) >> 32 == 0 else 64, places)
+    return fields
+
+
 MATCHERS: dict[str, Matcher] = {matcher.name: matcher for matcher in _ALL}
+FIELDS: dict[str, Field] = _fields(_ALL)
 
 # What others call these fields: Wireshark, nftables and bpfilter, in this order.
 _ELSEWHERE = {
@@ -132,11 +291,30 @@ _ELSEWHERE = {
     "ipv6.nxt": "ip.proto",
     "tcp.srcport": "tcp.sport",
     "tcp.dstport": "tcp.dport",
+    "tcp.seq": "tcp.seq_raw",
+    "tcp.ack": "tcp.ack_raw",
     "udp.srcport": "udp.sport",
     "udp.dstport": "udp.dport",
+    "sctp.srcport": "sctp.sport",
+    "sctp.dstport": "sctp.dport",
+    "ip.dscp": "ip.dsfield.dscp",
+    "ip.ecn": "ip.dsfield.ecn",
+    "ip.tos": "ip.dsfield.dscp` or `ip.dsfield.ecn",
+    "ipv6.tclass": "ip.dsfield.dscp` or `ip.dsfield.ecn",
+    "ip6.dscp": "ip.dsfield.dscp",
+    "ip6.ecn": "ip.dsfield.ecn",
+    "ip6.flowlabel": "ipv6.flow",
     "ip.saddr": "ip.src",
     "ip.daddr": "ip.dst",
     "ip.protocol": "ip.proto",
+    "ether.saddr": "eth.src",
+    "ether.daddr": "eth.dst",
+    "arp.operation": "arp.opcode",
+    "tcp.sequence": "tcp.seq_raw",
+    "tcp.ackseq": "tcp.ack_raw",
+    "tcp.doff": "tcp.hdr_len",
+    "tcp.urgptr": "tcp.urgent_pointer",
+    "sctp.vtag": "sctp.verification_tag",
     "ip6.saddr": "ipv6.src",
     "ip6.daddr": "ipv6.dst",
     "ip6.hoplimit": "ip.ttl",

@@ -124,10 +124,14 @@ class InCombinations:
 Condition = InRanges | NoneInRanges | InAddresses | HasBits | InSets | InCombinations
 
 
+def matched(condition: Condition) -> tuple[Matcher, ...]:
+    """Every matcher that the condition asks."""
+    return condition.matchers if isinstance(condition, InCombinations) else (condition.matcher,)
+
+
 def layers(condition: Condition) -> frozenset[Layer]:
     """What a frame must have for the condition to hold."""
-    matchers = condition.matchers if isinstance(condition, InCombinations) else (condition.matcher,)
-    return frozenset(matcher.layer for matcher in matchers)
+    return frozenset(matcher.layer for matcher in matched(condition))
 
 
 @dataclass(frozen=True, slots=True)

@@ -52,7 +52,7 @@ TCP_FLAGS = {
 }
 
 # nft(8), "ICMP TYPE TYPE" and "ICMPV6 TYPE TYPE"; ip6tables has the longer ones of neighbour discovery
-NFT_ICMP = {
+ICMP_TYPES = {
     "echo-reply": 0,
     "destination-unreachable": 3,
     "source-quench": 4,
@@ -69,7 +69,7 @@ NFT_ICMP = {
     "address-mask-request": 17,
     "address-mask-reply": 18,
 }
-NFT_ICMPV6 = {
+ICMPV6_TYPES = {
     "destination-unreachable": 1,
     "packet-too-big": 2,
     "time-exceeded": 3,
@@ -95,4 +95,65 @@ NFT_ICMPV6 = {
     "ind-neighbor-solicit": 141,
     "ind-neighbor-advert": 142,
     "mld2-listener-report": 143,
+}
+
+# RFC 2474, 2597, 3246, 5865 and 8622: the IANA registry "Differentiated Services Field Codepoints"
+DSCPS = {
+    "cs0": 0,
+    "le": 1,
+    "cs1": 8,
+    "af11": 10,
+    "af12": 12,
+    "af13": 14,
+    "cs2": 16,
+    "af21": 18,
+    "af22": 20,
+    "af23": 22,
+    "cs3": 24,
+    "af31": 26,
+    "af32": 28,
+    "af33": 30,
+    "cs4": 32,
+    "af41": 34,
+    "af42": 36,
+    "af43": 38,
+    "cs5": 40,
+    "voice-admit": 44,
+    "ef": 46,
+    "cs6": 48,
+    "cs7": 56,
+}
+
+# RFC 3168 section 5
+ECNS = {"not-ect": 0, "ect1": 1, "ect0": 2, "ce": 3}
+
+# RFC 826 and RFC 903
+ARP_OPCODES = {"request": 1, "reply": 2, "rarp-request": 3, "rarp-reply": 4}
+
+# nft(8), "IGMP TYPE TYPE"
+IGMP_TYPES = {
+    "membership-query": 0x11,
+    "membership-report-v1": 0x12,
+    "membership-report-v2": 0x16,
+    "leave-group": 0x17,
+    "membership-report-v3": 0x22,
+}
+
+# RFC 2328 section A.3.1
+OSPF_TYPES = {"hello": 1, "db-description": 2, "ls-request": 3, "ls-update": 4, "ls-ack": 5}
+
+# Bits by option number (the low 5 bits of a type): RFC 791 section 3.1, RFC 1393, RFC 2113, RFC 4782, RFC 1108
+IP_OPTIONS = {
+    name: 1 << number
+    for name, number in {
+        "security": 2,
+        "lsrr": 3,
+        "timestamp": 4,
+        "record-route": 7,
+        "stream-id": 8,
+        "ssrr": 9,
+        "traceroute": 18,
+        "router-alert": 20,
+        "quick-start": 25,
+    }.items()
 }

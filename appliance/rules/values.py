@@ -8,14 +8,26 @@ from __future__ import annotations
 import ipaddress
 import re
 import socket
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 
-from appliance.rules.errors import did_you_mean
-from appliance.rules.names import ETHERTYPES, NFT_ICMP, NFT_ICMPV6, PROTOCOLS, TCP_FLAGS
+from appliance.rules.errors import did_you_mean, near
+from appliance.rules.names import (
+    ARP_OPCODES,
+    DSCPS,
+    ECNS,
+    ETHERTYPES,
+    ICMP_TYPES,
+    ICMPV6_TYPES,
+    IGMP_TYPES,
+    OSPF_TYPES,
+    PROTOCOLS,
+    TCP_FLAGS,
+)
 from appliance.rules.ranges import Range, Ranges
+from appliance.rules.services import SERVICES
 
 V4_MAXIMUM = (1 << 32) - 1
 V6_MAXIMUM = (1 << 128) - 1
@@ -41,14 +53,12 @@ class SetType(Enum):
 
 @dataclass(frozen=True, slots=True)
 class NumberKind:
-    """Numbers from 0 to `maximum`, some with a name. `elsewhere` are names that other tools have for them, which aren't
-    taken here, but understood."""
+    """Numbers from 0 to `maximum`, some with a name."""
 
     name: str
     maximum: int
     set_type: SetType = SetType.NUMBER
     names: Mapping[str, int] = field(default_factory=dict)
-    elsewhere: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,17 +99,24 @@ class Addresses:
         return bool(self.v4 or self.v6)
 
 
-MAC = NumberKind("MAC address", (1 << 48) - 1, SetType.MAC)
-PORT = NumberKind("port", 0xFFFF, SetType.PORT)
+MAC_BITS = 48
+MAC = NumberKind("MAC address", (1 << MAC_BITS) - 1, SetType.MAC)
+PORT = NumberKind("port", 0xFFFF, SetType.PORT, names=SERVICES)
 BYTE = NumberKind("number", 0xFF)
-ICMP_TYPE = NumberKind("number", 0xFF, elsewhere=NFT_ICMP)
-ICMPV6_TYPE = NumberKind("number", 0xFF, elsewhere=NFT_ICMPV6)
 SHORT = NumberKind("number", 0xFFFF)
 NUMBER = NumberKind("number", (1 << 32) - 1)
 VLAN_ID = NumberKind("VLAN id", 0xFFF)
 ETHERTYPE = NumberKind("ethertype", 0xFFFF, names=ETHERTYPES)
 PROTOCOL = NumberKind("IP protocol", 0xFF, names=PROTOCOLS)
+ICMP_TYPE = NumberKind("ICMP type", 0xFF, names=ICMP_TYPES)
+ICMPV6_TYPE = NumberKind("ICMPv6 type", 0xFF, names=ICMPV6_TYPES)
+IGMP_TYPE = NumberKind("IGMP type", 0xFF, names=IGMP_TYPES)
+OSPF_TYPE = NumberKind("OSPF type", 0xFF, names=OSPF_TYPES)
+ARP_OPCODE = NumberKind("ARP operation", 0xFFFF, names=ARP_OPCODES)
+DSCP = NumberKind("DSCP", 0x3F, names=DSCPS)
+ECN = NumberKind("ECN codepoint", 3, names=ECNS)
 PREFIX = AddressKind()
+PREFIX_V4 = AddressKind("IPv4 prefix", families=(4,))
 PREFIX_V6 = AddressKind("IPv6 prefix", families=(6,))
 FLAGS = FlagsKind("TCP flag", TCP_FLAGS)
 TRUTH = TruthKind()
@@ -110,6 +127,8 @@ ELEMENT_KINDS: dict[SetType, NumberKind | AddressKind] = {
     SetType.MAC: MAC,
     SetType.NUMBER: NUMBER,
 }
+
+MOST_LISTED = 40  # names that a hint lists when none is near
 
 _MAC = re.compile(r"[0-9a-f]{2}([:-][0-9a-f]{2}){5}", re.IGNORECASE)
 _NUMBER = re.compile(r"[0-9]{1,20}|0x[0-9a-fA-F]{1,20}")
@@ -140,28 +159,57 @@ def _number_of_text(kind: NumberKind, text: str) -> int:
 def _number_hint(kind: NumberKind, text: str = "") -> str:
     if kind is MAC:
         return 'write it like "02:00:5e:10:00:01", in quotes'
-    if text.lower() in kind.elsewhere:
-        return f"write its number: {kind.elsewhere[text.lower()]}"
-    if kind.names:
+    if kind.names and (len(kind.names) <= MOST_LISTED or near(text, kind.names)):
         return f"a number, or a name: {did_you_mean(text, kind.names)}"
     return 'write a number, a range like "1024-65535", or the name of a set like "@name"'
 
 
 def read_range(kind: NumberKind, value: Any) -> Range:
-    """A number, or a range `low-high` that includes both. Raises BadValue."""
-    low_text, dash, high_text = value.partition("-") if isinstance(value, str) else ("", "", "")
-    if dash and _is_bound(kind, low_text) and _is_bound(kind, high_text) and value.lower() not in kind.names:
-        low, high = read_number(kind, low_text), read_number(kind, high_text)
-        if low > high:
-            raise BadValue(f"the range {value} is backwards", f"write {high}-{low}")
-        return low, high
+    """A number, or a range `low-high` that includes both; of MAC addresses also a prefix. Raises BadValue."""
+    if kind is MAC and isinstance(value, str) and "/" in value:
+        return _mac_prefix(value.strip())
+    for low_text, high_text in _splits(value) if isinstance(value, str) else ():
+        if _is_bound(kind, low_text) and _is_bound(kind, high_text):
+            low, high = read_number(kind, low_text), read_number(kind, high_text)
+            if low > high:
+                raise BadValue(f"the range {value} is backwards", f"write {high_text.strip()}-{low_text.strip()}")
+            return low, high
     number = read_number(kind, value)
     return number, number
 
 
+def _splits(text: str) -> Iterator[tuple[str, str]]:
+    """The ways to part a text at a dash: names have dashes, too."""
+    for index, letter in enumerate(text):
+        if letter == "-":
+            yield text[:index], text[index + 1 :]
+
+
 def _is_bound(kind: NumberKind, text: str) -> bool:
     """Whether that is a number or a name; other words with a dash in them are no ranges."""
-    return bool(_NUMBER.fullmatch(text.strip())) or text.strip().lower() in kind.names
+    pattern = _MAC if kind is MAC else _NUMBER
+    return bool(pattern.fullmatch(text.strip())) or text.strip().lower() in kind.names
+
+
+def _mac_prefix(text: str) -> Range:
+    """`00:00:5e/24`, or the whole address with a length: bytes that are left out are 0."""
+    given, _, length = text.partition("/")
+    pieces = given.replace("-", ":").split(":")
+    is_number = length.isascii() and length.isdecimal()
+    if len(pieces) > 6 or not all(re.fullmatch("[0-9a-fA-F]{2}", piece) for piece in pieces) or not is_number:
+        raise BadValue(f"{text!r} isn't a prefix of MAC addresses", "write it like 00:00:5e/24")
+    size = int(length)
+    if not 0 <= size <= MAC_BITS:
+        raise BadValue(f"{text!r} isn't a prefix of MAC addresses", f"its length is 0 to {MAC_BITS} bits")
+    low = int("".join(pieces).ljust(12, "0"), 16)
+    rest = (1 << (MAC_BITS - size)) - 1
+    if low & rest:
+        raise BadValue(f"{text} has bits set behind its prefix", f"the prefix is {_mac_text(low & ~rest)}/{size}")
+    return low, low | rest
+
+
+def _mac_text(address: int) -> str:
+    return address.to_bytes(6, "big").hex(":")
 
 
 def read_prefix(kind: AddressKind, value: Any) -> tuple[int, Range]:
@@ -184,7 +232,8 @@ def read_prefix(kind: AddressKind, value: Any) -> tuple[int, Range]:
             f"{value!r} isn't {_with_article(kind.name)}", f"the length of an IPv{family} prefix is 0 to {bits}"
         )
     if family not in kind.families:
-        raise BadValue(f"{value!r} isn't {_with_article(kind.name)}", "ip.src and ip.dst take both families")
+        hint = "ip.src and ip.dst take both families" if family == 4 else "this field holds IPv4 addresses"
+        raise BadValue(f"{value!r} isn't {_with_article(kind.name)}", hint)
     low = int.from_bytes(packed, "big")
     host_mask = (1 << (bits - size)) - 1
     if low & host_mask:

@@ -41,7 +41,16 @@ from appliance.rules.model import (
 from appliance.rules.ranges import Range, Ranges, union
 from appliance.rules.sets.contents import Packer
 from appliance.rules.sets.elements import ElementType
-from appliance.rules.values import Addresses, AddressKind, BadValue, FlagsKind, NumberKind, SetType
+from appliance.rules.values import (
+    V4_MAXIMUM,
+    Addresses,
+    AddressKind,
+    BadValue,
+    FlagsKind,
+    NumberKind,
+    SetType,
+    TruthKind,
+)
 from appliance.rules.walk import Dissected
 
 COMBINED = (SetType.PREFIX, SetType.PORT)
@@ -161,7 +170,7 @@ def _live_sets(chance: random.Random, frames: Sequence[Dissected]) -> list[LiveS
     values = {
         SetType.PREFIX: hosts,
         SetType.PORT: [frame["destination_port"] for frame in frames],
-        SetType.MAC: [frame["mac_source"].to_bytes(6, "big").hex(":") for frame in frames],
+        SetType.MAC: [frame["eth.src"].to_bytes(6, "big").hex(":") for frame in frames],
         SetType.NUMBER: [frame["length"] for frame in frames],
     }
     types = [*((each,) for each in SetType), COMBINED]
@@ -191,12 +200,12 @@ def _conditions(chance: random.Random, frames: Sequence[Dissected], matcher: Mat
     kind = matcher.kind
     if isinstance(kind, AddressKind | NumberKind) and chance.random() < 0.2:
         return _in_sets(chance, matcher, kind)
-    if isinstance(kind, AddressKind):
+    if matcher.holds_both_families:
         found = _addresses(chance, frames, matcher.fields[0])
-        return [InAddresses(matcher, found if 4 in kind.families else Addresses((), found.v6))]
+        return [InAddresses(matcher, found if matcher.name.startswith("ip.") else Addresses((), found.v6))]
     if isinstance(kind, FlagsKind):
         return [HasBits(matcher, tuple(_bit_test(chance, kind) for _ in range(chance.choice((1, 1, 2)))))]
-    largest = kind.maximum if isinstance(kind, NumberKind) else 1
+    largest = {NumberKind: getattr(kind, "maximum", 0), AddressKind: V4_MAXIMUM, TruthKind: 1}[type(kind)]
     ranges = _ranges(chance, [frame[field] for frame in frames for field in matcher.fields], largest)
     if len(matcher.fields) > 1 and chance.random() < 0.5:
         return [NoneInRanges(matcher, ranges)]
@@ -209,7 +218,7 @@ def _in_sets(chance: random.Random, matcher: Matcher, kind: AddressKind | Number
     if isinstance(kind, AddressKind) and chance.random() < 0.5:
         port = MATCHERS[chance.choice(("tcp.dport", "udp.dport"))]
         return [InCombinations((matcher, port), ("-".join(part.value for part in COMBINED),), negated)]
-    nothing: Ranges | Addresses = Addresses() if isinstance(kind, AddressKind) else ()
+    nothing: Ranges | Addresses = Addresses() if matcher.holds_both_families else ()
     return [InSets(matcher, (Membership(nothing, (kind.set_type.value,)),), negated)]
 
 

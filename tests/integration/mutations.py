@@ -40,6 +40,8 @@ def _transport(dice: random.Random) -> Packet:
                 flags=dice.choice(FLAGS),
                 seq=dice.getrandbits(32),
                 window=dice.choice((0, 8192)),
+                urgptr=dice.choice((0, 0, 7)),
+                options=dice.choice(([], [("MSS", 1460), ("NOP", None), ("WScale", 7)])),
                 dataofs=_rarely(dice, 4, 15),
                 **ports,
             )
@@ -51,18 +53,38 @@ def _transport(dice: random.Random) -> Packet:
     return dice.choice(kinds)()
 
 
+def _other(dice: random.Random) -> tuple[int, bytes]:
+    """A protocol that few rules ask for: its number, and a header of mostly random bytes."""
+    protocol = dice.choice((2, 50, 51, 51, 89, 89, 112, 132, 132))
+    header = bytearray(dice.randbytes(dice.choice((7, 24, 24, 40))))
+    if protocol == 51:
+        header[:2] = bytes((dice.choice((6, 17, 1, 50)), dice.choice((1, 1, 4, 200))))
+    elif protocol in (89, 112):
+        header[0] = dice.choice((2, 2, 3, 0x21, 0x31))
+    elif protocol == 132:
+        header[:4] = b"".join(dice.choice((22, 80, 999)).to_bytes(2, "big") for _ in range(2))
+    return protocol, bytes(header) + bytes(20)
+
+
 def _ipv4(dice: random.Random) -> Packet:
-    fragment = dice.choice(({}, {}, {}, {"flags": "MF"}, {"frag": dice.choice((1, 100))}))
+    fragment = dice.choice(
+        ({}, {}, {}, {}, {}, {"flags": "MF"}, {"flags": "MF"}, {"flags": "evil"}, {"frag": 1}, {"frag": 100})
+    )
     options = dice.choice(([], [], [b"\x01" * 4], [b"\x01" * 40]))
     head = IP(
         src=dice.choice(SOURCES), dst=dice.choice(TARGETS), ttl=dice.choice((1, 64, 255)), options=options, **fragment
     )
     head.len, head.ihl = _rarely(dice, 0, 19, 29, 60000), _rarely(dice, 4, 15)
+    head.tos, head.id = dice.choice((0, 0xB8, 0x21, 3)), dice.choice((0, 1, 54321))
+    if dice.random() < 1 / 4:
+        head.proto, rest = _other(dice)
+        return head / rest
     return head / _transport(dice)
 
 
 def _ipv6(dice: random.Random) -> Packet:
     packet = IPv6(src=dice.choice(SOURCES6), dst="2001:db8:5::5", hlim=dice.choice((1, 64)))
+    packet.tc, packet.fl = dice.choice((0, 0xB8, 0x21, 3)), dice.choice((0, 5, 0xFFFFF))
     packet.version, packet.plen = _rarely(dice, 4) or 6, _rarely(dice, 0, 9, 60000)
     for _ in range(dice.choice((0, 0, 1, 1, 2, 7, 9))):
         packet /= dice.choice(
@@ -73,7 +95,16 @@ def _ipv6(dice: random.Random) -> Packet:
                 lambda: IPv6ExtHdrFragment(offset=dice.choice((0, 9))),
             )
         )()
+    if dice.random() < 1 / 4:
+        protocol, rest = _other(dice)
+        packet.lastlayer().nh = protocol
+        return packet / rest
     return packet / dice.choice((_transport(dice), ICMPv6EchoRequest(data=b"x" * 30)))
+
+
+def _arp(dice: random.Random) -> Packet:
+    addresses = {"psrc": dice.choice(TARGETS), "pdst": dice.choice(SOURCES[:4]), "hwsrc": MACS["src"]}
+    return ARP(op=dice.choice((1, 2, 256)), hwtype=_rarely(dice, 6) or 1, **addresses)
 
 
 def valid(dice: random.Random) -> bytes:
@@ -81,7 +112,7 @@ def valid(dice: random.Random) -> bytes:
     frame = Ether(**MACS)
     for _ in range(dice.choice((0, 0, 0, 1, 2, 4, 5))):
         frame /= dice.choice((Dot1Q, Dot1AD))(vlan=dice.choice((0, 1, 100, 4095)))
-    return bytes(frame / dice.choice((_ipv4, _ipv4, _ipv6, lambda _: ARP()))(dice))
+    return bytes(frame / dice.choice((_ipv4, _ipv4, _ipv6, _arp))(dice))
 
 
 def _cut(dice: random.Random, frame: bytearray) -> None:

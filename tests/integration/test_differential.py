@@ -16,7 +16,7 @@ from tests.integration.mutations import frames
 EVERYTHING = Path(__file__).with_name("everything.yaml")
 DEFAULT = Path("configs/rulesets/default.yaml")
 NOW = 1_700_000_000 * 10**9
-COUNT = 700  # frames; few enough that no rate of the default rule set is near its limit
+COUNT = 1200  # frames; few enough that no rate of the default rule set is near its limit
 
 
 def test_the_rule_set_asks_everything() -> None:

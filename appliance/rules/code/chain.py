@@ -11,7 +11,7 @@ from appliance.rules.classifier.runs import CodeRun, Run, split
 from appliance.rules.code import layout, newcomers
 from appliance.rules.code.bpf_module import BpfModule, MapShape
 from appliance.rules.code.decision_log import DecisionLog
-from appliance.rules.code.fields import Fields
+from appliance.rules.code.fields import Fields, FrameLayout
 from appliance.rules.code.match import Matching, cost
 from appliance.rules.code.memory import Memory
 from appliance.rules.code.newcomers import Newcomers
@@ -27,6 +27,7 @@ from hooks.contracts.xdp import XDP_LINUX
 # BPF's jumps reach 32767 instructions far, its stack holds 512 bytes, and LLVM's work grows faster than its input.
 LARGEST_FUNCTION = 600
 _EACH_RULE, _GATE = 4, 20
+MOST_VARIABLES = 32  # fields of a frame; what finds no register costs 8 bytes of stack
 
 VERDICTS = {Action.PASS: XDP_LINUX.number(Verdict.PASS), Action.DROP: XDP_LINUX.number(Verdict.DROP)}
 
@@ -42,12 +43,15 @@ class Shared:
         self.rules = rules
         self._split: dict[tuple[int, ...], list[Run]] = {}
         self.sets = SetMaps(module, rules.sets)
+        self.frame = FrameLayout(rules.rules)
         self.states: dict[str, str] = {}  # name → use, in order
         self.counters = module.declare_map(layout.COUNTERS, layout.counters_shape(rules))
         self.errors = module.declare_map(layout.ERRORS, layout.errors_shape())
         self.tables = Tables(module, self.sets)
         self.runs = {way: self._runs(way, with_tables=with_tables) for way in (Direction.IN, Direction.OUT)}
-        self.is_cut = any(len(cut(_coded(runs))) > 1 for runs in self.runs.values())
+        self.is_cut = any(len(cut(_coded(runs))) > 1 for runs in self.runs.values()) or (
+            len(self.frame.names) > MOST_VARIABLES
+        )
         self.count = self._define_count()
         self.conforms = define_conforms(module)
         self.newcomers = self._newcomers()

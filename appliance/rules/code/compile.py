@@ -18,8 +18,10 @@ Registers and memory: the context is read once, at the start; behind the parser 
 goes to a shared tail, with the index of its counter in `counter`. A map's key is written to the stack just before the
 helper is called. The only memory that is written is the stack and map values.
 
-A small set is one function. A large one is cut (`chain.cut`): the fields lie in a record on the stack, runs of rules
-are functions that take its address, and what they answer is 0, to go on, or `counter << 8 | verdict`.
+A small set is one function. A large one, or one that reads many fields, is cut (`chain.cut`): the fields lie in a
+record, the one entry of a map of each processor's own; runs of rules are functions that take its address, and what they
+answer is 0, to go on, or `counter << 8 | verdict`. On the stack the record would cost what is scarce there, and Linux
+would follow the number in each of its words along every path: of a thousand rules it saw a million states.
 """
 
 from __future__ import annotations
@@ -31,14 +33,15 @@ from functools import partial
 
 from llvmlite import ir
 
+from appliance.ebpf.map_types import MapType
 from appliance.errors import SourceLine
-from appliance.ir import I32, I64, PTR, Value
+from appliance.ir import I32, I64, PTR, Pointer, Value
 from appliance.rules.classifier.layout import NOTHING, VERDICT_BITS
 from appliance.rules.classifier.runs import CodeRun, Run, TableRun
 from appliance.rules.code import layout
-from appliance.rules.code.bpf_module import BpfModule
+from appliance.rules.code.bpf_module import BpfModule, MapShape
 from appliance.rules.code.chain import VERDICTS, Chain, Shared, cut
-from appliance.rules.code.fields import Fields, FrameRecord
+from appliance.rules.code.fields import Fields
 from appliance.rules.code.keys import write_hosts
 from appliance.rules.code.layout import CompiledRules
 from appliance.rules.code.match import Matching
@@ -101,8 +104,12 @@ class _Program:
         block = code.function.append_basic_block
         self.tails = {Action.PASS: block("pass"), Action.DROP: block("drop")}
         self.malformed = block("malformed")
-        record = code.buffer(ctypes.sizeof(FrameRecord)) if self.shared.is_cut else None
-        self.fields = Fields.local(code) if record is None else Fields.inside(code, record)
+        record = self._record() if self.shared.is_cut else None
+        self.fields = (
+            Fields.local(code, self.shared.frame)
+            if record is None
+            else Fields.parsed_into(code, self.shared.frame, record)
+        )
         self.cursor = Cursor(code, self.fields, self._allowlist, self.malformed)
         parse_frame(self.cursor)
         write_hosts(code, self.fields, [rule for run in self.runs if isinstance(run, CodeRun) for rule in run.rules])
@@ -113,6 +120,17 @@ class _Program:
         self._policy()
         self._malformed()
         self._tails()
+
+    def _record(self) -> Pointer:
+        """Where the fields of the frame lie."""
+        code, size = self.code, ctypes.sizeof(self.shared.frame.record)
+        frame = self.module.declare_map(layout.FRAME, MapShape(MapType.PERCPU_ARRAY, 4, size, 1))
+        key = code.buffer(4, align=4)
+        code.store(ir.Constant(I32, 0), key, align=4)
+        record: Pointer = self.module.helper(code, "map_lookup_elem", frame, key)
+        with code.if_(code.compare(code.integer(record), "==", 0)):
+            code.ret(VERDICTS[Action.DROP])  # an array has its entry; verifiers want to see it tested
+        return record
 
     def _steps(self, run: Run) -> Iterator[Callable[[ir.Value | None], None]]:
         """What writes a run of rules into the program. Functions that it calls are written now."""
@@ -135,7 +153,7 @@ class _Program:
         number = self.functions
         self.functions += 1
         code = self.module.subprogram(f"rules_{self.way.value}_{number}", inline=False, record=PTR)
-        fields = Fields.inside(code, code["record"])
+        fields = Fields.inside(code, self.shared.frame, code["record"])
         chain = Chain(self.shared, code, fields, lambda action, index: code.ret(index << 8 | VERDICTS[action]))
         for rule in rules:
             chain.rule(rule)

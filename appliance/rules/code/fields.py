@@ -1,94 +1,102 @@
 """What a program knows of the frame that it judges: every field that a matcher can read, and what it keeps beside them.
 
 In a small rule set the fields are variables of the one function, which LLVM keeps in registers where it can. A large
-set is cut into functions, and its fields lie in a record on the stack of the program, which hands them its address.
+set is cut into functions, and its fields lie in a record, the address of which the program hands to them.
 """
 
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 from llvmlite import ir
 
 from appliance.ir import I32, I64, Code, Value, Variable
-
-# every field that a matcher can read, and the few that only the compiler reads
-FIELDS: dict[str, ir.IntType] = {
-    "length": I64,
-    "mac_source": I64,
-    "mac_destination": I64,
-    "ethertype": I32,
-    "vlan_depth": I32,
-    "vlan_0": I32,
-    "vlan_1": I32,
-    "vlan_2": I32,
-    "vlan_3": I32,
-    "version": I32,  # 0 for a frame without an IP packet
-    "source_high": I64,  # IPv4 addresses stand in the low half, mapped: ::ffff:192.0.2.1
-    "source_low": I64,
-    "destination_high": I64,
-    "destination_low": I64,
-    "protocol": I32,
-    "ttl": I32,
-    "ip_length": I32,
-    "fragment": I32,
-    "fragment_offset": I32,
-    "more_fragments": I32,
-    "dont_fragment": I32,
-    "transport": I32,  # the protocol whose header was read, or 0
-    "source_port": I32,
-    "destination_port": I32,
-    "sequence": I32,
-    "acknowledgement": I32,
-    "tcp_flags": I32,
-    "tcp_window": I32,
-    "udp_length": I32,
-    "icmp_type": I32,
-    "icmp_code": I32,
-}
+from appliance.rules.matchers import FIELDS, PARSED, PRESENCE, Field, Matcher
+from appliance.rules.model import Rule, matched
 
 # what the program itself keeps: the time, once a rule has asked for it, and whether a monitored rule has matched
-STATE: dict[str, ir.IntType] = {"now": I64, "monitored": I32}
+STATE = (Field("now", 64), Field("monitored"))
 
 HOST_SIZE = 16  # bytes of a key that says whose an address is: IPv4 mapped into IPv6, or the /64 and zeros
 SIDES = {"ip.src": "source", "ip.dst": "destination"}
 
-_TYPES = {**FIELDS, **STATE}
-_KEYS = {f"{side}_key": ctypes.c_uint64 * 2 for side in SIDES.values()}
+_EVERY = {**FIELDS, **{field.name: field for field in STATE}}
+_TYPES: dict[int, ir.IntType] = {32: I32, 64: I64}
 _C_TYPES = {32: ctypes.c_uint32, 64: ctypes.c_uint64}
+# what the program has beside the record: what the parser works out, and what a walk through tables reads (walk)
+_PROGRAM = (*(field.name for field in PARSED), "source_port", "destination_port", "icmp_type", "icmp_code")
+_ALWAYS = ("length", "version", *(field.name for field in STATE))
+# what rates and retransmissions read beside the conditions (token_bucket, retransmit)
+_RETRANSMIT = ("transport", "source_port", "destination_port", "tcp.flags", "tcp.seq_raw", "tcp.ack_raw")
+_ADDRESSES = tuple(f"{side}_{half}" for side in SIDES.values() for half in ("high", "low"))
 
 
-class FrameRecord(ctypes.Structure):
-    """The fields, then whose the addresses are as keys of maps (keys.write_hosts), in network order."""
+class FrameLayout:
+    """What the programs of one rule set know of a frame: the fields that its rules read, and those alone. Any thread.
 
-    _fields_ = tuple((name, _C_TYPES[type_.width]) for name, type_ in _TYPES.items()) + tuple(_KEYS.items())
+    `names` are the fields, `layers` what the rules ask for. `record` is the structure that holds the fields where they
+    aren't variables: the fields, then whose the addresses are as keys of maps (keys.write_hosts), in network order.
+    """
+
+    def __init__(self, rules: Iterable[Rule], others: Iterable[Matcher] = ()) -> None:
+        """`others` are matchers that are read whether a rule asks for them or not."""
+        rules = tuple(rules)
+        matchers = [*others, *(each for rule in rules for condition in rule.conditions for each in matched(condition))]
+        parts = [part for rule in rules if rule.rate for part in rule.rate.per]
+        shown = [presence.field for part in parts if (presence := PRESENCE[part.layer])]
+        read = {*_ALWAYS, *_ADDRESSES, *shown, *(part.field for part in parts)}
+        read.update(name for matcher in matchers for name in matcher.reads)
+        if any(rule.retransmit for rule in rules):
+            read.update(_RETRANSMIT)
+        self.layers = frozenset([*(matcher.layer for matcher in matchers), *(part.layer for part in parts)])
+        self.names = tuple(name for name in _EVERY if name in read)
+        self.record = _record(self.names)
+
+
+def _record(names: tuple[str, ...]) -> type[ctypes.Structure]:
+    """The widest fields first, so that there are no holes."""
+    fields = sorted((_EVERY[name] for name in names), key=lambda field: -field.width)
+    keys = [(f"{side}_key", ctypes.c_uint64 * 2) for side in SIDES.values()]
+    described = [*keys, *((field.name, _C_TYPES[field.width]) for field in fields)]
+    return type("FrameRecord", (ctypes.Structure,), {"_fields_": described})
 
 
 class Fields:
     """The fields in one function being written. `keys` are pointers to keys of maps (keys.write_hosts).
     For one thread."""
 
-    def __init__(self, code: Code, variables: Mapping[str, Variable[Value]], keys: Mapping[str, Value]) -> None:
+    def __init__(
+        self, code: Code, layout: FrameLayout, variables: Mapping[str, Variable[Value]], keys: Mapping[str, Value]
+    ) -> None:
         self.code = code
+        self.layers = layout.layers
         self.variables = variables
         self.keys = keys
 
     @classmethod
-    def local(cls, code: Code) -> Fields:
+    def local(cls, code: Code, layout: FrameLayout) -> Fields:
         """Variables of that function."""
         keys = {name: code.buffer(HOST_SIZE) for name in SIDES}
-        return cls(code, {name: code.variable(type_) for name, type_ in _TYPES.items()}, keys)
+        return cls(code, layout, _variables(code, {*layout.names, *_PROGRAM}), keys)
 
     @classmethod
-    def inside(cls, code: Code, record: Value) -> Fields:
-        """The fields of a FrameRecord at that address."""
+    def inside(cls, code: Code, layout: FrameLayout, record: Value) -> Fields:
+        """The fields of a record at that address."""
         variables = {}
-        for name, type_ in _TYPES.items():
-            place = code.field(record, FrameRecord, name).address
+        for name in layout.names:
+            type_ = _TYPES[_EVERY[name].width]
+            place = code.field(record, layout.record, name).address
             variables[name] = Variable(code, type_, code.typed(place, type_))
-        keys = {name: code.field(record, FrameRecord, f"{side}_key").address for name, side in SIDES.items()}
-        return cls(code, variables, keys)
+        keys = {name: code.field(record, layout.record, f"{side}_key").address for name, side in SIDES.items()}
+        return cls(code, layout, variables, keys)
+
+    @classmethod
+    def parsed_into(cls, code: Code, layout: FrameLayout, record: Value) -> Fields:
+        """The fields of a record at that address, and variables for what only the program needs."""
+        fields = cls.inside(code, layout, record)
+        rest = [name for name in _PROGRAM if name not in layout.names]
+        return cls(code, layout, {**_variables(code, rest), **fields.variables}, fields.keys)
 
     def clear(self) -> None:
         """Set every field to 0."""
@@ -102,3 +110,7 @@ class Fields:
         for name, value in values.items():
             variable = self.variables[name]
             variable.set(value if isinstance(value, int) else self.code.resize(value, variable.type))
+
+
+def _variables(code: Code, names: Collection[str]) -> dict[str, Variable[Value]]:
+    return {name: code.variable(_TYPES[_EVERY[name].width]) for name in _EVERY if name in names}

@@ -2,6 +2,7 @@
 
     rule_counters   per-CPU array   rule index ── packets, bytes        then allowlist, policy, malformed
     parse_errors    per-CPU array   index in PARSE_ERRORS ── frames
+    frame           per-CPU array   0 ── the fields of the frame being judged, in a set that is cut into functions
     rate_ID         array           0 ── the theoretical arrival time of a rule's bucket
     rsrc_ID rdst_ID LRU hash        host ── the same, of each IPv4 address or IPv6 /64 that came twice
     rkey…_ID        LRU hash        what a rate is per (keys.py) ── the same
@@ -37,6 +38,7 @@ from appliance.rules.model import ALLOWLIST, MALFORMED, POLICY, VERDICT_COUNTERS
 
 COUNTERS = "rule_counters"
 ERRORS = "parse_errors"
+FRAME = "frame"
 
 _SIZED_BY = {  # of all others it is `sources`
     "rate": "rate",

@@ -54,7 +54,7 @@ class LiveSetMatching:
         found = self.matching.block("found")
         fields = [matcher.fields[0] for matcher in condition.matchers]
         for name in condition.sets:
-            self._ask_each(name, fields, _families(condition.matchers), found)
+            self._ask_each(name, condition.matchers, fields, found)
         self._branch_on(found, condition.negated, otherwise)
 
     def _branch_on(self, found: ir.Block, negated: bool, otherwise: ir.Block) -> None:
@@ -83,13 +83,14 @@ class LiveSetMatching:
             matching.tree(self.fields[field], wanted.constants, found, unlisted)
         builder.position_at_end(unlisted)
         for name in wanted.sets:
-            self._ask_each(name, (field,), _families((matcher,)), found)
+            self._ask_each(name, (matcher,), (field,), found)
         builder.branch(otherwise)
 
-    def _ask_each(self, name: str, fields: Sequence[str], families: Sequence[int], found: ir.Block) -> None:
+    def _ask_each(self, name: str, matchers: Sequence[Matcher], fields: Sequence[str], found: ir.Block) -> None:
         """Go to `found` if the set has the values; what is written next is reached if it hasn't."""
-        if families == NO_ADDRESS:
-            self.ask(name, fields, 0, found)
+        families = _families(matchers)
+        if not any(matcher.holds_both_families for matcher in matchers):
+            self.ask(name, fields, families[0], found)  # an address that isn't the packet's own is IPv4's
             return
         missing = self.matching.block("missing")
         for family in families:

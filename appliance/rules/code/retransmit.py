@@ -111,11 +111,11 @@ class RetransmitTest:
         self.matching.unless(code.compare(left, "<=", remember), unknown)  # past is huge: times are unsigned
         code.builder.cbranch(code.compare(left, ">", remember // 2), passed, late)
         code.builder.position_at_end(late)
-        memory.update(maps.tries, self._segment(_FROM_SOURCE, self.fields["sequence"]), now, 0)
+        memory.update(maps.tries, self._segment(_FROM_SOURCE, self.fields["tcp.seq_raw"]), now, 0)
         code.builder.branch(passed)
 
         code.builder.position_at_end(unknown)
-        key = self._segment(_FROM_SOURCE, self.fields["sequence"])
+        key = self._segment(_FROM_SOURCE, self.fields["tcp.seq_raw"])
         time = code.field(memory.lookup(maps.tries, key, first), Try, "time")
         age = code.sub(now, time.load())
         time.store(now)
@@ -129,9 +129,9 @@ class RetransmitTest:
         """Of a SYN-ACK that leaves, note what will acknowledge it, if what it answers was tested."""
         code, maps, fields = self.code, self._maps(rule, test), self.fields
         done = self._only_if_flags(_SYN | _ACK)
-        behind = fields["acknowledgement"]
+        behind = fields["tcp.ack_raw"]
         found = self.memory.lookup(maps.tries, self._segment(_TO_SOURCE, code.sub(behind, 1)), done)
-        answer = code.add(fields["sequence"], 1)
+        answer = code.add(fields["tcp.seq_raw"], 1)
         code.field(found, Try, "answer").store(code.or_(code.resize(answer, I64), _ANSWERED))
         code.store(answer, self._answer(maps, _TO_SOURCE, behind, done), align=4)
         code.builder.branch(done)
@@ -142,7 +142,7 @@ class RetransmitTest:
         code, maps, fields = self.code, self._maps(rule, test), self.fields
         _, before, remember = _nanoseconds(test)
         done = self._only_if_flags(_ACK)
-        behind, answer = fields["sequence"], fields["acknowledgement"]
+        behind, answer = fields["tcp.seq_raw"], fields["tcp.ack_raw"]
         expected = code.load(self._answer(maps, _FROM_SOURCE, behind, done), I32, align=4)
         self.matching.unless(code.compare(expected, "==", answer), done)
         found = self.memory.lookup(maps.tries, self._segment(_FROM_SOURCE, code.sub(behind, 1)), done)
@@ -158,7 +158,7 @@ class RetransmitTest:
     def _only_if_flags(self, flags: int) -> ir.Block:
         """Go on in TCP segments with just these flags of a handshake; the block where all others go."""
         done = self.matching.block("done")
-        found = self.code.and_(self.fields["tcp_flags"], _HANDSHAKE)
+        found = self.code.and_(self.fields["tcp.flags"], _HANDSHAKE)
         self.matching.unless(self.code.compare(found, "==", flags), done)
         return done
 

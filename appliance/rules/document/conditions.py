@@ -208,15 +208,18 @@ class Reader:
         assert isinstance(kind, AddressKind)
         before = len(self.defects)
         v4: Ranges = ((0, V4_MAXIMUM),) if 4 in kind.families else ()
-        v6: Ranges = ((0, V6_MAXIMUM),)
+        v6: Ranges = ((0, V6_MAXIMUM),) if 6 in kind.families else ()
         everything = Addresses(v4, v6)
+        of: Callable[[Addresses], Addresses | Ranges] = (
+            (lambda addresses: addresses) if matcher.holds_both_families else (lambda addresses: addresses.v4)
+        )
         live: list[Condition] = []
         for operator, value in operators.items():
             found = self.members(kind, value, at or (*path, operator))
             if found.sets and operator == "not":
-                live.append(InSets(matcher, (Membership(Addresses(), found.sets),), negated=True))
+                live.append(InSets(matcher, (Membership(of(Addresses()), found.sets),), negated=True))
             elif found.sets:
-                live.append(InSets(matcher, (Membership(found.constants, found.sets),)))
+                live.append(InSets(matcher, (Membership(of(found.constants), found.sets),)))
                 continue
             allowed = found.constants
             if operator == "not":
@@ -225,7 +228,10 @@ class Reader:
         if not v4 and not v6 and len(self.defects) == before:
             self._refuse_nothing(matcher, operators, path)
         constants = Addresses(v4, v6)
-        return (*((InAddresses(matcher, constants),) if constants != everything or not live else ()), *live)
+        if constants == everything and live:
+            return tuple(live)
+        narrowed = InAddresses(matcher, constants) if matcher.holds_both_families else InRanges(matcher, v4)
+        return (narrowed, *live)
 
     def members(self, kind: AddressKind, value: Any, path: KeyPath) -> AddressesAndSets:
         """A prefix, a range, a set's name, or a list of these."""

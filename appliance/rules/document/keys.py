@@ -52,9 +52,9 @@ def _read(text: str) -> Iterator[KeyPart]:
         raise BadValue(f"there is no field {name!r}", f"{which_field(name)}; `{FLOW}` is addresses, protocol and ports")
     if len(matcher.fields) != 1:
         raise BadValue(f"{name} stands for several places of a frame", "name one of them")
-    if isinstance(matcher.kind, AddressKind):
+    if matcher.holds_both_families:
         yield KeyPart(text, matcher.fields[0], matcher.layer, _lengths(matcher, lengths if slash else None))
-    elif isinstance(matcher.kind, NumberKind):
+    elif isinstance(matcher.kind, NumberKind | AddressKind):
         if slash:
             raise BadValue(f"{name} is no address, and has no prefix", f"write {name}")
         yield KeyPart(name, matcher.fields[0], matcher.layer)

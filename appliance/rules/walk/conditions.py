@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from appliance.rules.matchers import PRESENCE, Layer, Matcher
@@ -19,7 +19,7 @@ from appliance.rules.model import (
 )
 from appliance.rules.ranges import Ranges
 from appliance.rules.sets.members import Members
-from appliance.rules.values import Addresses, AddressKind
+from appliance.rules.values import Addresses
 from appliance.rules.walk.dissector import Dissected
 
 Sets = Mapping[str, Members]
@@ -88,16 +88,23 @@ def _is_member(wanted: Membership, matcher: Matcher, field: str, frame: Dissecte
     else:
         is_constant = lies_in(constants, frame[field])
     value = _value(matcher, field, frame)
-    return is_constant or any(sets[name].has((value,), frame["version"]) for name in wanted.sets)
+    return is_constant or any(sets[name].has((value,), _family((matcher,), frame)) for name in wanted.sets)
 
 
 def _in_combinations(condition: InCombinations, frame: Dissected, sets: Sets) -> bool:
     values = [_value(matcher, matcher.fields[0], frame) for matcher in condition.matchers]
-    return condition.negated is not any(sets[name].has(values, frame["version"]) for name in condition.sets)
+    return condition.negated is not any(
+        sets[name].has(values, _family(condition.matchers, frame)) for name in condition.sets
+    )
 
 
 def _value(matcher: Matcher, field: str, frame: Dissected) -> int:
-    return frame.address(field) if isinstance(matcher.kind, AddressKind) else frame[field]
+    return frame.address(field) if matcher.holds_both_families else frame[field]
+
+
+def _family(matchers: Sequence[Matcher], frame: Dissected) -> int:
+    """The family of the addresses among these fields: the packet's, or IPv4 where only ARP and the like have some."""
+    return frame["version"] if any(matcher.holds_both_families for matcher in matchers) else 4
 
 
 HOLDS: dict[type[Condition], Callable[[Any, Dissected, Sets], bool]] = {

@@ -10,7 +10,7 @@ batch of BATCH frames is written down at most; `seen` is set to 0 before the nex
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from llvmlite import ir
@@ -18,9 +18,11 @@ from llvmlite import ir
 from appliance.ebpf.map_types import MapType
 from appliance.ir import I32, Code, Pointer
 from appliance.rules.code.bpf_module import BpfModule, MapShape
-from appliance.rules.code.fields import FIELDS, Fields, FrameRecord
+from appliance.rules.code.fields import Fields, FrameLayout
 from appliance.rules.code.parser.cursor import PARSE_ERRORS, Cursor
 from appliance.rules.code.parser.parser import parse_frame
+from appliance.rules.matchers import MATCHERS
+from appliance.rules.model import Rule
 from hooks.contracts.contract import Verdict
 from hooks.contracts.xdp import XDP_LINUX
 
@@ -32,9 +34,10 @@ _PASS = XDP_LINUX.number(Verdict.PASS)
 
 
 class Dissection(ctypes.Structure):
-    """An entry of `dissected`. `addressed` isn't 0 where the parser came as far as the IP addresses."""
+    """An entry of `dissected`, whose frame's record follows. `addressed` isn't 0 where the parser came as far as the IP
+    addresses."""
 
-    _fields_ = (("frame", FrameRecord), ("reason", ctypes.c_uint32), ("addressed", ctypes.c_uint32))
+    _fields_ = (("reason", ctypes.c_uint32), ("addressed", ctypes.c_uint32))
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,20 +62,24 @@ class Dissector:
     """An object with the program PROGRAM. `read` takes a value of `dissected`."""
 
     object: bytes
+    layout: FrameLayout
 
     def read(self, value: bytes | bytearray) -> Dissected:
         """What the program wrote down of a frame."""
         found = Dissection.from_buffer_copy(value)
-        fields = {name: int(getattr(found.frame, name)) for name in FIELDS}
+        frame = self.layout.record.from_buffer_copy(value, ctypes.sizeof(Dissection))
+        fields = {name: int(getattr(frame, name)) for name in self.layout.names}
         reason = None if found.reason == _GOOD else PARSE_ERRORS[found.reason]
         return Dissected(fields, reason, bool(found.addressed))
 
 
-def dissector() -> Dissector:
-    """Compile the parser alone."""
+def dissector(rules: Iterable[Rule] = ()) -> Dissector:
+    """Compile the parser alone. It reads every field of the table, and what the rules have of their own."""
+    layout = FrameLayout(rules, MATCHERS.values())
+    size = ctypes.sizeof(Dissection) + ctypes.sizeof(layout.record)
     module = BpfModule({"dissector": ""})
     seen = module.declare_map(SEEN, MapShape(MapType.ARRAY, 4, 8, 1))
-    dissected = module.declare_map(DISSECTED, MapShape(MapType.ARRAY, 4, ctypes.sizeof(Dissection), BATCH))
+    dissected = module.declare_map(DISSECTED, MapShape(MapType.ARRAY, 4, size, BATCH))
     code = module.program(PROGRAM, "xdp")
     key = code.buffer(4, align=4)
     code.store(ir.Constant(I32, 0), key, align=4)
@@ -80,8 +87,8 @@ def dissector() -> Dissector:
     number = code.load(count, I32, align=8)
     code.store(code.add(number, 1), count, align=8)
     code.store(number, key, align=4)
-    _parse(code, _looked_up(module, code, dissected, key))
-    return Dissector(module.emit())
+    _parse(code, layout, _looked_up(module, code, dissected, key))
+    return Dissector(module.emit(), layout)
 
 
 def _looked_up(module: BpfModule, code: Code, map_: Pointer, key: Pointer) -> Pointer:
@@ -92,13 +99,14 @@ def _looked_up(module: BpfModule, code: Code, map_: Pointer, key: Pointer) -> Po
     return value
 
 
-def _parse(code: Code, place: Pointer) -> None:
+def _parse(code: Code, layout: FrameLayout, place: Pointer) -> None:
     def addressed(family: int) -> None:
         code.field(place, Dissection, "addressed").store(1)
 
     malformed = code.function.append_basic_block("malformed")
     code.field(place, Dissection, "addressed").store(0)
-    cursor = Cursor(code, Fields.inside(code, code.field(place, Dissection, "frame").address), addressed, malformed)
+    fields = Fields.parsed_into(code, layout, code.at(place, ctypes.sizeof(Dissection)))
+    cursor = Cursor(code, fields, addressed, malformed)
     parse_frame(cursor)
     code.field(place, Dissection, "reason").store(_GOOD)
     code.ret(_PASS)

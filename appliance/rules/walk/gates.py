@@ -92,7 +92,7 @@ class Handshakes:
     def passes(self, frame: Dissected, now: int) -> bool:
         """Whether the source is known, or its segment comes again in time."""
         after, before, remember = self._nanoseconds
-        segment = _segment(frame, "source", frame["sequence"])
+        segment = _segment(frame, "source", frame["tcp.seq_raw"])
         until = self.known.get(host_of(frame, "source"))
         left = (until - now) % _MODULUS if until is not None else remember + 1
         if left <= remember:
@@ -110,10 +110,10 @@ class Handshakes:
         """Of a SYN-ACK, what will acknowledge it."""
         if frame[_FLAGS] & _HANDSHAKE != _SYN | _ACK:
             return
-        behind = frame["acknowledgement"]
+        behind = frame["tcp.ack_raw"]
         segment = _segment(frame, "destination", behind - 1)
         if segment in self.tries:
-            answer = (frame["sequence"] + 1) % (1 << 32)
+            answer = (frame["tcp.seq_raw"] + 1) % (1 << 32)
             self.tries[segment][1] = answer | _ANSWERED
             self.answers[segment] = answer
 
@@ -122,7 +122,7 @@ class Handshakes:
         if frame[_FLAGS] & _HANDSHAKE != _ACK:
             return
         _, before, remember = self._nanoseconds
-        segment, answer = _segment(frame, "source", frame["sequence"] - 1), frame["acknowledgement"]
+        segment, answer = _segment(frame, "source", frame["tcp.seq_raw"] - 1), frame["tcp.ack_raw"]
         if self.answers.get(segment, 0) != answer or segment not in self.tries:
             return
         tried, expected = self.tries[segment]

@@ -26,7 +26,7 @@ from appliance.rules.model import (
     Rate,
 )
 from appliance.rules.ranges import Range, prefixes
-from appliance.rules.values import MAC, FlagsKind, Kind, NumberKind, TruthKind
+from appliance.rules.values import MAC, AddressKind, FlagsKind, Kind, NumberKind, TruthKind
 from appliance.rules.walk.dissector import Dissected
 from appliance.rules.walk.walk import Outcome, Step
 
@@ -72,11 +72,11 @@ def difference(condition: Condition, frame: Dissected) -> str:
 
 def value_of(matcher: Matcher, frame: Dissected) -> str:
     """What a frame has in the places that a matcher looks at."""
-    if isinstance(matcher.kind, NumberKind | FlagsKind | TruthKind):
-        values = [frame[field] for field in matcher.fields]
-        there = [value for value in values if not isinstance(matcher.kind, NumberKind) or value <= matcher.kind.maximum]
-        return " and ".join(number(matcher.kind, value) for value in there)
-    return " and ".join(address(frame["version"], frame.address(field)) for field in matcher.fields)
+    if matcher.holds_both_families:
+        return " and ".join(address(frame["version"], frame.address(field)) for field in matcher.fields)
+    values = [frame[field] for field in matcher.fields]
+    there = [value for value in values if not isinstance(matcher.kind, NumberKind) or value <= matcher.kind.maximum]
+    return " and ".join(number(matcher.kind, value) for value in there)
 
 
 def number(kind: Kind, value: int) -> str:
@@ -85,6 +85,8 @@ def number(kind: Kind, value: int) -> str:
         return ", ".join(name for name, bit in kind.bits.items() if value & bit) or "none set"
     if isinstance(kind, TruthKind):
         return "true" if value else "false"
+    if isinstance(kind, AddressKind):
+        return address(4, value)  # one that isn't the packet's own
     if kind is MAC:
         return value.to_bytes(6, "big").hex(":")
     names: Mapping[str, int] = kind.names if isinstance(kind, NumberKind) else {}

@@ -6,14 +6,16 @@ pointer + size > end.
 
 from __future__ import annotations
 
-import ctypes
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from llvmlite import ir
 
 from appliance.ir import I32, I64, PTR, U1, U32, U64, Code, Pointer, Value
 from appliance.rules.code.fields import Fields
-from appliance.rules.code.parser.headers import EthernetHeader
+from appliance.rules.code.parser.bits import read
+from appliance.rules.headers import ETHERNET, Header
+from appliance.rules.matchers import FIELDS
 from hooks.contracts.xdp import XDP_LINUX
 
 PARSE_ERRORS = (
@@ -56,7 +58,7 @@ class Cursor:
         for index in range(MOST_TAGS):
             self.set(**{f"vlan_{index}": NO_VLAN})
         self.reason = code.variable(I32, 0)
-        self.layer3 = code.variable(I64, ctypes.sizeof(EthernetHeader))
+        self.layer3 = code.variable(I64, ETHERNET.size)
         self.layer4 = code.variable(I64, 0)
         self.layer4_length = code.variable(I32, 0)  # bytes that IP says there are, from layer4 on
         self.upper = code.variable(I32, 0)  # the protocol at layer4, or 0 if there is no header to read
@@ -81,15 +83,30 @@ class Cursor:
             self.reason.set(PARSE_ERRORS.index(reason))
             self.code.builder.branch(self.malformed)
 
-    def header(
-        self, offset: U64 | int, structure: type[ctypes.Structure], reason: str, size: int | None = None
-    ) -> Pointer:
-        """A pointer to a header, of which `size` bytes (all, if not given) are in the frame."""
-        code = self.code
-        pointer = _opaque(code, code.at(self.data, offset)) if not isinstance(offset, int) else self.data
-        end = code.at(pointer, size or ctypes.sizeof(structure))
-        self.refuse_if(code.compare(code.integer(end), ">", code.integer(self.end)), reason)
+    def header(self, offset: U64 | int, header: Header, reason: str) -> Pointer:
+        """A pointer to a header, of which all that it must have is in the frame."""
+        pointer = self._place(offset)
+        end = self.code.at(pointer, header.size)
+        self.refuse_if(self.code.compare(self.code.integer(end), ">", self.code.integer(self.end)), reason)
         return pointer
+
+    @contextmanager
+    def header_if_there(self, offset: U64 | int, header: Header) -> Iterator[Pointer]:
+        """What is written inside runs with a pointer to the header, if all that it must have is in the frame."""
+        pointer = self._place(offset)
+        end = self.code.at(pointer, header.size)
+        with self.code.if_(self.code.compare(self.code.integer(end), "<=", self.code.integer(self.end))):
+            yield pointer
+
+    def read(self, pointer: Pointer, header: Header) -> None:
+        """Every field that is kept and stands in that header."""
+        for name in self.fields.variables:
+            for place in FIELDS[name].places if name in FIELDS else ():
+                if place.header == header:
+                    self.set(**{name: read(self.code, pointer, place)})
+
+    def _place(self, offset: U64 | int) -> Pointer:
+        return _opaque(self.code, self.code.at(self.data, offset)) if not isinstance(offset, int) else self.data
 
 
 def frame_length(code: Code, data: Pointer, end: Pointer) -> U64:

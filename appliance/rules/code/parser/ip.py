@@ -2,66 +2,60 @@
 
 from __future__ import annotations
 
-import ctypes
-
 from llvmlite import ir
 
 from appliance.ir import I32, I64, U32
+from appliance.rules.code.parser.bits import read
 from appliance.rules.code.parser.cursor import Cursor, any_of
-from appliance.rules.code.parser.headers import Ipv4Header, Ipv6Extension, Ipv6Header, read
+from appliance.rules.headers import AH, ICMP, ICMPV6, IPV4, IPV6, IPV6_EXTENSION, IPV6_FRAGMENT
+from appliance.rules.matchers import Layer
 
 MOST_EXTENSIONS = 8
 MAPPED_V4 = 0xFFFF << 32  # the low half of ::ffff:0.0.0.0
 
-_ICMP, _ICMPV6 = 1, 58
-_FRAGMENT, _AUTHENTICATION = 44, 51
 # hop-by-hop, routing, fragment, authentication, destination options, mobility, HIP, shim6
-_EXTENSIONS = (0, 43, _FRAGMENT, _AUTHENTICATION, 60, 135, 139, 140)
+_EXTENSIONS = (0, 43, IPV6_FRAGMENT.number, AH.number, 60, 135, 139, 140)
 
 
 def parse_ipv4(cursor: Cursor) -> None:
     code = cursor.code
-    header = cursor.header(cursor.layer3.get(), Ipv4Header, "ipv4_truncated")
-    first = code.resize(read(code, header, Ipv4Header, "version_length"), I32)
-    cursor.refuse_if(code.compare(code.shr(first, 4), "!=", 4), "ipv4_version")
-    for side in ("source", "destination"):
-        address = code.resize(read(code, header, Ipv4Header, side), I64)
+    header = cursor.header(cursor.layer3.get(), IPV4, "ipv4_truncated")
+    cursor.refuse_if(code.compare(read(code, header, IPV4[0:4]), "!=", 4), "ipv4_version")
+    for side, bits in (("source", IPV4[96:128]), ("destination", IPV4[128:160])):
+        address = code.resize(read(code, header, bits), I64)
         cursor.set(**{f"{side}_low": code.or_(address, MAPPED_V4)})
-    cursor.set(version=4)
-    total = code.resize(read(code, header, Ipv4Header, "total_length"), I32)
-    fragment = code.resize(read(code, header, Ipv4Header, "fragment"), I32)
-    protocol = code.resize(read(code, header, Ipv4Header, "protocol"), I32)
-    cursor.set(ip_length=total, protocol=protocol, ttl=read(code, header, Ipv4Header, "ttl"))
-    cursor.set(dont_fragment=code.and_(code.shr(fragment, 14), 1))
-    _fragment(cursor, code.shl(code.and_(fragment, 0x1FFF), 3), code.and_(code.shr(fragment, 13), 1))
+    total, protocol = read(code, header, IPV4[16:32]), read(code, header, IPV4[72:80])
+    cursor.set(version=4, ip_length=total, protocol=protocol)
+    _fragment(cursor, read(code, header, IPV4[51:64] * 8), read(code, header, IPV4[50:51]))
+    cursor.read(header, IPV4)
     cursor.on_addresses(4)
 
-    size = code.shl(code.and_(first, 0xF), 2)
-    cursor.refuse_if(code.compare(size, "<", ctypes.sizeof(Ipv4Header)), "ipv4_header_length")
+    size = read(code, header, IPV4[4:8] * 4)
+    cursor.refuse_if(code.compare(size, "<", IPV4.size), "ipv4_header_length")
     available = code.sub(cursor["length"], cursor.layer3.get())
     cursor.refuse_if(code.compare(total, "<", size), "ipv4_total_length")
     cursor.refuse_if(code.compare(code.resize(total, I64), ">", available), "ipv4_total_length")
     with code.if_(code.compare(cursor["fragment_offset"], "==", 0)):
         cursor.layer4.set(code.add(cursor.layer3.get(), code.resize(size, I64)))
         cursor.layer4_length.set(code.sub(total, size))
-        is_icmpv6 = code.compare(protocol, "==", _ICMPV6)
+        is_icmpv6 = code.compare(protocol, "==", ICMPV6.number)
         cursor.upper.set(code.select(is_icmpv6, 0, protocol))
+    if Layer.AH in cursor.fields.layers:
+        with code.if_(code.compare(cursor.upper.get(), "==", AH.number)):
+            _authentication(cursor)
 
 
 def parse_ipv6(cursor: Cursor) -> None:
     code = cursor.code
-    header = cursor.header(cursor.layer3.get(), Ipv6Header, "ipv6_truncated")
-    first = code.resize(read(code, header, Ipv6Header, "version_class"), I32)
-    cursor.refuse_if(code.compare(code.shr(first, 4), "!=", 6), "ipv6_version")
-    for name in ("source_high", "source_low", "destination_high", "destination_low"):
-        cursor.set(**{name: read(code, header, Ipv6Header, name)})
-    payload = code.resize(read(code, header, Ipv6Header, "payload_length"), I32)
-    cursor.set(version=6, ip_length=code.add(payload, ctypes.sizeof(Ipv6Header)))
-    cursor.set(ttl=read(code, header, Ipv6Header, "hop_limit"))
-    cursor.upper.set(code.resize(read(code, header, Ipv6Header, "next_header"), I32))
+    header = cursor.header(cursor.layer3.get(), IPV6, "ipv6_truncated")
+    cursor.refuse_if(code.compare(read(code, header, IPV6[0:4]), "!=", 6), "ipv6_version")
+    payload = read(code, header, IPV6[32:48])
+    cursor.set(version=6, ip_length=code.add(payload, IPV6.size))
+    cursor.upper.set(read(code, header, IPV6[48:56]))
+    cursor.read(header, IPV6)
     cursor.on_addresses(6)
 
-    after = code.add(cursor.layer3.get(), ctypes.sizeof(Ipv6Header))
+    after = code.add(cursor.layer3.get(), IPV6.size)
     available = code.sub(cursor["length"], after)
     cursor.refuse_if(code.compare(code.resize(payload, I64), ">", available), "ipv6_payload_length")
     cursor.layer4.set(after)
@@ -71,8 +65,8 @@ def parse_ipv6(cursor: Cursor) -> None:
     code.builder.branch(done)
     code.builder.position_at_end(done)
     cursor.set(protocol=cursor.upper.get())
-    no_header = code.or_(code.compare(cursor.elsewhere.get(), "!=", 0), code.compare(cursor.upper.get(), "==", _ICMP))
-    with code.if_(no_header):
+    is_icmp = code.compare(cursor.upper.get(), "==", ICMP.number)
+    with code.if_(code.or_(code.compare(cursor.elsewhere.get(), "!=", 0), is_icmp)):
         cursor.upper.set(0)
 
 
@@ -85,14 +79,17 @@ def _extensions(cursor: Cursor, depth: int, done: ir.Block) -> None:
         return
     with code.if_(is_extension):
         kind = cursor.upper.get()
-        header = cursor.header(cursor.layer4.get(), Ipv6Extension, "ipv6_extension_truncated")
-        cursor.upper.set(code.resize(read(code, header, Ipv6Extension, "next_header"), I32))
-        length = code.resize(read(code, header, Ipv6Extension, "length"), I32)
-        fragment = code.resize(read(code, header, Ipv6Extension, "fragment"), I32)
-        is_fragment = code.compare(kind, "==", _FRAGMENT)
+        header = cursor.header(cursor.layer4.get(), IPV6_EXTENSION, "ipv6_extension_truncated")
+        cursor.upper.set(read(code, header, IPV6_EXTENSION[0:8]))
+        length = read(code, header, IPV6_EXTENSION[8:16])
+        fragment = read(code, header, IPV6_FRAGMENT[16:32])
+        is_fragment = code.compare(kind, "==", IPV6_FRAGMENT.number)
         size = code.shl(code.add(length, 1), 3)
-        size = code.select(code.compare(kind, "==", _AUTHENTICATION), code.shl(code.add(length, 2), 2), size)
-        size = code.select(is_fragment, ctypes.sizeof(Ipv6Extension), size)
+        size = code.select(code.compare(kind, "==", AH.number), code.shl(code.add(length, 2), 2), size)
+        size = code.select(is_fragment, IPV6_FRAGMENT.size, size)
+        if Layer.AH in cursor.fields.layers:
+            with code.if_(code.compare(kind, "==", AH.number)):
+                _authentication(cursor)
         left = cursor.layer4_length.get()
         cursor.refuse_if(code.compare(size, ">", left), "ipv6_extension_truncated")
         cursor.layer4_length.set(code.sub(left, size))
@@ -112,3 +109,13 @@ def _fragment(cursor: Cursor, offset: U32, more: U32) -> None:
     code = cursor.code
     is_fragment = code.compare(code.or_(offset, more), "!=", 0)
     cursor.set(fragment_offset=offset, more_fragments=more, fragment=code.resize(is_fragment, I32))
+
+
+def _authentication(cursor: Cursor) -> None:
+    """The fields of an authentication header, where some rule asks for them. One that is cut short isn't there."""
+    with (
+        cursor.code.if_(cursor.code.compare(cursor.layer4_length.get(), ">=", AH.size)),
+        cursor.header_if_there(cursor.layer4.get(), AH) as header,
+    ):
+        cursor.read(header, AH)
+        cursor.set(authenticated=1)

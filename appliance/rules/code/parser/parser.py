@@ -14,34 +14,29 @@ What is malformed doesn't depend on the rules: every layer down to the transport
 
 from __future__ import annotations
 
-import ctypes
-
-from appliance.ir import I64, U64, Code, Number
+from appliance.rules.code.parser.bits import read
 from appliance.rules.code.parser.cursor import MOST_TAGS, Cursor, any_of, frame_length
-from appliance.rules.code.parser.headers import EthernetHeader, VlanTag, read
 from appliance.rules.code.parser.ip import parse_ipv4, parse_ipv6
-from appliance.rules.code.parser.transport import parse_transport
+from appliance.rules.code.parser.transport import parse_arp, parse_transport
+from appliance.rules.headers import ARP, ETHERNET, IPV4, IPV6, VLAN
+from appliance.rules.matchers import Layer
 
-_TAG_TYPES = (0x8100, 0x88A8, 0x9100)  # 802.1Q, 802.1ad, and what was in use before it
-_IPV4, _IPV6 = 0x0800, 0x86DD
+_TAG_TYPES = (VLAN.number, 0x88A8, 0x9100)  # 802.1Q, 802.1ad, and what was in use before it
 
 
 def parse_frame(cursor: Cursor) -> None:
     """Write the parser. Afterwards every field can be read."""
     code = cursor.code
     cursor.set(length=frame_length(code, cursor.data, cursor.end))
-    ethernet = cursor.header(0, EthernetHeader, "ethernet_truncated")
-    high, low = (read(code, ethernet, EthernetHeader, f"destination_{half}") for half in ("high", "low"))
-    cursor.set(mac_destination=_join(code, high, low))
-    high, low = (read(code, ethernet, EthernetHeader, f"source_{half}") for half in ("high", "low"))
-    cursor.set(mac_source=_join(code, high, low))
-    cursor.set(ethertype=read(code, ethernet, EthernetHeader, "ethertype"))
+    ethernet = cursor.header(0, ETHERNET, "ethernet_truncated")
+    cursor.read(ethernet, ETHERNET)
+    cursor.set(ethertype=read(code, ethernet, ETHERNET[96:112]))
     _tags(cursor, 0)
     ethertype = cursor["ethertype"]
-    with code.if_(code.compare(ethertype, "==", _IPV4)):
-        parse_ipv4(cursor)
-    with code.if_(code.compare(ethertype, "==", _IPV6)):
-        parse_ipv6(cursor)
+    for header, parse in ((IPV4, parse_ipv4), (IPV6, parse_ipv6), (ARP, parse_arp)):
+        if header is not ARP or Layer.ARP in cursor.fields.layers:
+            with code.if_(code.compare(ethertype, "==", header.number)):
+                parse(cursor)
     parse_transport(cursor)
 
 
@@ -53,18 +48,11 @@ def _tags(cursor: Cursor, depth: int) -> None:
         cursor.refuse_if(is_tag, "vlan_nested")
         return
     with code.if_(is_tag):
-        offset = ctypes.sizeof(EthernetHeader) + depth * ctypes.sizeof(VlanTag)
-        end = code.at(cursor.data, offset + ctypes.sizeof(VlanTag))
+        offset = ETHERNET.size + depth * VLAN.size
+        end = code.at(cursor.data, offset + VLAN.size)
         cursor.refuse_if(code.compare(code.integer(end), ">", code.integer(cursor.end)), "vlan_truncated")
         tag = code.at(cursor.data, offset)
-        control = code.and_(read(code, tag, VlanTag, "control"), 0xFFF)
-        cursor.set(ethertype=read(code, tag, VlanTag, "ethertype"), vlan_depth=depth + 1)
-        cursor.set(**{f"vlan_{depth}": control})
-        cursor.layer3.set(offset + ctypes.sizeof(VlanTag))
+        cursor.set(**{f"vlan_{depth}": read(code, tag, VLAN[4:16])})
+        cursor.set(ethertype=read(code, tag, VLAN[16:32]), vlan_depth=depth + 1)
+        cursor.layer3.set(offset + VLAN.size)
         _tags(cursor, depth + 1)
-
-
-def _join(code: Code, high: Number, low: Number) -> U64:
-    """Two neighbouring numbers as one of 64 bits."""
-    width: int = low.type.width
-    return code.or_(code.shl(code.resize(high, I64), width), code.resize(low, I64))

@@ -1,66 +1,73 @@
-"""TCP, UDP, ICMP and ICMPv6: what a rule reads of the header at layer 4."""
+"""What stands at layer 4: TCP, UDP, ICMP and ICMPv6, and protocols that are read only for rules that ask for them."""
 
 from __future__ import annotations
 
-import ctypes
-
-from appliance.ir import I32, Pointer
+from appliance.rules.code.parser.bits import read
 from appliance.rules.code.parser.cursor import Cursor
-from appliance.rules.code.parser.headers import IcmpHeader, TcpHeader, UdpHeader, read
-
-_TCP, _UDP, _ICMP, _ICMPV6 = 6, 17, 1, 58
+from appliance.rules.headers import AH, ARP, ICMP, ICMPV6, TCP, UDP, Header
+from appliance.rules.matchers import OPTIONAL
 
 
 def parse_transport(cursor: Cursor) -> None:
     code = cursor.code
     upper = cursor.upper.get()
-    for protocol, write in ((_TCP, _tcp), (_UDP, _udp)):
-        with code.if_(code.compare(upper, "==", protocol)):
+    for header, write in ((TCP, _tcp), (UDP, _udp)):
+        with code.if_(code.compare(upper, "==", header.number)):
             write(cursor)
-    with code.if_(code.compare(upper, "==", _ICMP)):
-        _icmp(cursor, _ICMP, "icmp_truncated", ctypes.sizeof(IcmpHeader))
-    with code.if_(code.compare(upper, "==", _ICMPV6)):
-        _icmp(cursor, _ICMPV6, "icmpv6_truncated", 4)
+    for header, reason in ((ICMP, "icmp_truncated"), (ICMPV6, "icmpv6_truncated")):
+        with code.if_(code.compare(upper, "==", header.number)):
+            cursor.refuse_if(code.compare(cursor.layer4_length.get(), "<", header.size), reason)
+            cursor.read(cursor.header(cursor.layer4.get(), header, reason), header)
+            cursor.set(transport=header.number)
+    for layer, header in OPTIONAL.items():
+        if layer in cursor.fields.layers and header not in (ARP, AH):
+            with code.if_(code.compare(upper, "==", header.number)):
+                _optional(cursor, header)
+
+
+def parse_arp(cursor: Cursor) -> None:
+    """ARP of IPv4 over Ethernet, which the first 6 bytes say that it is: nothing else has the fields of that."""
+    code = cursor.code
+    with cursor.header_if_there(cursor.layer3.get(), ARP) as pointer:
+        kind = read(code, pointer, ARP[0:48])
+        with code.if_(code.compare(kind, "==", _ETHERNET_AND_IPV4)):
+            cursor.read(pointer, ARP)
+            cursor.set(transport=ARP.number)
+
+
+_ETHERNET_AND_IPV4 = 0x0001_0800_0604  # hardware type, protocol type, and the lengths of their addresses
 
 
 def _tcp(cursor: Cursor) -> None:
     code = cursor.code
-    size = ctypes.sizeof(TcpHeader)
-    cursor.refuse_if(code.compare(cursor.layer4_length.get(), "<", size), "tcp_truncated")
-    header = cursor.header(cursor.layer4.get(), TcpHeader, "tcp_truncated")
-    offset_flags = code.resize(read(code, header, TcpHeader, "offset_flags"), I32)
-    length = code.shl(code.shr(offset_flags, 12), 2)
-    cursor.refuse_if(code.compare(length, "<", size), "tcp_header_length")
+    cursor.refuse_if(code.compare(cursor.layer4_length.get(), "<", TCP.size), "tcp_truncated")
+    header = cursor.header(cursor.layer4.get(), TCP, "tcp_truncated")
+    length = read(code, header, TCP[96:100] * 4)
+    cursor.refuse_if(code.compare(length, "<", TCP.size), "tcp_header_length")
     cursor.refuse_if(code.compare(length, ">", cursor.layer4_length.get()), "tcp_header_length")
-    _ports(cursor, header, TcpHeader, _TCP)
-    cursor.set(tcp_flags=code.and_(offset_flags, 0x1FF), tcp_window=read(code, header, TcpHeader, "window"))
-    for name in ("sequence", "acknowledgement"):
-        cursor.set(**{name: read(code, header, TcpHeader, name)})
+    cursor.set(transport=TCP.number)
+    cursor.read(header, TCP)
 
 
 def _udp(cursor: Cursor) -> None:
     code = cursor.code
-    size = ctypes.sizeof(UdpHeader)
-    cursor.refuse_if(code.compare(cursor.layer4_length.get(), "<", size), "udp_truncated")
-    header = cursor.header(cursor.layer4.get(), UdpHeader, "udp_truncated")
-    length = code.resize(read(code, header, UdpHeader, "length"), I32)
-    cursor.refuse_if(code.compare(length, "<", size), "udp_length")
+    cursor.refuse_if(code.compare(cursor.layer4_length.get(), "<", UDP.size), "udp_truncated")
+    header = cursor.header(cursor.layer4.get(), UDP, "udp_truncated")
+    length = read(code, header, UDP[32:48])
+    cursor.refuse_if(code.compare(length, "<", UDP.size), "udp_length")
     # a fragment holds less than the datagram, whose length this is
     with code.if_(code.compare(cursor["fragment"], "==", 0)):
         cursor.refuse_if(code.compare(length, ">", cursor.layer4_length.get()), "udp_length")
-    _ports(cursor, header, UdpHeader, _UDP)
-    cursor.set(udp_length=length)
+    cursor.set(transport=UDP.number)
+    cursor.read(header, UDP)
 
 
-def _ports(cursor: Cursor, header: Pointer, structure: type[ctypes.Structure], protocol: int) -> None:
-    cursor.set(transport=protocol)
-    for name in ("source_port", "destination_port"):
-        cursor.set(**{name: read(cursor.code, header, structure, name)})
-
-
-def _icmp(cursor: Cursor, protocol: int, reason: str, size: int) -> None:
+def _optional(cursor: Cursor, header: Header) -> None:
+    """A header that only some rule asks for: cut short, it isn't there."""
     code = cursor.code
-    cursor.refuse_if(code.compare(cursor.layer4_length.get(), "<", size), reason)
-    header = cursor.header(cursor.layer4.get(), IcmpHeader, reason, size)
-    cursor.set(transport=protocol)
-    cursor.set(icmp_type=read(code, header, IcmpHeader, "type"), icmp_code=read(code, header, IcmpHeader, "code"))
+    with (
+        code.if_(code.compare(cursor.layer4_length.get(), ">=", header.size)),
+        cursor.header_if_there(cursor.layer4.get(), header) as pointer,
+    ):
+        cursor.read(pointer, header)
+        cursor.set(transport=header.number)

@@ -64,7 +64,7 @@ def test_what_may_be_a_range_stands_last_in_a_combination() -> None:
         ((PREFIX, PORT), "192.0.2.1,0-65535", "'192.0.2.1,0-65535' stands for 65536 combinations"),
         ((PREFIX, PREFIX), "192.0.2.1 . 2001:db8::1", "'192.0.2.1 . 2001:db8::1' has addresses of both families"),
         ((PREFIX, PREFIX), "192.0.2.1 . 10.0.0.0/8", "'192.0.2.1 . 10.0.0.0/8' stands for 16777216 combinations"),
-        ((PORT,), "http", "'http' isn't a port"),
+        ((PORT,), "htpp", "'htpp' isn't a port"),
         ((MAC,), 7, "7 isn't a MAC address"),
     ],
 )

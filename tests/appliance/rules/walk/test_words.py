@@ -41,10 +41,14 @@ def said(folder: Path, dissection: Dissection, rule: str, frame: str, times: int
 @pytest.mark.parametrize(
     ("match", "frame", "expected"),
     [
-        ("tcp.dport: 22", SYN, "tcp.dport is 80, not 22"),
-        ("tcp.dport: [22, '1000-2000', 443, 5, 6]", SYN, "tcp.dport is 80, not 5-6 or 22 or 443 or 1 more"),
-        ("tcp.port: 22", SYN, "tcp.port is 1000 and 80, not 22"),
-        ("tcp.port: {not: 80}", SYN, "tcp.port is 1000 and 80, and must not be 80"),
+        ("tcp.dport: 22", SYN, "tcp.dport is 80 (http), not 22 (ssh)"),
+        (
+            "tcp.dport: [22, '1000-2000', 443, 5, 6]",
+            SYN,
+            "tcp.dport is 80 (http), not 5-6 or 22 (ssh) or 443 (https) or 1 more",
+        ),
+        ("tcp.port: 22", SYN, "tcp.port is 1000 and 80 (http), not 22 (ssh)"),
+        ("tcp.port: {not: 80}", SYN, "tcp.port is 1000 and 80 (http), and must not be 80 (http)"),
         ("udp.dport: 80", SYN, "udp.dport is only in UDP datagrams (of one in fragments, the first)"),
         ("vlan.id: 5", SYN, "vlan.id is only in frames with a VLAN tag"),
         ("vlan.id: 5", DNS, "vlan.id is 7 and 9, not 5"),
@@ -134,8 +138,8 @@ def test_sets_are_called_by_their_names(tmp_path: Path, dissection: Dissection) 
     judgement = Walk(load_rule_set(tmp_path / "rules.yaml")).judge(frame, Direction.IN, 1)
     assert [words.reason(step, frame) for step in judgement.steps] == [
         "ip.src is 192.0.2.1, not in @feed",
-        "tcp.port is 1000 and 80, which is in @seen",
-        "ip.src . tcp.dport is 192.0.2.1 . 80, not in @pairs",
+        "tcp.port is 1000 and 80 (http), which is in @seen",
+        "ip.src . tcp.dport is 192.0.2.1 . 80 (http), not in @pairs",
         "udp.dport is only in UDP datagrams (of one in fragments, the first)",
     ]
 
