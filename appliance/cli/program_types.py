@@ -23,8 +23,8 @@ def candidates(platform: Platform, name: str | None) -> list[HookPoint]:
     by_name = {hook.name: hook for hook in _hooks(platform)}
     if name is not None:
         return [by_name[name]] if name in by_name else []
-    return [by_name[tried] for tried in _TRIED] if platform.judged else []
+    return [by_name[tried] for tried in _TRIED] if platform.kernel_only else []
 
 
 def _hooks(platform: Platform) -> tuple[HookPoint, ...]:
-    return (*platform.hooks, *platform.judged)
+    return (*platform.hooks, *platform.kernel_only)

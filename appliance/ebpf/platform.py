@@ -26,8 +26,8 @@ class Platform:
     """One numbering of the same things. `helpers` maps numbers to the names of `appliance.helpers`.
 
     `family_helpers` are numbers that mean something else in every family of hooks; see `at`. Programs of `hooks` run
-    here; those of `judged` are verified only, and so are those of `typed`, whose places are found in the types of a
-    kernel. `beyond` are the sections of programs that can't be judged, under the reason.
+    here; those of `kernel_only` are verified only, and so are those of `typed`, whose places are found in the types
+    of a kernel. `unsupported` are the sections of programs that can't be verified, under the reason.
     """
 
     name: str
@@ -35,9 +35,9 @@ class Platform:
     helpers: Mapping[int, str]
     map_types: Mapping[int, MapType]
     family_helpers: Mapping[str, Mapping[int, str]] = field(default_factory=dict)
-    judged: tuple[HookPoint, ...] = ()
+    kernel_only: tuple[HookPoint, ...] = ()
     typed: tuple[TypedHook, ...] = ()
-    beyond: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    unsupported: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def at(self, hook: HookPoint) -> Platform:
         """The platform as programs of that hook see it: `helpers` has the numbers of the hook's own, too."""
@@ -46,7 +46,7 @@ class Platform:
 
     def hook_for_section(self, section: str) -> HookPoint | None:
         """The hook whose programs live in the ELF section of that name; a name ending in `/` is a prefix."""
-        for hook in (*self.hooks, *self.judged):
+        for hook in (*self.hooks, *self.kernel_only):
             if any(_is_named(section, pattern) for pattern in hook.sections):
                 return hook
         return None
@@ -59,20 +59,20 @@ class Platform:
                 return hook, target
         return None
 
-    def hook_of_old_section(self, section: str) -> HookPoint | None:
+    def hook_for_legacy_section(self, section: str) -> HookPoint | None:
         """The hook with the longest name that the section's begins with, which is how sections were named before libbpf
-        1.0: `xdp_tx`, `socket1`, `kprobe_open`. Only platforms with judged hooks have such names."""
+        1.0: `xdp_tx`, `socket1`, `kprobe_open`. Only platforms with hooks of a kernel alone have such names."""
         names = {
             pattern.rstrip("/"): hook
-            for hook in (*self.judged, *self.hooks)
+            for hook in (*self.kernel_only, *self.hooks)
             for pattern in hook.sections
-            if self.judged and section.startswith(pattern.rstrip("/"))
+            if self.kernel_only and section.startswith(pattern.rstrip("/"))
         }
         return names[max(names, key=len)] if names else None
 
-    def why_beyond(self, section: str) -> str | None:
-        """Why programs of the section can't be judged; None if no reason is known."""
-        for reason, patterns in self.beyond.items():
+    def why_unsupported(self, section: str) -> str | None:
+        """Why programs of the section can't be verified; None if no reason is known."""
+        for reason, patterns in self.unsupported.items():
             if any(_is_named(section, pattern) for pattern in patterns):
                 return reason
         return None
@@ -181,9 +181,9 @@ LINUX = Platform(
         31: MapType.USER_RINGBUF,
         32: MapType.CGRP_STORAGE,
     },
-    judged=(*SK_BUFF_LINUX, *TRACING_LINUX, *KERNEL_SOCKETS_LINUX),
+    kernel_only=(*SK_BUFF_LINUX, *TRACING_LINUX, *KERNEL_SOCKETS_LINUX),
     typed=TYPED_LINUX,
-    beyond={
+    unsupported={
         "its section does not name what it is attached to": (
             *(section for hook in TYPED_LINUX for prefix in hook.sections for section in (prefix, prefix.rstrip("/"))),
         ),

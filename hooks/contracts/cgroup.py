@@ -11,24 +11,24 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from hooks.contracts.contract import ContextField, ContextLayout, FieldKind, HookPoint
-from hooks.contracts.kernel_only import PARTS, judged_field, judged_hook, words
+from hooks.contracts.kernel_only import PARTS, kernel_only_field, kernel_only_hook, u32_fields
 
 _SWITCH = range(2)
 
 # struct bpf_sock, as a context and as what pointers to sockets point to.
 SOCKET_FIELDS: tuple[ContextField, ...] = (
-    *words(("bound_dev_if",), 0, reads=(4,)),
-    *words(("family", "type", "protocol"), 4),
-    *words(("mark", "priority"), 16, reads=(4,)),
-    *words(("src_ip4",), 24),
-    judged_field("src_ip6", 28, 16, reads=PARTS),
-    *words(("src_port",), 44),
-    judged_field("dst_port", 48, 2, reads=(1, 2)),
-    judged_field("dst_port", 48, 4, reads=(4,)),  # with the padding behind it, for programs of old
-    *words(("dst_ip4",), 52),
-    judged_field("dst_ip6", 56, 16, reads=PARTS),
-    *words(("state",), 72),
-    judged_field("rx_queue_mapping", 76, 4, reads=PARTS),
+    *u32_fields(("bound_dev_if",), 0, reads=(4,)),
+    *u32_fields(("family", "type", "protocol"), 4),
+    *u32_fields(("mark", "priority"), 16, reads=(4,)),
+    *u32_fields(("src_ip4",), 24),
+    kernel_only_field("src_ip6", 28, 16, reads=PARTS),
+    *u32_fields(("src_port",), 44),
+    kernel_only_field("dst_port", 48, 2, reads=(1, 2)),
+    kernel_only_field("dst_port", 48, 4, reads=(4,)),  # with the padding behind it, for programs of old
+    *u32_fields(("dst_ip4",), 52),
+    kernel_only_field("dst_ip6", 56, 16, reads=PARTS),
+    *u32_fields(("state",), 72),
+    kernel_only_field("rx_queue_mapping", 76, 4, reads=PARTS),
 )
 # struct bpf_tcp_sock
 _TCP_STATE = (
@@ -48,7 +48,7 @@ TCP_SOCKET = ContextLayout(
     "bpf_tcp_sock",
     112,
     tuple(
-        judged_field(name, offset, size, reads=(size,))
+        kernel_only_field(name, offset, size, reads=(size,))
         for name, offset, size in (
             *((name, 4 * index, 4) for index, name in enumerate(_TCP_STATE)),
             ("bytes_received", 80, 8),
@@ -79,7 +79,7 @@ def _socket_hooks() -> Iterable[HookPoint]:
         ("post_bind4", (), 12, _socket_context("src_ip4", "src_port")),
         ("post_bind6", (), 13, _socket_context("src_ip6", "src_port")),
     ):
-        yield judged_hook(
+        yield kernel_only_hook(
             f"cgroup/{name}",
             9,
             (f"cgroup/{name}", *aliases),
@@ -96,20 +96,20 @@ def _option_hooks() -> Iterable[HookPoint]:
         writes = ("optlen", "retval") if name == "getsockopt" else ("optlen", "level", "optname")
         numbers = [
             replace(field, writes=(4,) if field.name in writes else ())
-            for field in words(("level", "optname", "optlen", "retval"), 24, reads=(4,))
+            for field in u32_fields(("level", "optname", "optlen", "retval"), 24, reads=(4,))
             if field.name in reads
         ]
         context = ContextLayout(
             "bpf_sockopt",
             40,
             (
-                judged_field("sk", 0, 8, reads=(8,), kind=FieldKind.SOCKET),
-                judged_field("optval", 8, 8, reads=(8,), kind=FieldKind.PACKET_START),
-                judged_field("optval_end", 16, 8, reads=(8,), kind=FieldKind.PACKET_END),
+                kernel_only_field("sk", 0, 8, reads=(8,), kind=FieldKind.SOCKET),
+                kernel_only_field("optval", 8, 8, reads=(8,), kind=FieldKind.PACKET_START),
+                kernel_only_field("optval_end", 16, 8, reads=(8,), kind=FieldKind.PACKET_END),
                 *numbers,
             ),
         )
-        yield judged_hook(
+        yield kernel_only_hook(
             f"cgroup/{name}",
             25,
             (f"cgroup/{name}",),
@@ -124,53 +124,53 @@ _MESSAGE = ContextLayout(
     "sk_msg_md",
     80,
     (
-        judged_field("data", 0, 8, reads=(8,), kind=FieldKind.PACKET_START),
-        judged_field("data_end", 8, 8, reads=(8,), kind=FieldKind.PACKET_END),
-        *words(("family", "remote_ip4", "local_ip4"), 16, reads=(4,)),
-        judged_field("remote_ip6", 28, 16, reads=(4,)),
-        judged_field("local_ip6", 44, 16, reads=(4,)),
-        *words(("remote_port", "local_port", "size"), 60, reads=(4,)),
-        judged_field("sk", 72, 8, reads=(8,), kind=FieldKind.SOCKET),
+        kernel_only_field("data", 0, 8, reads=(8,), kind=FieldKind.PACKET_START),
+        kernel_only_field("data_end", 8, 8, reads=(8,), kind=FieldKind.PACKET_END),
+        *u32_fields(("family", "remote_ip4", "local_ip4"), 16, reads=(4,)),
+        kernel_only_field("remote_ip6", 28, 16, reads=(4,)),
+        kernel_only_field("local_ip6", 44, 16, reads=(4,)),
+        *u32_fields(("remote_port", "local_port", "size"), 60, reads=(4,)),
+        kernel_only_field("sk", 72, 8, reads=(8,), kind=FieldKind.SOCKET),
     ),
 )
 _REUSEPORT = ContextLayout(
     "sk_reuseport_md",
     56,
     (
-        judged_field("data", 0, 8, reads=(8,), kind=FieldKind.PACKET_START),
-        judged_field("data_end", 8, 8, reads=(8,), kind=FieldKind.PACKET_END),
-        *words(("len",), 16, reads=(4,)),
-        judged_field("eth_protocol", 20, 4, reads=(1, 2, 4)),
-        *words(("ip_protocol", "bind_inany"), 24, reads=(4,)),
-        *words(("hash",), 32),
-        judged_field("sk", 40, 8, reads=(8,), kind=FieldKind.SOCKET),
-        judged_field("migrating_sk", 48, 8, reads=(8,), kind=FieldKind.SOCKET_COMMON_OR_NULL),
+        kernel_only_field("data", 0, 8, reads=(8,), kind=FieldKind.PACKET_START),
+        kernel_only_field("data_end", 8, 8, reads=(8,), kind=FieldKind.PACKET_END),
+        *u32_fields(("len",), 16, reads=(4,)),
+        kernel_only_field("eth_protocol", 20, 4, reads=(1, 2, 4)),
+        *u32_fields(("ip_protocol", "bind_inany"), 24, reads=(4,)),
+        *u32_fields(("hash",), 32),
+        kernel_only_field("sk", 40, 8, reads=(8,), kind=FieldKind.SOCKET),
+        kernel_only_field("migrating_sk", 48, 8, reads=(8,), kind=FieldKind.SOCKET_COMMON_OR_NULL),
     ),
 )
 _LOOKUP = ContextLayout(
     "bpf_sk_lookup",
     72,
     (
-        judged_field("sk", 0, 8, reads=(8,), kind=FieldKind.SOCKET_OR_NULL),
-        *words(("family", "protocol", "remote_ip4"), 8),
-        judged_field("remote_ip6", 20, 16, reads=PARTS),
-        judged_field("remote_port", 36, 4, reads=PARTS),
-        *words(("local_ip4",), 40),
-        judged_field("local_ip6", 44, 16, reads=PARTS),
-        *words(("local_port", "ingress_ifindex"), 60),
+        kernel_only_field("sk", 0, 8, reads=(8,), kind=FieldKind.SOCKET_OR_NULL),
+        *u32_fields(("family", "protocol", "remote_ip4"), 8),
+        kernel_only_field("remote_ip6", 20, 16, reads=PARTS),
+        kernel_only_field("remote_port", 36, 4, reads=PARTS),
+        *u32_fields(("local_ip4",), 40),
+        kernel_only_field("local_ip6", 44, 16, reads=PARTS),
+        *u32_fields(("local_port", "ingress_ifindex"), 60),
     ),
 )
 _DEVICE = ContextLayout(
-    "bpf_cgroup_dev_ctx", 12, (*words(("access_type",), 0), *words(("major", "minor"), 4, reads=(4,)))
+    "bpf_cgroup_dev_ctx", 12, (*u32_fields(("access_type",), 0), *u32_fields(("major", "minor"), 4, reads=(4,)))
 )
 _SYSCTL = ContextLayout(
-    "bpf_sysctl", 8, (*words(("write",), 0), judged_field("file_pos", 4, 4, reads=PARTS, writes=(4,)))
+    "bpf_sysctl", 8, (*u32_fields(("write",), 0), kernel_only_field("file_pos", 4, 4, reads=PARTS, writes=(4,)))
 )
 
 KERNEL_SOCKETS_LINUX: tuple[HookPoint, ...] = (
     *_socket_hooks(),
     *_option_hooks(),
-    judged_hook(
+    kernel_only_hook(
         "cgroup/dev",
         15,
         ("cgroup/dev",),
@@ -178,7 +178,7 @@ KERNEL_SOCKETS_LINUX: tuple[HookPoint, ...] = (
         ("base", "cgroup", "cgroup_current", "retval", "locks", "device"),
         answers=_SWITCH,
     ),
-    judged_hook(
+    kernel_only_hook(
         "cgroup/sysctl",
         23,
         ("cgroup/sysctl",),
@@ -186,8 +186,8 @@ KERNEL_SOCKETS_LINUX: tuple[HookPoint, ...] = (
         ("base", "cgroup", "cgroup_current", "retval", "locks", "sysctl"),
         answers=_SWITCH,
     ),
-    judged_hook("sk_msg", 16, ("sk_msg", "sk_msg/"), _MESSAGE, ("base", "sk_base", "message", "locks")),
-    judged_hook(
+    kernel_only_hook("sk_msg", 16, ("sk_msg", "sk_msg/"), _MESSAGE, ("base", "sk_base", "message", "locks")),
+    kernel_only_hook(
         "sk_reuseport",
         21,
         ("sk_reuseport", "sk_reuseport/"),
@@ -195,7 +195,7 @@ KERNEL_SOCKETS_LINUX: tuple[HookPoint, ...] = (
         ("base", "reuseport", "locks", "socket_maps"),
         writes_packet=False,
     ),
-    judged_hook(
+    kernel_only_hook(
         "sk_lookup",
         30,
         ("sk_lookup", "sk_lookup/"),

@@ -1,5 +1,5 @@
 """Hooks that only a kernel has, and what only a kernel has at others: their contracts are known, so programs can be
-judged; none of them runs here.
+verified; none of them runs here.
 
 The contexts have no place in this process's memory, so a field of theirs has guest facts only. `families` of such a
 hook name groups of the kernel's helpers (appliance/helpers/kernel/groups.py).
@@ -23,7 +23,7 @@ class Number(Answer):
     KNOWN = "a number that the kernel knows"
 
 
-def judged_field(
+def kernel_only_field(
     name: str,
     offset: int,
     size: int,
@@ -36,12 +36,12 @@ def judged_field(
     return ContextField(name, offset, size, 0, size, kind, reads, writes)
 
 
-def words(names: tuple[str, ...], offset: int, reads: tuple[int, ...] = PARTS) -> tuple[ContextField, ...]:
+def u32_fields(names: tuple[str, ...], offset: int, reads: tuple[int, ...] = PARTS) -> tuple[ContextField, ...]:
     """Fields of 4 bytes, one behind the other."""
-    return tuple(judged_field(name, offset + 4 * index, 4, reads=reads) for index, name in enumerate(names))
+    return tuple(kernel_only_field(name, offset + 4 * index, 4, reads=reads) for index, name in enumerate(names))
 
 
-def judged_hook(
+def kernel_only_hook(
     name: str,
     program_type: int,
     sections: tuple[str, ...],
@@ -69,7 +69,9 @@ def judged_hook(
     )
 
 
-def beside_kernel(hook: HookPoint, *families: str, fields: tuple[ContextField, ...] = (), **more: Any) -> HookPoint:
+def with_kernel_contract(
+    hook: HookPoint, *families: str, fields: tuple[ContextField, ...] = (), **more: Any
+) -> HookPoint:
     """A hook that runs here, and knows itself as a kernel has it (`in_kernel`): with those groups of helpers, and with
     `fields` of the context that nothing in this process could fill in."""
     every = sorted((*hook.context.fields, *fields), key=lambda field: field.offset)

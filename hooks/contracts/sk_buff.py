@@ -12,37 +12,37 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from hooks.contracts.contract import ContextField, ContextLayout, FieldKind
-from hooks.contracts.kernel_only import LONG_PARTS, judged_field, judged_hook, words
+from hooks.contracts.kernel_only import LONG_PARTS, kernel_only_field, kernel_only_hook, u32_fields
 
 _SIZE = 192
 _EVERYWHERE = (
-    *words(("len", "pkt_type"), 0),
-    *words(("mark", "queue_mapping", "protocol", "vlan_present", "vlan_tci", "vlan_proto", "priority"), 8),
-    *words(("ingress_ifindex", "ifindex", "tc_index"), 36),
-    judged_field("cb", 48, 20, reads=LONG_PARTS),
-    *words(("hash",), 68),
-    *words(("napi_id",), 84),
-    *words(("gso_segs",), 164),
-    judged_field("sk", 168, 8, reads=(8,), kind=FieldKind.SOCKET_COMMON_OR_NULL),
-    *words(("gso_size",), 176),
+    *u32_fields(("len", "pkt_type"), 0),
+    *u32_fields(("mark", "queue_mapping", "protocol", "vlan_present", "vlan_tci", "vlan_proto", "priority"), 8),
+    *u32_fields(("ingress_ifindex", "ifindex", "tc_index"), 36),
+    kernel_only_field("cb", 48, 20, reads=LONG_PARTS),
+    *u32_fields(("hash",), 68),
+    *u32_fields(("napi_id",), 84),
+    *u32_fields(("gso_segs",), 164),
+    kernel_only_field("sk", 168, 8, reads=(8,), kind=FieldKind.SOCKET_COMMON_OR_NULL),
+    *u32_fields(("gso_size",), 176),
 )
-_CLASS = words(("tc_classid",), 72)
+_CLASS = u32_fields(("tc_classid",), 72)
 _PACKET = (
-    judged_field("data", 76, 4, reads=(4,), kind=FieldKind.PACKET_START),
-    judged_field("data_end", 80, 4, reads=(4,), kind=FieldKind.PACKET_END),
+    kernel_only_field("data", 76, 4, reads=(4,), kind=FieldKind.PACKET_START),
+    kernel_only_field("data_end", 80, 4, reads=(4,), kind=FieldKind.PACKET_END),
 )
-_META = (judged_field("data_meta", 140, 4, reads=(4,), kind=FieldKind.PACKET_META),)
+_META = (kernel_only_field("data_meta", 140, 4, reads=(4,), kind=FieldKind.PACKET_META),)
 _SOCKET = (
-    *words(("family",), 88),
-    *words(("remote_ip4", "local_ip4"), 92, reads=(4,)),
-    judged_field("remote_ip6", 100, 16, reads=(4,)),
-    judged_field("local_ip6", 116, 16, reads=(4,)),
-    *words(("remote_port", "local_port"), 132),
+    *u32_fields(("family",), 88),
+    *u32_fields(("remote_ip4", "local_ip4"), 92, reads=(4,)),
+    kernel_only_field("remote_ip6", 100, 16, reads=(4,)),
+    kernel_only_field("local_ip6", 116, 16, reads=(4,)),
+    *u32_fields(("remote_port", "local_port"), 132),
 )
-_TIME = (judged_field("tstamp", 152, 8, reads=(8,)),)
-_LENGTH = words(("wire_len",), 160)
-_HARDWARE_TIME = (judged_field("hwtstamp", 184, 8, reads=(8,)),)
-_TIME_KIND = (judged_field("tstamp_type", 180, 1, reads=(1,)),)
+_TIME = (kernel_only_field("tstamp", 152, 8, reads=(8,)),)
+_LENGTH = u32_fields(("wire_len",), 160)
+_HARDWARE_TIME = (kernel_only_field("hwtstamp", 184, 8, reads=(8,)),)
+_TIME_KIND = (kernel_only_field("tstamp_type", 180, 1, reads=(1,)),)
 
 # How the fields that some program may write are written.
 _WRITES: Mapping[str, tuple[int, ...]] = {"cb": LONG_PARTS, "tstamp": (8,)}
@@ -77,7 +77,7 @@ _DISSECTOR = _layout(_PACKET, writes=())
 
 _CONTROLS = ("base", "sk_base", "packet", "control", "locks", "legacy_loads", "socket_maps")
 
-SOCKET_FILTER = judged_hook(
+SOCKET_FILTER = kernel_only_hook(
     "socket",
     1,
     ("socket", "socket/"),
@@ -85,12 +85,14 @@ SOCKET_FILTER = judged_hook(
     ("base", "sk_base", "packet", "filter", "legacy_loads", "socket_maps"),
     writes_packet=False,
 )
-TRAFFIC_CLASS = judged_hook("tc", 3, ("tc", "classifier", "classifier/", "tc/", "tcx/", "netkit/"), _CONTROL, _CONTROLS)
+TRAFFIC_CLASS = kernel_only_hook(
+    "tc", 3, ("tc", "classifier", "classifier/", "tc/", "tcx/", "netkit/"), _CONTROL, _CONTROLS
+)
 SK_BUFF_LINUX = (
     SOCKET_FILTER,
     TRAFFIC_CLASS,
-    judged_hook("action", 4, ("action", "action/"), _CONTROL, _CONTROLS),
-    judged_hook(
+    kernel_only_hook("action", 4, ("action", "action/"), _CONTROL, _CONTROLS),
+    kernel_only_hook(
         "cgroup_skb/ingress",
         8,
         ("cgroup_skb/ingress", "cgroup/skb"),
@@ -99,7 +101,7 @@ SK_BUFF_LINUX = (
         answers=range(2),
         writes_packet=False,
     ),
-    judged_hook(
+    kernel_only_hook(
         "cgroup_skb/egress",
         8,
         ("cgroup_skb/egress",),
@@ -109,7 +111,7 @@ SK_BUFF_LINUX = (
         attach_type=1,  # BPF_CGROUP_INET_EGRESS
         writes_packet=False,
     ),
-    judged_hook(
+    kernel_only_hook(
         "lwt_in",
         10,
         ("lwt_in", "lwt_in/"),
@@ -117,7 +119,7 @@ SK_BUFF_LINUX = (
         ("base", "sk_base", "packet", "lwt", "locks", "lwt_encap"),
         writes_packet=False,
     ),
-    judged_hook(
+    kernel_only_hook(
         "lwt_out",
         11,
         ("lwt_out", "lwt_out/"),
@@ -125,14 +127,14 @@ SK_BUFF_LINUX = (
         ("base", "sk_base", "packet", "lwt", "locks"),
         writes_packet=False,
     ),
-    judged_hook(
+    kernel_only_hook(
         "lwt_xmit",
         12,
         ("lwt_xmit", "lwt_xmit/"),
         _TUNNEL,
         ("base", "sk_base", "packet", "lwt", "locks", "lwt_encap", "lwt_xmit"),
     ),
-    judged_hook(
+    kernel_only_hook(
         "lwt_seg6local",
         19,
         ("lwt_seg6local", "lwt_seg6local/"),
@@ -140,14 +142,14 @@ SK_BUFF_LINUX = (
         ("base", "sk_base", "packet", "lwt", "locks", "lwt_seg6"),
         writes_packet=False,
     ),
-    judged_hook(
+    kernel_only_hook(
         "sk_skb",
         14,
         ("sk_skb", "sk_skb/"),
         _STREAM,
         ("base", "sk_base", "packet", "filter", "stream", "socket_lookup", "locks"),
     ),
-    judged_hook(
+    kernel_only_hook(
         "flow_dissector",
         22,
         ("flow_dissector",),

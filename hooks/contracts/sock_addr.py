@@ -15,7 +15,7 @@ from collections.abc import Iterable, Mapping
 from functools import partial
 
 from hooks.contracts.contract import Answer, ContextField, ContextLayout, FieldKind, HookPoint
-from hooks.contracts.kernel_only import beside_kernel, judged_field
+from hooks.contracts.kernel_only import kernel_only_field, with_kernel_contract
 from hooks.contracts.task import TASK_FACTS, TaskContext
 
 REDIRECT_CONTEXT_SIZE = 256  # bytes that a program may leave with a connection it redirects
@@ -90,7 +90,7 @@ _LINUX_HOOKS: tuple[tuple[str, Mapping[int, Answer], tuple[int, int]], ...] = (
 )
 
 # What only a kernel has there, as sock_addr_func_proto gives it.
-_SOCKET = judged_field("sk", 64, 8, reads=(8,), kind=FieldKind.SOCKET)
+_SOCKET = kernel_only_field("sk", 64, 8, reads=(8,), kind=FieldKind.SOCKET)
 _KERNEL_FAMILIES = (
     "base",
     "sk_base",
@@ -127,7 +127,7 @@ def _linux_hooks() -> Iterable[HookPoint]:
                 defaults={"user_family": _LINUX_FAMILY[version], "family": _LINUX_FAMILY[version]},
                 attach_type=attach_type,
             )
-            yield beside_kernel(hook, *_KERNEL_FAMILIES, *_FAMILIES_OF_CALL.get(call, ()), fields=(_SOCKET,))
+            yield with_kernel_contract(hook, *_KERNEL_FAMILIES, *_FAMILIES_OF_CALL.get(call, ()), fields=(_SOCKET,))
 
 
 # Windows: one layout, in which an address of either family has the same place.

@@ -13,7 +13,7 @@ import ctypes
 from functools import partial
 
 from hooks.contracts.contract import Answer, ContextField, ContextLayout, FieldKind, HookPoint
-from hooks.contracts.kernel_only import beside_kernel, judged_field
+from hooks.contracts.kernel_only import kernel_only_field, with_kernel_contract
 from hooks.contracts.task import SOCKET_FACTS, SocketContext
 
 
@@ -102,13 +102,13 @@ _SOCK_OPS_LINUX = HookPoint(
     defaults={"is_fullsock": 1},
     attach_type=3,  # BPF_CGROUP_SOCK_OPS
 )
-SOCK_OPS_LINUX = beside_kernel(
+SOCK_OPS_LINUX = with_kernel_contract(
     _SOCK_OPS_LINUX,
     *("base", "sk_base", "cgroup", "locks", "socket_options", "sock_ops"),
     fields=(
-        judged_field("sk", 184, 8, reads=(8,), kind=FieldKind.SOCKET_OR_NULL),
-        judged_field("skb_data", 192, 8, reads=(8,), kind=FieldKind.PACKET_START),
-        judged_field("skb_data_end", 200, 8, reads=(8,), kind=FieldKind.PACKET_END),
+        kernel_only_field("sk", 184, 8, reads=(8,), kind=FieldKind.SOCKET_OR_NULL),
+        kernel_only_field("skb_data", 192, 8, reads=(8,), kind=FieldKind.PACKET_START),
+        kernel_only_field("skb_data_end", 200, 8, reads=(8,), kind=FieldKind.PACKET_END),
     ),
     writes_packet=False,
 )

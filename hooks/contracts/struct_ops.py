@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from hooks.contracts.contract import ContextLayout, HookPoint, Writable
-from hooks.contracts.kernel_only import judged_hook
+from hooks.contracts.kernel_only import kernel_only_hook
 
 OPERATIONS_PROGRAM = 27  # BPF_PROG_TYPE_STRUCT_OPS
 SLEEPABLE_OPERATIONS = "struct_ops.s"
@@ -52,7 +52,7 @@ class Operations:
         sleepable: bool,
     ) -> HookPoint:
         """The place of a member, whose number is `member`."""
-        return judged_hook(
+        return kernel_only_hook(
             f"struct_ops/{name}",
             OPERATIONS_PROGRAM,
             (),

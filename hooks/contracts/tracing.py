@@ -7,7 +7,7 @@ include/uapi/linux/bpf_perf_event.h; the *_prog_is_valid_access of kernel/trace/
 from __future__ import annotations
 
 from hooks.contracts.contract import ContextField, ContextLayout, FieldKind
-from hooks.contracts.kernel_only import LONG_PARTS, judged_field, judged_hook
+from hooks.contracts.kernel_only import LONG_PARTS, kernel_only_field, kernel_only_hook
 
 _REGISTERS = (
     "r15", "r14", "r13", "r12", "bp", "bx", "r11", "r10", "r9", "r8", "ax", "cx", "dx", "si", "di", "orig_ax", "ip",
@@ -18,23 +18,23 @@ _ARGUMENTS = 12  # MAX_BPF_FUNC_ARGS
 
 
 def _registers(reads: tuple[int, ...]) -> tuple[ContextField, ...]:
-    return tuple(judged_field(name, 8 * index, 8, reads=reads) for index, name in enumerate(_REGISTERS))
+    return tuple(kernel_only_field(name, 8 * index, 8, reads=reads) for index, name in enumerate(_REGISTERS))
 
 
 PT_REGS = ContextLayout("pt_regs", 8 * len(_REGISTERS), _registers(LONG_PARTS))
 # The first 8 bytes are the kernel's own; what follows is laid out by each tracepoint's format.
 TRACEPOINT_RECORD = ContextLayout(
-    "trace_event_raw", _TRACE_SIZE, (judged_field("record", 8, _TRACE_SIZE - 8, reads=LONG_PARTS),)
+    "trace_event_raw", _TRACE_SIZE, (kernel_only_field("record", 8, _TRACE_SIZE - 8, reads=LONG_PARTS),)
 )
 RAW_TRACEPOINT_ARGUMENTS = ContextLayout(
-    "bpf_raw_tracepoint_args", 8 * _ARGUMENTS, (judged_field("args", 0, 8 * _ARGUMENTS, reads=LONG_PARTS),)
+    "bpf_raw_tracepoint_args", 8 * _ARGUMENTS, (kernel_only_field("args", 0, 8 * _ARGUMENTS, reads=LONG_PARTS),)
 )
 WRITABLE_TRACEPOINT_ARGUMENTS = ContextLayout(
     "bpf_raw_tracepoint_args",
     8 * _ARGUMENTS,
     (
-        judged_field("buffer", 0, 8, reads=(8,), kind=FieldKind.TRACE_BUFFER),
-        judged_field("args", 8, 8 * (_ARGUMENTS - 1), reads=LONG_PARTS),
+        kernel_only_field("buffer", 0, 8, reads=(8,), kind=FieldKind.TRACE_BUFFER),
+        kernel_only_field("args", 8, 8 * (_ARGUMENTS - 1), reads=LONG_PARTS),
     ),
 )
 PERF_EVENT_DATA = ContextLayout(
@@ -42,8 +42,8 @@ PERF_EVENT_DATA = ContextLayout(
     PT_REGS.size + 16,
     (
         *_registers((8,)),
-        judged_field("sample_period", PT_REGS.size, 8, reads=LONG_PARTS),
-        judged_field("addr", PT_REGS.size + 8, 8, reads=LONG_PARTS),
+        kernel_only_field("sample_period", PT_REGS.size, 8, reads=LONG_PARTS),
+        kernel_only_field("addr", PT_REGS.size + 8, 8, reads=LONG_PARTS),
     ),
 )
 
@@ -57,10 +57,10 @@ def _with_targets(names: tuple[str, ...]) -> tuple[str, ...]:
 
 
 TRACING_LINUX = (
-    judged_hook(
+    kernel_only_hook(
         "kprobe", 2, _with_targets((*_PROBES, *_PROBES_OF_MANY)), PT_REGS, ("base", "tracing", "stack", "function")
     ),
-    judged_hook(  # those that may sleep
+    kernel_only_hook(  # those that may sleep
         "uprobe.s",
         2,
         _with_targets(("uprobe.s", "uretprobe.s")),
@@ -68,24 +68,24 @@ TRACING_LINUX = (
         ("base", "tracing", "stack", "function", "sleepable"),
         sleepable=True,
     ),
-    judged_hook(
+    kernel_only_hook(
         "tracepoint", 5, _with_targets(("tracepoint", "tp")), TRACEPOINT_RECORD, ("base", "tracing", "stack", "cookie")
     ),
-    judged_hook(
+    kernel_only_hook(
         "raw_tracepoint",
         17,
         _with_targets(("raw_tracepoint", "raw_tp")),
         RAW_TRACEPOINT_ARGUMENTS,
         ("base", "tracing", "stack"),
     ),
-    judged_hook(
+    kernel_only_hook(
         "raw_tracepoint.w",
         24,
         _with_targets(("raw_tracepoint.w", "raw_tp.w")),
         WRITABLE_TRACEPOINT_ARGUMENTS,
         ("base", "tracing", "stack"),
     ),
-    judged_hook(
+    kernel_only_hook(
         "perf_event", 7, _with_targets(("perf_event",)), PERF_EVENT_DATA, ("base", "tracing", "stack", "perf_event")
     ),
 )

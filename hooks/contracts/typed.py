@@ -17,7 +17,7 @@ from typing import Any
 
 from hooks.contracts import lsm
 from hooks.contracts.contract import ContextLayout, HookPoint
-from hooks.contracts.kernel_only import judged_hook
+from hooks.contracts.kernel_only import kernel_only_hook
 
 MAX_ERRNO = 4095
 _TRACING = ("base", "tracing", "stack", "typed")
@@ -71,7 +71,7 @@ class TypedHook:
 
     def at(self, target: str, context: ContextLayout, *, void: bool = False) -> HookPoint:
         """The place of that name; `void`: it is a function that returns nothing."""
-        return judged_hook(
+        return kernel_only_hook(
             f"{self.name}/{target}",
             self.program_type,
             (),

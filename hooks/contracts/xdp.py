@@ -10,7 +10,7 @@ from enum import IntEnum
 from functools import partial
 
 from hooks.contracts.contract import ContextField, ContextLayout, FieldKind, HookPoint, HostContext, Verdict
-from hooks.contracts.kernel_only import beside_kernel
+from hooks.contracts.kernel_only import with_kernel_contract
 
 
 class RedirectKind(IntEnum):
@@ -78,7 +78,7 @@ _XDP_LINUX = HookPoint(
     families=frozenset({"general", "xdp"}),
     any_number=True,
 )
-XDP_LINUX = beside_kernel(_XDP_LINUX, "base", "sk_base", "frame", "locks", "socket_maps")
+XDP_LINUX = with_kernel_contract(_XDP_LINUX, "base", "sk_base", "frame", "locks", "socket_maps")
 
 XDP_WINDOWS = HookPoint(
     name="xdp",

@@ -140,10 +140,10 @@ class _Loader:
         if operation is not None:
             sleepable = section.startswith(SLEEPABLE_OPERATIONS)
             return self._typed_hook(lambda: operation_at(operation, self.kernel.btf, sleepable=sleepable))
-        hook, reason = self.platform.hook_for_section(section), self.platform.why_beyond(section)
+        hook, reason = self.platform.hook_for_section(section), self.platform.why_unsupported(section)
         if hook is not None or reason is not None:
             return hook, reason or ""
-        return self.platform.hook_of_old_section(section) or self.unclaimed, ""
+        return self.platform.hook_for_legacy_section(section) or self.unclaimed, ""
 
     @staticmethod
     def _typed_hook(find: Callable[[], HookPoint]) -> tuple[HookPoint | None, str]:

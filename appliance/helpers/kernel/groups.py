@@ -1,4 +1,4 @@
-"""Which programs of Linux may call which helpers, for hooks that are judged and never run here, and for others as a
+"""Which programs of Linux may call which helpers, for hooks that only a kernel has, and for others as a
 kernel has them.
 
 A hook names its groups (`HookPoint.families`), which are the *_func_proto of Linux, taken apart where several share
@@ -131,12 +131,12 @@ OWN_NUMBERS: Mapping[str, Mapping[int, str]] = {
 
 
 def callable_names(hook: HookPoint) -> frozenset[str]:
-    """The helpers that programs of a judged hook may call."""
+    """The helpers that programs of a kernel-only hook may call."""
     return frozenset[str]().union(*(GROUPS[family] for family in hook.families))
 
 
 def numbering(platform: Platform, hook: HookPoint) -> Platform:
-    """The platform as programs of that hook see it (`Platform.at`); for judged hooks with the kernel's own helpers."""
+    """The platform as programs of that hook see it (`Platform.at`); of a kernel-only hook, with the kernel's own helpers."""
     seen = platform.at(hook)
     if hook.runs_here:
         return seen

@@ -1,4 +1,4 @@
-"""Hooks that are judged and never run: laid out as the header says, with groups of helpers that are known."""
+"""Hooks that only a kernel has, and that never run here: laid out as the header says, with groups of helpers that are known."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from tests.appliance.ebpf.compiling import compile_alone
 
 # Hooks that run here, as a kernel has them.
 IN_KERNEL = tuple(hook.in_kernel for hook in LINUX.hooks if hook.in_kernel is not None)
-JUDGED = (*LINUX.judged, *IN_KERNEL)
+KERNEL_ONLY = (*LINUX.kernel_only, *IN_KERNEL)
 
-every_hook = pytest.mark.parametrize("hook", JUDGED, ids=lambda hook: hook.name)
+every_hook = pytest.mark.parametrize("hook", KERNEL_ONLY, ids=lambda hook: hook.name)
 IN_THE_HEADER = sorted(
-    {hook.context.name: hook.context for hook in JUDGED if hook.context.name.startswith(("bpf_s", "__sk", "sk_"))}
+    {hook.context.name: hook.context for hook in KERNEL_ONLY if hook.context.name.startswith(("bpf_s", "__sk", "sk_"))}
     | {"bpf_sock": SOCKET, "bpf_tcp_sock": TCP_SOCKET}
 )
 YOUNG = {"hwtstamp", "tstamp_type", "skb_hwtstamp"}  # younger than some machines' headers
-LAYOUTS = [SOCKET, TCP_SOCKET, *{id(hook.context): hook.context for hook in JUDGED}.values()]
+LAYOUTS = [SOCKET, TCP_SOCKET, *{id(hook.context): hook.context for hook in KERNEL_ONLY}.values()]
 
 
 @pytest.mark.parametrize("layout", LAYOUTS, ids=lambda layout: layout.name)
@@ -42,7 +42,7 @@ def test_fields_lie_where_the_header_has_them(layout: ContextLayout) -> None:
 
 
 @every_hook
-def test_a_judged_hook_never_runs(hook: HookPoint) -> None:
+def test_a_kernel_only_hook_never_runs(hook: HookPoint) -> None:
     assert not hook.runs_here
     assert hook.families <= GROUPS.keys()
     assert hook.any_number or min(hook.verdicts) == 0 or hook in IN_KERNEL
@@ -56,17 +56,17 @@ def test_what_runs_here_is_known_as_a_kernel_has_it() -> None:
         assert (kernels.name, kernels.verdicts, kernels.attach_type) == (hook.name, hook.verdicts, hook.attach_type)
         mine = {name for name in PROTOTYPES if PROTOTYPES[name].family in hook.families}
         assert mine & {*LINUX.helpers.values()} <= callable_names(kernels) | {"csum_diff"}  # of frames only there
-    assert all(hook.in_kernel is None for hook in (*PLATFORMS["windows"].hooks, *LINUX.judged))
+    assert all(hook.in_kernel is None for hook in (*PLATFORMS["windows"].hooks, *LINUX.kernel_only))
 
 
 def test_sections_lead_to_one_hook() -> None:
-    every = (*LINUX.hooks, *LINUX.judged)
+    every = (*LINUX.hooks, *LINUX.kernel_only)
     sections = [section for hook in every for section in hook.sections]
     assert len(set(sections)) == len(sections)
-    for hook in LINUX.judged:
+    for hook in LINUX.kernel_only:
         assert all(LINUX.hook_for_section(section) is hook for section in hook.sections)
         assert LINUX.hook_for_section(hook.name) is hook
-    assert all(platform.judged == () for platform in PLATFORMS.values() if platform is not LINUX)
+    assert all(platform.kernel_only == () for platform in PLATFORMS.values() if platform is not LINUX)
 
 
 @pytest.mark.parametrize(
@@ -83,18 +83,18 @@ def test_sections_lead_to_one_hook() -> None:
     ],
 )
 def test_names_of_old_begin_with_one_that_is_known(section: str, name: str | None) -> None:
-    hook = LINUX.hook_of_old_section(section)
+    hook = LINUX.hook_for_legacy_section(section)
     assert (hook.name if hook is not None else None) == name
     assert LINUX.hook_for_section(section) is None
-    assert PLATFORMS["windows"].hook_of_old_section(section) is None
+    assert PLATFORMS["windows"].hook_for_legacy_section(section) is None
 
 
 def test_what_lies_beyond_has_a_reason() -> None:
     assert all(
-        LINUX.why_beyond(section)
+        LINUX.why_unsupported(section)
         for section in ("fentry/f", "fentry", "lsm.s/bpf", "struct_ops/x", "syscall", "iter/task")
     )
-    assert LINUX.why_beyond("kprobe/f") is None
+    assert LINUX.why_unsupported("kprobe/f") is None
 
 
 def test_every_helper_of_a_group_has_a_prototype_and_a_number() -> None:
@@ -107,5 +107,5 @@ def test_every_helper_of_a_group_has_a_prototype_and_a_number() -> None:
     assert own <= KERNEL_PROTOTYPES.keys()
     assert GROUPS.keys() >= OWN_NUMBERS.keys()
     assert {prototype.family for prototype in KERNEL_PROTOTYPES.values()} == {KERNEL_FAMILY}
-    for hook in JUDGED:
+    for hook in KERNEL_ONLY:
         assert named - own <= set(numbering(LINUX, hook).helpers.values())
