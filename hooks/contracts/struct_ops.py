@@ -22,7 +22,7 @@ PLACES = (".struct_ops", ".struct_ops.link")  # the sections of the structures
 
 
 @dataclass(frozen=True, slots=True)
-class Written:
+class WritableMember:
     """A member that programs may write, at its start; or, if `inside`, anywhere in it. `path` begins at a structure
     that stands at the start of the one that the argument points to. Without a path, it is all of the structure."""
 
@@ -32,13 +32,13 @@ class Written:
 
 
 @dataclass(frozen=True, slots=True)
-class Operations:
+class StructOps:
     """What is known of one structure of functions. `promoted` are arguments that are known to be more than they are
     declared as; `missing` are members that no program may take the place of."""
 
     families: tuple[str, ...] = ("base",)
     promoted: Mapping[str, str] = field(default_factory=dict)
-    written: Mapping[str, tuple[Written, ...]] = field(default_factory=dict)
+    writable: Mapping[str, tuple[WritableMember, ...]] = field(default_factory=dict)
     missing: frozenset[str] = frozenset()
 
     def at(
@@ -66,17 +66,17 @@ class Operations:
 
 
 _TCP = "tcp_sock"
-_CONGESTION = Operations(
+_CONGESTION = StructOps(
     families=("base", "congestion", "sockets_by_pointer"),
     promoted={"sock": _TCP},
-    written={
+    writable={
         _TCP: (
-            Written("sock", ("sk_pacing_rate",)),
-            Written("sock", ("sk_pacing_status",)),
-            Written("inet_connection_sock", ("icsk_ca_priv",), inside=True),
-            Written("inet_connection_sock", ("icsk_ack", "pending")),
+            WritableMember("sock", ("sk_pacing_rate",)),
+            WritableMember("sock", ("sk_pacing_status",)),
+            WritableMember("inet_connection_sock", ("icsk_ca_priv",), inside=True),
+            WritableMember("inet_connection_sock", ("icsk_ack", "pending")),
             *(
-                Written(_TCP, (name,))
+                WritableMember(_TCP, (name,))
                 for name in ("snd_cwnd", "snd_cwnd_cnt", "snd_cwnd_stamp", "snd_ssthresh", "ecn_flags", "app_limited")
             ),
         )
@@ -86,7 +86,7 @@ _CONGESTION = Operations(
 _DUMMY_STATE = "bpf_dummy_ops_state"
 
 # By the structure's name; what is not here has the helpers that every program has, and writes nothing.
-OPERATIONS: Mapping[str, Operations] = {
+STRUCT_OPS: Mapping[str, StructOps] = {
     "tcp_congestion_ops": _CONGESTION,
-    "bpf_dummy_ops": Operations(written={_DUMMY_STATE: (Written(_DUMMY_STATE, inside=True),)}),
+    "bpf_dummy_ops": StructOps(writable={_DUMMY_STATE: (WritableMember(_DUMMY_STATE, inside=True),)}),
 }

@@ -29,8 +29,8 @@ from appliance.ebpf.objects.linking import Linker
 from appliance.ebpf.objects.map_declarations import find_maps
 from appliance.ebpf.objects.platform_detection import detect_platform
 from appliance.ebpf.objects.relocation import Resolver
-from appliance.ebpf.objects.struct_ops import operations_of
-from appliance.ebpf.objects.struct_ops_targets import operation_at
+from appliance.ebpf.objects.struct_ops import struct_ops_members
+from appliance.ebpf.objects.struct_ops_targets import hook_at_member
 from appliance.ebpf.objects.targets import hook_at
 from appliance.ebpf.platform import Platform
 from appliance.ebpf.spec import CollectionSpec, Fault, MapSpec, ProgramSpec, SkippedProgram
@@ -107,7 +107,7 @@ class _Loader:
             self.info,
             self.btf,
         )
-        self.operations = operations_of(elf, self.functions, self.btf)
+        self.operations = struct_ops_members(elf, self.functions, self.btf)
         self.license = self._license()
 
     def load(self) -> CollectionSpec:
@@ -139,7 +139,7 @@ class _Loader:
         operation = self.operations.get(function) if self.platform.typed else None
         if operation is not None:
             sleepable = section.startswith(SLEEPABLE_OPERATIONS)
-            return self._typed_hook(lambda: operation_at(operation, self.kernel.btf, sleepable=sleepable))
+            return self._typed_hook(lambda: hook_at_member(operation, self.kernel.btf, sleepable=sleepable))
         hook, reason = self.platform.hook_for_section(section), self.platform.why_unsupported(section)
         if hook is not None or reason is not None:
             return hook, reason or ""

@@ -19,14 +19,14 @@ from appliance.ebpf.elf.functions import Function, FunctionTable
 from hooks.contracts.struct_ops import PLACES
 
 
-class Operation(NamedTuple):
+class StructOpsMember(NamedTuple):
     """A member of a structure of functions, by their names."""
 
     structure: str
     member: str
 
 
-def operations_of(elf: ElfFile, functions: FunctionTable, types: Btf | None) -> dict[Function, Operation]:
+def struct_ops_members(elf: ElfFile, functions: FunctionTable, types: Btf | None) -> dict[Function, StructOpsMember]:
     """What the programs of the file are used for. Raises ObjectError if the file makes no sense."""
     if types is None:
         return {}
@@ -49,7 +49,7 @@ def _programs(elf: ElfFile, section: Section, functions: FunctionTable) -> Itera
         yield relocation.offset, functions.at(symbol.section, symbol.value + addend)
 
 
-def _operation(elf: ElfFile, section: Section, types: Btf, place: int) -> Operation | None:
+def _operation(elf: ElfFile, section: Section, types: Btf, place: int) -> StructOpsMember | None:
     """The member at that place of a variable in the section; None if there is no such variable or member."""
     listed = types.data_section(section.name)
     named = {
@@ -66,5 +66,5 @@ def _operation(elf: ElfFile, section: Section, types: Btf, place: int) -> Operat
             return None
         at = 8 * (place - symbol.value)
         members = (m.name for m in structure.entries if isinstance(m, Member) and m.bit_offset == at)
-        return next((Operation(essential_name(structure.name), name) for name in members), None)
+        return next((StructOpsMember(essential_name(structure.name), name) for name in members), None)
     return None

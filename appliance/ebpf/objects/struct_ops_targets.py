@@ -10,18 +10,18 @@ from collections.abc import Iterator
 from appliance.ebpf.btf.btf import COMPOSITES, VOID, Btf, BtfType, Kind, Member, Parameter
 from appliance.ebpf.btf.structure_walk import pointed
 from appliance.ebpf.btf.typed_contexts import NULLABLE, POINTERS, UnknownTarget, context_of, returns_nothing
-from appliance.ebpf.objects.struct_ops import Operation
+from appliance.ebpf.objects.struct_ops import StructOpsMember
 from hooks.contracts.contract import FieldKind, HookPoint, Writable
-from hooks.contracts.struct_ops import OPERATIONS, Operations, Written
+from hooks.contracts.struct_ops import STRUCT_OPS, StructOps, WritableMember
 
 _HELD = "__ref"  # at the end of the name of a parameter that must be given back
 
 
-def operation_at(operation: Operation, types: Btf, *, sleepable: bool) -> HookPoint:
+def hook_at_member(operation: StructOpsMember, types: Btf, *, sleepable: bool) -> HookPoint:
     """The place of a member of a structure of functions. Raises UnknownTarget, and ObjectError as types may."""
     name = ".".join(operation)
     number = types.find(Kind.STRUCT, operation.structure)
-    known = OPERATIONS.get(operation.structure, Operations())
+    known = STRUCT_OPS.get(operation.structure, StructOps())
     if number is None or types.find(Kind.STRUCT, f"bpf_struct_ops_{operation.structure}") is None:
         raise UnknownTarget(f"these types have no `{operation.structure}` that programs may be a part of")
     members = [member for member in types.type(number).entries if isinstance(member, Member)]
@@ -35,19 +35,19 @@ def operation_at(operation: Operation, types: Btf, *, sleepable: bool) -> HookPo
     return known.at(name, context, index, writable, void=void, sleepable=sleepable)
 
 
-def _writable(types: Btf, known: Operations) -> Iterator[Writable]:
-    for name, members in known.written.items():
+def _writable(types: Btf, known: StructOps) -> Iterator[Writable]:
+    for name, members in known.writable.items():
         whole = types.find(Kind.STRUCT, name)
-        for written in members if whole is not None else ():
-            place = _place(types, written)
+        for member in members if whole is not None else ():
+            place = _place(types, member)
             if whole is not None and place is not None:
-                yield Writable(whole, place[0], place[0] + place[1], written.inside)
+                yield Writable(whole, place[0], place[0] + place[1], member.inside)
 
 
-def _place(types: Btf, written: Written) -> tuple[int, int] | None:
+def _place(types: Btf, writable: WritableMember) -> tuple[int, int] | None:
     """The offset and the size of a member; None if this kernel has none."""
-    number, at = types.find(Kind.STRUCT, written.structure), 0
-    for name in written.path:
+    number, at = types.find(Kind.STRUCT, writable.structure), 0
+    for name in writable.path:
         member = _named(types, number, name) if number is not None else None
         if member is None:
             return None
@@ -64,7 +64,7 @@ class _Kinds:
     """The pointers that a member of a structure is called with. Those that may be null are named so in the kernel's own
     function in its place, if it has one, which is called after both (find_stub_func_proto)."""
 
-    def __init__(self, operation: Operation, known: Operations, types: Btf) -> None:
+    def __init__(self, operation: StructOpsMember, known: StructOps, types: Btf) -> None:
         self._known = known
         self._types = types
         stub = types.function("__".join(operation))

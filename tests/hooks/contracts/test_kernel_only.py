@@ -1,4 +1,4 @@
-"""Hooks that only a kernel has, and that never run here: laid out as the header says, with groups of helpers that are known."""
+"""Hooks that only a kernel has, and that never run here: laid out as the header says, with known groups of helpers."""
 
 from __future__ import annotations
 

@@ -13,8 +13,8 @@ from appliance.ebpf.btf.structure_walk import Found, NoSuchPlace, structures_at,
 from appliance.ebpf.btf.typed_contexts import UnknownTarget
 from appliance.ebpf.object_errors import ObjectError
 from appliance.ebpf.objects.objects import load_object
-from appliance.ebpf.objects.struct_ops import Operation
-from appliance.ebpf.objects.struct_ops_targets import operation_at
+from appliance.ebpf.objects.struct_ops import StructOpsMember
+from appliance.ebpf.objects.struct_ops_targets import hook_at_member
 from appliance.ebpf.objects.targets import hook_at
 from appliance.ebpf.platform import LINUX
 from hooks.contracts.contract import FieldKind, HookPoint
@@ -122,7 +122,7 @@ def test_who_answers_what() -> None:
 
 
 def test_a_part_of_a_structure_of_functions() -> None:
-    hook = operation_at(Operation("tcp_congestion_ops", "init"), types(), sleepable=False)
+    hook = hook_at_member(StructOpsMember("tcp_congestion_ops", "init"), types(), sleepable=False)
     assert arguments(hook) == [("argument 0", 0, FieldKind.TRUSTED, "tcp_sock")]
     assert (hook.answers_nothing, hook.attach_type) == (True, 1)
     tcp = structure("tcp_sock")
@@ -139,15 +139,15 @@ def _may_write(hook: HookPoint, number: int, offset: int, size: int) -> bool:
 @pytest.mark.parametrize(
     ("operation", "words"),
     [
-        (Operation("tcp_congestion_ops", "name"), "no program can take the place of `tcp_congestion_ops.name`"),
-        (Operation("tcp_congestion_ops", "other"), "no program can take the place of `tcp_congestion_ops.other`"),
-        (Operation("file", "f_inode"), "these types have no `file` that programs may be a part of"),
-        (Operation("nothing", "at_all"), "these types have no `nothing` that programs may be a part of"),
+        (StructOpsMember("tcp_congestion_ops", "name"), "no program can take the place of `tcp_congestion_ops.name`"),
+        (StructOpsMember("tcp_congestion_ops", "other"), "no program can take the place of `tcp_congestion_ops.other`"),
+        (StructOpsMember("file", "f_inode"), "these types have no `file` that programs may be a part of"),
+        (StructOpsMember("nothing", "at_all"), "these types have no `nothing` that programs may be a part of"),
     ],
 )
-def test_no_part_of_anything(operation: Operation, words: str) -> None:
+def test_no_part_of_anything(operation: StructOpsMember, words: str) -> None:
     with pytest.raises(UnknownTarget, match=words):
-        operation_at(operation, types(), sleepable=False)
+        hook_at_member(operation, types(), sleepable=False)
 
 
 def test_places_that_are_none_are_skipped_with_a_reason() -> None:
