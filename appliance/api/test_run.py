@@ -14,7 +14,7 @@ from appliance.helpers.services import RuntimeServices
 from appliance.helpers.trace import TraceLog
 from appliance.ir import Engine
 from hooks.contracts.contract import Answer, ContextField, FieldKind, HookPoint, HostContext
-from hooks.contracts.task import introduce
+from hooks.contracts.task import fill_in_caller
 from hooks.contracts.xdp import FrameContext, RedirectKind
 
 RANDOM_SEED = 0x7469646567617465  # the same frame gets the same answer every time
@@ -75,8 +75,8 @@ def _target(context: HostContext) -> int:
 def host_context(hook: HookPoint, given: Mapping[str, int | bytes]) -> HostContext:
     """The context in host memory, asked for by this thread. Raises ValueUnfit, NoSuchName."""
     context = hook.host(random_state=RANDOM_SEED)
-    introduce(context)
-    fields = _scalars(hook) | {name: _beside(hook, name) for name in hook.facts}
+    fill_in_caller(context)
+    fields = _scalars(hook) | {name: _beside(hook, name) for name in hook.helper_inputs}
     memory = memoryview(context).cast("B")
     for name, value in {**hook.defaults, **given}.items():
         if name not in fields:
@@ -111,6 +111,6 @@ def _fields_of(hook: HookPoint, context: HostContext) -> dict[str, int | bytes]:
     for name, field in _scalars(hook).items():
         content = memory[field.host_offset : field.host_offset + field.size]
         found[name] = int.from_bytes(content, "little") if field.size <= LONGEST_NUMBER else content
-    for name in hook.results:
+    for name in hook.helper_outputs:
         found[name] = bytes(getattr(context, name))[: getattr(context, f"{name}_size")]
     return found

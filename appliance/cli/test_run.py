@@ -116,7 +116,7 @@ def _document(name: str, run: TestRun, repeat: int) -> dict[str, Any]:
 
 def _changeable(hook: HookPoint, run: TestRun) -> dict[str, int | bytes]:
     """What programs of the hook may write: fields of the context, and what helpers leave beside them."""
-    written = {field.name for field in hook.context.fields if field.writes} | set(hook.results)
+    written = {field.name for field in hook.context.fields if field.writes} | set(hook.helper_outputs)
     return {name: value for name, value in run.context_out.items() if name in written}
 
 

@@ -72,5 +72,5 @@ BIND_WINDOWS = HookPoint(
     },
     otherwise=BindVerdict.DENY,
     families=frozenset({"general", "socket", "task"}),
-    facts=TASK_FACTS,
+    helper_inputs=TASK_FACTS,
 )

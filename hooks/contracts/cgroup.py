@@ -85,7 +85,7 @@ def _socket_hooks() -> Iterable[HookPoint]:
             (f"cgroup/{name}", *aliases),
             context,
             ("base", "cgroup", "cgroup_current", "retval", "locks", "cgroup_socket"),
-            answers=_SWITCH,
+            returns=_SWITCH,
             attach_type=attach_type,
         )
 
@@ -115,7 +115,7 @@ def _option_hooks() -> Iterable[HookPoint]:
             (f"cgroup/{name}",),
             context,
             ("base", "cgroup", "cgroup_current", "retval", "locks", "cgroup_option"),
-            answers=_SWITCH,
+            returns=_SWITCH,
             attach_type=attach_type,
         )
 
@@ -176,7 +176,7 @@ KERNEL_SOCKETS_LINUX: tuple[HookPoint, ...] = (
         ("cgroup/dev",),
         _DEVICE,
         ("base", "cgroup", "cgroup_current", "retval", "locks", "device"),
-        answers=_SWITCH,
+        returns=_SWITCH,
     ),
     kernel_only_hook(
         "cgroup/sysctl",
@@ -184,7 +184,7 @@ KERNEL_SOCKETS_LINUX: tuple[HookPoint, ...] = (
         ("cgroup/sysctl",),
         _SYSCTL,
         ("base", "cgroup", "cgroup_current", "retval", "locks", "sysctl"),
-        answers=_SWITCH,
+        returns=_SWITCH,
     ),
     kernel_only_hook("sk_msg", 16, ("sk_msg", "sk_msg/"), _MESSAGE, ("base", "sk_base", "message", "locks")),
     kernel_only_hook(
@@ -201,7 +201,7 @@ KERNEL_SOCKETS_LINUX: tuple[HookPoint, ...] = (
         ("sk_lookup", "sk_lookup/"),
         _LOOKUP,
         ("base", "sk_base", "lookup", "locks", "socket_maps"),
-        answers=_SWITCH,
+        returns=_SWITCH,
         attach_type=36,
     ),
 )

@@ -157,14 +157,14 @@ class HookPoint:
     """One place where programs run, on one platform.
 
     `host` is the context in this process's memory. `verdicts` maps the numbers that a program may return; a number
-    outside of it is treated as `otherwise`, and the verifier refuses it unless the hook takes `any_number`.
-    `families` names the groups of helpers (see `appliance.helpers`) that a program here may call; `facts` the fields of
-    `host` that they answer from, beside the context's, and `results` those that they write (as many bytes as the field
-    of that name with `_size` behind it says). `defaults` are what fields hold if nobody says otherwise; the
-    others hold 0. `attach_type` is the kernel's number of the place, for program types that have several. Programs of a
-    `sleepable` hook may wait, and what the kernel keeps for its readers may be gone behind that. `writable` is what may
-    be written of the kernel's structures. Where a program `answers_nothing`, nobody looks at r0. `in_kernel` is the
-    same place with what only a kernel has there, for programs that can be judged and not run here.
+    outside of it is treated as `otherwise`, and the verifier refuses it unless the hook takes `any_return`.
+    `families` names the groups of helpers (see `appliance.helpers`) that a program here may call; `helper_inputs` the
+    fields of `host` that they answer from, beside the context's, and `helper_outputs` those that they write (as many
+    bytes as the field of that name with `_size` behind it says). `defaults` are what fields hold if nobody says
+    otherwise; the others hold 0. `attach_type` is the kernel's number of the place, for program types with several.
+    Programs of a `sleepable` hook may wait, and what the kernel keeps for its readers may be gone behind that.
+    `writable` is what may be written of the kernel's structures. Where a hook `ignores_return`, nobody looks at r0.
+    `in_kernel` is the same place with what only a kernel has there, for programs that can be verified and not run here.
     """
 
     name: str
@@ -176,16 +176,16 @@ class HookPoint:
     verdicts: Mapping[int, Answer]
     otherwise: Answer
     families: frozenset[str]
-    any_number: bool = False
-    facts: tuple[str, ...] = ()
-    results: tuple[str, ...] = ()
+    any_return: bool = False
+    helper_inputs: tuple[str, ...] = ()
+    helper_outputs: tuple[str, ...] = ()
     defaults: Mapping[str, int] = field(default_factory=dict)
     attach_type: int = 0
     runs_here: bool = True
     writes_packet: bool = True
     sleepable: bool = False
     writable: tuple[Writable, ...] = ()
-    answers_nothing: bool = False
+    ignores_return: bool = False
     in_kernel: HookPoint | None = None
 
     @property

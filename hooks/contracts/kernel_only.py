@@ -48,11 +48,11 @@ def kernel_only_hook(
     context: ContextLayout,
     families: tuple[str, ...],
     *,
-    answers: range | None = None,
+    returns: range | None = None,
     **more: Any,
 ) -> HookPoint:
-    """The contract of a hook of Linux that never runs here; `answers` are those that the kernel takes, None for any."""
-    verdicts: Mapping[int, Answer] = dict.fromkeys(answers if answers is not None else (0,), Number.KNOWN)
+    """The contract of a hook of Linux that never runs here; `returns` are those that the kernel takes, None for any."""
+    verdicts: Mapping[int, Answer] = dict.fromkeys(returns if returns is not None else (0,), Number.KNOWN)
     return HookPoint(
         name=name,
         platform="linux",
@@ -63,7 +63,7 @@ def kernel_only_hook(
         verdicts=verdicts,
         otherwise=Number.KNOWN,
         families=frozenset(families),
-        any_number=answers is None,
+        any_return=returns is None,
         runs_here=False,
         **more,
     )

@@ -98,7 +98,7 @@ SK_BUFF_LINUX = (
         ("cgroup_skb/ingress", "cgroup/skb"),
         _CGROUP,
         ("base", "sk_base", "packet", "filter", "cgroup", "cgroup_packet", "locks"),
-        answers=range(2),
+        returns=range(2),
         writes_packet=False,
     ),
     kernel_only_hook(
@@ -107,7 +107,7 @@ SK_BUFF_LINUX = (
         ("cgroup_skb/egress",),
         _CGROUP,
         ("base", "sk_base", "packet", "filter", "cgroup", "cgroup_packet", "locks"),
-        answers=range(4),
+        returns=range(4),
         attach_type=1,  # BPF_CGROUP_INET_EGRESS
         writes_packet=False,
     ),

@@ -123,7 +123,7 @@ def _linux_hooks() -> Iterable[HookPoint]:
                 verdicts=verdicts,
                 otherwise=SocketVerdict.REJECT,
                 families=frozenset({"general", "socket", "task"}),
-                facts=TASK_FACTS,
+                helper_inputs=TASK_FACTS,
                 defaults={"user_family": _LINUX_FAMILY[version], "family": _LINUX_FAMILY[version]},
                 attach_type=attach_type,
             )
@@ -171,8 +171,8 @@ def _windows_hooks() -> Iterable[HookPoint]:
                 },
                 otherwise=SocketVerdict.REJECT,
                 families=frozenset({"general", "socket", "task", "sock_addr"}),
-                facts=TASK_FACTS,
-                results=("redirect_context",),
+                helper_inputs=TASK_FACTS,
+                helper_outputs=("redirect_context",),
                 defaults={"family": family},
             )
 

@@ -98,7 +98,7 @@ _SOCK_OPS_LINUX = HookPoint(
     verdicts={0: Outcome.FAILED, 1: Outcome.DONE},
     otherwise=Outcome.FAILED,
     families=frozenset({"general", "socket"}),
-    facts=SOCKET_FACTS,
+    helper_inputs=SOCKET_FACTS,
     defaults={"is_fullsock": 1},
     attach_type=3,  # BPF_CGROUP_SOCK_OPS
 )
@@ -139,6 +139,6 @@ SOCK_OPS_WINDOWS = HookPoint(
     verdicts={0: Outcome.DONE},
     otherwise=Outcome.FAILED,
     families=frozenset({"general", "socket", "sock_ops"}),
-    any_number=True,
-    facts=(*SOCKET_FACTS, "flow_id"),
+    any_return=True,
+    helper_inputs=(*SOCKET_FACTS, "flow_id"),
 )

@@ -59,7 +59,7 @@ class StructOps:
             context,
             self.families,
             attach_type=member,
-            answers_nothing=void,
+            ignores_return=void,
             writable=writable,
             sleepable=sleepable,
         )

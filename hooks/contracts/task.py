@@ -114,7 +114,7 @@ def namespace_cookie() -> int:
         return int.from_bytes(asking.getsockopt(socket.SOL_SOCKET, SO_NETNS_COOKIE, 8), "little")
 
 
-def introduce(context: HostContext) -> None:
+def fill_in_caller(context: HostContext) -> None:
     """Make the calling thread the one that asks, in a context that has room for it. Raises OSError."""
     if isinstance(context, SocketContext):
         context.netns_cookie = namespace_cookie()

@@ -29,8 +29,8 @@ class TypedHook:
     before it: a function, or (`traced`) the type of a tracepoint.
 
     `result` says that what the function returned stands behind its arguments; `trusted` that pointers are good while
-    the program runs. `answers` are the numbers that it may return, and `void_answers` where the function returns
-    nothing; None for any, and `void_answers_nothing` if nobody looks at r0 there. What `iterates` is called for each
+    the program runs. `returns` are the numbers that it may return, and `void_returns` where the function returns
+    nothing; None for any, and `void_ignores_return` if nobody looks at r0 there. What `iterates` is called for each
     thing of a kind, and once more at the end. Places that are `closed` take no programs, nor those that are not among
     the `only` ones; what `changes_result` wants one that is a number.
     """
@@ -46,9 +46,9 @@ class TypedHook:
     trusted: bool = False
     sleepable: bool = False
     iterates: bool = False
-    answers: range | None = None
-    void_answers: range | None = None
-    void_answers_nothing: bool = False
+    returns: range | None = None
+    void_returns: range | None = None
+    void_ignores_return: bool = False
     changes_result: bool = False
     closed: frozenset[str] = frozenset()
     only: frozenset[str] | None = None
@@ -77,10 +77,10 @@ class TypedHook:
             (),
             context,
             (*self.families, *PLACES.get((self.kind, target), ())),
-            answers=ANSWERS.get((self.kind, target), self.void_answers if void else self.answers),
+            returns=RETURNS.get((self.kind, target), self.void_returns if void else self.returns),
             attach_type=self.attach_type,
             sleepable=self.sleepable,
-            answers_nothing=void and self.void_answers_nothing,
+            ignores_return=void and self.void_ignores_return,
         )
 
 
@@ -101,23 +101,23 @@ _ERRORS = range(-MAX_ERRNO, 1)
 
 TYPED_LINUX: tuple[TypedHook, ...] = (
     _hook("tp_btf", 23, (*_TRACING, "cookie"), prefix="btf_trace_", traced=True, trusted=True),
-    *_both("fentry", 24, (*_TRACING, "trampoline"), answers=_ALWAYS_0, void_answers=_ALWAYS_0),
-    *_both("fexit", 25, (*_TRACING, "trampoline"), result=True, answers=_ALWAYS_0, void_answers=_ALWAYS_0),
+    *_both("fentry", 24, (*_TRACING, "trampoline"), returns=_ALWAYS_0, void_returns=_ALWAYS_0),
+    *_both("fexit", 25, (*_TRACING, "trampoline"), result=True, returns=_ALWAYS_0, void_returns=_ALWAYS_0),
     *_both("fmod_ret", 26, (*_TRACING, "trampoline"), result=True, changes_result=True),
     *_both(
         "iter", 28, (*_TRACING, "iterators", "paths", "socket_maps"), prefix="bpf_iter_", trusted=True, iterates=True,
-        answers=range(2),
+        returns=range(2),
     ),
     *(
         _hook(
             name, 27, (*_TRACING, "security", *sleeping), program_type=29, prefix="bpf_lsm_", result=True, trusted=True,
-            answers=_ERRORS, void_answers_nothing=True, closed=lsm.CLOSED, only=only, sleepable=bool(sleeping),
+            returns=_ERRORS, void_ignores_return=True, closed=lsm.CLOSED, only=only, sleepable=bool(sleeping),
         )
         for name, sleeping, only in (("lsm", (), None), ("lsm.s", ("sleepable", "integrity"), lsm.SLEEPABLE))
     ),
     _hook(
         "lsm_cgroup", 43, (*_TRACING, "security", "cgroup_current"), program_type=29, prefix="bpf_lsm_", result=True,
-        trusted=True, answers=range(2), void_answers=range(1, 2), closed=lsm.CLOSED,
+        trusted=True, returns=range(2), void_returns=range(1, 2), closed=lsm.CLOSED,
     ),
 )  # fmt: skip
 
@@ -138,7 +138,7 @@ PLACES: dict[tuple[str, str], tuple[str, ...]] = {
 }  # fmt: skip
 
 # Places whose programs answer something else than those of their kind.
-ANSWERS: dict[tuple[str, str], range] = {("lsm", target): range(2) for target in lsm.BOOLEAN}
+RETURNS: dict[tuple[str, str], range] = {("lsm", target): range(2) for target in lsm.BOOLEAN}
 
 # Arguments of tracepoints that may be null (raw_tp_null_args of kernel/bpf/btf.c).
 NULLABLE_ARGUMENTS: dict[str, tuple[int, ...]] = {

@@ -76,7 +76,7 @@ _XDP_LINUX = HookPoint(
     verdicts={0: Verdict.ABORTED, 1: Verdict.DROP, 2: Verdict.PASS, 3: Verdict.TX, 4: Verdict.REDIRECT},
     otherwise=Verdict.ABORTED,
     families=frozenset({"general", "xdp"}),
-    any_number=True,
+    any_return=True,
 )
 XDP_LINUX = with_kernel_contract(_XDP_LINUX, "base", "sk_base", "frame", "locks", "socket_maps")
 

@@ -188,5 +188,5 @@ def faults(program: ProgramSpec, maps: Mapping[str, MapSpec], chance: random.Ran
         except Fault as fault:
             yield str(fault)
             continue
-        if answer not in program.hook.verdicts and not program.hook.any_number:
+        if answer not in program.hook.verdicts and not program.hook.any_return:
             yield f"returns {answer}"

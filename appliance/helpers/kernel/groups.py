@@ -136,7 +136,7 @@ def callable_names(hook: HookPoint) -> frozenset[str]:
 
 
 def numbering(platform: Platform, hook: HookPoint) -> Platform:
-    """The platform as programs of that hook see it (`Platform.at`), of a kernel-only one with the kernel's own helpers."""
+    """The platform as programs of that hook see it (`Platform.at`), of kernel-only hooks with the kernel's helpers."""
     seen = platform.at(hook)
     if hook.runs_here:
         return seen

@@ -136,7 +136,7 @@ def _exit(environment: Environment, state: State, instruction: Exit) -> None:
             )
         return
     demand_no_record(environment, state, "ends the program")
-    if environment.spec.hook.answers_nothing:
+    if environment.spec.hook.ignores_return:
         return
     if is_lost(state.registers[0]):
         raise Violation(
@@ -154,7 +154,7 @@ def _exit(environment: Environment, state: State, instruction: Exit) -> None:
     hook = environment.spec.hook
     low, high = min(hook.verdicts), max(hook.verdicts)
     least, most = (value.low.smin, value.low.smax) if low < 0 else (value.whole.umin, value.whole.umax)
-    if not hook.any_number and not low <= least <= most <= high:
+    if not hook.any_return and not low <= least <= most <= high:
         verdicts = f"{low} to {high}" if low < high else f"always {low}"
         raise Violation(
             Rejection.VERDICT,

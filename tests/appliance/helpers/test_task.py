@@ -51,14 +51,14 @@ def _calls() -> list[tuple[HookPoint, str]]:
     for hook in EVERYWHERE:
         names = set(PLATFORMS[hook.platform].at(hook).helpers.values())
         here = [name for name in FACTS if name in names and PROTOTYPES[name].family in hook.families]
-        found += [(hook, name) for name in here if hook.any_number or len(hook.verdicts) > 1]
+        found += [(hook, name) for name in here if hook.any_return or len(hook.verdicts) > 1]
     return found
 
 
 @pytest.mark.parametrize(("hook", "name"), _calls(), ids=lambda value: getattr(value, "name", value))
 def test_facts_are_what_the_context_holds(hook: HookPoint, name: str) -> None:
     field, number = FACTS[name], 0x0123456789ABCDE
-    assert field in hook.facts
+    assert field in hook.helper_inputs
     code = f"call {name}; r1 = {number} ll; r6 = r0; r0 = 1; if r6 == r1 goto same; r0 = 0; exit; same: r0 = r0"
     assert run(code, hook, hook.host(**{field: number})) == 1
     assert run(code, hook, hook.host(**{field: number + 1})) == 0

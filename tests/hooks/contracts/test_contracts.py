@@ -53,9 +53,9 @@ def test_fields_live_in_the_host_context(hook: HookPoint) -> None:
 def test_what_is_named_is_there(hook: HookPoint) -> None:
     names = {field.name for field in hook.context.fields}
     assert hook.defaults.keys() <= names
-    assert not names & {*hook.facts, *hook.results}
-    assert all(hasattr(hook.host, name) for name in (*hook.facts, *hook.results))
-    assert all(hasattr(hook.host, f"{name}_size") for name in hook.results)
+    assert not names & {*hook.helper_inputs, *hook.helper_outputs}
+    assert all(hasattr(hook.host, name) for name in (*hook.helper_inputs, *hook.helper_outputs))
+    assert all(hasattr(hook.host, f"{name}_size") for name in hook.helper_outputs)
     assert hook.families <= {prototype.family for prototype in PROTOTYPES.values()}
     assert all(isinstance(answer, type(hook.otherwise)) for answer in hook.verdicts.values())
     assert all(hook.number(answer) in hook.verdicts for answer in hook.verdicts.values())

@@ -40,7 +40,7 @@ def _verdict(environment: Environment, prototype: HelperPrototype, map_: str | N
 def any_verdict(environment: Environment) -> Scalar:
     """What a program of the hook may answer."""
     hook = environment.spec.hook
-    return scalar.UNKNOWN if hook.any_number else scalar.between(min(hook.verdicts), max(hook.verdicts))
+    return scalar.UNKNOWN if hook.any_return else scalar.between(min(hook.verdicts), max(hook.verdicts))
 
 
 def _map_value_or_null(environment: Environment, prototype: HelperPrototype, map_: str | None, given: Given) -> Value:

@@ -113,18 +113,18 @@ def test_nothing_can_be_attached_there(kind: str, target: str, words: str) -> No
 
 
 def test_who_answers_what() -> None:
-    assert hook_at(HOOKS["tp_btf"], "sched_switch", types()).any_number
+    assert hook_at(HOOKS["tp_btf"], "sched_switch", types()).any_return
     assert list(hook_at(HOOKS["iter"], "task", types()).verdicts) == [0, 1]
     assert min(hook_at(HOOKS["lsm"], "file_open", types()).verdicts) == -4095
     assert list(hook_at(HOOKS["lsm"], "inode_xattr_skipcap", types()).verdicts) == [0, 1]
-    assert hook_at(HOOKS["lsm"], "task_free", types()).answers_nothing
+    assert hook_at(HOOKS["lsm"], "task_free", types()).ignores_return
     assert list(hook_at(HOOKS["lsm_cgroup"], "task_free", types()).verdicts) == [1]
 
 
 def test_a_part_of_a_structure_of_functions() -> None:
     hook = hook_at_member(StructOpsMember("tcp_congestion_ops", "init"), types(), sleepable=False)
     assert arguments(hook) == [("argument 0", 0, FieldKind.TRUSTED, "tcp_sock")]
-    assert (hook.answers_nothing, hook.attach_type) == (True, 1)
+    assert (hook.ignores_return, hook.attach_type) == (True, 1)
     tcp = structure("tcp_sock")
     written = [(offset, size) for offset in range(100) for size in (1, 2, 4, 8) if _may_write(hook, tcp, offset, size)]
     assert {size for offset, size in written if offset == 52} == set()  # mss_cache
