@@ -2,10 +2,14 @@
 
 The packet loop is compiled here, with the program inside it, over the maps of the object that the program belongs to:
 objects that are only tested don't wait for it.
+
+Two interfaces that frames cross between are closed to the host, and looked after as a box looks after its own: a filter
+that somebody puts in front is overtaken within a second, and told to the logger `appliance.api`.
 """
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Mapping
 from contextlib import ExitStack
@@ -25,7 +29,10 @@ from appliance.helpers.syncookie_secrets import SyncookieSecrets
 from appliance.jit.collection import Collection
 from appliance.maps.control.map import Map
 from hooks.interfaces.isolation import Isolation
+from hooks.interfaces.isolation_watch import IsolationFollower, IsolationState
 from hooks.interfaces.netdev import find_interface
+
+_LOGGER = logging.getLogger("appliance.api")
 
 
 class Link:
@@ -62,6 +69,8 @@ class Link:
             services = RuntimeServices(tables, SyncookieSecrets())
             datapath = Datapath([passage], Run.of(collection.engine), workers=workers, services=services)
             self._datapath = opened.enter_context(datapath)
+            held = passage.interfaces if inside is not None else ()
+            self._isolation = opened.enter_context(IsolationFollower(held, _LOGGER.warning))
             self._held = opened.pop_all()
         self.attached = True
 
@@ -69,6 +78,11 @@ class Link:
         """A snapshot by interface name: frames received, their verdicts, what was sent, what was lost and why. Once
         detached, the last one."""
         return self._datapath.statistics() if self.attached else self._last
+
+    def isolation(self) -> Mapping[str, IsolationState]:
+        """Whether each of two interfaces is closed to the host, and how often it was found open and closed again. Empty
+        for an interface that is only listened to."""
+        return self._isolation.states
 
     def detach(self) -> None:
         """End it and put every interface back as it was.

@@ -16,7 +16,6 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 
 from appliance.box.config import PassageConfig
-from appliance.box.isolation_watch import IsolationState, IsolationWatch
 from appliance.closeable import Closeable
 from appliance.datapath.datapath import Datapath
 from appliance.datapath.statistics import InterfaceStatistics
@@ -26,6 +25,7 @@ from appliance.epochs import GRACE_SECONDS, GracePeriodExpired
 from appliance.helpers.services import RuntimeServices
 from hooks.errors import HookError
 from hooks.interfaces.isolation import Isolation
+from hooks.interfaces.isolation_watch import IsolationState, IsolationWatch
 from hooks.interfaces.netdev import Interface, find_interface, interface_state
 
 

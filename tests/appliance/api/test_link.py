@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 
 import pytest
@@ -10,6 +11,7 @@ from appliance.api import Link, Loaded, NoSuchName, WrongState, open_object, syn
 from appliance.maps import MapOfMaps, open_map
 from hooks.contracts.contract import Verdict
 from hooks.errors import InterfaceError
+from hooks.interfaces.isolation_watch import IsolationState
 from hooks.interfaces.netdev import interface_state
 from tests.appliance.api.objects import example
 from tests.appliance.ebpf.compiling import PROGRAMS
@@ -104,6 +106,30 @@ def test_closing_the_object_detaches(topology: Topology) -> None:
         assert wire.drain() == []
     with pytest.raises(WrongState, match="the object is closed"):
         loaded.programs["back"].attach("outside")
+
+
+def test_a_filter_that_others_put_in_front_is_overtaken_and_told(
+    topology: Topology, caplog: pytest.LogCaptureFixture
+) -> None:
+    theirs = ["tc", "filter", "add", "dev", "outside", "ingress", "prio", "1", "protocol", "all", "bpf", "da"]
+    with load() as loaded:
+        link = run_inside(topology.box, lambda: loaded.programs["count"].attach("outside", "inside"))
+        assert link.isolation() == {"outside": IsolationState(), "inside": IsolationState()}
+        topology.box.run([*theirs, "bytecode", "1,6 0 0 0"])
+        for _ in range(200):
+            if link.isolation()["outside"].closed_again:
+                break
+            time.sleep(0.02)
+        assert link.isolation() == {"outside": IsolationState(True, closed_again=1), "inside": IsolationState()}
+        run_inside(topology.box, link.detach)
+        assert not [thread for thread in threading.enumerate() if thread.name == "isolation"]
+    (told,) = [record.getMessage() for record in caplog.records if record.name == "appliance.api"]
+    assert told.startswith("outside: the host was not shut out any more, and is again: a filter of somebody else (bpf")
+
+
+def test_an_interface_that_is_only_listened_to_is_not_watched(topology: Topology) -> None:
+    with load() as loaded, run_inside(topology.box, lambda: loaded.programs["count"].attach("outside")) as link:
+        assert link.isolation() == {}
 
 
 def test_what_cannot_be_attached_to_leaves_everything_as_it_was(topology: Topology) -> None:

@@ -1,9 +1,10 @@
-"""Are the inline interfaces still closed to the host's stack? Others may put filters in front of the box's, or take
-them away; this notices within a second, says so, and closes the interface again where the kernel allows it.
+"""Are isolated interfaces still closed to the host's stack? Others may put filters in front of ours, or take them away;
+this notices within a second, says so, and closes the interface again where the kernel allows it.
 """
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from hooks.errors import HookError
 from hooks.interfaces.clsact import close_to_host, opening
 from hooks.interfaces.netdev import Interface, interface_state
 
+LOOK_SECONDS = 0.5
 MENTION_SECONDS = 60.0  # another program that insists is mentioned this often, not twice a second
 
 
@@ -33,7 +35,7 @@ class IsolationWatch:
         self.states: Mapping[str, IsolationState] = {name: IsolationState() for name in names}
 
     def look(self, held: Iterable[Interface]) -> None:
-        """`held` are the interfaces that the box has isolated; an inline one that is there and not held is open."""
+        """`held` are the interfaces that are isolated; one that is there and not among them is open."""
         by_name = {interface.name: interface for interface in held}
         self.states = {name: self._look(name, by_name.get(name)) for name in self.states}
 
@@ -58,3 +60,36 @@ class IsolationWatch:
         if now - self._mentioned.get((name, isolated), -MENTION_SECONDS) >= MENTION_SECONDS:
             self._mentioned[name, isolated] = now
             self._log(text)
+
+
+class IsolationFollower:
+    """Looks every LOOK_SECONDS at the interfaces that somebody holds, until it is closed: in a thread of its own, which is
+    in the network namespace of the one that makes it. A context manager; closing twice is harmless. `states` may be
+    read from any thread.
+    """
+
+    def __init__(self, held: Iterable[Interface], log: Callable[[str], None]) -> None:
+        self._held = tuple(held)
+        self._watch = IsolationWatch([interface.name for interface in self._held], log)
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._follow, name="isolation", daemon=True)
+        self._thread.start()
+
+    @property
+    def states(self) -> Mapping[str, IsolationState]:
+        return self._watch.states
+
+    def _follow(self) -> None:
+        while not self._over.wait(LOOK_SECONDS):
+            self._watch.look(self._held)
+
+    def close(self) -> None:
+        """It must not close again what is opened next."""
+        self._over.set()
+        self._thread.join()
+
+    def __enter__(self) -> IsolationFollower:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
