@@ -4,8 +4,8 @@
     SIGNATURES      what each takes and gives, in LLVM's types
     c_signature     the same in ctypes' types                  the control plane calls them
 
-Helpers and the control plane call a map by these, whatever type it is; what a type doesn't have answers null or -EINVAL
-(`no_operation`). The kernel's own table is `struct bpf_map_ops` (include/linux/bpf.h).
+Helpers and the control plane call a map by these, whatever type it is; what a type doesn't have another operation does
+(`otherwise`), or it answers null or -EINVAL. The kernel's own table is `struct bpf_map_ops` (include/linux/bpf.h).
 """
 
 # ruff: noqa: RUF009  (every field has a default that says what it is like, as `dataclasses.field` has it)
@@ -24,15 +24,17 @@ from appliance.ir import I32, I64, PTR
 
 @dataclass(frozen=True, slots=True)
 class Signature:
-    """One operation: the type of its answer, its parameters in their order, and what Python's callers say for it."""
+    """One operation: the type of its answer, its parameters in their order, what Python's callers say for it, and which
+    operation does the same for a type that has none of its own."""
 
     result: ir.Type
     parameters: Mapping[str, ir.Type]
     python: str
+    otherwise: str
 
 
-def _operation(result: ir.Type, *, python: str = "", **parameters: ir.Type) -> Any:
-    return field(metadata={"signature": Signature(result, parameters, python)})
+def _operation(result: ir.Type, *, python: str = "", otherwise: str = "", **parameters: ir.Type) -> Any:
+    return field(metadata={"signature": Signature(result, parameters, python, otherwise)})
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +51,10 @@ class MapOps:
 
     lookup: ir.Function = _operation(PTR, map=PTR, key=PTR, processor=I32)
     """Pointer to the value, or null. To an LRU hash this is a use."""
+
+    visit: ir.Function = _operation(PTR, map=PTR, key=PTR, processor=I32, otherwise="lookup")
+    """The same, and no use to an LRU hash: for walks, as the kernel's bpf_for_each_hash_elem takes each element as it
+    stands."""
 
     read: ir.Function = _operation(
         I64, map=PTR, key=PTR, value_out=PTR, processor=I32, flags=I64, python="lookup"

@@ -82,14 +82,7 @@ def emit_operations(module: ir.Module, spec: MapSpec, processors: int) -> MapOps
     kind = kind_of(spec)
     if f"{shape.name}.{kind.operations[0]}" not in module.globals:
         kind.emit(module, shape)
-    return MapOps(
-        **{
-            operation: module.globals[f"{shape.name}.{operation}"]
-            if operation in kind.operations
-            else _no_operation(module, operation)
-            for operation in SIGNATURES
-        }
-    )
+    return _complete(module, {operation: module.globals[f"{shape.name}.{operation}"] for operation in kind.operations})
 
 
 def link_operations(module: ir.Module, spec: MapSpec, processors: int, *, lookup: bool) -> MapOps:
@@ -99,7 +92,7 @@ def link_operations(module: ir.Module, spec: MapSpec, processors: int, *, lookup
     shape, kind = Shape.of(spec, processors), kind_of(spec)
     if kind.emit_lookup is None:
         return emit_operations(module, spec, processors)
-    functions = {operation: _no_operation(module, operation) for operation in SIGNATURES}
+    functions = {}
     for operation in kind.operations:
         signature = SIGNATURES[operation]
         name = control_name(shape, operation)
@@ -109,7 +102,19 @@ def link_operations(module: ir.Module, spec: MapSpec, processors: int, *, lookup
         if name not in module.globals:
             kind.emit_lookup(module, shape)
         functions["lookup"] = module.globals[name]
-    return MapOps(**functions)
+    return _complete(module, functions)
+
+
+def _complete(module: ir.Module, functions: Mapping[str, ir.Function]) -> MapOps:
+    """Those that the type has, and what is there in the place of the others."""
+    return MapOps(
+        **{
+            operation: functions.get(operation)
+            or functions.get(signature.otherwise)
+            or _no_operation(module, operation)
+            for operation, signature in SIGNATURES.items()
+        }
+    )
 
 
 def _no_operation(module: ir.Module, operation: str) -> ir.Function:

@@ -63,8 +63,8 @@ class IsolationWatch:
 
 
 class IsolationFollower:
-    """Looks every LOOK_SECONDS at the interfaces that somebody holds, until it is closed: in a thread of its own, which is
-    in the network namespace of the one that makes it. A context manager; closing twice is harmless. `states` may be
+    """Looks every LOOK_SECONDS at the interfaces that somebody holds, until it is closed: in a thread of its own, which
+    is in the network namespace of the one that makes it. A context manager; closing twice is harmless. `states` may be
     read from any thread.
     """
 

@@ -19,6 +19,10 @@ class InterpreterMap(Protocol):
         """The live value: what is written to it is in the map. None if there is none."""
         ...
 
+    def visit(self, key: bytes) -> bytearray | memoryview | None:
+        """The same for a walk, which is no use to an LRU hash."""
+        ...
+
     def update(self, key: bytes, value: bytes, flags: int) -> int:
         """0 or -errno."""
         ...

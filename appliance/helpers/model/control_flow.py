@@ -46,7 +46,7 @@ def for_each_map_elem(call: HelperCall) -> Generator[Invocation, int, Value]:
         return -errno.EINVAL & M64
     visited, keys = 0, map_.keys()
     for key in keys:
-        value = map_.lookup(key)
+        value = map_.visit(key)
         if value is None:
             continue  # a callback deleted it
         visited += 1

@@ -71,7 +71,7 @@ def _visit(call: HelperCall, site: MapSite) -> U64:
         following = code.call(site.functions.next, map_, position.get(), key, nowhere)
         body.break_if(code.compare_signed(following, "<", 0))
         position.set(following)
-        value = code.call(site.functions.lookup, map_, key, call.field("processor_id").load())
+        value = code.call(site.functions.visit, map_, key, call.field("processor_id").load())
         body.continue_if(code.is_null(value))  # somebody has deleted it since
         visited.add(1)
         given = (call.arguments[0], code.integer(key), code.integer(value), call.arguments[2])

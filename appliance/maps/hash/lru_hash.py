@@ -3,8 +3,8 @@
 Which one is decided by a clock (second chance): a hand goes round over the elements in the order of their numbers.
 An element that was used since the hand last passed keeps its place and loses its reference bit; the first one without
 goes. Elements that are no entries (they are free, or stand by to take an entry's place) are passed over. Programs use
-an entry by looking it up, and everybody by updating it; the control plane's lookups and walks are no use, as in the
-kernel (htab_lru_map_lookup_elem_sys of kernel/bpf/hashtab.c).
+an entry by looking it up, and everybody by updating it; the control plane's lookups and everybody's walks are no
+use, as in the kernel (htab_lru_map_lookup_elem_sys and bpf_for_each_hash_elem of kernel/bpf/hashtab.c).
 
               hand                          reference bit  1 = used since the hand last passed
                v
@@ -26,7 +26,7 @@ from appliance.maps.checks import LRU_FLAGS
 from appliance.maps.hash.hash import check_hash
 from appliance.maps.hash.layout import Bucket, HashHeader, HashLayout, count, initialise
 from appliance.maps.hash.operations import HashOperations
-from appliance.maps.kind import Kind, Shape, internal
+from appliance.maps.kind import Kind, Shape, define, internal
 from appliance.maps.map_ops import HASHED
 from appliance.maps.memory import Memory
 
@@ -43,6 +43,11 @@ class LruOperations(HashOperations):
     @cached_property
     def _evict(self) -> ir.Function:
         return self._emit_evict()
+
+    def emit(self) -> None:
+        super().emit()
+        code = define(self.module, self.shape, "visit")
+        code.ret(self.found(code, self.table.element(code, code["map"], self.locate_locked(code))))
 
     def on_use(self, code: Code, element: Pointer) -> None:
         """Written only if it changes something, as workers share the line."""
@@ -139,5 +144,5 @@ LRU_HASH = Kind(
     count=count,
     emit=_emit,
     emit_lookup=_emit_lookup,
-    operations=HASHED,
+    operations=(*HASHED, "visit"),
 )

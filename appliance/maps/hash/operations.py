@@ -99,16 +99,20 @@ class HashOperations:
     def _emit_lookup_locked(self) -> ir.Function:
         name = f"{self.shape.name}.lookup_locked"
         code = internal(self.module, name, PTR, map=PTR, key=PTR, processor=I32)
+        self._answer(code, self.locate_locked(code))
+        return code.function
+
+    def locate_locked(self, code: Code) -> U64:
+        """The word of the entry that `key` has, found with its home locked; null is returned if there is none."""
         map, key = code["map"], code["key"]
         hash = self.table.hash(code, map, key)
         mutex = code.field(self.table.home(code, map, hash), Bucket, "lock").address
         lock.acquire(code, mutex)
-        word = code.call(self.table.locate, map, key, hash, code.buffer(8))
+        word: U64 = code.call(self.table.locate, map, key, hash, code.buffer(8))
         lock.release(code, mutex)
         with code.if_(code.compare(word, "==", 0)):
             code.ret(ir.Constant(PTR, None))
-        self._answer(code, word)
-        return code.function
+        return word
 
     def _answer(self, code: Code, word: U64) -> None:
         """Return from a lookup what it gives of the element."""

@@ -64,6 +64,9 @@ class ModelLruHash(ModelHash):
             self._referenced.add(self._number[key])
         return super().lookup(key)
 
+    def visit(self, key: bytes) -> bytearray | None:
+        return super().lookup(key)
+
     def _put(self, key: bytes, value: bytes, flags: int) -> None:
         super()._put(key, value, flags)
         if self._standing_by:

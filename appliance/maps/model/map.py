@@ -21,6 +21,10 @@ class ModelMap:
         """The value itself, or None."""
         return self._values.get(key)
 
+    def visit(self, key: bytes) -> bytearray | None:
+        """The same, and no use to an LRU hash."""
+        return self.lookup(key)
+
     def update(self, key: bytes, value: bytes, flags: int = Flag.ANY) -> int:
         """0 or -errno."""
         asked = flags
