@@ -26,6 +26,7 @@ from tests.bpffs import BPFFS, mount_bpffs
 from tests.captures import SHARED
 from tests.cgroup2 import hierarchy
 from tests.kernel_bpf import KernelRefused, loaded_in_kernel
+from tests.kernel_tcx import lack_of_tcx
 
 PASS = bytes.fromhex("b700000002000000 9500000000000000")  # r0 = 2; exit
 PACKAGES = frozenset(Path(__file__).parents[1].joinpath("packages.txt").read_text().split())
@@ -121,6 +122,7 @@ CAPABILITIES: dict[str, Capability] = {
     for capability in (
         Capability("root", _root),
         Capability("bpf", _bpf),
+        Capability("tcx", lack_of_tcx),
         Capability("bpffs", _bpffs),
         Capability("cgroup2", _cgroup2),
         Capability("the kernel's types", _types),

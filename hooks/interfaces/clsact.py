@@ -14,7 +14,7 @@ filters: ours have handles of their own.
 The first filter decides. Filters stand by priority, and within a priority the newest is first: so whoever comes later
 with a BPF filter at priority 1 stands in front of ours, and what that one passes, the host hears. `opening` finds it.
 Ours comes first again by being added anew, under the other one of its two handles, before the old one goes: there is
-no moment without it. Programs of tcx (BPF_TCX_INGRESS) come before every clsact, and are not seen here.
+no moment without it. Programs of tcx come before every clsact: see `hooks.interfaces.tcx`.
 
 Sources: tc-bpf(8), net/sched/cls_bpf.c (`cls_bpf_change` adds at the list's head), `sch_handle_ingress` and
 `sch_handle_egress` in net/core/dev.c.

@@ -1,5 +1,6 @@
 """Are isolated interfaces still closed to the host's stack? Others may put filters in front of ours, or take them away;
-this notices within a second, says so, and closes the interface again where the kernel allows it.
+this notices within a second, says so, and closes the interface again where the kernel allows it. Programs of tcx can't
+be overtaken: while there is one, the interface counts as open.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from dataclasses import dataclass
 from hooks.errors import HookError
 from hooks.interfaces.clsact import close_to_host, opening
 from hooks.interfaces.netdev import Interface, interface_state
+from hooks.interfaces.tcx import tcx_programs
 
 LOOK_SECONDS = 0.5
 MENTION_SECONDS = 60.0  # another program that insists is mentioned this often, not twice a second
@@ -45,15 +47,18 @@ class IsolationWatch:
         if state is None or held is None or held.index != state.index:
             return IsolationState(state is None, closed_again)
         try:
-            found = opening(held.index)
-            if found is None:
-                return IsolationState(True, closed_again)
-            close_to_host(name, held.index)
+            if found := opening(held.index):
+                close_to_host(name, held.index)
+            before_all = tcx_programs(held.index)
         except (HookError, OSError) as error:
             self._mention(name, False, f"the host is not shut out any more: {error}")
             return IsolationState(interface_state(name) is None, closed_again)
-        self._mention(name, True, f"{name}: the host was not shut out any more, and is again: {found}")
-        return IsolationState(True, closed_again + 1)
+        if found:
+            closed_again += 1
+            self._mention(name, True, f"{name}: the host was not shut out any more, and is again: {found}")
+        if before_all:
+            self._mention(name, False, f"{name}: the host may not be shut out: {before_all} may let frames through")
+        return IsolationState(before_all is None, closed_again)
 
     def _mention(self, name: str, isolated: bool, text: str) -> None:
         now = time.monotonic()

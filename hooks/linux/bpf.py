@@ -1,8 +1,18 @@
-"""include/uapi/linux/bpf.h: what programs and helpers hand each other about routes and MTUs."""
+"""include/uapi/linux/bpf.h: what programs and helpers hand each other about routes and MTUs, and the system call that
+asks what is attached where."""
 
 from __future__ import annotations
 
 import ctypes
+import os
+import platform
+
+NR_BPF = {"x86_64": 321, "aarch64": 280}  # __NR_bpf of asm/unistd.h
+
+BPF_PROG_QUERY = 16
+
+BPF_TCX_INGRESS = 46
+BPF_TCX_EGRESS = 47
 
 BPF_FIB_LOOKUP_DIRECT = 1 << 0
 BPF_FIB_LOOKUP_OUTPUT = 1 << 1
@@ -50,3 +60,33 @@ class bpf_fib_lookup(ctypes.Structure):
         ("smac_end", ctypes.c_uint8 * 2),
         ("dmac", ctypes.c_uint8 * 6),
     )
+
+
+class bpf_prog_query(ctypes.Structure):
+    """`query` of union bpf_attr. `prog_ids` is the address of `prog_cnt` words; the kernel says how many it wrote."""
+
+    _fields_ = (
+        ("target_ifindex", ctypes.c_uint32),
+        ("attach_type", ctypes.c_uint32),
+        ("query_flags", ctypes.c_uint32),
+        ("attach_flags", ctypes.c_uint32),
+        ("prog_ids", ctypes.c_uint64),
+        ("prog_cnt", ctypes.c_uint32),
+        ("pad", ctypes.c_uint32),
+        ("prog_attach_flags", ctypes.c_uint64),
+        ("link_ids", ctypes.c_uint64),
+        ("link_attach_flags", ctypes.c_uint64),
+        ("revision", ctypes.c_uint64),
+    )
+
+
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+def bpf(command: int, attributes: ctypes.Structure) -> int:
+    """bpf(2). Raises OSError; ENOSYS on a machine whose number for it isn't known here."""
+    number = NR_BPF.get(platform.machine(), -1)
+    result = int(_libc.syscall(number, command, ctypes.byref(attributes), ctypes.sizeof(attributes)))
+    if result < 0:
+        raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
+    return result

@@ -10,6 +10,8 @@ from scapy.layers.l2 import ARP, Ether
 
 from tests.appliance.box.conftest import DROP_NINE, HEAD, Start, after, wait_until
 from tests.appliance.box.wire import MACS, arrivals, interface_settings, udp
+from tests.capabilities import requires
+from tests.kernel_tcx import attached_to_tcx
 from tests.netns import Topology
 from tests.numbered import numbered_frames
 
@@ -50,6 +52,19 @@ def test_a_filter_that_others_put_in_front_is_overtaken_and_told(net: Topology, 
     net.box.run(["tc", "filter", "del", "dev", "outside", "ingress", *PASSES_ALL[:4], "handle", "0x1", "bpf"])
     assert box.end() == 0
     assert interface_settings(net) == before
+
+
+@requires("bpf", "tcx")
+def test_a_program_of_tcx_is_told_and_counts_as_open(net: Topology, start: Start) -> None:
+    box = start(DROP_NINE)
+    isolated = 'tidegate_interface_isolated{interface="inside"}'
+    assert box.metrics()[isolated] == 1
+    with attached_to_tcx(net.box, "inside", "egress") as number:
+        box.wait_for(f"inside: the host may not be shut out: a program of tcx (id {number}) at its egress may let")
+        assert box.metrics()[isolated] == 0
+        assert box.metrics()['tidegate_interface_isolated{interface="outside"}'] == 1
+    wait_until(lambda: box.metrics()[isolated] == 1)
+    assert box.end() == 0
 
 
 def test_an_interface_that_stays_open_to_the_host_is_told(net: Topology, start: Start) -> None:
