@@ -19,7 +19,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from hooks.af_packet.generator import Burst
+from hooks.af_packet.generator import FrameGenerator
 from hooks.linux.if_packet import (
     ETH_P_ALL,
     PACKET_IGNORE_OUTGOING,
@@ -31,7 +31,7 @@ from tests.netns import SO_RCVBUFFORCE, Host, Topology
 FLOWS = 8
 EACH = 16 * FLOWS  # frames that are prepared
 TICK_SECONDS = 0.002
-LONGEST_BURST = 64
+LONGEST_RUN = 64
 QUIET_SECONDS = 0.5  # after the last frame: what comes later is lost
 _NUMBER = struct.Struct("!Q")
 _HEADERS = 14 + 20 + 8
@@ -86,16 +86,16 @@ def numbered_frames(net: Topology, *, per_second: int) -> Iterator[Stream]:
 
 def _send(place: Host, per_second: int, stream: Stream, over: threading.Event) -> None:
     began = time.monotonic()
-    with place.entered(), Burst(place.interface, [_frame(5000 + n % FLOWS) for n in range(EACH)]) as burst:
+    with place.entered(), FrameGenerator(place.interface, [_frame(5000 + n % FLOWS) for n in range(EACH)]) as generator:
         while not over.wait(TICK_SECONDS):
             wanted = int((time.monotonic() - began) * per_second)
             while stream.sent < wanted:
                 first = stream.sent % EACH
-                count = min(wanted - stream.sent, EACH - first, LONGEST_BURST)
+                count = min(wanted - stream.sent, EACH - first, LONGEST_RUN)
                 for slot in range(count):
-                    place_of_number = burst.offsets[first + slot] + _HEADERS
-                    _NUMBER.pack_into(burst.buffer, place_of_number, stream.sent + slot)
-                stream.sent += burst.send(first, count)
+                    place_of_number = generator.offsets[first + slot] + _HEADERS
+                    _NUMBER.pack_into(generator.buffer, place_of_number, stream.sent + slot)
+                stream.sent += generator.send(first, count)
 
 
 def _receive(receiver: socket.socket, stream: Stream, quiet: threading.Event) -> None:
