@@ -28,9 +28,11 @@ from appliance.rules import RuleSet, compile_rule_set
 from appliance.rules.analysis import find_unreached
 from appliance.rules.model import Direction
 from appliance.rules.walk import Judgement, Outcome, Walk
+from appliance.rules.walk.words import reason
 from tests.fuzz.rule_sets import FILE, random_frame, random_rule_set
 
 FRAMES = 5000  # of one rule set
+EXPLAINED = 100  # of them
 SETS = 10  # in one process, between two looks at the clock
 WAYS = (Direction.IN, Direction.OUT)
 
@@ -51,9 +53,12 @@ def random_capture(chance: random.Random, frames: int) -> Capture:
 
 def walked(rules: RuleSet, capture: Capture, dissection: Dissection) -> list[Judgement]:
     """What the walk says of every frame."""
-    walk = Walk(rules)
-    frames = zip(capture.records(), dissection.frames(capture), strict=True)
-    return [walk.judge(frame, WAYS[record.program], record.time_ns) for record, frame in frames]
+    walk, judgements = Walk(rules), list[Judgement]()
+    for number, (record, frame) in enumerate(zip(capture.records(), dissection.frames(capture), strict=True)):
+        judgements.append(walk.judge(frame, WAYS[record.program], record.time_ns))
+        if number < EXPLAINED:
+            assert all(reason(step, frame) for step in judgements[-1].steps)
+    return judgements
 
 
 def disagreements(seed: int, dissection: Dissection, frames: int = FRAMES, engine: str = "jit") -> Iterator[str]:

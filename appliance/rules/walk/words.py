@@ -157,6 +157,8 @@ def _asked(kind: Kind, test: BitTest) -> str:
 
 def _span(kind: Kind, span: Range) -> str:
     low, high = span
+    if isinstance(kind, AddressKind):
+        return _network(4, span)
     return number(kind, low) if low == high else f"{number(kind, low)}-{number(kind, high)}"
 
 
