@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from appliance.closeable import Closeable
 from appliance.datapath.captures import Capture
@@ -11,15 +11,16 @@ from appliance.datapath.replay import ReplayLoop, replay
 from appliance.ebpf.objects.objects import load_object
 from appliance.helpers.native.call import Clock
 from appliance.jit.collection import Collection
+from appliance.rules.model import Rule
 from appliance.rules.walk import Dissected, dissector
 from appliance.rules.walk.dissector import BATCH, DISSECTED, PROGRAM, SEEN
 
 
 class Dissection(Closeable):
-    """The dissector, loaded. For one thread."""
+    """The dissector, loaded; it reads every field, and what the rules have of their own. For one thread."""
 
-    def __init__(self) -> None:
-        self._dissector = dissector()
+    def __init__(self, rules: Iterable[Rule] = ()) -> None:
+        self._dissector = dissector(rules)
         spec = load_object(self._dissector.object, "dissector.o")
         loops = ReplayLoop(spec.programs[PROGRAM].hook, PROGRAM, None)
         self._collection = Collection.load(spec, programs=(PROGRAM,), clock=Clock.FRAME, loops=loops)

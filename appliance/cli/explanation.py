@@ -80,7 +80,7 @@ def _capture_of(what: str) -> Capture:
 def _explained(rules: RuleSet, capture: Capture, numbers: frozenset[int]) -> Iterator[Explained]:
     """The walk sees every frame, for what it remembers."""
     walk, places = Walk(rules), {rule.id: str(rule.where) for rule in rules.rules}
-    with Dissection() as dissection:
+    with Dissection(rules.rules) as dissection:
         pairs = zip(capture.records(), dissection.frames(capture), strict=True)
         for number, (record, frame) in enumerate(pairs, 1):
             way = WAYS[record.program]
