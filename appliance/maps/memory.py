@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import ctypes
 import mmap
+from contextlib import suppress
 
 
 class Memory:
     """`size` bytes at `address`, aligned to a page. Closing twice is harmless.
     Any thread may use the bytes; one makes and closes it."""
 
-    def __init__(self, size: int) -> None:
-        """Raises OSError (ENOMEM) if the machine doesn't grant that much."""
+    def __init__(self, size: int, *, huge_pages: bool = False) -> None:
+        """Raises OSError (ENOMEM) if the machine doesn't grant that much.
+
+        `huge_pages` asks for 2 MiB at a time: for memory that fills from its beginning and is read all over."""
         self.size = size
         self._mapping = mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+        if huge_pages:
+            with suppress(OSError):  # a kernel without them: then it is pages of the usual size
+                self._mapping.madvise(mmap.MADV_HUGEPAGE)
         self._anchor: ctypes.c_char | None = ctypes.c_char.from_buffer(self._mapping)
         self.address = ctypes.addressof(self._anchor)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from tests.bench import (
+    bench_blocklist,
     bench_compile,
     bench_filter,
     bench_forwarding,
@@ -28,6 +29,7 @@ BENCHMARKS: Mapping[str, Benchmark] = {
     "start": bench_start.main,
     "memory": bench_memory.main,
     "maps": bench_maps.main,
+    "blocklist": bench_blocklist.main,
     "lookups": bench_lookups.main,
     "compile": bench_compile.main,
     "native": bench_native.main,

@@ -34,7 +34,7 @@ LENGTH_SIZE = 4  # bpf_lpm_trie_key begins with the prefix length, u32 in host o
 ENTRY = 1 << 31  # in a node's `prefix`, beside the length in bits
 FREE = 1 << 31  # in an id's place, beside the next free id
 RESTING = 64  # freed nodes that wait
-LEAST_ROOT_BITS, MOST_ROOT_BITS = 8, 16  # 1 KiB of roots for a few prefixes, 256 KiB for a hundred thousand
+LEAST_ROOT_BITS, MOST_ROOT_BITS = 8, 20  # 1 KiB of roots for a few prefixes, 4 MiB for two million
 ENTRIES_PER_ROOT = 2
 
 

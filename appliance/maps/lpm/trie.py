@@ -24,6 +24,7 @@ from appliance.maps.lpm.update import TrieWriter
 from appliance.maps.memory import Memory
 
 LONGEST_DATA = 256  # bytes
+LARGE = 32 << 20  # bytes of a trie: a quarter of a million IPv4 prefixes
 
 
 def _check(spec: MapSpec) -> None:
@@ -35,6 +36,11 @@ def _check(spec: MapSpec) -> None:
 
 def _size(shape: Shape) -> int:
     return TrieLayout.of(shape).size
+
+
+def _memory(shape: Shape, size: int) -> Memory:
+    """A lookup in a large trie reads nodes from all over it, and without huge pages it would miss the TLB at each."""
+    return Memory(size, huge_pages=size >= LARGE)
 
 
 def _nothing_to_initialise(memory: Memory, shape: Shape) -> None:
@@ -61,4 +67,5 @@ LPM_TRIE = Kind(
     count=count,
     emit=_emit,
     emit_lookup=_emit_lookup,
+    memory=_memory,
 )

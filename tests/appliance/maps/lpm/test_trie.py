@@ -134,5 +134,5 @@ def test_roots_suit_the_size_of_the_set() -> None:
         with NativeMap(MapSpec("nets", MapType.LPM_TRIE, 4 + data_size, 4, max_entries)) as nets:
             return TrieLayout.of(nets.map.shape).root_bits
 
-    assert [root_bits(entries) for entries in (1, 1000, 10_000, 1 << 20)] == [8, 8, 12, 16]
+    assert [root_bits(entries) for entries in (1, 1000, 10_000, 1 << 20, 1 << 22)] == [8, 8, 12, 19, 20]
     assert root_bits(1 << 20, data_size=1) == 8
