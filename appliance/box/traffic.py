@@ -57,7 +57,7 @@ class Traffic(Closeable):
         self._passages = tuple(passages)
         self._run = run
         self._workers = workers
-        self._surroundings = services
+        self._services = services
         self._log = log
         self._past: dict[str, InterfaceStatistics] = {name: InterfaceStatistics() for name in self.interfaces}
         self._held: dict[PassageConfig, _Held] = {}
@@ -110,7 +110,7 @@ class Traffic(Closeable):
         if not wanted:
             self._unwire()
         elif self._datapath is None:
-            self._datapath = Datapath(wanted, self._run, workers=self._workers, services=self._surroundings)
+            self._datapath = Datapath(wanted, self._run, workers=self._workers, services=self._services)
         else:
             try:
                 lost = self._datapath.rewire(wanted)

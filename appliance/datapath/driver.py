@@ -44,7 +44,7 @@ def drive() -> Callable[[int], int]:
     with code.loop() as loop:
         served = _serve_batch(code, worker)
         reader.quiescent_state()
-        code.field(worker, Worker, "turns").add(1)
+        code.field(worker, Worker, "batches").add(1)
         with code.if_(code.compare(code.field(worker, Worker, "stop").load_acquire(), "!=", 0), likely=False):
             reader.offline()
             code.ret(STOPPED)

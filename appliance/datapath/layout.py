@@ -87,7 +87,7 @@ class Worker(ctypes.Structure):
         ("batch", ctypes.c_uint64),  # the address of the published code, `i64 batch(worker)`
         ("global_epoch", ctypes.c_uint64),  # the address of the domain's
         ("epoch", ctypes.c_uint64),  # what this reader has announced; 0 while it is offline (see appliance.epochs)
-        ("turns", ctypes.c_uint64),  # batches done: a sign of life
+        ("batches", ctypes.c_uint64),  # batches done: a sign of life
         ("sleeps", ctypes.c_uint64),
         ("scratch", ctypes.c_uint64),  # address of SCRATCH_SIZE bytes for frames that no slot holds
         ("offload_start", ctypes.c_uint64),  # the address that `offload` counts from: the frame as the kernel gave it

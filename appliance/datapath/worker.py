@@ -83,7 +83,7 @@ class WorkerThread:
         self.processor = processor
         self.wirings: Sequence[Wiring] = ()
         self._on_failure = on_failure
-        self._surroundings = services  # kept for as long as the native code finds them
+        self._services = services  # kept for as long as the native code finds them
         self._scratch = ctypes.create_string_buffer(SCRATCH_SIZE)
         self._wake = os.eventfd(0, os.EFD_CLOEXEC)
         self.block = Worker(
@@ -182,7 +182,7 @@ class WorkerThread:
         thread = self._thread
         frames = sum(port.counters.received_packets for port in self.block.ports[: self.block.port_count])
         alive = self.paused or (thread is not None and thread.is_alive())
-        return Progress(self.block.turns, frames, self.reader.epoch == QUIESCENT, alive)
+        return Progress(self.block.batches, frames, self.reader.epoch == QUIESCENT, alive)
 
     def _serve(self, native: Callable[[int], int]) -> None:
         try:

@@ -17,7 +17,7 @@ def redirect(call: HelperCall) -> Value:
     interface, flags, context = call.number(0), call.number(1), call.context
     if flags:
         return context.hook.number(Verdict.ABORTED)
-    _aim(call, RedirectKind.INTERFACE, interface & M32)
+    _set_target(call, RedirectKind.INTERFACE, interface & M32)
     return context.hook.number(Verdict.REDIRECT)
 
 
@@ -30,16 +30,16 @@ def redirect_map(call: HelperCall) -> Value:
     entry = map_.lookup(key.to_bytes(4, "little"))
     if flags & BPF_F_BROADCAST:
         others = flags & BPF_F_EXCLUDE_INGRESS
-        _aim(call, RedirectKind.EVERY_OTHER_INTERFACE if others else RedirectKind.EVERY_INTERFACE, 0)
+        _set_target(call, RedirectKind.EVERY_OTHER_INTERFACE if others else RedirectKind.EVERY_INTERFACE, 0)
     elif entry is None:
-        _aim(call, RedirectKind.INTERFACE, 0)
+        _set_target(call, RedirectKind.INTERFACE, 0)
         return flags & ACTION_MASK
     else:
-        _aim(call, KINDS[map_.spec.type], int.from_bytes(entry[:4], "little"))
+        _set_target(call, KINDS[map_.spec.type], int.from_bytes(entry[:4], "little"))
     return call.context.hook.number(Verdict.REDIRECT)
 
 
-def _aim(call: HelperCall, kind: RedirectKind, target: int) -> None:
+def _set_target(call: HelperCall, kind: RedirectKind, target: int) -> None:
     frame = call.context.host
     frame.redirect_kind, frame.redirect_ifindex = kind, target
 

@@ -22,7 +22,7 @@ def redirect(call: HelperCall) -> U64:
     flagged = code.compare(call.arguments[1], "!=", 0)
     target = code.variable(I64, call.hook.number(Verdict.ABORTED))
     with code.if_(code.builder.not_(flagged), likely=True):
-        _aim(call, RedirectKind.INTERFACE, call.low(0))
+        _set_target(call, RedirectKind.INTERFACE, call.low(0))
         target.set(call.hook.number(Verdict.REDIRECT))
     return target.get()
 
@@ -39,12 +39,12 @@ def _redirect_by(call: HelperCall, site: MapSite) -> U64:
     with code.if_(code.compare(code.and_(flags, ~known_flags(type_)), "==", 0), likely=True):
         answer.set(code.and_(flags, ACTION_MASK))
         if type_ is MapType.XSKMAP:  # always empty
-            _aim(call, RedirectKind.INTERFACE, 0)
+            _set_target(call, RedirectKind.INTERFACE, 0)
         else:
             _redirect_to_entry(call, site, answer)
         if known_flags(type_) & BPF_F_BROADCAST:
             with code.if_(code.compare(code.and_(flags, BPF_F_BROADCAST), "!=", 0), likely=False):
-                _aim_at_all(call, site)
+                _set_broadcast(call, site)
                 answer.set(call.hook.number(Verdict.REDIRECT))
     return answer.get()
 
@@ -57,18 +57,18 @@ def _redirect_to_entry(call: HelperCall, site: MapSite, answer: Variable[U64]) -
     entry = code.call(site.functions.lookup, memory(call, site), key, call.field("processor_id").load())
     with code.if_else(code.is_null(entry)) as (missing, found):
         with missing:
-            _aim(call, RedirectKind.INTERFACE, 0)
+            _set_target(call, RedirectKind.INTERFACE, 0)
         with found:
-            _aim(call, KINDS[site.spec.type], code.resize(Field(code, entry, I64, 8).load_monotonic(), I32))
+            _set_target(call, KINDS[site.spec.type], code.resize(Field(code, entry, I64, 8).load_monotonic(), I32))
             answer.set(call.hook.number(Verdict.REDIRECT))
 
 
-def _aim(call: HelperCall, kind: RedirectKind, target: U32 | int) -> None:
+def _set_target(call: HelperCall, kind: RedirectKind, target: U32 | int) -> None:
     call.field("redirect_kind").store(kind)
     call.field("redirect_ifindex").store(target)
 
 
-def _aim_at_all(call: HelperCall, site: MapSite) -> None:
+def _set_broadcast(call: HelperCall, site: MapSite) -> None:
     """The datapath goes through the map's entries as they are when the verdict is carried out."""
     code = call.code
     excluding = code.compare(code.and_(call.arguments[2], BPF_F_EXCLUDE_INGRESS), "!=", 0)
