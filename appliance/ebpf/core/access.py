@@ -14,17 +14,17 @@ import re
 from dataclasses import dataclass, field
 
 from appliance.ebpf.btf.btf import COMPOSITES, ENUMS, Btf, BtfType, Enumerator, Kind, Member
-from appliance.ebpf.core.candidates import essential_name, fields_agree
+from appliance.ebpf.core.candidates import essential_name, fields_are_compatible
 from appliance.ebpf.object_errors import CoreError
 
-MAX_STEPS = 64  # BPF_CORE_SPEC_MAX_LEN
+MAX_ACCESSORS = 64  # BPF_CORE_SPEC_MAX_LEN
 MAX_TEXT = 1024
 
 _ACCESS = re.compile(r"\d{1,9}(:\d{1,9})*")
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class Accessor:
     """A member of `type` by index and name, or, without a name, the element `index` of an array of `type`."""
 
     type: int
@@ -33,30 +33,30 @@ class Step:
 
 
 @dataclass(slots=True)
-class Access:
-    """A path from the type `root`: its named steps, and the bit at which it arrives. For one thread."""
+class AccessSpec:
+    """A path from the type `root`: its named accessors, and the bit at which it arrives. For one thread."""
 
     btf: Btf
     root: int
-    steps: list[Step] = field(default_factory=list)
+    accessors: list[Accessor] = field(default_factory=list)
     bit_offset: int = 0
 
     @property
     def member(self) -> Member | None:
         """The member that the path ends with, or None if it ends with an element."""
-        last = self.steps[-1]
+        last = self.accessors[-1]
         found = self.btf.type(last.type).entries[last.index] if last.name else None
         return found if isinstance(found, Member) else None
 
     @property
     def value_type(self) -> int:
         """The type of what the path ends with, without typedefs and qualifiers."""
-        return self.btf.strip(self.member.type if self.member is not None else self.steps[-1].type)
+        return self.btf.strip(self.member.type if self.member is not None else self.accessors[-1].type)
 
     @property
     def enumerator(self) -> Enumerator:
         """What the path of an enumeration ends with."""
-        found = self.btf.type(self.steps[-1].type).entries[self.steps[-1].index]
+        found = self.btf.type(self.accessors[-1].type).entries[self.accessors[-1].index]
         assert isinstance(found, Enumerator)
         return found
 
@@ -66,12 +66,12 @@ def parse_indices(text: str) -> tuple[int, ...]:
     if len(text) > MAX_TEXT or not _ACCESS.fullmatch(text):
         raise CoreError(f"{text[:80]!r} is no path into a type")
     indices = tuple(map(int, text.split(":")))
-    if len(indices) > MAX_STEPS:
-        raise CoreError(f"the path {text[:80]!r} has more than {MAX_STEPS} steps")
+    if len(indices) > MAX_ACCESSORS:
+        raise CoreError(f"the path {text[:80]!r} has more than {MAX_ACCESSORS} accessors")
     return indices
 
 
-def local_enumerator(btf: Btf, root: int, text: str) -> Access:
+def local_enumerator(btf: Btf, root: int, text: str) -> AccessSpec:
     """The enumerator that an access string names. Raises CoreError."""
     number, indices = btf.strip(root), parse_indices(text)
     found = btf.type(number)
@@ -79,14 +79,14 @@ def local_enumerator(btf: Btf, root: int, text: str) -> Access:
         raise CoreError(f"{text!r} names no value of {describe(btf, root)}")
     entry = found.entries[indices[0]]
     assert isinstance(entry, Enumerator)
-    return Access(btf, root, [Step(number, indices[0], entry.name)])
+    return AccessSpec(btf, root, [Accessor(number, indices[0], entry.name)])
 
 
-def local_field(btf: Btf, root: int, text: str) -> Access:
+def local_field(btf: Btf, root: int, text: str) -> AccessSpec:
     """The field that an access string names. Raises CoreError, and ObjectError for types that make no sense."""
     first, *indices = parse_indices(text)
     number = btf.strip(root)
-    access = Access(btf, root, [Step(number, first)], first * btf.size_of(number) * 8)
+    access = AccessSpec(btf, root, [Accessor(number, first)], first * btf.size_of(number) * 8)
     for index in indices:
         number = btf.strip(number)
         found = btf.type(number)
@@ -95,7 +95,7 @@ def local_field(btf: Btf, root: int, text: str) -> Access:
             assert isinstance(member, Member)
             access.bit_offset += member.bit_offset
             if member.name:
-                access.steps.append(Step(number, index, member.name))
+                access.accessors.append(Accessor(number, index, member.name))
             number = member.type
         elif found.kind is Kind.ARRAY and _has_element(access, found, index):
             number = _enter_element(access, found, index)
@@ -104,59 +104,59 @@ def local_field(btf: Btf, root: int, text: str) -> Access:
     return access
 
 
-def _has_element(access: Access, array: BtfType, index: int) -> bool:
+def _has_element(access: AccessSpec, array: BtfType, index: int) -> bool:
     """Whether the array that the path leads to has that element; an array without length at a structure's end does."""
     if index < array.count:
         return True
-    last = access.steps[-1]
+    last = access.accessors[-1]
     return not array.count and bool(last.name) and last.index == len(access.btf.type(last.type).entries) - 1
 
 
-def _enter_element(access: Access, array: BtfType, index: int) -> int:
+def _enter_element(access: AccessSpec, array: BtfType, index: int) -> int:
     number = access.btf.strip(array.target)
-    access.steps.append(Step(number, index))
+    access.accessors.append(Accessor(number, index))
     access.bit_offset += index * access.btf.size_of(number) * 8
     return number
 
 
-def target_enumerator(local: Access, target: Btf, root: int) -> Access | None:
+def target_enumerator(local: AccessSpec, target: Btf, root: int) -> AccessSpec | None:
     """The value of that essential name in a target enumeration, or None."""
-    number, wanted = target.strip(root), essential_name(local.steps[0].name)
+    number, wanted = target.strip(root), essential_name(local.accessors[0].name)
     found = target.type(number)
     if found.kind not in ENUMS:
         return None
     for index, entry in enumerate(found.entries):
         assert isinstance(entry, Enumerator)
         if essential_name(entry.name) == wanted:
-            return Access(target, root, [Step(number, index, entry.name)])
+            return AccessSpec(target, root, [Accessor(number, index, entry.name)])
     return None
 
 
-def target_field(local: Access, target: Btf, root: int) -> Access | None:
+def target_field(local: AccessSpec, target: Btf, root: int) -> AccessSpec | None:
     """The same path in a target type, or None if it has none. Raises ObjectError for types that make no sense."""
-    access = Access(target, root)
+    access = AccessSpec(target, root)
     number = root
-    for position, step in enumerate(local.steps):
+    for position, accessor in enumerate(local.accessors):
         number = target.strip(number)
-        if step.name:
-            found = _match_member(local.btf, step, access, number)
+        if accessor.name:
+            found = _match_member(local.btf, accessor, access, number)
             if found is None:
                 return None
             number = found
             continue
         if position:
             array = target.type(number)
-            if array.kind is not Kind.ARRAY or not _has_element(access, array, step.index):
+            if array.kind is not Kind.ARRAY or not _has_element(access, array, accessor.index):
                 return None
             number = target.strip(array.target)
-        access.steps.append(Step(number, step.index))
-        access.bit_offset += step.index * target.size_of(number) * 8
+        access.accessors.append(Accessor(number, accessor.index))
+        access.bit_offset += accessor.index * target.size_of(number) * 8
     return access
 
 
-def _match_member(local: Btf, step: Step, access: Access, root: int) -> int | None:
+def _match_member(local: Btf, accessor: Accessor, access: AccessSpec, root: int) -> int | None:
     """Add the member of that name to the path, looking into anonymous members; its type, or None if there is none."""
-    wanted = local.type(step.type).entries[step.index]
+    wanted = local.type(accessor.type).entries[accessor.index]
     assert isinstance(wanted, Member)
     seen: set[int] = set()
     waiting = [(root, 0)]
@@ -172,8 +172,8 @@ def _match_member(local: Btf, step: Step, access: Access, root: int) -> int | No
             assert isinstance(member, Member)
             if not member.name:
                 inner.append((member.type, offset + member.bit_offset))
-            elif member.name == step.name and fields_agree(local, wanted.type, access.btf, member.type):
-                access.steps.append(Step(number, index, member.name))
+            elif member.name == accessor.name and fields_are_compatible(local, wanted.type, access.btf, member.type):
+                access.accessors.append(Accessor(number, index, member.name))
                 access.bit_offset += offset + member.bit_offset
                 return member.type
         waiting.extend(reversed(inner))

@@ -46,7 +46,7 @@ def same_kind(one: BtfType, other: BtfType) -> bool:
     return one.kind is other.kind or (one.kind in ENUMS and other.kind in ENUMS)
 
 
-def fields_agree(local: Btf, local_number: int, target: Btf, target_number: int) -> bool:
+def fields_are_compatible(local: Btf, local_number: int, target: Btf, target_number: int) -> bool:
     """Whether a field of the one type may be read as one of the other. Structures all agree: their fields are asked."""
     for _ in range(MAX_DEPTH):
         one, other = local.resolve(local_number), target.resolve(target_number)
@@ -64,7 +64,9 @@ def fields_agree(local: Btf, local_number: int, target: Btf, target_number: int)
     raise CoreError(f"type {local_number} is an array of itself")
 
 
-def types_agree(local: Btf, local_number: int, target: Btf, target_number: int, depth: int = MAX_DEPTH) -> bool:
+def types_are_compatible(
+    local: Btf, local_number: int, target: Btf, target_number: int, depth: int = MAX_DEPTH
+) -> bool:
     """Whether one type may stand for the other: the same kinds all the way down; structures by name alone."""
     if not same_kind(local.type(local_number), target.type(target_number)):
         return False
@@ -82,7 +84,7 @@ def types_agree(local: Btf, local_number: int, target: Btf, target_number: int, 
             for mine, its in zip(one.entries, other.entries, strict=True):
                 assert isinstance(mine, Parameter) and isinstance(its, Parameter)
                 mine_number, its_number = local.strip(mine.type), target.strip(its.type)
-                if not types_agree(local, mine_number, target, its_number, depth - 1):
+                if not types_are_compatible(local, mine_number, target, its_number, depth - 1):
                     return False
         elif one.kind not in (Kind.PTR, Kind.ARRAY):
             return False

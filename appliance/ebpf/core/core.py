@@ -14,8 +14,15 @@ from dataclasses import dataclass
 from enum import IntEnum
 
 from appliance.ebpf.btf.btf import Btf, Kind
-from appliance.ebpf.core.access import Access, describe, local_enumerator, local_field, target_enumerator, target_field
-from appliance.ebpf.core.candidates import Candidates, types_agree
+from appliance.ebpf.core.access import (
+    AccessSpec,
+    describe,
+    local_enumerator,
+    local_field,
+    target_enumerator,
+    target_field,
+)
+from appliance.ebpf.core.candidates import Candidates, types_are_compatible
 from appliance.ebpf.core.matching import TypeMatcher
 from appliance.ebpf.object_errors import CoreError
 
@@ -116,8 +123,8 @@ class _Search:
         self._candidates = Candidates(target)
         self._matcher = TypeMatcher(local, target)
 
-    def resolve(self, relocation: CoreRelocation, access: Access) -> RelocationResult:
-        found: Access | None = None
+    def resolve(self, relocation: CoreRelocation, access: AccessSpec) -> RelocationResult:
+        found: AccessSpec | None = None
         value: Value | None = None
         for candidate in self._candidates.of(self._local.type(relocation.type)):
             other = self._match(relocation, access, candidate)
@@ -136,16 +143,16 @@ class _Search:
             value = _evaluate(relocation.kind, None)
         return RelocationResult(local, value, self._resizable(local, value))
 
-    def _match(self, relocation: CoreRelocation, access: Access, candidate: int) -> Access | None:
+    def _match(self, relocation: CoreRelocation, access: AccessSpec, candidate: int) -> AccessSpec | None:
         if relocation.kind in _OF_FIELDS:
             return target_field(access, self._target, candidate)
         if relocation.kind in _OF_VALUES:
             return target_enumerator(access, self._target, candidate)
         if relocation.kind is RelocationKind.TYPE_MATCHES:
-            agrees = self._matcher.match(relocation.type, candidate)
+            compatible = self._matcher.match(relocation.type, candidate)
         else:
-            agrees = types_agree(self._local, relocation.type, self._target, candidate)
-        return Access(self._target, candidate) if agrees else None
+            compatible = types_are_compatible(self._local, relocation.type, self._target, candidate)
+        return AccessSpec(self._target, candidate) if compatible else None
 
     def _resizable(self, local: Value | None, target: Value | None) -> bool:
         """Pointers and unsigned numbers may change their size: they are extended with zeros."""
@@ -157,7 +164,7 @@ class _Search:
         return all(found.kind is Kind.INT and not found.signed for found in kinds)
 
 
-def _local_access(local: Btf, relocation: CoreRelocation) -> Access:
+def _local_access(local: Btf, relocation: CoreRelocation) -> AccessSpec:
     if relocation.kind in _OF_FIELDS:
         return local_field(local, relocation.type, relocation.access)
     if relocation.kind in _OF_VALUES:
@@ -165,14 +172,14 @@ def _local_access(local: Btf, relocation: CoreRelocation) -> Access:
     local.type(relocation.type)
     if relocation.access != "0":
         raise CoreError(f"the relocation of a whole type has the access string {relocation.access[:80]!r}, not '0'")
-    return Access(local, relocation.type)
+    return AccessSpec(local, relocation.type)
 
 
 def _plain(value: Value | None) -> int | None:
     return None if value is None else value.value
 
 
-def _words(value: Value | None, access: Access) -> str:
+def _words(value: Value | None, access: AccessSpec) -> str:
     if value is None:
         return "not at all"
     return f"{value.value} by type {access.root}"
@@ -181,7 +188,7 @@ def _words(value: Value | None, access: Access) -> str:
 # the results
 
 
-def _evaluate(kind: RelocationKind, access: Access | None) -> Value | None:
+def _evaluate(kind: RelocationKind, access: AccessSpec | None) -> Value | None:
     """The value by one side's types; no access means that the target has no such thing, and None that there is none."""
     if kind in (
         RelocationKind.FIELD_EXISTS,
@@ -203,14 +210,14 @@ def _evaluate(kind: RelocationKind, access: Access | None) -> Value | None:
     return _element(kind, access) if access.member is None else _field(kind, access)
 
 
-def _extended(access: Access) -> int:
+def _extended(access: AccessSpec) -> int:
     """An enumeration's value as 64 bits hold it. Those of 32 bits are extended as signed, whatever they are."""
     value = access.enumerator.value
-    narrow = access.btf.type(access.steps[-1].type).kind is Kind.ENUM
+    narrow = access.btf.type(access.accessors[-1].type).kind is Kind.ENUM
     return value - (1 << 32) if narrow and value >> 31 == 1 else value
 
 
-def _element(kind: RelocationKind, access: Access) -> Value:
+def _element(kind: RelocationKind, access: AccessSpec) -> Value:
     """Of an element of an array, which has a place and a size and nothing else."""
     size = access.btf.size_of(access.value_type)
     if kind is RelocationKind.FIELD_BYTE_OFFSET:
@@ -220,7 +227,7 @@ def _element(kind: RelocationKind, access: Access) -> Value:
     raise CoreError(f"an element of an array has no {kind.name}")
 
 
-def _field(kind: RelocationKind, access: Access) -> Value:
+def _field(kind: RelocationKind, access: AccessSpec) -> Value:
     """Of a member. A bit field's bytes are those of the smallest aligned load that holds it."""
     assert access.member is not None
     bits, held = access.member.bits, access.btf.type(access.value_type)
