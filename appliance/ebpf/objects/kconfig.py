@@ -30,14 +30,14 @@ _VIRTUAL = "LINUX_"  # names that no configuration has
 _COOKIE_SINCE, _WRAPPER_SINCE = (5, 15, 0), (4, 17, 0)  # bpf_get_attach_cookie; CONFIG_ARCH_HAS_SYSCALL_WRAPPER of x86
 
 
-class Shape(Enum):
-    """What a variable may be."""
+class KconfigType(Enum):
+    """What a variable may be (enum kcfg_type of libbpf)."""
 
     BOOL = "a bool"
     TRISTATE = "an enum libbpf_tristate"
-    CHARACTER = "a char"
-    NUMBER = "an integer"
-    STRING = "an array of char"
+    CHAR = "a char"
+    INT = "an integer"
+    CHAR_ARRAY = "an array of char"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +59,7 @@ class KconfigVariables:
 
 
 @dataclass(frozen=True, slots=True)
-class _Declared:
+class _Extern:
     """One variable of the file."""
 
     name: str
@@ -71,10 +71,10 @@ class _Declared:
 
 def kconfig_variables(symbols: Iterable[Symbol], btf: Btf | None, kernel: RunningKernel) -> KconfigVariables:
     """The variables that the file takes from the kernel. Raises ObjectError for types that make no sense."""
-    if btf is None or not (declared := _declared(symbols, btf)):
+    if btf is None or not (externs := _externs(symbols, btf)):
         return KconfigVariables()
     places, values, missing, end = {}, {}, {}, 0
-    for variable in sorted(declared, key=lambda one: (-one.alignment, one.size, one.name)):
+    for variable in sorted(externs, key=lambda one: (-one.alignment, one.size, one.name)):
         place = -(-end // variable.alignment) * variable.alignment
         try:
             value = _value(variable, btf, kernel)
@@ -84,21 +84,21 @@ def kconfig_variables(symbols: Iterable[Symbol], btf: Btf | None, kernel: Runnin
     contents = bytearray(end)
     for place, value in values.items():
         contents[place : place + len(value)] = value
-    known = {variable.name: variable for variable in declared}
+    known = {variable.name: variable for variable in externs}
     variables = tuple(Variable(name, at, known[name].size, known[name].type) for name, at in places.items())
     held = ((bytes(4), bytes(contents)),)
     map_ = MapSpec(KCONFIG, MapType.ARRAY, 4, end, 1, contents=held, read_only=True, variables=variables)
     return KconfigVariables(map_, places, missing)
 
 
-def _declared(symbols: Iterable[Symbol], btf: Btf) -> list[_Declared]:
+def _externs(symbols: Iterable[Symbol], btf: Btf) -> list[_Extern]:
     listed = btf.data_section(KCONFIG)
     entries = listed.entries if listed is not None else ()
     found = [btf.type(entry.type) for entry in entries if isinstance(entry, SectionVariable)]
     types = {variable.name: variable.target for variable in found}
     undefined = {symbol.name: symbol for symbol in symbols if not symbol.defined and symbol.name in types}
     return [
-        _Declared(name, types[name], btf.size_of(types[name]), _alignment(btf, types[name]), s.binding == "STB_WEAK")
+        _Extern(name, types[name], btf.size_of(types[name]), _alignment(btf, types[name]), s.binding == "STB_WEAK")
         for name, s in undefined.items()
     ]
 
@@ -112,16 +112,16 @@ class _Unfit(Exception):
     """The variable has no value; the message says why, behind its name."""
 
 
-def _value(variable: _Declared, btf: Btf, kernel: RunningKernel) -> bytes:
+def _value(variable: _Extern, btf: Btf, kernel: RunningKernel) -> bytes:
     """The variable's bytes. Raises _Unfit."""
-    shape = _shape(btf, variable.type)
-    if shape is None:
+    kind = _type_of(btf, variable.type)
+    if kind is None:
         raise _Unfit("is no bool, enum libbpf_tristate, char, integer or array of char")
     virtual = _VIRTUALS.get(variable.name)
     text = str(virtual(kernel)) if virtual is not None else kernel.configuration.get(variable.name)
     if text is not None:
         signed = btf.resolve(variable.type).signed
-        return _written(shape, text, variable.size, signed=signed)
+        return _encoded(kind, text, variable.size, signed=signed)
     if variable.weak:
         return bytes(variable.size)
     if variable.name.startswith(_VIRTUAL):
@@ -139,49 +139,49 @@ _VIRTUALS: dict[str, Callable[[RunningKernel], int]] = {
 }
 
 
-def _shape(btf: Btf, type_: int) -> Shape | None:
+def _type_of(btf: Btf, type_: int) -> KconfigType | None:
     found = btf.resolve(type_)
     if found.kind is Kind.ARRAY:
-        return Shape.STRING if found.count and _shape(btf, found.target) is Shape.CHARACTER else None
+        return KconfigType.CHAR_ARRAY if found.count and _type_of(btf, found.target) is KconfigType.CHAR else None
     if found.kind in ENUMS:
-        return Shape.TRISTATE if found.name == _TRISTATE else None
+        return KconfigType.TRISTATE if found.name == _TRISTATE else None
     if found.kind is not Kind.INT:
         return None
     if found.is_bool:
-        return Shape.BOOL if found.size == 1 else None
+        return KconfigType.BOOL if found.size == 1 else None
     if found.size == 1:
-        return Shape.CHARACTER
-    return Shape.NUMBER if found.size in (2, 4, 8) else None
+        return KconfigType.CHAR
+    return KconfigType.INT if found.size in (2, 4, 8) else None
 
 
-def _written(shape: Shape, text: str, size: int, *, signed: bool) -> bytes:
+def _encoded(kind: KconfigType, text: str, size: int, *, signed: bool) -> bytes:
     """What the configuration says, in the variable's bytes. Raises _Unfit."""
     if text in _LETTERS:
-        return _letter(shape, text, size)
+        return _tristate(kind, text, size)
     if text.startswith('"'):
-        if shape is not Shape.STRING:
-            raise _Unfit(f"is {shape.value}, and the configuration has the string {text}")
+        if kind is not KconfigType.CHAR_ARRAY:
+            raise _Unfit(f"is {kind.value}, and the configuration has the string {text}")
         return text[1:].removesuffix('"').encode()[: size - 1].ljust(size, b"\0")  # cut off, and ended by a zero
-    if shape not in (Shape.NUMBER, Shape.CHARACTER, Shape.BOOL):
-        raise _Unfit(f"is {shape.value}, and the configuration has the number {text}")
-    return _number(shape, text, size, signed=signed)
+    if kind not in (KconfigType.INT, KconfigType.CHAR, KconfigType.BOOL):
+        raise _Unfit(f"is {kind.value}, and the configuration has the number {text}")
+    return _number(kind, text, size, signed=signed)
 
 
-def _letter(shape: Shape, text: str, size: int) -> bytes:
-    if shape is Shape.CHARACTER:
+def _tristate(kind: KconfigType, text: str, size: int) -> bytes:
+    if kind is KconfigType.CHAR:
         return text.encode()
-    if shape is Shape.TRISTATE or (shape is Shape.BOOL and text != "m"):
+    if kind is KconfigType.TRISTATE or (kind is KconfigType.BOOL and text != "m"):
         return _LETTERS[text].to_bytes(size, "little")
-    raise _Unfit(f"is {shape.value}, and the configuration has {text}")
+    raise _Unfit(f"is {kind.value}, and the configuration has {text}")
 
 
-def _number(shape: Shape, text: str, size: int, *, signed: bool) -> bytes:
+def _number(kind: KconfigType, text: str, size: int, *, signed: bool) -> bytes:
     try:
         number = int(text, 0)
-        if shape is Shape.BOOL and number not in (0, 1):
+        if kind is KconfigType.BOOL and number not in (0, 1):
             raise OverflowError
         return number.to_bytes(size, "little", signed=signed)
     except ValueError:
         raise _Unfit(f"has the value {text}, which is no number") from None
     except OverflowError:
-        raise _Unfit(f"has the value {text}, which does not fit into {shape.value} of {size} bytes") from None
+        raise _Unfit(f"has the value {text}, which does not fit into {kind.value} of {size} bytes") from None
