@@ -63,17 +63,17 @@ def emit_function(sub: Subprogram, index: int, call: CallFunction) -> None:
 def emit_register_call(sub: Subprogram, index: int, call: CallRegister) -> None:
     """One of the program's functions, if that was proved."""
     if index not in sub.plan.program.facts.functions:
-        _emit_unknown_call(sub, index, call)
+        _emit_unproved_call(sub, index, call)
         return
     callee = sub.code.builder.inttoptr(sub.read(call.register), FUNCTION)
     sub.write(0, sub.code.call(callee, sub.context, *(sub.read(register) for register in ARGUMENTS)))
 
 
-def _emit_unknown_call(sub: Subprogram, index: int, call: CallRegister) -> None:
+def _emit_unproved_call(sub: Subprogram, index: int, call: CallRegister) -> None:
     code, builder = sub.code, sub.code.builder
     callee, arguments = sub.read(call.register), [sub.read(register) for register in ARGUMENTS]
     answer, end = code.variable(I64), builder.append_basic_block("called")
-    for function in _functions_in_hand(sub):
+    for function in _address_taken(sub):
         with code.if_(code.compare(callee, "==", code.integer(function))):
             answer.set(code.call(function, sub.context, *arguments))
             builder.branch(end)
@@ -96,7 +96,7 @@ def emit_function_address(sub: Subprogram, _index: int, load: LoadFunction) -> N
     sub.write(load.dst, sub.code.integer(sub.plan.functions[load.target]))
 
 
-def _functions_in_hand(sub: Subprogram) -> list[ir.Function]:
+def _address_taken(sub: Subprogram) -> list[ir.Function]:
     """The functions whose addresses the program takes."""
     taken = {each.target for each in sub.plan.program.spec.instructions if isinstance(each, LoadFunction)}
     return [function for target, function in sorted(sub.plan.functions.items()) if target in taken]
@@ -106,7 +106,7 @@ def _helpers_without_maps(sub: Subprogram) -> dict[int, str]:
     """The helpers that work on nothing that only the verifier could tell."""
     return {
         number: name
-        for number, name in _numbered(sub).items()
+        for number, name in _helpers_by_number(sub).items()
         if name in IMPLEMENTATIONS and not PROTOTYPES[name].needs_map and not PROTOTYPES[name].needs_text
     }
 
@@ -120,10 +120,10 @@ def _facts(sub: Subprogram, index: int, call: CallHelper) -> CallFacts:
     known = sub.plan.program.facts.calls.get(index)
     if known is not None:
         return known
-    return CallFacts(_numbered(sub).get(call.helper, "?"))
+    return CallFacts(_helpers_by_number(sub).get(call.helper, "?"))
 
 
-def _numbered(sub: Subprogram) -> Mapping[int, str]:
+def _helpers_by_number(sub: Subprogram) -> Mapping[int, str]:
     """The helpers that programs of the hook may call, by their numbers."""
     hook = sub.plan.program.spec.hook
     helpers = PLATFORMS[hook.platform].at(hook).helpers

@@ -160,7 +160,7 @@ class Collection(Closeable):
         return [map_ for map_ in self.maps.values() if isinstance(map_, ProgArray)]
 
 
-class VerifiedOnly(InputRefused):
+class KernelOnlyProgram(InputRefused):
     """A program of a hook that only a kernel has: it can be verified, and never run here."""
 
     def __init__(self, program: ProgramSpec, source: str) -> None:
@@ -181,7 +181,7 @@ def _choose(spec: CollectionSpec, names: Iterable[str] | None) -> dict[str, Prog
     chosen = {name: spec.programs[name] for name in wanted} | {held.name: held for held in held_programs(spec)}
     for program in chosen.values():
         if not program.hook.runs_here:
-            raise VerifiedOnly(program, spec.source)
+            raise KernelOnlyProgram(program, spec.source)
     return chosen
 
 

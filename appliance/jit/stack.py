@@ -37,7 +37,7 @@ WHOLE: Extent = (-STACK_SIZE, 0)
 
 
 @dataclass(frozen=True, slots=True)
-class Layout:
+class StackLayout:
     """The objects of one subprogram, lowest first and without overlap. Those in `shared` lie in one buffer. `cleared`:
     they start as zero, as the program may read what it never wrote. A proved one doesn't, and 512 bytes are much to
     clear for every frame."""
@@ -47,10 +47,10 @@ class Layout:
     cleared: bool = False
 
 
-UNKNOWN = Layout((WHOLE,), frozenset({WHOLE}), cleared=True)
+UNKNOWN = StackLayout((WHOLE,), frozenset({WHOLE}), cleared=True)
 
 
-def stack_layout(program: VerifiedProgram, entry: int, indices: Iterable[int]) -> Layout:
+def stack_layout(program: VerifiedProgram, entry: int, indices: Iterable[int]) -> StackLayout:
     """The objects of the subprogram that starts at `entry` and has the instructions `indices`."""
     facts = program.facts.stack
     if facts is None:
@@ -64,13 +64,13 @@ def stack_layout(program: VerifiedProgram, entry: int, indices: Iterable[int]) -
         else:
             merged.append((low, high))
     together = {extent for extent in merged if any(extent[0] <= low < extent[1] for low, _ in shared)}
-    return Layout(tuple(merged), frozenset(together))
+    return StackLayout(tuple(merged), frozenset(together))
 
 
 class Stack:
     """The objects of one subprogram in generated code. For one thread."""
 
-    def __init__(self, code: Code, layout: Layout) -> None:
+    def __init__(self, code: Code, layout: StackLayout) -> None:
         self._code = code
         self._starts = [start for start, _ in layout.extents]
         self._objects: list[tuple[Pointer, int]] = []  # a buffer, and the distance from r10 at which it begins
@@ -79,7 +79,7 @@ class Stack:
         for extent in layout.extents:
             self._objects.append(shared if extent in layout.shared and shared else self._buffer(extent, layout.cleared))
 
-    def _shared(self, layout: Layout) -> tuple[Pointer, int] | None:
+    def _shared(self, layout: StackLayout) -> tuple[Pointer, int] | None:
         """The buffer that holds all that is shared; r10 is at its true distance from it."""
         if not layout.shared:
             return None
@@ -105,7 +105,7 @@ class Stack:
         buffer, base = self._object(offset)
         return self._code.at(buffer, offset - base)
 
-    def somewhere(self, extent: Extent, address: U64) -> Pointer:
+    def place_within(self, extent: Extent, address: U64) -> Pointer:
         """The pointer to the byte that the program has at `address`, somewhere in the extent."""
         buffer, base = self._object(extent[0])
         return self._code.at(buffer, self._code.sub(self._code.sub(address, self._end), base))

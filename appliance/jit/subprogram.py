@@ -24,7 +24,7 @@ from appliance.ebpf.isa.instructions import FRAME_POINTER, Immediate, Operand, W
 from appliance.errors import InputRefused
 from appliance.helpers.native.call import Clock, MapSite
 from appliance.ir import I64, U64, Code, Number, Pointer, Value
-from appliance.jit.stack import Layout, Stack
+from appliance.jit.stack import Stack, StackLayout
 from appliance.verifier.program import Access, VerifiedProgram
 
 
@@ -75,7 +75,7 @@ class Subprogram:
     """What an emitter writes with. `blocks` are the basic blocks by their first instruction; `switched` the comparisons
     that a table stands in front of. For one thread."""
 
-    def __init__(self, plan: ProgramPlan, function: ir.Function, leaders: Sequence[int], layout: Layout) -> None:
+    def __init__(self, plan: ProgramPlan, function: ir.Function, leaders: Sequence[int], layout: StackLayout) -> None:
         self.plan = plan
         self.code = Code(function)
         self.context: Pointer = function.args[0]
@@ -131,7 +131,7 @@ class Subprogram:
             return None
         if access is not None and access.offset is not None:
             return self._stack.place(access.offset)
-        return self._stack.somewhere(extent, self.code.add(self.read(register), offset))
+        return self._stack.place_within(extent, self.code.add(self.read(register), offset))
 
     def go(self, target: int) -> None:
         """End the block with a jump."""

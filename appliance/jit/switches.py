@@ -59,11 +59,11 @@ def _tree(instructions: Sequence[Instruction], root: int, blocks: Container[int]
         alike = (branch.dst, branch.width) == (first.dst, first.width) and isinstance(branch.source, Immediate)
         if alike and branch.condition is not Condition.SET:
             found[index] = branch
-            pending += _ways(index, branch)
+            pending += _successors(index, branch)
     return found
 
 
-def _ways(index: int, branch: Branch) -> tuple[int, int]:
+def _successors(index: int, branch: Branch) -> tuple[int, int]:
     return index + 1, branch.target
 
 
@@ -75,5 +75,5 @@ def _leaf(nodes: Mapping[int, Branch], root: int, number: int) -> int:
         assert isinstance(branch.source, Immediate)
         width = (1 << branch.width) - 1
         holds = comparison(branch.condition, branch.width)(number & width, branch.source.value & width)
-        index, steps = _ways(index, branch)[holds], steps + 1
+        index, steps = _successors(index, branch)[holds], steps + 1
     return index

@@ -8,7 +8,7 @@ from appliance.ebpf.objects.objects import load_object
 from appliance.ebpf.spec import MapSpec
 from appliance.errors import InputRefused
 from appliance.helpers.native import Clock
-from appliance.jit.collection import Collection, VerifiedOnly
+from appliance.jit.collection import Collection, KernelOnlyProgram
 from appliance.maps.control.map import Map
 from appliance.maps.errors import MapFull, MapRefused
 from appliance.verifier.reports.report import Rejected
@@ -246,7 +246,7 @@ def test_programs_that_only_a_kernel_runs_are_refused() -> None:
     assert [(name, program.autoload) for name, program in spec.programs.items()] == [("here", True), ("there", False)]
     with Collection.load(spec) as loaded:
         assert list(loaded.programs) == ["here"]
-    with pytest.raises(VerifiedOnly) as refused:
+    with pytest.raises(KernelOnlyProgram) as refused:
         Collection.load(spec, programs=["there"])
     assert str(refused.value) == (
         "both.o: the program 'there' is of hook `kprobe`, which only a kernel has\n"

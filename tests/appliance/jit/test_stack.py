@@ -8,7 +8,7 @@ from appliance.ebpf.map_types import MapType
 from appliance.ebpf.spec import MapSpec
 from appliance.jit.collection import Collection
 from appliance.jit.control_flow import find_body
-from appliance.jit.stack import UNKNOWN, Layout, stack_layout
+from appliance.jit.stack import UNKNOWN, StackLayout, stack_layout
 from appliance.verifier.unverified import trust_without_proof
 from appliance.verifier.verifier import Verifier
 from hooks.contracts.xdp import FrameContext
@@ -68,7 +68,7 @@ set:
 """
 
 
-def layouts(text: str) -> list[Layout]:
+def layouts(text: str) -> list[StackLayout]:
     """Of the main program, and of the functions that it calls."""
     spec = collection_spec([SEEN], test=text)
     program = Verifier(spec.maps).verify(spec.programs["test"])
@@ -81,7 +81,7 @@ def layouts(text: str) -> list[Layout]:
 
 
 def test_what_overlaps_is_one_object() -> None:
-    assert layouts(KEY_AND_SPILLS) == [Layout(((-40, -36), (-32, -24), (-12, 0)))]
+    assert layouts(KEY_AND_SPILLS) == [StackLayout(((-40, -36), (-32, -24), (-12, 0)))]
 
 
 def test_a_helpers_memory_is_as_large_as_its_size_says() -> None:
@@ -99,7 +99,7 @@ def test_a_helpers_memory_is_as_large_as_its_size_says() -> None:
         r0 = *(u64 *)(r10 - 8)
         r0 = 2
         exit
-    """) == [Layout(((-32, -24), (-24, -16), (-8, 0)))]
+    """) == [StackLayout(((-32, -24), (-24, -16), (-8, 0)))]
 
 
 def test_null_on_one_path_and_the_stack_on_another_is_reached_through_the_pointer() -> None:
@@ -122,11 +122,11 @@ def test_null_on_one_path_and_the_stack_on_another_is_reached_through_the_pointe
         call csum_diff
         r0 = 2
         exit
-    """) == [Layout(((-24, -16), (-8, 0)), frozenset({(-24, -16)}))]
+    """) == [StackLayout(((-24, -16), (-8, 0)), frozenset({(-24, -16)}))]
 
 
 def test_an_access_at_a_computed_offset_takes_what_it_may_reach() -> None:
-    assert layouts(ANY_SLOT.replace("exit", "*(u64 *)(r10 - 40) = 5; exit")) == [Layout(((-40, -32), (-16, 0)))]
+    assert layouts(ANY_SLOT.replace("exit", "*(u64 *)(r10 - 40) = 5; exit")) == [StackLayout(((-40, -32), (-16, 0)))]
 
 
 def test_a_computed_offset_finds_the_slot() -> None:
@@ -137,8 +137,8 @@ def test_a_computed_offset_finds_the_slot() -> None:
 
 def test_what_a_callee_reaches_is_shared_and_no_more() -> None:
     caller, callee = layouts(CALLERS_SLOT)
-    assert caller == Layout(((-32, -24), (-16, -8), (-8, 0)), frozenset({(-8, 0)}))
-    assert callee == Layout(((-8, 0),))
+    assert caller == StackLayout(((-32, -24), (-16, -8), (-8, 0)), frozenset({(-8, 0)}))
+    assert callee == StackLayout(((-8, 0),))
 
 
 def test_a_program_without_proof_keeps_its_stack_whole_and_clear() -> None:
