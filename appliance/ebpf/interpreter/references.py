@@ -26,13 +26,13 @@ class References:
         self._records: dict[int, _Record] = {}
         self._lock: Pointer | None = None
 
-    def take_record(self, map_: InterpreterMap, data: bytearray) -> Pointer:
+    def reserve_record(self, map_: InterpreterMap, data: bytearray) -> Pointer:
         """A pointer to a record that was just reserved."""
         region = Region(f"a record of the map {map_.spec.name!r}", data)
         self._records[id(region)] = _Record(map_, region, data)
         return Pointer(region, 0)
 
-    def give_record(self, pointer: Pointer, flags: int, *, discard: bool) -> None:
+    def release_record(self, pointer: Pointer, flags: int, *, discard: bool) -> None:
         """Submit or discard it; every pointer to it is dead then."""
         record = self._records.get(id(pointer.region))
         if record is None or pointer.offset:

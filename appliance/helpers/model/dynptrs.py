@@ -31,18 +31,18 @@ def ringbuf_reserve_dynptr(call: HelperCall) -> Value:
     if record is None:
         _put(call, 3, _NONE)
         return (error or -errno.EINVAL) & M64
-    _put(call, 3, Dynptr(call.machine.references.take_record(map_, record), size))
+    _put(call, 3, Dynptr(call.machine.references.reserve_record(map_, record), size))
     return 0
 
 
 def ringbuf_submit_dynptr(call: HelperCall) -> None:
     """The record of the dynptr (r1) is to be seen, if there is one."""
-    _give_back(call, discard=False)
+    _release(call, discard=False)
 
 
 def ringbuf_discard_dynptr(call: HelperCall) -> None:
     """The record of the dynptr (r1) is never to be seen, if there is one."""
-    _give_back(call, discard=True)
+    _release(call, discard=True)
 
 
 def dynptr_read(call: HelperCall) -> Value:
@@ -92,10 +92,10 @@ def _error(invalid: bool) -> int:
     return -(errno.EINVAL if invalid else errno.E2BIG) & M64
 
 
-def _give_back(call: HelperCall, *, discard: bool) -> None:
+def _release(call: HelperCall, *, discard: bool) -> None:
     start, place = _start(call, 0), call.pointer(0)
     if start is not None:
-        call.machine.references.give_record(start, call.number(1), discard=discard)
+        call.machine.references.release_record(start, call.number(1), discard=discard)
     place.region.end_dynptr(place.offset)
 
 

@@ -20,17 +20,17 @@ def ringbuf_reserve(call: HelperCall) -> Value:
     """A pointer to a record of r2 bytes, with the flags (r3), or null."""
     map_ = call.map(0)
     record = map_.reserve(call.number(1), call.number(2))
-    return 0 if record is None else call.machine.references.take_record(map_, record)
+    return 0 if record is None else call.machine.references.reserve_record(map_, record)
 
 
 def ringbuf_submit(call: HelperCall) -> None:
     """The record (r1) is to be seen."""
-    call.machine.references.give_record(call.pointer(0), call.number(1), discard=False)
+    call.machine.references.release_record(call.pointer(0), call.number(1), discard=False)
 
 
 def ringbuf_discard(call: HelperCall) -> None:
     """The record (r1) is never to be seen."""
-    call.machine.references.give_record(call.pointer(0), call.number(1), discard=True)
+    call.machine.references.release_record(call.pointer(0), call.number(1), discard=True)
 
 
 def ringbuf_query(call: HelperCall) -> Value:

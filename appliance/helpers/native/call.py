@@ -64,7 +64,7 @@ class HelperCall:
         """A field of the hook's context in this process's memory."""
         return self.code.field(self.context, self.hook.host, name)
 
-    def knows(self, name: str) -> bool:
+    def has_field(self, name: str) -> bool:
         """Whether the hook's context has such a field."""
         return hasattr(self.hook.host, name)
 

@@ -14,7 +14,7 @@ from llvmlite import ir
 
 from appliance.helpers.limits import MAX_LOOPS, MAX_TAIL_CALLS
 from appliance.helpers.native.call import HelperCall, MapSite
-from appliance.helpers.native.maps import memory, on_the_map
+from appliance.helpers.native.maps import dispatch_map, map_memory
 from appliance.ir import I64, PTR, U32, U64
 
 FUNCTION = ir.FunctionType(I64, [PTR, *[I64] * 5]).as_pointer()
@@ -27,7 +27,7 @@ def tail_call(call: HelperCall) -> U64:
     code, made = call.code, call.field("tail_calls")
     index, count = call.low(2), made.load()
     with code.if_(code.compare(count, "<", MAX_TAIL_CALLS), likely=True):
-        program = on_the_map(call, lambda site: _program_at(call, site, index))
+        program = dispatch_map(call, lambda site: _program_at(call, site, index))
         with code.if_(code.compare(program, "!=", 0), likely=True):
             made.store(code.add(count, 1))
             code.ret(code.call(code.builder.inttoptr(program, PROGRAM), call.context))
@@ -35,7 +35,7 @@ def tail_call(call: HelperCall) -> U64:
 
 
 def _program_at(call: HelperCall, site: MapSite, index: U32) -> U64:
-    return call.code.integer(call.code.call(site.functions.program, memory(call, site), index))
+    return call.code.integer(call.code.call(site.functions.program, map_memory(call, site), index))
 
 
 def loop(call: HelperCall) -> U64:
@@ -59,13 +59,13 @@ def for_each_map_elem(call: HelperCall) -> U64:
     often it was called; -EINVAL if there are flags (r4). Entries may come and go meanwhile."""
     code, answer = call.code, call.code.variable(I64, -errno.EINVAL)
     with code.if_(code.compare(call.arguments[3], "==", 0)):
-        answer.set(on_the_map(call, lambda site: _visit(call, site)))
+        answer.set(dispatch_map(call, lambda site: _visit(call, site)))
     return answer.get()
 
 
 def _visit(call: HelperCall, site: MapSite) -> U64:
     """The walk through one map, and how many entries it met."""
-    code, map_, nowhere = call.code, memory(call, site), ir.Constant(PTR, None)
+    code, map_, nowhere = call.code, map_memory(call, site), ir.Constant(PTR, None)
     key, position, visited = code.buffer(site.spec.key_size), code.variable(I64, 0), code.variable(I64, 0)
     with code.loop() as body:
         following = code.call(site.functions.next, map_, position.get(), key, nowhere)

@@ -10,12 +10,12 @@ from typing import NamedTuple
 
 from appliance.helpers.dynptrs import LOCAL, MOST, RINGBUF, Dynptr
 from appliance.helpers.native.call import HelperCall, MapSite
-from appliance.helpers.native.maps import memory, on_the_map
+from appliance.helpers.native.maps import dispatch_map, map_memory
 from appliance.helpers.native.rings import commit
 from appliance.ir import I32, I64, U1, U64
 
 
-class _Part(NamedTuple):
+class _Slice(NamedTuple):
     """Some bytes of a dynptr: where, whether it is about anything at all, and whether it has them."""
 
     address: U64
@@ -39,10 +39,10 @@ def ringbuf_reserve_dynptr(call: HelperCall) -> U64:
     record = code.variable(I64, 0)
 
     def reserve(site: MapSite) -> U64:
-        return code.integer(code.call(site.functions.reserve, memory(call, site), size, 0))
+        return code.integer(code.call(site.functions.reserve, map_memory(call, site), size, 0))
 
     with code.if_(code.compare(code.or_(flagged, large), "==", 0)):
-        record.set(on_the_map(call, reserve))
+        record.set(dispatch_map(call, reserve))
     _make(call, record.get(), size, RINGBUF)
     invalid = code.compare(record.get(), "==", 0)
     too_big = code.and_(large, code.xor(flagged, 1))
@@ -51,18 +51,18 @@ def ringbuf_reserve_dynptr(call: HelperCall) -> U64:
 
 def ringbuf_submit_dynptr(call: HelperCall) -> U64:
     """The record of the dynptr (r1) is to be seen, if there is one."""
-    return _give_back(call, discard=False)
+    return _release(call, discard=False)
 
 
 def ringbuf_discard_dynptr(call: HelperCall) -> U64:
     """The record of the dynptr (r1) is never to be seen, if there is one."""
-    return _give_back(call, discard=True)
+    return _release(call, discard=True)
 
 
 def dynptr_read(call: HelperCall) -> U64:
     """Copy r2 bytes at r4 of a dynptr (r3) to r1, without flags (r5). 0, or -errno and zeros in all of r1."""
     code, target, size = call.code, call.pointers[0], _low(call, 1)
-    part = _part(call, 2, _low(call, 3), size)
+    part = _slice(call, 2, _low(call, 3), size)
     invalid = code.or_(part.nothing, code.compare(call.arguments[4], "!=", 0))
     with code.if_else(code.and_(part.inside, code.xor(invalid, 1))) as (copied, refused):
         with copied:
@@ -75,7 +75,7 @@ def dynptr_read(call: HelperCall) -> U64:
 def dynptr_write(call: HelperCall) -> U64:
     """Copy r4 bytes at r3 to r2 of a dynptr (r1), without flags (r5). 0 or -errno."""
     code, size = call.code, _low(call, 3)
-    part = _part(call, 0, _low(call, 1), size)
+    part = _slice(call, 0, _low(call, 1), size)
     flagged = code.compare(call.arguments[4], "!=", 0)
     invalid = code.or_(part.nothing, code.and_(part.inside, flagged))
     with code.if_(code.and_(part.inside, code.xor(invalid, 1))):
@@ -86,7 +86,7 @@ def dynptr_write(call: HelperCall) -> U64:
 def dynptr_data(call: HelperCall) -> U64:
     """The address of the r3 bytes at r2 of a dynptr (r1), or 0 if it has fewer."""
     code = call.code
-    part = _part(call, 0, _low(call, 1), _low(call, 2))
+    part = _slice(call, 0, _low(call, 1), _low(call, 2))
     return code.select(code.and_(part.inside, code.xor(part.nothing, 1)), part.address, 0)
 
 
@@ -104,15 +104,15 @@ def _make(call: HelperCall, data: U64, size: U64, type_: int) -> None:
     code.field(place, Dynptr, "offset").store(code.value(0, I32))
 
 
-def _part(call: HelperCall, argument: int, offset: U64, size: U64) -> _Part:
+def _slice(call: HelperCall, argument: int, offset: U64, size: U64) -> _Slice:
     code, place = call.code, call.pointers[argument]
     data = code.field(place, Dynptr, "data").load()
     whole = code.and_(code.resize(code.field(place, Dynptr, "size").load(), I64), MOST)
     inside = code.compare(code.add(offset, size), "<=", whole)
-    return _Part(code.add(data, offset), code.compare(data, "==", 0), inside)
+    return _Slice(code.add(data, offset), code.compare(data, "==", 0), inside)
 
 
-def _give_back(call: HelperCall, *, discard: bool) -> U64:
+def _release(call: HelperCall, *, discard: bool) -> U64:
     code = call.code
     record = code.field(call.pointers[0], Dynptr, "data").load()
     with code.if_(code.compare(record, "!=", 0)):

@@ -22,9 +22,9 @@ def map_lookup_elem(call: HelperCall) -> U64:
     key, processor = call.pointers[1], call.field("processor_id").load()
 
     def lookup(site: MapSite) -> U64:
-        return call.code.integer(call.code.call(site.functions.lookup, memory(call, site), key, processor))
+        return call.code.integer(call.code.call(site.functions.lookup, map_memory(call, site), key, processor))
 
-    return on_the_map(call, lookup)
+    return dispatch_map(call, lookup)
 
 
 def map_update_elem(call: HelperCall) -> U64:
@@ -33,16 +33,16 @@ def map_update_elem(call: HelperCall) -> U64:
     processor = call.field("processor_id").load()
 
     def update(site: MapSite) -> U64:
-        status: U64 = call.code.call(site.functions.update, memory(call, site), key, value, flags, processor)
+        status: U64 = call.code.call(site.functions.update, map_memory(call, site), key, value, flags, processor)
         return status
 
-    return on_the_map(call, update)
+    return dispatch_map(call, update)
 
 
 def map_delete_elem(call: HelperCall) -> U64:
     """Remove the key (r2) and its value. 0 or -errno."""
     key = call.pointers[1]
-    return on_the_map(call, lambda site: call.code.call(site.functions.delete, memory(call, site), key))
+    return dispatch_map(call, lambda site: call.code.call(site.functions.delete, map_memory(call, site), key))
 
 
 def map_lookup_percpu_elem(call: HelperCall) -> U64:
@@ -52,10 +52,10 @@ def map_lookup_percpu_elem(call: HelperCall) -> U64:
     def lookup(site: MapSite) -> U64:
         found = code.variable(I64, 0)
         with code.if_(code.compare(processor, "<", site.processors)):
-            found.set(code.integer(code.call(site.functions.lookup, memory(call, site), key, processor)))
+            found.set(code.integer(code.call(site.functions.lookup, map_memory(call, site), key, processor)))
         return found.get()
 
-    return on_the_map(call, lookup)
+    return dispatch_map(call, lookup)
 
 
 def map_lookup_and_delete_elem(call: HelperCall) -> U64:
@@ -64,35 +64,37 @@ def map_lookup_and_delete_elem(call: HelperCall) -> U64:
 
     def lookup_and_delete(site: MapSite) -> U64:
         nowhere = ir.Constant(PTR, None)
-        return code.integer(code.call(site.functions.lookup_and_delete, memory(call, site), key, nowhere, processor))
+        return code.integer(
+            code.call(site.functions.lookup_and_delete, map_memory(call, site), key, nowhere, processor)
+        )
 
-    return on_the_map(call, lookup_and_delete)
+    return dispatch_map(call, lookup_and_delete)
 
 
 def map_push_elem(call: HelperCall) -> U64:
     """Put the value (r2) in, with the flags (r3). 0 or -errno."""
     value, flags = call.pointers[1], call.arguments[2]
-    return on_the_map(call, lambda site: call.code.call(site.functions.push, memory(call, site), value, flags))
+    return dispatch_map(call, lambda site: call.code.call(site.functions.push, map_memory(call, site), value, flags))
 
 
 def map_pop_elem(call: HelperCall) -> U64:
     """Take the next value out, to where r2 points: zeros if there is none. 0 or -errno."""
     value = call.pointers[1]
-    return on_the_map(call, lambda site: call.code.call(site.functions.pop, memory(call, site), value))
+    return dispatch_map(call, lambda site: call.code.call(site.functions.pop, map_memory(call, site), value))
 
 
 def map_peek_elem(call: HelperCall) -> U64:
     """Copy the next value to where r2 points, or ask a bloom filter for the value there. 0 or -errno."""
     value = call.pointers[1]
-    return on_the_map(call, lambda site: call.code.call(site.functions.peek, memory(call, site), value))
+    return dispatch_map(call, lambda site: call.code.call(site.functions.peek, map_memory(call, site), value))
 
 
-def memory(call: HelperCall, site: MapSite) -> Pointer:
+def map_memory(call: HelperCall, site: MapSite) -> Pointer:
     """The map's memory."""
     return call.pointers[call.map_argument] if site.address is None else site.address
 
 
-def on_the_map(call: HelperCall, operation: Callable[[MapSite], U64]) -> U64:
+def dispatch_map(call: HelperCall, operation: Callable[[MapSite], U64]) -> U64:
     """What the operation answers on the map that the call works on."""
     if len(call.maps) == 1:
         return operation(call.maps[0])

@@ -7,7 +7,7 @@ import errno
 from llvmlite import ir
 
 from appliance.helpers.native.call import HelperCall, MapSite
-from appliance.helpers.native.maps import memory, on_the_map
+from appliance.helpers.native.maps import dispatch_map, map_memory
 from appliance.ir import I64, U64, Pointer
 
 INDEX_MASK = (1 << 32) - 1  # BPF_F_INDEX_MASK
@@ -29,16 +29,16 @@ def perf_event_output(call: HelperCall) -> U64:
 
             def sample(site: MapSite) -> U64:
                 what = index, call.pointers[3], call.arguments[4], packet, asked
-                status: U64 = code.call(site.functions.sample, memory(call, site), processor, *what)
+                status: U64 = code.call(site.functions.sample, map_memory(call, site), processor, *what)
                 return status
 
-            answer.set(on_the_map(call, sample))
+            answer.set(dispatch_map(call, sample))
     return answer.get()
 
 
 def _frame(call: HelperCall) -> tuple[Pointer, U64]:
     """Where it begins, and its length; no bytes if the hook has none."""
-    if not call.knows("data_end"):
+    if not call.has_field("data_end"):
         return call.context, ir.Constant(I64, 0)
     start, end = (call.field(name).load() for name in ("data", "data_end"))
     return call.code.pointer(start), call.code.sub(end, start)

@@ -9,7 +9,7 @@ from functools import partial
 
 from appliance.ebpf.map_types import MapType
 from appliance.helpers.native.call import HelperCall, MapSite
-from appliance.helpers.native.maps import memory, on_the_map
+from appliance.helpers.native.maps import dispatch_map, map_memory
 from appliance.helpers.redirect_map import ACTION_MASK, BPF_F_BROADCAST, BPF_F_EXCLUDE_INGRESS, KINDS, known_flags
 from appliance.ir import I32, I64, U32, U64, Field, Variable
 from hooks.contracts.contract import Verdict
@@ -30,7 +30,7 @@ def redirect(call: HelperCall) -> U64:
 def redirect_map(call: HelperCall) -> U64:
     """Name the target under the key r2 of the map r1. The number of REDIRECT, or the lowest two bits of the flags r3 if
     there is none; 0 for flags that the map has no use for."""
-    return on_the_map(call, partial(_redirect_by, call))
+    return dispatch_map(call, partial(_redirect_by, call))
 
 
 def _redirect_by(call: HelperCall, site: MapSite) -> U64:
@@ -54,7 +54,7 @@ def _redirect_to_entry(call: HelperCall, site: MapSite, answer: Variable[U64]) -
     code = call.code
     key = code.buffer(4)
     code.store(call.low(1), key)
-    entry = code.call(site.functions.lookup, memory(call, site), key, call.field("processor_id").load())
+    entry = code.call(site.functions.lookup, map_memory(call, site), key, call.field("processor_id").load())
     with code.if_else(code.is_null(entry)) as (missing, found):
         with missing:
             _set_target(call, RedirectKind.INTERFACE, 0)
@@ -76,5 +76,5 @@ def _set_broadcast(call: HelperCall, site: MapSite) -> None:
         code.value(kind, I32) for kind in (RedirectKind.EVERY_INTERFACE, RedirectKind.EVERY_OTHER_INTERFACE)
     )
     call.field("redirect_kind").store(code.select(excluding, others, every))
-    call.field("redirect_map").store(code.integer(memory(call, site)))
+    call.field("redirect_map").store(code.integer(map_memory(call, site)))
     call.field("redirect_next").store(code.integer(site.functions.next))

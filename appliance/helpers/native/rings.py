@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from appliance.helpers.native.call import HelperCall, MapSite
-from appliance.helpers.native.maps import memory, on_the_map
+from appliance.helpers.native.maps import dispatch_map, map_memory
 from appliance.ir import U64, Pointer
 
 
 def ringbuf_output(call: HelperCall) -> U64:
     """A record with the data (r2, r3 bytes), with the flags (r4). 0 or -errno."""
     what = call.pointers[1], call.arguments[2], call.arguments[3]
-    return on_the_map(call, lambda site: call.code.call(site.functions.output, memory(call, site), *what))
+    return dispatch_map(call, lambda site: call.code.call(site.functions.output, map_memory(call, site), *what))
 
 
 def ringbuf_reserve(call: HelperCall) -> U64:
@@ -18,9 +18,9 @@ def ringbuf_reserve(call: HelperCall) -> U64:
     code, (_, size, flags) = call.code, call.arguments
 
     def reserve(site: MapSite) -> U64:
-        return code.integer(code.call(site.functions.reserve, memory(call, site), size, flags))
+        return code.integer(code.call(site.functions.reserve, map_memory(call, site), size, flags))
 
-    return on_the_map(call, reserve)
+    return dispatch_map(call, reserve)
 
 
 def ringbuf_submit(call: HelperCall) -> U64:
@@ -38,11 +38,11 @@ def ringbuf_discard(call: HelperCall) -> U64:
 def ringbuf_query(call: HelperCall) -> U64:
     """A number about the ring, which one the flags (r2) say."""
     what = call.arguments[1]
-    return on_the_map(call, lambda site: call.code.call(site.functions.query, memory(call, site), what))
+    return dispatch_map(call, lambda site: call.code.call(site.functions.query, map_memory(call, site), what))
 
 
 def commit(call: HelperCall, record: Pointer, *, discard: bool) -> None:
     """The record is done, with the flags (r2). It knows its ring, so that the code of any ring will do where the paths
     disagree on it; a dynptr that is about nothing has none."""
     for site in call.maps[:1]:
-        call.code.call(site.functions.commit, memory(call, site), record, call.arguments[1], int(discard))
+        call.code.call(site.functions.commit, map_memory(call, site), record, call.arguments[1], int(discard))

@@ -19,7 +19,7 @@ def fact(field: str, call: HelperCall) -> U64:
 def get_current_pid_tgid(call: HelperCall) -> U64:
     """The process (upper half) and the thread (lower half) that make the call, where a hook sees one; else those that
     run the program: two system calls."""
-    if call.knows("pid_tgid"):
+    if call.has_field("pid_tgid"):
         seen: U64 = call.field("pid_tgid").load()
         return seen
     code = call.code
