@@ -6,7 +6,7 @@ from appliance.ebpf.spec import MapSpec
 from appliance.maps.nested.inner import misfit
 
 
-def difference(declared: MapSpec, given: MapSpec, *, exact: bool = False) -> str | None:
+def mismatch(declared: MapSpec, given: MapSpec, *, exact: bool = False) -> str | None:
     """In words, how a map that was declared as `given` is not what `declared` asks for; None if it is.
 
     `exact`: the number of entries counts, too. Source: map_is_reuse_compat of libbpf.

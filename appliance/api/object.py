@@ -96,8 +96,10 @@ class Object:
         """
         self._check_pin_names()
         wanted = {name: program.spec for name, program in self.programs.items() if program.autoload}
-        shared = {name: map_ for name, d in self.maps.items() if (map_ := self._stand_in(d, workers, pins)) is not None}
-        maps = {name: d.stood_in_by(shared[name]) if name in shared else d.spec for name, d in self.maps.items()}
+        shared = {
+            name: map_ for name, d in self.maps.items() if (map_ := self._reused_map(d, workers, pins)) is not None
+        }
+        maps = {name: d.spec_reusing(shared[name]) if name in shared else d.spec for name, d in self.maps.items()}
         loaded = Loaded.load(replace(self.spec, programs=wanted, maps=maps), shared, workers)
         try:
             self._pin(loaded, pins)
@@ -114,7 +116,7 @@ class Object:
                 what = f"the maps {taken[declared.pin_name]!r} and {name!r} are both pinned as {declared.pin_name!r}"
                 raise ValueUnfit(what, where=self.spec.source)
 
-    def _stand_in(self, declared: ObjectMap, workers: int, pins: Pins | None) -> Map | None:
+    def _reused_map(self, declared: ObjectMap, workers: int, pins: Pins | None) -> Map | None:
         """The open map that is used instead of a new one."""
         map_ = declared.reused if pins is None or declared.reused is not None else declared.pinned_in(pins)
         return None if map_ is None else self._checked(map_, workers)

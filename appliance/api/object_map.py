@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from appliance.api.errors import ValueUnfit
-from appliance.api.map_reuse import difference
+from appliance.api.map_reuse import mismatch
 from appliance.api.pins import Pins
 from appliance.ebpf.map_types import MapType
 from appliance.ebpf.spec import MapSpec
@@ -104,12 +104,12 @@ class ObjectMap:
         It stays its owner's, and lives on in the loaded object if its owner closes it. Raises ValueUnfit if it is of
         another kind than the file declares.
         """
-        reason = difference(self.spec, map_.spec)
+        reason = mismatch(self.spec, map_.spec)
         if reason is not None:
             raise ValueUnfit(reason, where=self._where)
-        self.reused, self.spec = map_, self.stood_in_by(map_)
+        self.reused, self.spec = map_, self.spec_reusing(map_)
 
-    def stood_in_by(self, map_: Map) -> MapSpec:
+    def spec_reusing(self, map_: Map) -> MapSpec:
         """The declaration of an open map, under this one's name; what bytes mean stays what this object says."""
         return replace(
             map_.spec,

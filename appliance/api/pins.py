@@ -14,7 +14,7 @@ import threading
 from collections.abc import Iterator, Mapping
 
 from appliance.api.errors import NoSuchName, ValueUnfit
-from appliance.api.map_reuse import difference
+from appliance.api.map_reuse import mismatch
 from appliance.closeable import Closeable
 from appliance.ebpf.spec import MapSpec
 from appliance.maps.control.map import Map
@@ -52,7 +52,7 @@ class Pins(Closeable, Mapping[str, Map]):
         map_ = self._pinned.get(name)
         if map_ is None:
             return None
-        reason = difference(declared, map_.spec, exact=True)
+        reason = mismatch(declared, map_.spec, exact=True)
         if reason is not None:
             raise ValueUnfit(
                 f"couldn't reuse the pinned map {name!r}: parameter mismatch: {reason}",
