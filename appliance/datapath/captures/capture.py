@@ -18,7 +18,7 @@ from typing import NamedTuple
 from appliance.closeable import Closeable
 from appliance.datapath.captures.contents import memory_of, read_contents
 from appliance.datapath.captures.errors import CaptureRefused, Damaged
-from appliance.datapath.captures.link_types import ETHERNET, LINK_TYPES, NotShown, as_ethernet, known_link_types
+from appliance.datapath.captures.link_types import ETHERNET, LINK_TYPES, NotConvertible, as_ethernet, known_link_types
 from appliance.datapath.captures.pcap import FILE_HEADER, PCAP_MAGIC, Found, pcap_link_type, read_pcap
 from appliance.datapath.captures.pcapng import PCAPNG_MAGIC, read_pcapng
 from appliance.datapath.layout import LONGEST_FRAME, ReplayFrame
@@ -127,7 +127,7 @@ class Capture(Closeable):
         if kind.read is not None:
             try:
                 offset, captured, original = as_ethernet(self._data, offset, captured, original, kind.read)
-            except NotShown as reason:
+            except NotConvertible as reason:
                 self.unread[str(reason)] += 1
                 return
         captured = min(captured, LONGEST_FRAME)

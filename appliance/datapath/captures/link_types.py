@@ -40,7 +40,7 @@ class Header(NamedTuple):
     destination: bytes = _NOBODY
 
 
-class NotShown(Exception):
+class NotConvertible(Exception):
     """The frame can't be shown as an Ethernet frame; the text says why."""
 
 
@@ -50,7 +50,7 @@ LONGEST_HEADER = 20  # bytes that a Read may want to see
 
 @dataclass(frozen=True, slots=True)
 class LinkType:
-    """A kind of capture. `read` takes the frame's first bytes, and raises NotShown; Ethernet itself has none."""
+    """A kind of capture. `read` takes the frame's first bytes, and raises NotConvertible; Ethernet itself has none."""
 
     name: str
     read: Read | None = None
@@ -62,15 +62,15 @@ def as_ethernet(data: mmap.mmap, offset: int, captured: int, original: int, read
     try:
         header = read(first)
     except (struct.error, IndexError) as error:
-        raise NotShown("shorter than their link header") from error
+        raise NotConvertible("shorter than their link header") from error
     if header.size > captured:
-        raise NotShown("shorter than their link header")
+        raise NotConvertible("shorter than their link header")
     start = offset + header.size - _ETHERNET_HEADER.size
     grown = _ETHERNET_HEADER.size - header.size
     ethertype = header.ethertype
     if ethertype < _LEAST_ETHERTYPE:
         if ethertype not in _LENGTHS_OF_LINUX:
-            raise NotShown("of a protocol that no Ethernet frame has")
+            raise NotConvertible("of a protocol that no Ethernet frame has")
         ethertype = min(original - header.size, 1500)
     _ETHERNET_HEADER.pack_into(data, start, header.destination, header.source, ethertype)
     return start, captured + grown, original + grown
@@ -83,7 +83,7 @@ def _raw(first: bytes) -> Header:
 
 def _of_family(family: int) -> Header:
     if family not in _FAMILIES:
-        raise NotShown("of an address family that isn't IP")
+        raise NotConvertible("of an address family that isn't IP")
     return Header(4, _FAMILIES[family])
 
 
@@ -118,7 +118,7 @@ def _ppp(first: bytes) -> Header:
     start = 2 if first[:2] == b"\xff\x03" else 0
     size = 1 if first[start] & 1 else 2
     if size + start > len(first):
-        raise NotShown("shorter than their link header")
+        raise NotConvertible("shorter than their link header")
     protocol = int.from_bytes(first[start : start + size], "big")
     known = _PPP_PROTOCOLS.get(protocol)
     return Header(start + size, known) if known else Header(start, _PPP)
