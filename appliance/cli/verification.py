@@ -52,7 +52,7 @@ class Verification:
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class Selection:
     """What is looked at, and as what: options of the command, None where they are not given."""
 
     section: str | None = None
@@ -62,14 +62,14 @@ class Wanted:
     target: Btf | None = None
     explained: bool = False
 
-    def chooses(self, program: ProgramSpec | SkippedProgram) -> bool:
+    def selects(self, program: ProgramSpec | SkippedProgram) -> bool:
         return self.section in (None, program.section) and self.name in (None, program.name)
 
 
 class ObjectFile:
     """One file whose programs are to be verified. Raises InputRefused if it has none that is wanted. For one thread."""
 
-    def __init__(self, path: Path, wanted: Wanted) -> None:
+    def __init__(self, path: Path, wanted: Selection) -> None:
         self._path = path
         self._wanted = wanted
         spec = load_object_file(path, wanted.platform, wanted.target)
@@ -83,7 +83,7 @@ class ObjectFile:
             spec = load_object_file(path, platform, wanted.target, self._tried[0])
         self._spec = spec
         there: tuple[ProgramSpec | SkippedProgram, ...] = (*spec.programs.values(), *spec.skipped)
-        self.programs = tuple(program for program in there if wanted.chooses(program))
+        self.programs = tuple(program for program in there if wanted.selects(program))
         if not self.programs:
             raise self._nothing_wanted(there)
 

@@ -11,7 +11,7 @@ import click
 from appliance.cli.output import json_option, print_json, warn
 from appliance.cli.program_types import names_of_types
 from appliance.cli.verdict_table import Progress, VerdictTable, cells
-from appliance.cli.verification import ACCEPTED, UNSUPPORTED, ObjectFile, Row, Verification, Wanted
+from appliance.cli.verification import ACCEPTED, UNSUPPORTED, ObjectFile, Row, Selection, Verification
 from appliance.ebpf.btf.index import read_btf_file
 from appliance.ebpf.platform import PLATFORMS
 from appliance.verifier.graphs import draw, lines
@@ -53,7 +53,7 @@ def command(
     formats = [option for option, given in (("--verbose", verbose), ("--dot", dot), ("--json", as_json)) if given]
     if len(formats) > 1:
         raise click.UsageError(f"{' and '.join(formats)} can't be given together: say how you want the answer")
-    wanted = Wanted(
+    wanted = Selection(
         section,
         name,
         type_name,

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from appliance.cli.verification import ObjectFile, Wanted
+from appliance.cli.verification import ObjectFile, Selection
 from appliance.ebpf.spec import ProgramSpec
 from appliance.verifier import Verifier
 from tests.appliance.cli.conftest import PROGRAM, ROOT, Tidegate, process
@@ -225,7 +225,7 @@ def test_a_kind_that_is_found_by_trying_is_tried_once(monkeypatch: pytest.Monkey
     """And a program that no kind can save is not tried as another."""
     path = tmp_path / "custom.o"
     path.write_bytes(compile_c(SLOW % "mine"))
-    file = ObjectFile(path, Wanted(name="slow"))
+    file = ObjectFile(path, Selection(name="slow"))
     kinds: list[str] = []
     verify = Verifier.verify
 
