@@ -36,8 +36,8 @@ def test_the_program_does_what_the_walk_does(dissection: Dissection, seed: int, 
 def test_a_disagreement_is_told(dissection: Dissection, monkeypatch: pytest.MonkeyPatch) -> None:
     holds = walk.holds
     monkeypatch.setattr(walk, "holds", lambda condition, frame, sets: not holds(condition, frame, sets))
-    finds = [find for seed in range(4) for find in disagreements(seed, dissection, 200)]
-    assert len(finds) >= 3
+    finds = [find for seed in range(2) for find in disagreements(seed, dissection, 100)]
+    assert len(finds) >= 2
     assert all(find.startswith("seed ") and "RuleSet(file='random.yaml'" in find for find in finds)
 
 
@@ -47,7 +47,7 @@ def test_an_unfounded_warning_is_told(dissection: Dissection, monkeypatch: pytes
         return Analysis(found, len(found), len(found))
 
     monkeypatch.setattr(fuzz_rules, "find_unreached", all_of_them)
-    finds = [find for seed in range(4) for find in disagreements(seed, dissection, 100)]
+    finds = [find for seed in range(2) for find in disagreements(seed, dissection, 100)]
     assert any("is shadowed: so it is; it did" in find for find in finds)
 
 
