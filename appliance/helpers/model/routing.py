@@ -31,7 +31,7 @@ M32 = (1 << 32) - 1
 M64 = (1 << 64) - 1
 
 
-class _Answer(Exception):
+class _Result(Exception):
     """The lookup ends here with that number."""
 
     def __init__(self, number: int) -> None:
@@ -96,7 +96,7 @@ def _signed(number: int) -> int:
 
 
 def fib_lookup(call: HelperCall) -> Value:
-    """Fill the question (r2, r3 bytes) with the way to its destination, by the flags r4.
+    """Fill `params` (r2, r3 bytes) with the way to its destination, by the flags r4.
 
     BPF_FIB_LKUP_RET_* or -errno.
     """
@@ -104,97 +104,97 @@ def fib_lookup(call: HelperCall) -> Value:
     asked = call.read(1, size)
     if size < ctypes.sizeof(bpf_fib_lookup) or flags & ~bpf.BPF_FIB_LOOKUP_MASK:
         return -errno.EINVAL & M64
-    question = bpf_fib_lookup.from_buffer_copy(asked)
-    if question.family not in (AF_INET, AF_INET6):
+    params = bpf_fib_lookup.from_buffer_copy(asked)
+    if params.family not in (AF_INET, AF_INET6):
         return -errno.EAFNOSUPPORT & M64
     if not context.host.routing:
         return bpf.BPF_FIB_LKUP_RET_NOT_FWDED
     try:
-        _look_up(_Reader(context.host.routing), question, flags)
+        _look_up(_Reader(context.host.routing), params, flags)
         number = bpf.BPF_FIB_LKUP_RET_SUCCESS
-    except _Answer as answer:
-        number = answer.number
-    call.write(1, bytes(question))
+    except _Result as result:
+        number = result.number
+    call.write(1, bytes(params))
     return number & M64
 
 
-def _address(question: bpf_fib_lookup, name: str) -> int:
-    octets = bytes(getattr(question, name))
-    return int.from_bytes(octets[:4] if question.family == AF_INET else octets, "big")
+def _address(params: bpf_fib_lookup, name: str) -> int:
+    octets = bytes(getattr(params, name))
+    return int.from_bytes(octets[:4] if params.family == AF_INET else octets, "big")
 
 
-def _store_address(question: bpf_fib_lookup, name: str, number: int) -> None:
-    octets = number.to_bytes(4 if question.family == AF_INET else 16, "big")
-    place = getattr(question, name)
+def _store_address(params: bpf_fib_lookup, name: str, number: int) -> None:
+    octets = number.to_bytes(4 if params.family == AF_INET else 16, "big")
+    place = getattr(params, name)
     ctypes.memmove(ctypes.addressof(place), octets, len(octets))
 
 
-def _look_up(reader: _Reader, question: bpf_fib_lookup, flags: int) -> None:
-    """Answer in the question. Raises _Answer for everything but success."""
-    source, destination = _address(question, "src"), _address(question, "dst")
-    if question.family == AF_INET6:
+def _look_up(reader: _Reader, params: bpf_fib_lookup, flags: int) -> None:
+    """Answer in `params`. Raises _Result for everything but success."""
+    source, destination = _address(params, "src"), _address(params, "dst")
+    if params.family == AF_INET6:
         for address in (source, destination):
             if any(address & mask == value for value, mask in STRICT):
-                raise _Answer(bpf.BPF_FIB_LKUP_RET_NOT_FWDED)
-    link = reader.exactly("links", 0, question.ifindex)
+                raise _Result(bpf.BPF_FIB_LKUP_RET_NOT_FWDED)
+    link = reader.exactly("links", 0, params.ifindex)
     if link is None:
-        raise _Answer(-errno.ENODEV)
-    if not link.forwards >> question.family & 1:
-        raise _Answer(bpf.BPF_FIB_LKUP_RET_FWD_DISABLED)
+        raise _Result(-errno.ENODEV)
+    if not link.forwards >> params.family & 1:
+        raise _Result(bpf.BPF_FIB_LKUP_RET_FWD_DISABLED)
     outward = flags & bpf.BPF_FIB_LOOKUP_OUTPUT
-    out = question.ifindex if outward else 0
+    oif = params.ifindex if outward else 0
     if flags & bpf.BPF_FIB_LOOKUP_DIRECT:
-        route = _direct(reader, question, flags, destination, out)
+        route = _direct(reader, params, flags, destination, oif)
     else:
-        mark = question.mark if flags & bpf.BPF_FIB_LOOKUP_MARK else 0
-        into = LOOPBACK_INTERFACE if outward else question.ifindex
-        route = _by_rules(reader, question.family, mark, into, out, source, destination)
+        mark = params.mark if flags & bpf.BPF_FIB_LOOKUP_MARK else 0
+        iif = LOOPBACK_INTERFACE if outward else params.ifindex
+        route = _rules_lookup(reader, params.family, mark, iif, oif, source, destination)
     if route is None:
-        raise _Answer(bpf.BPF_FIB_LKUP_RET_NOT_FWDED)
+        raise _Result(bpf.BPF_FIB_LKUP_RET_NOT_FWDED)
     if route.kind != RouteKind.UNICAST:
-        raise _Answer(RESULT_OF_KIND.get(route.kind, bpf.BPF_FIB_LKUP_RET_NOT_FWDED))
-    hop = _choose(reader.hops(route), source, destination, out)
+        raise _Result(RESULT_OF_KIND.get(route.kind, bpf.BPF_FIB_LKUP_RET_NOT_FWDED))
+    hop = _select_path(reader.hops(route), source, destination, oif)
     if hop is None:
-        raise _Answer(bpf.BPF_FIB_LKUP_RET_NOT_FWDED)
-    _finish(reader, question, flags, route, hop)
+        raise _Result(bpf.BPF_FIB_LKUP_RET_NOT_FWDED)
+    _finish(reader, params, flags, route, hop)
 
 
-def _direct(reader: _Reader, question: bpf_fib_lookup, flags: int, destination: int, out: int) -> RouteEntry | None:
+def _direct(reader: _Reader, params: bpf_fib_lookup, flags: int, destination: int, oif: int) -> RouteEntry | None:
     table = RT_TABLE_MAIN
     if flags & bpf.BPF_FIB_LOOKUP_TBID:
-        table, question.tbid = question.tbid or RT_TABLE_MAIN, 0
-    return _best(reader, table, question.family, destination, out)
+        table, params.tbid = params.tbid or RT_TABLE_MAIN, 0
+    return _table_lookup(reader, table, params.family, destination, oif)
 
 
-def _by_rules(
-    reader: _Reader, family: int, mark: int, into: int, out: int, source: int, destination: int
+def _rules_lookup(
+    reader: _Reader, family: int, mark: int, iif: int, oif: int, source: int, destination: int
 ) -> RouteEntry | None:
     for rule in reader.array("rules"):
-        if rule.family != family or not _fits(rule, mark, into, out, source, destination):
+        if rule.family != family or not _rule_matches(rule, mark, iif, oif, source, destination):
             continue
         if not rule.table:
-            raise _Answer(RESULT_OF_KIND[rule.kind])
-        route = _best(reader, rule.table, family, destination, out)
+            raise _Result(RESULT_OF_KIND[rule.kind])
+        route = _table_lookup(reader, rule.table, family, destination, oif)
         if route is not None and route.kind != RouteKind.THROW:
             return route
     return None
 
 
-def _fits(rule: RuleEntry, mark: int, into: int, out: int, source: int, destination: int) -> bool:
+def _rule_matches(rule: RuleEntry, mark: int, iif: int, oif: int, source: int, destination: int) -> bool:
     def wide(name: str) -> int:
         high, low = getattr(rule, f"{name}_high"), getattr(rule, f"{name}_low")
         return int(high << 64 | low)
 
     return (
         (mark ^ rule.mark) & rule.mask == 0
-        and rule.interface in (0, into)
-        and rule.out_interface in (0, out)
+        and rule.interface in (0, iif)
+        and rule.out_interface in (0, oif)
         and source & wide("source_mask") == wide("source")
         and destination & wide("destination_mask") == wide("destination")
     )
 
 
-def _best(reader: _Reader, table: int, family: int, destination: int, out: int) -> RouteEntry | None:
+def _table_lookup(reader: _Reader, table: int, family: int, destination: int, oif: int) -> RouteEntry | None:
     space = table << 32 | family
     found = reader.last("ranges", space, destination)
     number = found.route if found is not None and found.space == space else 0
@@ -202,51 +202,51 @@ def _best(reader: _Reader, table: int, family: int, destination: int, out: int) 
         if not number:
             return None
         route = reader.route(number)
-        leaves = not out or family == AF_INET6 or any(hop.interface == out for hop in reader.hops(route))
+        leaves = not oif or family == AF_INET6 or any(hop.interface == oif for hop in reader.hops(route))
         if leaves or route.kind >= RouteKind.BLACKHOLE:
             return route
         number = route.next
     return None
 
 
-def _choose(hops: Sequence[HopEntry], source: int, destination: int, out: int) -> HopEntry | None:
+def _select_path(hops: Sequence[HopEntry], source: int, destination: int, oif: int) -> HopEntry | None:
     if not hops:
         return None
-    if out:
-        return next((hop for hop in hops if hop.interface == out), hops[0])
+    if oif:
+        return next((hop for hop in hops if hop.interface == oif), hops[0])
     first, second = (number >> 64 ^ number & M64 for number in (source, destination))
     mixed = (first * HASH_MULTIPLIER + second) * HASH_MULTIPLIER & M64
     return hops[(mixed >> 32) % len(hops)]
 
 
-def _finish(reader: _Reader, question: bpf_fib_lookup, flags: int, route: RouteEntry, hop: HopEntry) -> None:
+def _finish(reader: _Reader, params: bpf_fib_lookup, flags: int, route: RouteEntry, hop: HopEntry) -> None:
     link = reader.exactly("links", 0, hop.interface)
     if link is None:
-        raise _Answer(bpf.BPF_FIB_LKUP_RET_NOT_FWDED)
-    mtu = route.mtu or (min(link.mtu, IP_MAX_MTU) if question.family == AF_INET else link.mtu_ipv6)
-    if question.tot_len > mtu:
-        question.tot_len = mtu
-        raise _Answer(bpf.BPF_FIB_LKUP_RET_FRAG_NEEDED)
+        raise _Result(bpf.BPF_FIB_LKUP_RET_NOT_FWDED)
+    mtu = route.mtu or (min(link.mtu, IP_MAX_MTU) if params.family == AF_INET else link.mtu_ipv6)
+    if params.tot_len > mtu:
+        params.tot_len = mtu
+        raise _Result(bpf.BPF_FIB_LKUP_RET_FRAG_NEEDED)
     if hop.encapsulated:
-        raise _Answer(bpf.BPF_FIB_LKUP_RET_UNSUPP_LWT)
-    question.rt_metric, question.ifindex = route.metric, hop.interface
+        raise _Result(bpf.BPF_FIB_LKUP_RET_UNSUPP_LWT)
+    params.rt_metric, params.ifindex = route.metric, hop.interface
     if flags & bpf.BPF_FIB_LOOKUP_SRC:
-        if not hop.has_source and question.family == AF_INET6:
-            raise _Answer(bpf.BPF_FIB_LKUP_RET_NO_SRC_ADDR)
-        _store_address(question, "src", hop.source_high << 64 | hop.source_low)
+        if not hop.has_source and params.family == AF_INET6:
+            raise _Result(bpf.BPF_FIB_LKUP_RET_NO_SRC_ADDR)
+        _store_address(params, "src", hop.source_high << 64 | hop.source_low)
     if hop.family:
-        question.family = hop.family
-        _store_address(question, "dst", hop.gateway_high << 64 | hop.gateway_low)
+        params.family = hop.family
+        _store_address(params, "dst", hop.gateway_high << 64 | hop.gateway_low)
     if not flags & bpf.BPF_FIB_LOOKUP_SKIP_NEIGH:
-        space = hop.interface << 32 | question.family
-        neighbour = reader.exactly("neighbours", space, _address(question, "dst"))
+        space = hop.interface << 32 | params.family
+        neighbour = reader.exactly("neighbours", space, _address(params, "dst"))
         if neighbour is None:
-            raise _Answer(bpf.BPF_FIB_LKUP_RET_NO_NEIGH)
+            raise _Result(bpf.BPF_FIB_LKUP_RET_NO_NEIGH)
         places = {bpf_fib_lookup.dmac: neighbour.ethernet, bpf_fib_lookup.mark: link.ethernet}
         for place, ethernet in places.items():
-            ctypes.memmove(ctypes.addressof(question) + place.offset, ethernet.to_bytes(8, "little"), 6)
-    question.tbid = 0
-    question.tot_len = mtu & 0xFFFF
+            ctypes.memmove(ctypes.addressof(params) + place.offset, ethernet.to_bytes(8, "little"), 6)
+    params.tbid = 0
+    params.tot_len = mtu & 0xFFFF
 
 
 HELPERS: Mapping[str, Helper] = {"check_mtu": check_mtu, "fib_lookup": fib_lookup}

@@ -22,12 +22,12 @@ def halves(code: Code, address: U128) -> tuple[U64, U64]:
     return code.resize(code.shr(address, 64), I64), code.resize(address, I64)
 
 
-def emit_by_rules(module: ir.Module) -> ir.Function:
-    """`i64 fib.by_rules(copy, family, mark, into, out, source, destination)`: the route's number, UNROUTED, or the
+def emit_rules_lookup(module: ir.Module) -> ir.Function:
+    """`i64 fib.rules_lookup(copy, family, mark, iif, oif, source, destination)`: the route's number, UNROUTED, or the
     negative answer of a rule that refuses."""
-    best = module.globals["fib.best"]
+    table_lookup = module.globals["fib.table_lookup"]
     code = Code.define(
-        module, "fib.by_rules", I64, copy=PTR, family=I64, mark=I32, into=I32, out=I32, source=I128, destination=I128
+        module, "fib.rules_lookup", I64, copy=PTR, family=I64, mark=I32, iif=I32, oif=I32, source=I128, destination=I128
     )
     copy, family, destination = code["copy"], code["family"], code["destination"]
     number = code.variable(I64, 0)
@@ -36,11 +36,11 @@ def emit_by_rules(module: ir.Module) -> ir.Function:
         loop.break_if(code.compare(index, ">=", code.field(copy, Copy, "rules_count").load()))
         number.set(code.add(index, 1))
         rule = entry_at(code, copy, "rules", index)
-        loop.continue_if(code.builder.not_(_fits(code, rule)))
+        loop.continue_if(code.builder.not_(_rule_matches(code, rule)))
         table = code.resize(code.field(rule, RuleEntry, "table").load(), I64)
         with code.if_(code.compare(table, "==", 0)):
-            code.ret(code.sub(ir.Constant(I64, 0), answer_of(code, code.field(rule, RuleEntry, "kind").load())))
-        route = code.call(best, copy, table, family, destination, code["out"])
+            code.ret(code.sub(ir.Constant(I64, 0), result_of_kind(code, code.field(rule, RuleEntry, "kind").load())))
+        route = code.call(table_lookup, copy, table, family, destination, code["oif"])
         loop.continue_if(code.compare(route, "==", UNROUTED))
         kind = code.field(entry_at(code, copy, "routes", code.sub(route, 1)), RouteEntry, "kind").load()
         loop.continue_if(code.compare(kind, "==", RouteKind.THROW))
@@ -49,7 +49,7 @@ def emit_by_rules(module: ir.Module) -> ir.Function:
     return code.function
 
 
-def _fits(code: Code, rule: Pointer) -> U1:
+def _rule_matches(code: Code, rule: Pointer) -> U1:
     """Whether all selectors of the rule do."""
 
     def held(name: str) -> Value:
@@ -61,7 +61,7 @@ def _fits(code: Code, rule: Pointer) -> U1:
 
     fits = code.compare(code.resize(held("family"), I64), "==", code["family"])
     fits = code.and_(fits, code.compare(code.and_(code.xor(code["mark"], held("mark")), held("mask")), "==", 0))
-    for name, given in (("interface", "into"), ("out_interface", "out")):
+    for name, given in (("interface", "iif"), ("out_interface", "oif")):
         any_ = code.compare(held(name), "==", 0)
         fits = code.and_(fits, code.or_(any_, code.compare(held(name), "==", code[given])))
     for name in ("source", "destination"):
@@ -69,7 +69,7 @@ def _fits(code: Code, rule: Pointer) -> U1:
     return fits
 
 
-def answer_of(code: Code, kind: U32) -> U64:
+def result_of_kind(code: Code, kind: U32) -> U64:
     """What a route that is not unicast, or a rule without a table, answers."""
     answer: U64 = ir.Constant(I64, bpf.BPF_FIB_LKUP_RET_NOT_FWDED)
     for known, meaning in RESULT_OF_KIND.items():
@@ -77,14 +77,14 @@ def answer_of(code: Code, kind: U32) -> U64:
     return answer
 
 
-def emit_best(module: ir.Module) -> ir.Function:
-    """`i64 fib.best(copy, table, family, destination, out)`: the number of the best route, or UNROUTED.
+def emit_table_lookup(module: ir.Module) -> ir.Function:
+    """`i64 fib.table_lookup(copy, table, family, destination, oif)`: the number of the best route, or UNROUTED.
 
     Of IPv4 with an interface to leave by, the first along the chain that leaves by it, or that refuses the packet
     anyhow. To IPv6 the interface is a mere wish, as in the kernel (rt6_score_route).
     """
-    code = Code.define(module, "fib.best", I64, copy=PTR, table=I64, family=I64, destination=I128, out=I32)
-    copy, out = code["copy"], code.select(code.compare(code["family"], "==", AF_INET), code["out"], 0)
+    code = Code.define(module, "fib.table_lookup", I64, copy=PTR, table=I64, family=I64, destination=I128, oif=I32)
+    copy, oif = code["copy"], code.select(code.compare(code["family"], "==", AF_INET), code["oif"], 0)
     space = code.or_(code.shl(code["table"], 32), code["family"])
     range_ = find_last(code, copy, "ranges", key(code, space, *halves(code, code["destination"])))
     with code.if_(code.is_null(range_)):
@@ -94,19 +94,19 @@ def emit_best(module: ir.Module) -> ir.Function:
     number = code.variable(I64, code.field(range_, Range, "route").load())
     with code.count(ir.Constant(I64, CHAIN_LIMIT)):
         current = number.get()
-        with code.if_(code.or_(code.compare(current, "==", UNROUTED), code.compare(out, "==", 0))):
+        with code.if_(code.or_(code.compare(current, "==", UNROUTED), code.compare(oif, "==", 0))):
             code.ret(current)
         route = entry_at(code, copy, "routes", code.sub(current, 1))
         with code.if_(code.compare(code.field(route, RouteEntry, "kind").load(), ">=", RouteKind.BLACKHOLE)):
             code.ret(current)
-        with code.if_(code.builder.not_(code.is_null(_hop_by(code, copy, route, out)))):
+        with code.if_(code.builder.not_(code.is_null(_hop_by_oif(code, copy, route, oif)))):
             code.ret(current)
         number.set(code.resize(code.field(route, RouteEntry, "next").load(), I64))
     code.ret(UNROUTED)
     return code.function
 
 
-def _hop_by(code: Code, copy: Pointer, route: Pointer, out: U32) -> Pointer:
+def _hop_by_oif(code: Code, copy: Pointer, route: Pointer, oif: U32) -> Pointer:
     """The route's first next hop by that interface, or null."""
     first, count = (code.resize(code.field(route, RouteEntry, name).load(), I64) for name in ("first_hop", "hop_count"))
     found: Variable[Pointer] = code.variable(PTR, NULL)
@@ -114,23 +114,23 @@ def _hop_by(code: Code, copy: Pointer, route: Pointer, out: U32) -> Pointer:
     with code.loop() as loop:
         loop.break_if(code.compare(number.get(), ">=", count))
         hop = entry_at(code, copy, "hops", code.add(first, number.get()))
-        with code.if_(code.compare(code.field(hop, HopEntry, "interface").load(), "==", out)):
+        with code.if_(code.compare(code.field(hop, HopEntry, "interface").load(), "==", oif)):
             found.set(hop)
             loop.break_()
         number.add(1)
     return found.get()
 
 
-def emit_choose(module: ir.Module) -> ir.Function:
-    """`ptr fib.choose(copy, route, source, destination, out)`: the next hop by `out`, or without one the hop that the
-    two addresses always get; null if the route has none."""
-    code = Code.define(module, "fib.choose", PTR, copy=PTR, route=PTR, source=I128, destination=I128, out=I32)
-    copy, route, out = code["copy"], code["route"], code["out"]
+def emit_select_path(module: ir.Module) -> ir.Function:
+    """`ptr fib.select_path(copy, route, source, destination, oif)`: the next hop by `oif`, or without one the hop
+    that the two addresses always get; null if the route has none."""
+    code = Code.define(module, "fib.select_path", PTR, copy=PTR, route=PTR, source=I128, destination=I128, oif=I32)
+    copy, route, oif = code["copy"], code["route"], code["oif"]
     first, count = (code.resize(code.field(route, RouteEntry, name).load(), I64) for name in ("first_hop", "hop_count"))
     with code.if_(code.compare(count, "==", 0)):
         code.ret(NULL)
-    with code.if_(code.compare(out, "!=", 0)):
-        wished = _hop_by(code, copy, route, out)
+    with code.if_(code.compare(oif, "!=", 0)):
+        wished = _hop_by_oif(code, copy, route, oif)
         code.ret(code.select(code.is_null(wished), entry_at(code, copy, "hops", first), wished))
     source, destination = (code.xor(*halves(code, code[name])) for name in ("source", "destination"))
     mixed = code.mul(code.add(code.mul(source, HASH_MULTIPLIER), destination), HASH_MULTIPLIER)
