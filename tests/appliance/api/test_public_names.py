@@ -33,7 +33,20 @@ API = [
     "open_object",
     "synchronize",
 ]
-PROGRAM = ["check", "compile", "disasm", "exec", "explain", "inspect", "lab", "replay", "run", "test-run", "verify"]
+PROGRAM = [
+    "check",
+    "compile",
+    "diff",
+    "disasm",
+    "exec",
+    "explain",
+    "inspect",
+    "lab",
+    "replay",
+    "run",
+    "test-run",
+    "verify",
+]
 
 
 def test_the_package() -> None:
