@@ -111,7 +111,7 @@ class ObjectFile:
             yield Row(str(self._path), program.section, program.name, kind, count, UNSUPPORTED, "", "", 0.0)
 
     def _skipped(self, missing: SkippedProgram) -> Row:
-        reason = f"a program of this kind can't be judged: {missing.reason}" if missing.reason else NO_HOOK
+        reason = f"a program of this kind can't be verified: {missing.reason}" if missing.reason else NO_HOOK
         return Row(str(self._path), missing.section, missing.name, "", 0, UNSUPPORTED, reason, "", 0.0)
 
     def _verify_as_any(self, program: ProgramSpec) -> Verification:

@@ -42,7 +42,7 @@ class MapType(Enum):
     CGRP_STORAGE = "cgrp_storage"
 
 
-# Maps of what only a kernel has: programs that name one can be judged, and none can be opened here.
+# Maps of what only a kernel has: programs that name one can be verified, and none can be opened here.
 KERNEL_MAPS = frozenset(
     {
         MapType.STACK_TRACE,

@@ -125,7 +125,7 @@ class ProgramSpec:
 @dataclass(frozen=True, slots=True)
 class SkippedProgram:
     """A program in a section that no hook of the platform claims. It is named, so that it isn't lost in silence.
-    `reason` says why such programs can't be judged, where that is known."""
+    `reason` says why such programs can't be verified, where that is known."""
 
     name: str
     section: str

@@ -1,4 +1,4 @@
-"""Linux's hooks about sockets and control groups that this process has none of. Judged, never run here.
+"""Linux's hooks about sockets and control groups that this process has none of. Verified, never run here.
 
 Sources: `struct bpf_sock`, `sk_msg_md`, `sk_reuseport_md`, `bpf_sk_lookup`, `bpf_sockopt`, `bpf_sysctl` and
 `bpf_cgroup_dev_ctx` of include/uapi/linux/bpf.h; their *_is_valid_access in net/core/filter.c and kernel/bpf/cgroup.c;

@@ -1,4 +1,4 @@
-"""Linux's hooks that see a packet as a `struct __sk_buff`. Judged, never run here.
+"""Linux's hooks that see a packet as a `struct __sk_buff`. Verified, never run here.
 
 They have one context, of which each shows some fields, and lets some be written.
 

@@ -1,4 +1,4 @@
-"""Structures of functions of the kernel that programs may take the place of. Judged, never run here.
+"""Structures of functions of the kernel that programs may take the place of. Verified, never run here.
 
     SEC("struct_ops/…") u32 ssthresh(struct sock *sk)          a member's arguments are the context
     SEC(".struct_ops") struct tcp_congestion_ops reno = { .ssthresh = (void *)ssthresh, … }

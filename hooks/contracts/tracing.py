@@ -1,4 +1,4 @@
-"""Linux's hooks for looking on: functions, tracepoints and performance events. Judged, never run here.
+"""Linux's hooks for looking on: functions, tracepoints and performance events. Verified, never run here.
 
 Sources: `struct pt_regs` of arch/x86/include/uapi/asm/ptrace.h, `struct bpf_perf_event_data` of
 include/uapi/linux/bpf_perf_event.h; the *_prog_is_valid_access of kernel/trace/bpf_trace.c.

@@ -1,4 +1,4 @@
-"""What only a kernel can run: the contracts of its helpers, so that programs which call them can be judged.
+"""What only a kernel can run: the contracts of its helpers, so that programs which call them can be verified.
 
 None of them has an implementation here. The verifier finds them for hooks that never run here; programs of the others
 are told why there is no such helper (`helpers.unsupported`). Which program may call which is in `groups`.

@@ -12,7 +12,7 @@ from tests.appliance.ebpf.compiling import compile_c
 PROGRAMS = sorted((ROOT / "programs").glob("*.bpf.o"))
 KEYS = ["file", "section", "program", "type", "instructions", "verdict", "reason", "line", "milliseconds", "report"]
 
-UNTYPED = "a program of this kind can't be judged: it is called by a process, with memory of that process"
+UNTYPED = "a program of this kind can't be verified: it is called by a process, with memory of that process"
 
 
 def test_our_own_programs_are_accepted(tidegate: Tidegate) -> None:
