@@ -1,4 +1,4 @@
-"""Linux's hooks whose arguments have types of the kernel: each place has a context of its own. Verified, never run here.
+"""Linux's hooks whose arguments have types of the kernel: each place has its own context. Verified, never run here.
 
     SEC("tp_btf/sched_switch")   the types' btf_trace_sched_switch   preempt, prev, next, prev_state
     SEC("fexit/tcp_connect")     the function tcp_connect            sk, and behind it what it returned
