@@ -57,7 +57,7 @@ class BoxEntry(Entry):
 
     version: Version = Field(description="the version of this format: 1")
     interfaces: Annotated[list[InterfaceEntry], Field(min_length=1, max_length=MOST_PASSAGES)] = Field(
-        description="what the box stands between; a rule set alone is checked by `tidegate compile`"
+        description="what the box stands between; a rule set alone is checked by `tidegate check`, too"
     )
     workers: Annotated[int, Field(ge=1, le=64)] = Field(1, description="threads; the kernel deals flows out among them")
     on_failure: Literal["exit", "stay"] = Field(
