@@ -22,9 +22,9 @@ from appliance.ir import I8, I32, I64, PTR, Code, Pointer, Value
 
 LICENSE = b"GPL\0"
 
-# Of optimisation. Beyond it LLVM copies code so that fewer branches are taken, and each copy is proved anew: a rule set
-# took up to ten times as long to verify, and frames were as fast (native code is optimised again where it runs).
-LEVEL = 1
+# Of optimisation: at 1, objects are as large and take longer to verify. What LLVM would copy into many places, and a
+# verifier prove in each, is a function (token_bucket.define_conforms).
+LEVEL = 2
 
 _MAP_TYPE_NUMBERS = {kind: number for number, kind in LINUX.map_types.items()}
 _HELPER_NUMBERS = {name: number for number, name in LINUX.helpers.items()}

@@ -13,6 +13,7 @@ class Places:
     """A mapping's or a list's own place, its keys' places, and what stands inside: by key, or by number in a list.
 
     A scalar inside is its position alone: a document of ten thousand rules has a hundred thousand of them.
+    Any thread, once it is built.
     """
 
     at: Position
