@@ -10,27 +10,46 @@ built on the stack, dense, as `rules.sets.elements` draws it, so that its parts 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from llvmlite import ir
 
-from appliance.ir import I16, I32, I64, Value
+from appliance.ir import I16, I32, I64, U1, Code, N, Number, Pointer
+from appliance.rules.code.fields import Fields
+from appliance.rules.code.set_maps import SetMaps
 from appliance.rules.matchers import Matcher
 from appliance.rules.model import InCombinations, InSets, Membership
+from appliance.rules.ranges import Ranges
 from appliance.rules.sets.elements import Part
 from appliance.rules.values import Addresses, AddressKind
-
-if TYPE_CHECKING:
-    from appliance.rules.code.match import Matching
 
 ADDRESSES = frozenset({"source", "destination"})  # fields of two halves; an IPv4 address is in the low one
 NO_ADDRESS = (0,)  # the families of a set whose elements hold none
 
 
+class Branches(Protocol):
+    """What conditions on live sets stand on, as `match.Matching` writes it. `key` is room for a key of any set."""
+
+    code: Code
+    fields: Fields
+    sets: SetMaps
+    key: Pointer
+
+    def block(self, name: str) -> ir.Block: ...
+
+    def unless(self, condition: U1, otherwise: ir.Block) -> None: ...
+
+    def addresses(self, side: str, addresses: Addresses, otherwise: ir.Block) -> None: ...
+
+    def tree(self, value: N, ranges: Ranges, found: ir.Block, otherwise: ir.Block) -> None: ...
+
+    def ask_trie(self, trie: Pointer, bits: int, found: ir.Block, otherwise: ir.Block) -> None: ...
+
+
 class LiveSetMatching:
     """Writes the conditions on live sets into one function. For one thread."""
 
-    def __init__(self, matching: Matching) -> None:
+    def __init__(self, matching: Branches) -> None:
         self.matching = matching
         self.code = matching.code
         self.fields = matching.fields
@@ -123,7 +142,7 @@ class LiveSetMatching:
                 self._put(self.fields[f"{field}_low" if field in ADDRESSES else field], offset, width)
             offset += width
 
-    def _put(self, value: Value, offset: int, width: int) -> None:
+    def _put(self, value: Number, offset: int, width: int) -> None:
         """The low `width` bytes of the value in network order, by pieces of four or two bytes."""
         code, key = self.code, self.matching.key
         swapped = code.swap_bytes(code.shl(code.resize(value, I64), 64 - 8 * width))

@@ -32,6 +32,7 @@ SetTypes = Annotated[
     Field(min_length=1, max_length=MOST_TYPES),
     BeforeValidator(lambda given: given if isinstance(given, list) else [given], TypeWord | list[TypeWord]),
 ]
+SystemNumber = Annotated[int, Field(ge=1, le=(1 << 32) - 1)]
 SetSize = Annotated[int, Field(ge=1, le=MOST_KEYS)]
 
 
@@ -56,6 +57,9 @@ class SetEntry(Entry):
     type: SetTypes = Field(description="what its elements are; a list of types: a combination of one value of each")
     elements: list[Any] | None = None
     file: str | None = Field(None, description="a list as it is published: one element per line, ipset save and others")
+    maxmind: str | None = Field(None, description="a database of MaxMind's format: its `country` or its `asn`")
+    country: Annotated[list[str], Field(min_length=1)] | None = Field(None, description="codes of ISO 3166-1")
+    asn: Annotated[list[SystemNumber], Field(min_length=1)] | None = Field(None, description="numbers of systems")
     constant: bool | None = Field(None, description="whether its elements become code; if absent, those given here do")
     size: SetSize | None = Field(None, description="room for so many keys; if absent, for twice those it begins with")
 

@@ -6,6 +6,7 @@ live        the elements lie in maps, and come and go while frames flow. So it i
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,6 +22,7 @@ from appliance.rules.ranges import Ranges, union
 from appliance.rules.sets.contents import Contents, Packer
 from appliance.rules.sets.elements import MOST_KEYS, ElementType
 from appliance.rules.sets.lists import list_elements, read_list
+from appliance.rules.sets.maxmind import PREFIXES, countries, read_database, systems
 from appliance.rules.values import (
     ELEMENT_KINDS,
     Addresses,
@@ -31,6 +33,7 @@ from appliance.rules.values import (
     read_range,
 )
 
+_COUNTRY_CODE = re.compile(r"[A-Z]{2}")
 LEAST_SIZE = 1024  # keys that a set has room for, unless it says otherwise
 HEADROOM = 2  # times what it begins with
 
@@ -101,10 +104,14 @@ class _Source:
         self._entry = entry
         self._at = at
         self._defects = defects
-        if (entry.elements is None) == (entry.file is None):
-            hint = "give a list under `elements:`, or the path of a list as `file:`"
+        given = [key for key in ("elements", "file", "maxmind") if getattr(entry, key) is not None]
+        if len(given) != 1:
+            hint = "give a list under `elements:`, or the path of a list as `file:`, or of a database as `maxmind:`"
             defects.append(document.refuse("a set has either elements or a file", at, hint=hint))
-            self._entry = entry.model_copy(update={"elements": [], "file": None})
+            self._entry = entry.model_copy(update={"elements": [], "file": None, "maxmind": None})
+        if entry.maxmind is None and (entry.country is not None or entry.asn is not None):
+            hint = "give the path of a database as `maxmind:`"
+            defects.append(document.refuse("countries and AS numbers come from a database", at, hint=hint))
 
     def is_constant(self, type_: ElementType) -> bool:
         """Whether the elements become code. Refuses what can't."""
@@ -112,11 +119,13 @@ class _Source:
         if given and type_.is_combination:
             hint = "a set of one type may be constant; a combination lies in a map: leave `constant` out"
             self._refuse("a combination is never constant", "constant", hint)
+        if given and self._entry.maxmind is not None:
+            self._refuse("a set from a database is never constant", "constant", "leave `constant` out")
         if given is None:
-            given = self._entry.file is None
+            given = self._entry.elements is not None
         if given and self._entry.size is not None:
             self._refuse("a constant set has no size", "size", "leave `size` out, or say `constant: false`")
-        return given and not type_.is_combination
+        return given and not type_.is_combination and self._entry.maxmind is None
 
     def elements(self) -> Iterable[tuple[Any, SourceLine]]:
         """The elements one by one, with their places."""
@@ -132,12 +141,32 @@ class _Source:
         if self._entry.file is not None:
             read_list(self._path(self._entry.file), packer, self._told)
             return packer.contents()
+        if self._entry.maxmind is not None:
+            self._read_database(type_, self._entry.maxmind, packer)
+            return packer.contents()
         inside = (*self._at, "elements")
         packer.add(
             self._entry.elements or [],
             lambda i, bad: self._defects.append(self._document.refuse(bad.what, (*inside, i), hint=bad.hint)),
         )
         return packer.contents()
+
+    def _read_database(self, type_: ElementType, name: str, packer: Packer) -> None:
+        """The networks of the countries or autonomous systems that are wanted."""
+        country, asn = self._entry.country, self._entry.asn
+        if type_ != PREFIXES:
+            self._refuse("a set from a database is of prefixes", "type", "say `type: prefix`")
+        elif (country is None) == (asn is None):
+            hint = "say `country: [SE, NO]` or `asn: [64496]`, and make two sets of both"
+            self._refuse("a set from a database has either countries or AS numbers", "maxmind", hint)
+        elif wrong := [n for n, code in enumerate(country or ()) if not _COUNTRY_CODE.fullmatch(code)]:
+            for number in wrong:
+                what = f"{(country or [])[number]!r} isn't the code of a country"
+                hint = "two capital letters, as ISO 3166-1 has them"
+                self._defects.append(self._document.refuse(what, (*self._at, "country", number), hint=hint))
+        else:
+            selection = countries(frozenset(country)) if country is not None else systems(frozenset(asn or ()))
+            read_database(self._path(name), selection, packer, self._told)
 
     def sizes(self, type_: ElementType, contents: Contents) -> tuple[int, ...]:
         """The room of the set's maps, in keys."""
@@ -158,7 +187,7 @@ class _Source:
     def _told(self, defect: InputRefused) -> None:
         """A list's defect; one that has no line of its own is told at the place that names the file."""
         if not isinstance(defect.where, SourceLine):
-            what, at = f"{defect.where}: {defect.what}", (*self._at, "file")
+            what, at = f"{defect.where}: {defect.what}", (*self._at, "maxmind" if self._entry.maxmind else "file")
             defect = self._document.refuse(what, at, hint=defect.hint)
         self._defects.append(defect)
 

@@ -81,7 +81,7 @@ def test_bursts_that_nobody_gave() -> None:
         ('version: "1"', "r.yaml:1:10: version: this is text, but the number 1 is wanted"),
         ('allowlist: ["@x"]', "r.yaml:1:13: there is no set 'x'\n  hint: there are none"),
         ("sets: {x: {type: port}}", "r.yaml:1:11: a set has either elements or a file\n"
-         "  hint: give a list under `elements:`, or the path of a list as `file:`"),
+         "  hint: give a list under `elements:`, or the path of a list as `file:`, or of a database as `maxmind:`"),
         ("rules: [{id: policy, action: drop}]", "r.yaml:1:14: the id 'policy' is that of a counter of every rule set\n"
          "  hint: choose another id"),
         (
