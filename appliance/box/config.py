@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, ValidationError
 
 from appliance.errors import InputRefused, SourceLine
 from appliance.rules.document.check import check
@@ -114,12 +114,13 @@ def load_box_config(path: str | Path) -> BoxConfig:
     defects: list[InputRefused] = []
     of_rules = RULE_SET_KEYS - BoxEntry.model_fields.keys()
     own = {key: value for key, value in document.data.items() if key not in of_rules}
-    entry = _collected(defects, lambda: check(BoxEntry, document, own, others=RULE_SET_KEYS))
+    entry: BoxEntry | None = _collected(defects, lambda: check(BoxEntry, document, own, others=RULE_SET_KEYS))
     part = {key: value for key, value in document.data.items() if key in of_rules}
     rules = _collected(defects, lambda: parse_rule_set(document, part))
-    if isinstance(entry, BoxEntry):
-        defects += _contradictions(document, entry)
-    if defects or not isinstance(entry, BoxEntry):
+    whole = entry or _what_is_left(own)
+    if whole is not None:
+        defects += _contradictions(document, whole)
+    if defects or entry is None:
         raise RuleSetRefused(sorted(defects, key=_position))
     address, port = _listen(entry.metrics.listen) or ("", 0)
     return BoxConfig(
@@ -132,6 +133,20 @@ def load_box_config(path: str | Path) -> BoxConfig:
         rules=None if entry.program else rules,
         program=_program(document, entry.program) if entry.program else None,
     )
+
+
+def _what_is_left(own: dict[str, Any]) -> BoxEntry | None:
+    """The box without the keys that are wrong by themselves, so that one run tells what is wrong with the others, too;
+    None if that is nothing."""
+    try:
+        return BoxEntry.model_validate(own)
+    except ValidationError as error:
+        wrong = {str(each["loc"][0]) for each in error.errors(include_url=False)}
+    left = {key: value for key, value in own.items() if key not in wrong}
+    try:
+        return BoxEntry.model_validate({"version": 1, **left})
+    except ValidationError:
+        return None
 
 
 def _collected(defects: list[InputRefused], read: Any) -> Any:
