@@ -1,6 +1,6 @@
 """The contents of a set: keys of its maps, packed one behind the other, without an object for each.
 
-elements ──(bulk: prefixes without a mistake)──> keys
+elements ──(bulk: addresses without a mistake)─> keys
     └──────(one by one: all others)────────────> keys, or BadValue with a place
 """
 
@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from socket import AF_INET, AF_INET6, inet_pton
 from typing import Any
 
+from appliance.rules.ranges import prefixes
 from appliance.rules.sets.elements import ElementType, Part
 from appliance.rules.values import BadValue, SetType
 
@@ -67,12 +68,30 @@ class Packer:
 
 
 def pack_prefixes(elements: Iterable[str]) -> tuple[bytes, bytes]:
-    """The keys of IPv4 and of IPv6 prefixes and addresses; "" is none. Raises KeyError, OSError, TypeError or
-    ValueError if one is wrong, or a range."""
-    split = [element.partition("/") for element in elements if element]
+    """The keys of IPv4 and of IPv6 prefixes, addresses and ranges; "" is none. Raises KeyError, OSError, TypeError or
+    ValueError if one is wrong."""
+    given = [element for element in elements if element]
+    ranges = [element for element in given if "-" in element]
+    split = [element.partition("/") for element in given if not ranges or "-" not in element]
     v6 = [parts for parts in split if ":" in parts[0]]
     v4 = [parts for parts in split if ":" not in parts[0]] if v6 else split
-    return _pack(v4, AF_INET, 32), _pack(v6, AF_INET6, 128)
+    v6_ranges = [element for element in ranges if ":" in element]
+    v4_ranges = [element for element in ranges if ":" not in element]
+    return (
+        _pack(v4, AF_INET, 32) + _pack_ranges(v4_ranges, AF_INET, 32),
+        _pack(v6, AF_INET6, 128) + _pack_ranges(v6_ranges, AF_INET6, 128),
+    )
+
+
+def _pack_ranges(ranges: list[str], family: int, bits: int) -> bytes:
+    keys, size = bytearray(), bits // 8
+    for element in ranges:
+        first, last = (int.from_bytes(inet_pton(family, end.strip()), "big") for end in element.split("-"))
+        if first > last:
+            raise ValueError("a range is backwards")
+        for low, length in prefixes(((first, last),), bits):
+            keys += length.to_bytes(4, "little") + low.to_bytes(size, "big")
+    return bytes(keys)
 
 
 def _pack(split: list[tuple[str, str, str]], family: int, bits: int) -> bytes:

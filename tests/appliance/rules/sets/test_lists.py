@@ -8,6 +8,8 @@ import random
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from appliance.errors import InputRefused
 from appliance.rules.sets import lists
@@ -176,8 +178,30 @@ def test_blocks_cut_no_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
         assert [place.line for _, place in list_elements(path, pytest.fail)] == list(range(1, 41))
 
 
-@pytest.mark.parametrize("wrong", ["192.0.2.1/", "192.0.2.1/24", "192.0.2.0/33", "::1/129", "1.2.3", "x", "::1-::2"])
+WRONG = ["192.0.2.1/", "192.0.2.1/24", "192.0.2.0/33", "::1/129", "1.2.3", "x"]
+WRONG_RANGES = ["192.0.2.2-192.0.2.1", "::1-192.0.2.1", "1-2-3", "192.0.2.0/24-192.0.3.0"]
+
+
+@pytest.mark.parametrize("wrong", [*WRONG, *WRONG_RANGES])
 def test_in_bulk_nothing_wrong_passes(wrong: str) -> None:
     assert pack_prefixes(["192.0.2.0/24", "", "::/0"]) == (b"\x18\0\0\0\xc0\0\x02\0", b"\0\0\0\0" + bytes(16))
+    assert pack_prefixes(["192.0.2.0-192.0.2.255", "::-::1"]) == (
+        b"\x18\0\0\0\xc0\0\x02\0",
+        b"\x7f\0\0\0" + bytes(16),
+    )
     with pytest.raises((ValueError, OSError, KeyError)):
         pack_prefixes(["192.0.2.0/24", wrong])
+
+
+@given(st.lists(st.tuples(st.integers(0, 2**32 - 1), st.integers(0, 5000), st.booleans()), max_size=20))
+def test_in_bulk_and_one_by_one_is_the_same(given_: list[tuple[int, int, bool]]) -> None:
+    elements = []
+    for first, more, is_prefix in given_:
+        low, high = (str(ipaddress.IPv4Address(n)) for n in (first, min(first + more, 2**32 - 1)))
+        length = more % 33
+        network = ipaddress.IPv4Network((first >> (32 - length) << (32 - length), length))
+        elements.append(str(network) if is_prefix else f"{low}-{high}")
+    one_by_one = [key for element in elements for _, key in PREFIXES.keys(element)]
+    v4, v6 = pack_prefixes(elements)
+    assert sorted(v4[at : at + 8] for at in range(0, len(v4), 8)) == sorted(one_by_one)
+    assert v6 == b""
