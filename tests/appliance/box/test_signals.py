@@ -80,3 +80,16 @@ def test_a_signal_before_it_serves(net: Topology, start: Start, number: Signals,
         box.wait_for(until)
     assert (box.end() if until else box.process.wait(20)) == 0
     assert interface_settings(net) == before
+
+
+def test_every_thread_beside_the_main_one_has_the_signals_blocked(start: Start) -> None:
+    """One that hasn't would be given what the main thread, busy with a reload, does not take in: and end the process.
+    The main one waits for them, and has them unblocked for that time."""
+    box = start(DROP_NINE)
+    wanted = sum(1 << (number - 1) for number in signals.TAKEN_IN)
+    for task in Path(f"/proc/{box.process.pid}/task").iterdir():
+        if int(task.name) == box.process.pid:
+            continue
+        fields = dict(line.split(":", 1) for line in (task / "status").read_text().splitlines())
+        blocked = int(fields["SigBlk"], 16)
+        assert blocked & wanted == wanted, f"thread {task.name} ({fields['Name'].strip()})"

@@ -6,6 +6,7 @@ import gzip
 import ipaddress
 import random
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -205,3 +206,34 @@ def test_in_bulk_and_one_by_one_is_the_same(given_: list[tuple[int, int, bool]])
     v4, v6 = pack_prefixes(elements)
     assert sorted(v4[at : at + 8] for at in range(0, len(v4), 8)) == sorted(one_by_one)
     assert v6 == b""
+
+
+TYPES = [(SetType.PREFIX,), (SetType.PORT,), (SetType.MAC,), (SetType.NUMBER,), (SetType.PREFIX, SetType.PORT)]
+LINES = st.sampled_from(
+    [
+        b"192.0.2.1",
+        b"2001:db8::/32",
+        b"80-90",
+        b"add s 1.2.3.4,80",
+        b'{"cidr": "1.2.3.0/24"}',
+        b"1.2.3.0\t1.2.3.9",
+    ]
+)
+
+
+@pytest.fixture(scope="module")
+def anything(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("lists") / "list"
+
+
+@given(
+    st.lists(st.one_of(LINES, st.binary(max_size=40)), max_size=12).map(b"\n".join),
+    st.sampled_from(TYPES),
+    st.sampled_from([lambda data: data, gzip.compress, lambda data: lists.GZIP_MAGIC + data]),
+)
+def test_any_file_is_keys_or_messages(anything: Path, data: bytes, types: tuple[SetType, ...], packed: Any) -> None:
+    anything.write_bytes(packed(data))
+    type_ = ElementType(types)
+    keys, told = read(anything, type_)
+    assert all(len(key) in {part.key_size for part in type_.parts} for key in keys)
+    assert all(message.startswith("list") for message in told)
