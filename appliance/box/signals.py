@@ -6,8 +6,9 @@ in the middle of a step.
     IGNORED     said once in the log, nothing else: what `kill` is told by mistake, timers, job control, real-time ones
     LEFT_ALONE  never asked for here: the kernel says that this process is wrong, or nothing happens anyway
 
-Signals are blocked in every thread and taken in by the main one between two steps, so no handler runs in the middle of
-anything. SIGKILL can't be taken in; what it leaves, the next start puts right (`hooks.interfaces.isolation`).
+Signals are blocked in the box's threads and taken in by the main one between two steps, so none disturbs what is in
+the middle of something. SIGKILL can't be taken in; what it leaves, the next start puts right
+(`hooks.interfaces.isolation`).
 
 Source: signal(7).
 """
@@ -15,8 +16,11 @@ Source: signal(7).
 from __future__ import annotations
 
 import signal
+import threading
 from collections.abc import Callable
 from signal import Signals
+from types import FrameType
+from typing import Any
 
 ENDING = frozenset({Signals.SIGTERM, Signals.SIGINT, Signals.SIGQUIT, Signals.SIGABRT})
 RELOAD = Signals.SIGHUP
@@ -45,13 +49,19 @@ TAKEN_IN = ENDING | IGNORED | {RELOAD}
 
 class SignalInbox:
     """The signals that were sent to this process, one at a time. A context manager, for the main thread alone; threads
-    that begin inside of it have the same signals blocked."""
+    that begin inside of it have the same signals blocked.
+
+    A library may have begun threads before (OpenBLAS does, when numpy is imported), and one of them is sent what comes
+    while the main thread is busy. It would end the process; so there is a handler, which sends the signal on.
+    """
 
     def __init__(self, log: Callable[[str], None]) -> None:
         self._log = log
         self._mentioned: set[int] = set()
+        self._handlers: dict[int, Any] = {}  # by signal, as signal.signal gives them
 
     def __enter__(self) -> SignalInbox:
+        self._handlers = {number: signal.signal(number, _send_on) for number in TAKEN_IN}
         signal.pthread_sigmask(signal.SIG_BLOCK, TAKEN_IN)
         return self
 
@@ -60,6 +70,9 @@ class SignalInbox:
         the rest finds nothing that it could disturb."""
         while signal.sigtimedwait(TAKEN_IN, 0):
             pass
+        for number, handler in self._handlers.items():
+            ends_process = number not in ENDING and handler == signal.SIG_DFL
+            signal.signal(number, signal.SIG_IGN if ends_process else handler)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDING)
 
     def wait(self, seconds: float) -> Signals | None:
@@ -82,6 +95,12 @@ class SignalInbox:
         if number not in self._mentioned:
             self._mentioned.add(number)
             self._log(f"{_name(number)} means nothing to a box and is ignored (from process {arrived.si_pid})")
+
+
+def _send_on(number: int, frame: FrameType | None) -> None:
+    """Python calls it in the main thread, whichever the signal came to: there it waits to be taken in."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, TAKEN_IN)
+    signal.pthread_kill(threading.get_ident(), number)
 
 
 def _name(number: int) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import signal
 from pathlib import Path
 from signal import Signals
@@ -9,7 +10,7 @@ from signal import Signals
 import pytest
 
 from appliance.box import signals
-from tests.appliance.box.conftest import DROP_NINE, HEAD, RunningBox, Start
+from tests.appliance.box.conftest import DROP_NINE, HEAD, RunningBox, Start, after
 from tests.appliance.box.wire import arrivals, interface_settings, udp
 from tests.netns import Topology
 
@@ -56,11 +57,30 @@ def test_what_asks_for_the_end_puts_the_interfaces_back(net: Topology, start: St
     assert interface_settings(net) == before
 
 
+OLDER_THREAD = "import threading, time; threading.Thread(target=time.sleep, args=(600,), daemon=True).start()"
+
+
+def test_a_thread_that_was_there_before_the_box_passes_signals_on(net: Topology, start: Start) -> None:
+    """It has none of them blocked, and the kernel sends it what comes while the main thread is busy."""
+    before = interface_settings(net)
+    box = start(DROP_NINE, program=after(OLDER_THREAD))
+    pid = box.process.pid
+    older = min(int(task.name) for task in Path(f"/proc/{pid}/task").iterdir() if int(task.name) != pid)
+    libc = ctypes.CDLL(None)
+    for number, answer in ((Signals.SIGHUP, "reloaded"), (Signals.SIGUSR1, "SIGUSR1 means nothing to a box")):
+        assert libc.tgkill(pid, older, number) == 0
+        box.wait_for(answer)
+    assert libc.tgkill(pid, older, Signals.SIGTERM) == 0
+    assert box.process.wait(20) == 0, box.log
+    assert interface_settings(net) == before
+
+
 def compiling(box: RunningBox) -> bool:
-    """Whether its main thread has its signals blocked: it has begun, and does not serve yet."""
-    status = Path(f"/proc/{box.process.pid}/status").read_text().splitlines()
-    (blocked,) = (int(line.split()[1], 16) for line in status if line.startswith("SigBlk:"))
-    return bool(blocked >> Signals.SIGHUP - 1 & 1)
+    """Whether its main thread takes signals in: it has begun, and does not serve yet. Blocked alone would not do: they
+    are so for a moment whenever a library begins a thread."""
+    status = Path(f"/proc/{box.process.pid}/status").read_text()
+    masks = dict(line.split(":\t") for line in status.splitlines() if line.startswith("Sig"))
+    return all(int(masks[name], 16) >> Signals.SIGHUP - 1 & 1 for name in ("SigBlk", "SigCgt"))
 
 
 @pytest.mark.parametrize(
