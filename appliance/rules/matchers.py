@@ -70,6 +70,8 @@ class Layer(Enum):
     IPV6 = "IPv6 packets"
     AH = "packets with an authentication header"
     TCP = "TCP segments (of one in fragments, the first)"
+    TCP_MSS = "TCP segments with the option of a maximum segment size"
+    TCP_WSCALE = "TCP segments with the option of a window scale"
     UDP = "UDP datagrams (of one in fragments, the first)"
     SCTP = "SCTP packets (of one in fragments, the first)"
     ICMP = "ICMP messages in IPv4 (of one in fragments, the first)"
@@ -99,6 +101,8 @@ PRESENCE: Mapping[Layer, Presence | None] = {
     Layer.IPV6: Presence("version", "==", 6),
     Layer.AH: Presence("authenticated", "!=", 0),
     Layer.TCP: Presence("transport", "==", TCP.number),
+    Layer.TCP_MSS: Presence("tcp.options.mss", "!=", 0),
+    Layer.TCP_WSCALE: Presence("tcp.options.wscale", "!=", 0),
     Layer.UDP: Presence("transport", "==", UDP.number),
     Layer.SCTP: Presence("transport", "==", SCTP.number),
     Layer.ICMP: Presence("transport", "==", ICMP.number),
@@ -129,6 +133,7 @@ class Field:
     name: str
     width: int = 32
     places: tuple[Bits, ...] = ()
+    is_optional: bool = False  # worked out only for rules that ask for it
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,6 +183,12 @@ PARSED = (
     Field("more_fragments"),
     Field("authenticated"),  # 1 once an authentication header was read
     Field("transport"),  # what was read at layer 4 (see PRESENCE), or 0
+    Field("tcp.options.mss", is_optional=True),
+    Field("tcp.options.mss_val", is_optional=True),
+    Field("tcp.options.wscale", is_optional=True),
+    Field("tcp.options.wscale.shift", is_optional=True),
+    Field("tcp.options.sack_perm", is_optional=True),
+    Field("tcp.options.timestamp", is_optional=True),
 )
 
 _IP_VERSION = NumberKind("IP version", 15)
@@ -241,6 +252,12 @@ _ALL = (
     _row("tcp.ack_raw", _L.TCP, NUMBER, TCP[64:96], "acknowledgement number, as it stands in the header"),
     _row("tcp.hdr_len", _L.TCP, BYTE, TCP[96:100] * 4, "bytes of the TCP header: more than 20 if it has options"),
     _row("tcp.urgent_pointer", _L.TCP, SHORT, TCP[144:160], "urgent pointer, which counts only where `urg` is set"),
+    _row("tcp.options.mss", _L.TCP, TRUTH, "tcp.options.mss", "there is the option of a maximum segment size"),
+    _row("tcp.options.mss_val", _L.TCP_MSS, SHORT, "tcp.options.mss_val", "the maximum segment size"),
+    _row("tcp.options.wscale", _L.TCP, TRUTH, "tcp.options.wscale", "there is the option of a window scale"),
+    _row("tcp.options.wscale.shift", _L.TCP_WSCALE, BYTE, "tcp.options.wscale.shift", "bits that windows shift by"),
+    _row("tcp.options.sack_perm", _L.TCP, TRUTH, "tcp.options.sack_perm", "selective acknowledgements are permitted"),
+    _row("tcp.options.timestamp", _L.TCP, TRUTH, "tcp.options.timestamp", "there is the option of timestamps"),
     _row("udp.sport", _L.UDP, PORT, UDP[0:16], "source port", "source_port"),
     _row("udp.dport", _L.UDP, PORT, UDP[16:32], "destination port", "destination_port"),
     _row("udp.port", _L.UDP, PORT, _PORTS, "source or destination port"),

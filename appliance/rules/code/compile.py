@@ -110,7 +110,7 @@ class _Program:
             if record is None
             else Fields.parsed_into(code, self.shared.frame, record)
         )
-        self.cursor = Cursor(code, self.fields, self._allowlist, self.malformed)
+        self.cursor = Cursor(self.module, code, self.fields, self._allowlist, self.malformed)
         parse_frame(self.cursor)
         write_hosts(code, self.fields, [rule for run in self.runs if isinstance(run, CodeRun) for rule in run.rules])
         self.chain = Chain(self.shared, code, self.fields, self._decide)

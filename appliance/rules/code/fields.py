@@ -25,7 +25,13 @@ _EVERY = {**FIELDS, **{field.name: field for field in STATE}}
 _TYPES: dict[int, ir.IntType] = {32: I32, 64: I64}
 _C_TYPES = {32: ctypes.c_uint32, 64: ctypes.c_uint64}
 # what the program has beside the record: what the parser works out, and what a walk through tables reads (walk)
-_PROGRAM = (*(field.name for field in PARSED), "source_port", "destination_port", "icmp_type", "icmp_code")
+_PROGRAM = (
+    *(field.name for field in PARSED if not field.is_optional),
+    "source_port",
+    "destination_port",
+    "icmp_type",
+    "icmp_code",
+)
 _ALWAYS = ("length", "version", *(field.name for field in STATE))
 # what rates and retransmissions read beside the conditions (token_bucket, retransmit)
 _RETRANSMIT = ("transport", "source_port", "destination_port", "tcp.flags", "tcp.seq_raw", "tcp.ack_raw")
@@ -106,9 +112,11 @@ class Fields:
         return self.variables[name].get()
 
     def set(self, **values: Value) -> None:
-        """Set fields; wider or narrower values are resized."""
+        """Set fields; wider or narrower values are resized. What nothing reads is left out."""
         for name, value in values.items():
-            variable = self.variables[name]
+            variable = self.variables.get(name)
+            if variable is None:
+                continue
             variable.set(value if isinstance(value, int) else self.code.resize(value, variable.type))
 
 

@@ -118,6 +118,10 @@ def _quoted(value: Any) -> str:
     return shape(value) if isinstance(value, list | dict | None) else repr(value)
 
 
+def _rate(error: Mapping[str, Any]) -> Saying:
+    return str(error["msg"]), "write a number per second, such as 200, 10k or 1.5M, or 20/m for 20 a minute"
+
+
 _SAYINGS: dict[str, Callable[[Mapping[str, Any]], Saying]] = {
     "literal_error": _literal,
     "string_pattern_mismatch": _pattern,
@@ -134,6 +138,7 @@ _SAYINGS: dict[str, Callable[[Mapping[str, Any]], Saying]] = {
     "greater_than_equal": _limit("at least", "ge"),
     "less_than": _limit("less than", "lt"),
     "less_than_equal": _limit("at most", "le"),
+    "rate": _rate,
     "finite_number": _wanted("a finite number"),
 }
 

@@ -51,7 +51,7 @@ from appliance.rules.values import (
 )
 
 COMBINED = " . "
-OPERATORS = ("eq", "any", "all", "not", "gt", "lt", "in")
+OPERATORS = ("eq", "any", "all", "not", "any_not", "gt", "lt", "in")
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,9 +132,11 @@ class Reader:
             if operator == "not":
                 excluded = self.ranges(kind, value, where)
                 continue
-            if operator in ("gt", "lt"):
+            if operator == "any_not":
+                allowed: Ranges = self._any_not(matcher, value, where)
+            elif operator in ("gt", "lt"):
                 limit = self.limit(kind, value, where)
-                allowed: Ranges = ((limit + 1, kind.maximum),) if operator == "gt" else ((0, limit - 1),)
+                allowed = ((limit + 1, kind.maximum),) if operator == "gt" else ((0, limit - 1),)
             else:
                 found = self.ranges(kind, value, where)
                 if found.sets:
@@ -155,6 +157,17 @@ class Reader:
             *((NoneInRanges(matcher, excluded.constants),) if has_not and not only_sets else ()),
             *((InSets(matcher, (Membership((), excluded.sets),), negated=True),) if excluded.sets else ()),
         )
+
+    def _any_not(self, matcher: Matcher, value: Any, path: KeyPath) -> Ranges:
+        """What one of several places must be for it not to have one of the values."""
+        kind = matcher.kind
+        assert isinstance(kind, NumberKind)
+        if len(matcher.fields) == 1:
+            self.refuse(f"{matcher.name} stands for one place in a frame", path, "write `not`")
+        found = self.ranges(kind, value, path)
+        if found.sets:
+            self.refuse("any_not takes no set whose contents change", path, "list its values")
+        return complement(found.constants, kind.maximum)
 
     @staticmethod
     def _one_field(
@@ -366,7 +379,7 @@ def _each(value: Any, path: KeyPath) -> list[tuple[Any, KeyPath]]:
 
 
 _OPERATORS_OF: dict[type, tuple[str, ...]] = {
-    NumberKind: ("eq", "any", "in", "not", "gt", "lt"),
+    NumberKind: ("eq", "any", "in", "not", "any_not", "gt", "lt"),
     AddressKind: ("eq", "any", "in", "not"),
     FlagsKind: ("eq", "any", "all", "not"),
     TruthKind: ("eq",),

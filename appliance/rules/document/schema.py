@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, WithJsonSchema
-from pydantic_core import PydanticKnownError
+from pydantic_core import PydanticCustomError, PydanticKnownError
 
 from appliance.rules.sets.elements import MOST_KEYS, MOST_TYPES
 
@@ -25,6 +26,27 @@ Capacity = Annotated[int, Field(ge=1, le=1 << 22)]
 RuleId = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_.-]{0,62}\z")]
 SetName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}\z")]
 
+
+_AMOUNT = re.compile(r"([0-9]+(?:\.[0-9]+)?)([kMG]?)(?:/([smhd]))?")
+_FACTORS = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9}
+_SECONDS = {None: 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
+
+
+def _amount(value: Any) -> Any:
+    """`10k`, `1.5M`, `20/m` as a number per second; what isn't written so is left as it is."""
+    if not isinstance(value, str):
+        return value
+    found = _AMOUNT.fullmatch(value.strip())
+    if not found:
+        raise PydanticCustomError("rate", "{value} isn't a rate", {"value": repr(value)})
+    return float(found[1]) * _FACTORS[found[2]] / _SECONDS[found[3]]
+
+
+Amount = Annotated[
+    float,
+    BeforeValidator(_amount),
+    WithJsonSchema({"anyOf": [{"type": "number"}, {"type": "string", "pattern": f"^{_AMOUNT.pattern}$"}]}),
+]
 
 TypeWord = Literal["prefix", "port", "mac", "number"]
 SetTypes = Annotated[
@@ -78,8 +100,12 @@ Per = Annotated[list[str], BeforeValidator(_listed), Field(min_length=1), WithJs
 class RateEntry(Entry):
     """`rate:` of a rule"""
 
-    pps: Annotated[float, Field(gt=0, le=1e9, allow_inf_nan=False)] | None = Field(None, description="packets/s")
-    bps: Annotated[float, Field(gt=0, le=1e12, allow_inf_nan=False)] | None = Field(None, description="bits/s")
+    pps: Annotated[Amount, Field(gt=0, le=1e9, allow_inf_nan=False)] | None = Field(
+        None, description="packets per second, such as 200, 10k or 20/m"
+    )
+    bps: Annotated[Amount, Field(gt=0, le=1e12, allow_inf_nan=False)] | None = Field(
+        None, description="bits per second, such as 8000, 100M or 1G"
+    )
     burst: Annotated[int, Field(ge=1, le=1 << 32)] | None = Field(None, description="packets for pps, bytes for bps")
     per: Per | None = Field(None, description="fields that frames of one bucket have in common, such as ip.src")
     sources: Capacity | None = None

@@ -87,7 +87,7 @@ def dissector(rules: Iterable[Rule] = ()) -> Dissector:
     number = code.load(count, I32, align=8)
     code.store(code.add(number, 1), count, align=8)
     code.store(number, key, align=4)
-    _parse(code, layout, _looked_up(module, code, dissected, key))
+    _parse(module, code, layout, _looked_up(module, code, dissected, key))
     return Dissector(module.emit(), layout)
 
 
@@ -99,14 +99,14 @@ def _looked_up(module: BpfModule, code: Code, map_: Pointer, key: Pointer) -> Po
     return value
 
 
-def _parse(code: Code, layout: FrameLayout, place: Pointer) -> None:
+def _parse(module: BpfModule, code: Code, layout: FrameLayout, place: Pointer) -> None:
     def addressed(family: int) -> None:
         code.field(place, Dissection, "addressed").store(1)
 
     malformed = code.function.append_basic_block("malformed")
     code.field(place, Dissection, "addressed").store(0)
     fields = Fields.parsed_into(code, layout, code.at(place, ctypes.sizeof(Dissection)))
-    cursor = Cursor(code, fields, addressed, malformed)
+    cursor = Cursor(module, code, fields, addressed, malformed)
     parse_frame(cursor)
     code.field(place, Dissection, "reason").store(_GOOD)
     code.ret(_PASS)

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from llvmlite import ir
 
 from appliance.ir import I32, I64, PTR, U1, U32, U64, Code, Pointer, Value
+from appliance.rules.code.bpf_module import BpfModule
 from appliance.rules.code.fields import Fields
 from appliance.rules.code.parser.bits import read
 from appliance.rules.headers import ETHERNET, Header
@@ -47,9 +48,17 @@ _CONTEXT = {field.name: field.offset for field in XDP_LINUX.context.fields}
 class Cursor:
     """The place that the code being written has come to, and the fields that it fills in. For one thread."""
 
-    def __init__(self, code: Code, fields: Fields, on_addresses: Callable[[int], None], malformed: ir.Block) -> None:
+    def __init__(
+        self,
+        module: BpfModule,
+        code: Code,
+        fields: Fields,
+        on_addresses: Callable[[int], None],
+        malformed: ir.Block,
+    ) -> None:
         """`on_addresses(family)` writes what is to happen as soon as the IP addresses are known. `malformed` is where
         a malformed frame goes, with the index of the reason in `self.reason`."""
+        self.module = module
         self.code = code
         self.fields = fields
         self.on_addresses = on_addresses
@@ -63,19 +72,15 @@ class Cursor:
         self.layer4_length = code.variable(I32, 0)  # bytes that IP says there are, from layer4 on
         self.upper = code.variable(I32, 0)  # the protocol at layer4, or 0 if there is no header to read
         self.elsewhere = code.variable(I32, 0)  # not 0 if that header is in another fragment
-        self.data = self._context("data")
+        self.data = context_pointer(code, "data")
         # so that a length compared with 0 stays one: LLVM would compare the low halves of two pointers
-        self.end = _opaque(code, self._context("data_end"))
+        self.end = opaque(code, context_pointer(code, "data_end"))
 
     def __getitem__(self, name: str) -> Value:
         return self.fields[name]
 
     def set(self, **values: Value) -> None:
         self.fields.set(**values)
-
-    def _context(self, name: str) -> Pointer:
-        narrow = self.code.load(self.code.at(self.code["context"], _CONTEXT[name]), I32, align=4)
-        return self.code.pointer(self.code.resize(narrow, I64))
 
     def refuse_if(self, condition: U1, reason: str) -> None:
         """The frame is malformed, for that reason, if the condition holds."""
@@ -106,7 +111,7 @@ class Cursor:
                     self.set(**{name: read(self.code, pointer, place)})
 
     def _place(self, offset: U64 | int) -> Pointer:
-        return _opaque(self.code, self.code.at(self.data, offset)) if not isinstance(offset, int) else self.data
+        return opaque(self.code, self.code.at(self.data, offset)) if not isinstance(offset, int) else self.data
 
 
 def frame_length(code: Code, data: Pointer, end: Pointer) -> U64:
@@ -125,7 +130,13 @@ def any_of(code: Code, value: U32, numbers: tuple[int, ...]) -> U1:
     return found
 
 
-def _opaque(code: Code, pointer: Pointer) -> Pointer:
+def context_pointer(code: Code, name: str) -> Pointer:
+    """A pointer that stands in the program's context, narrow as Linux has it there."""
+    narrow = code.load(code.at(code["context"], _CONTEXT[name]), I32, align=4)
+    return code.pointer(code.resize(narrow, I64))
+
+
+def opaque(code: Code, pointer: Pointer) -> Pointer:
     """The same pointer, in a register that LLVM can't look behind: what is compared is then what is read through.
     Without it LLVM may compute the pointer twice, and a verifier doesn't see that both are one."""
     hidden: Pointer = code.builder.asm(ir.FunctionType(PTR, [PTR]), "", "=r,0", [pointer], False)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from appliance.ir import I64
+from appliance.rules.code.parser import options
 from appliance.rules.code.parser.bits import read
 from appliance.rules.code.parser.cursor import Cursor
 from appliance.rules.headers import AH, ARP, ICMP, ICMPV6, TCP, UDP, Header
@@ -47,6 +49,9 @@ def _tcp(cursor: Cursor) -> None:
     cursor.refuse_if(code.compare(length, ">", cursor.layer4_length.get()), "tcp_header_length")
     cursor.set(transport=TCP.number)
     cursor.read(header, TCP)
+    if any(name in cursor.fields.variables for name in options.FIELDS):
+        start = code.add(cursor.layer4.get(), TCP.size)
+        options.parse_tcp_options(cursor, start, code.resize(code.sub(length, TCP.size), I64))
 
 
 def _udp(cursor: Cursor) -> None:

@@ -50,6 +50,18 @@ def test_defaults(tmp_path: Path) -> None:
     assert str(rule.where) == f"{path}:1:9"
 
 
+@pytest.mark.parametrize(
+    ("text", "amount"),
+    [("200", 200), ("10k", 10_000), ("1.5M", 1.5e6), ("20/m", 1 / 3), ("1k/h", 1 / 3.6), ("1/d", 1 / 86400)],
+)
+def test_rates_with_units(tmp_path: Path, text: str, amount: float) -> None:
+    path = tmp_path / "r.yaml"
+    path.write_text(f"rules: [{{id: x, action: drop, rate: {{pps: {text}}}}}]")
+    (rule,) = load_rule_set(path).rules
+    assert rule.rate is not None
+    assert rule.rate.amount == pytest.approx(amount)
+
+
 def test_bursts_that_nobody_gave() -> None:
     assert default_burst("pps", 200) == 200
     assert default_burst("pps", 0.2) == 1
@@ -140,9 +152,10 @@ def test_documents_that_are_refused(tmp_path: Path, text: str, message: str) -> 
         ("match: {tcp.dport: 9-5}", "2:45: the range 9-5 is backwards\n  hint: write 5-9"),
         ("match: {tcp.dport: true}", "2:45: true isn't a port\n"
          '  hint: write a number, a range like "1024-65535", or the name of a set like "@name"'),
-        ("match: {tcp.dport: {}}", "2:45: tcp.dport has no value\n  hint: operators are: eq, any, in, not, gt, lt"),
+        ("match: {tcp.dport: {}}", "2:45: tcp.dport has no value\n"
+         "  hint: operators are: eq, any, in, not, any_not, gt, lt"),
         ("match: {tcp.dport: {all: [1]}}", "2:46: tcp.dport takes no operator 'all'\n"
-         "  hint: known are: any, eq, gt, in, lt, not"),
+         "  hint: known are: any, any_not, eq, gt, in, lt, not"),
         ("match: {tcp.dport: {gt: 5, lt: 6}}", "2:45: tcp.dport can't have any value here\n"
          "  hint: loosen or remove a condition"),
         ("match: {tcp.flags: {eq: [syn], any: [ack]}}", "2:45: tcp.flags can't have any value here\n"
@@ -163,6 +176,12 @@ def test_documents_that_are_refused(tmp_path: Path, text: str, message: str) -> 
         ("match: {tcp.flags: {all: [sin]}}", "2:52: 'sin' isn't a TCP flag\n  hint: did you mean 'syn'?"),
         ("match: {eth.src: 5}", "2:43: 5 isn't a MAC address\n"
          '  hint: write it like "02:00:5e:10:00:01", in quotes'),
+        ("match: {tcp.dport: {any_not: 5}}", "2:55: tcp.dport stands for one place in a frame\n  hint: write `not`"),
+        ("match: {tcp.port: {any_not: 0-65535}}", "2:44: tcp.port can't have any value here\n"
+         "  hint: loosen or remove a condition"),
+        ("rate: {pps: 10x}", "2:38: pps: '10x' isn't a rate\n"
+         "  hint: write a number per second, such as 200, 10k or 1.5M, or 20/m for 20 a minute"),
+        ("rate: {bps: 2000G}", "2:38: bps: '2000G' must be at most 1000000000000"),
         ("rate: {}", "2:32: a rate has either pps or bps\n  hint: pps counts packets per second, bps bits per second"),
         ("rate: {pps: 0}", "2:38: pps: 0 must be more than 0"),
         (
