@@ -11,6 +11,7 @@ import os
 import shutil
 import struct
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 
@@ -22,7 +23,7 @@ VERDICTS = {0: "aborted", 1: "drop", 2: "pass", 3: "tx", 4: "redirect"}
 SHORTEST = 14  # bytes: the kernel runs no frame shorter than an Ethernet header
 
 _SYS_BPF = 321  # x86_64
-_LOOKUP, _UPDATE, _OBJ_GET, _TEST_RUN = 1, 2, 7, 10
+_LOOKUP, _OBJ_GET, _TEST_RUN, _UPDATE_BATCH = 1, 7, 10, 26
 _libc = ctypes.CDLL(None, use_errno=True)
 _numbers = itertools.count()
 
@@ -37,7 +38,8 @@ def _bpf(command: int, attributes: bytes) -> tuple[int, bytes]:
     return result, buffer.raw
 
 
-def _processors() -> int:
+def possible_processors() -> int:
+    """As many values as an element of a per-CPU map has."""
     last = Path("/sys/devices/system/cpu/possible").read_text().strip().split(",")[-1].split("-")[-1]
     return int(last) + 1
 
@@ -63,8 +65,7 @@ class KernelRules:
                 path = ctypes.create_string_buffer(str(pinned).encode())
                 self._open[pinned.name], _ = _bpf(_OBJ_GET, struct.pack("<QII", ctypes.addressof(path), 0, 0))
             for name, entries in self.compiled.contents.items():
-                for key, value in entries:
-                    self._element(_UPDATE, name, key, ctypes.create_string_buffer(value, len(value)))
+                self._fill(name, entries)
         finally:
             shutil.rmtree(self._home)
         return self
@@ -74,6 +75,19 @@ class KernelRules:
     ) -> None:
         for descriptor in self._open.values():
             os.close(descriptor)
+
+    def descriptor(self, way: str = "in") -> int:
+        """One of the programs, open as long as this is."""
+        return self._open[f"tidegate_{way}"]
+
+    def _fill(self, name: str, entries: Sequence[tuple[bytes, bytes]]) -> None:
+        """Put all entries into a map in one call."""
+        if not entries:
+            return
+        data = (b"".join(entry[part] for entry in entries) for part in range(2))
+        memories = [ctypes.create_string_buffer(part, len(part)) for part in data]
+        places = [ctypes.addressof(memory) for memory in memories]
+        _bpf(_UPDATE_BATCH, struct.pack("<QQQQIIQQ", 0, 0, *places, len(entries), self._open[name], 0, 0))
 
     def _element(self, command: int, name: str, key: bytes, value: ctypes.Array[ctypes.c_char]) -> None:
         key_buffer = ctypes.create_string_buffer(key, len(key))
@@ -90,16 +104,14 @@ class KernelRules:
 
     def _test_run(self, frame: bytes, way: str, times: int) -> bytes:
         given = ctypes.create_string_buffer(frame, len(frame))
-        head = struct.pack(
-            "<IIIIQQI", self._open[f"tidegate_{way}"], 0, len(frame), 0, ctypes.addressof(given), 0, times
-        )
+        head = struct.pack("<IIIIQQI", self.descriptor(way), 0, len(frame), 0, ctypes.addressof(given), 0, times)
         return _bpf(_TEST_RUN, head.ljust(80, b"\0"))[1]
 
     def _sums(self, name: str, index: int, words: int) -> tuple[int, ...]:
         """A per-CPU array's value, summed over the processors."""
-        value = ctypes.create_string_buffer(8 * words * _processors())
+        value = ctypes.create_string_buffer(8 * words * possible_processors())
         self._element(_LOOKUP, name, struct.pack("<I", index), value)
-        numbers = struct.unpack(f"<{words * _processors()}Q", value.raw)
+        numbers = struct.unpack(f"<{words * possible_processors()}Q", value.raw)
         return tuple(sum(numbers[word::words]) for word in range(words))
 
     def packets(self) -> dict[str, int]:
