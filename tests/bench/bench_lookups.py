@@ -7,7 +7,6 @@ on both sides, so that what is compared are the lookups.
 from __future__ import annotations
 
 import math
-import subprocess
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +16,7 @@ from appliance.api import Loaded, open_object
 from appliance.datapath.test_run import MOST_REPEATS
 from hooks.contracts.xdp import XDP_LINUX
 from tests.bench.figures import Bench, Compared, Figure, Target
-from tests.bench.kernel_object import KernelObject
+from tests.bench.kernel_object import KernelObject, compile_object
 from tests.bench.measuring import alternate, medians
 
 SOURCE = Path(__file__).with_name("lookups.bpf.c")
@@ -97,10 +96,7 @@ def _measure(table: Table, bench: Bench) -> Figure:
 def _build(table: Table, folder: Path) -> Path:
     path = folder / f"lookups-{table.type.lower()}.bpf.o"
     defined = [f"-DTYPE=BPF_MAP_TYPE_{table.type}", f"-DENTRIES={table.entries}", *table.options]
-    include = "-I/usr/include/x86_64-linux-gnu"
-    command = ["clang", "-O2", "-g", "-target", "bpf", "-mcpu=v3", include, *defined, "-c", "-o", path, SOURCE]
-    subprocess.run(command, check=True)
-    return path
+    return compile_object(SOURCE, path, *defined)
 
 
 Run = Callable[[str, int], tuple[int, float]]

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import ctypes
+import itertools
 import os
 import shutil
 import struct
+import subprocess
 from pathlib import Path
 from types import TracebackType
 
@@ -14,6 +16,16 @@ from tests.kernel_bpf import BPF_PROG_TEST_RUN, _bpf
 from tests.programs.kernel import bpftool
 
 BPF_OBJ_GET, BPF_MAP_UPDATE_BATCH = 7, 26
+BPF_F_TEST_XDP_LIVE_FRAMES = 1 << 1
+_numbers = itertools.count()
+
+
+def compile_object(source: Path, path: Path, *options: str) -> Path:
+    """Compile C to an eBPF object at `path`."""
+    include = "-I/usr/include/x86_64-linux-gnu"
+    command = ["clang", "-O2", "-g", "-target", "bpf", "-mcpu=v3", include, *options, "-c", "-o", path, source]
+    subprocess.run(command, check=True)
+    return path
 
 
 class KernelObject:
@@ -21,7 +33,7 @@ class KernelObject:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._home = BPFFS / f"tidegate-bench-{os.getpid()}"
+        self._home = BPFFS / f"tidegate-bench-{os.getpid()}-{next(_numbers)}"
 
     def __enter__(self) -> KernelObject:
         mount_bpffs()
@@ -49,10 +61,19 @@ class KernelObject:
 
     def run(self, name: str, frame: bytes, repeat: int) -> tuple[int, float]:
         """The program's answer, and the mean nanoseconds of a run, as the kernel counts them."""
+        return self._test_run(name, frame, repeat, 0)
+
+    def send(self, name: str, frame: bytes, count: int) -> float:
+        """Run an XDP program on `count` live frames: what it redirects or passes is sent, or received, indeed. The mean
+        nanoseconds of a frame; what the kernel prepares for a call, some milliseconds, is not in it."""
+        return self._test_run(name, frame, count, BPF_F_TEST_XDP_LIVE_FRAMES)[1]
+
+    def _test_run(self, name: str, frame: bytes, repeat: int, flags: int) -> tuple[int, float]:
         descriptor = self._open("programs", name)
         memory = ctypes.create_string_buffer(frame, len(frame))
         test = struct.pack("=IIIIQQII", descriptor, 0, len(frame), 0, ctypes.addressof(memory), 0, repeat, 0)
-        _, answer = _bpf(BPF_PROG_TEST_RUN, test)
+        no_context = struct.pack("=IIQQ", 0, 0, 0, 0)
+        _, answer = _bpf(BPF_PROG_TEST_RUN, test + no_context + struct.pack("=III", flags, 0, 0))
         os.close(descriptor)
         _, result, _, _, _, _, _, nanoseconds = struct.unpack_from("=IIIIQQII", answer)
         return result, nanoseconds
