@@ -113,8 +113,17 @@ def _no_program(name: str) -> str | None:
     return None if shutil.which(name) else f"there is no {name} in PATH"
 
 
-def _program(name: str) -> Capability:
-    return Capability(name, lambda: _no_program(name), installed=name in PACKAGES)
+def _program(name: str, package: str | None = None) -> Capability:
+    """A program; `package` brings it if it is not called like that itself."""
+    return Capability(name, lambda: _no_program(name), installed=(package or name) in PACKAGES)
+
+
+def _nftables() -> str | None:
+    if lack := _no_program("nft"):
+        return lack
+    table = 'table netdev tidegate_probe { chain c { type filter hook ingress device "lo" priority 0; fwd to "lo"; }; }'
+    done = subprocess.run(["nft", "--check", table], capture_output=True, text=True, check=False)
+    return f"`nft --check` says: {done.stderr.strip()}" if done.returncode else None
 
 
 CAPABILITIES: dict[str, Capability] = {
@@ -131,5 +140,8 @@ CAPABILITIES: dict[str, Capability] = {
         _program("bpftool"),
         _program("clang"),
         _program("llvm-strip-14"),
+        _program("nft", "nftables"),
+        _program("xdp-filter", "xdp-tools"),
+        Capability("nftables at ingress", _nftables),
     )
 }

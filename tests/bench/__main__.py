@@ -90,7 +90,7 @@ def _table(figures: Sequence[Figure]) -> Table:
         peer = "" if figure.peer_value is None else f"{figure.peer} {_number(figure.peer_value)}"
         table.add_row(
             figure.name,
-            f"{_number(figure.value)} {figure.unit}",
+            "–" if figure.value is None else f"{_number(figure.value)} {figure.unit}",
             peer,
             _compared(figure),
             _target(figure),

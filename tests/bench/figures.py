@@ -31,10 +31,11 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """One line of the table. `samples` are what the medians are taken of, by who was measured."""
+    """One line of the table. `value` is None where nothing could be measured; the `remark` says why then. `samples` are
+    what the medians are taken of, by who was measured."""
 
     name: str
-    value: float
+    value: float | None
     unit: str
     peer: str = ""
     peer_value: float | None = None
@@ -44,11 +45,11 @@ class Figure:
 
     @property
     def ratio(self) -> float | None:
-        return self.value / self.peer_value if self.peer_value else None
+        return self.value / self.peer_value if self.value is not None and self.peer_value else None
 
     @property
     def difference(self) -> float | None:
-        return None if self.peer_value is None else self.value - self.peer_value
+        return None if self.value is None or self.peer_value is None else self.value - self.peer_value
 
     @property
     def met(self) -> bool | None:

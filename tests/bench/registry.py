@@ -15,6 +15,7 @@ from tests.bench import (
     bench_maps,
     bench_memory,
     bench_native,
+    bench_peers,
     bench_reload,
     bench_start,
     bench_tcp,
@@ -35,6 +36,7 @@ BENCHMARKS: Mapping[str, Benchmark] = {
     "lookups": bench_lookups.main,
     "compile": bench_compile.main,
     "native": bench_native.main,
+    "peers": bench_peers.main,
     "lab": bench_lab.main,
     "verifier": bench_verifier.main,
 }
