@@ -14,7 +14,7 @@ from enum import Enum
 from typing import NamedTuple
 
 from appliance.ebpf.btf.btf import Btf, Entry, Kind, Member
-from appliance.ebpf.btf.structure_walk import Found, structures_at, walk
+from appliance.ebpf.btf.structure_walk import WalkResult, structures_at, walk
 
 
 class KernelType(NamedTuple):
@@ -40,7 +40,7 @@ class KernelTypes:
         self._find = find
         self._btf: Btf | None = None
         self._structures: dict[str, KernelType | None] = {}
-        self._loads: dict[tuple[int, int, int], Found] = {}
+        self._loads: dict[tuple[int, int, int], WalkResult] = {}
 
     @property
     def btf(self) -> Btf:
@@ -59,18 +59,18 @@ class KernelTypes:
         """The structure of that number, as messages call it."""
         return KernelType(number, self.btf.type(number).name or "structure without a name")
 
-    def load(self, structure: KernelType, offset: int, size: int) -> Found:
+    def load(self, structure: KernelType, offset: int, size: int) -> WalkResult:
         """What a load of `size` bytes at that place finds. Raises NoSuchPlace."""
         key = structure.number, offset, size
         if key not in self._loads:
             self._loads[key] = walk(self.btf, *key)
         return self._loads[key]
 
-    def is_one(self, structure: KernelType, offset: int, wanted: KernelType) -> bool:
+    def struct_ids_match(self, structure: KernelType, offset: int, wanted: KernelType) -> bool:
         """Whether a `wanted` begins at that place: the structure itself, or one inside of it."""
         return wanted.number in structures_at(self.btf, structure.number, offset)
 
-    def trust_of(self, holder: KernelType, found: Found) -> Trust | None:
+    def trust_of(self, holder: KernelType, found: WalkResult) -> Trust | None:
         """What is known of the pointer that was found in a `holder`."""
         for trust in Trust:
             safe = self.structure(holder.name + trust.value)
@@ -78,7 +78,7 @@ class KernelTypes:
                 return trust
         return None
 
-    def _is_of(self, member: Entry, found: Found) -> bool:
+    def _is_of(self, member: Entry, found: WalkResult) -> bool:
         if not isinstance(member, Member) or member.name != found.member:
             return False
         pointer = self.btf.resolve(member.type)

@@ -23,7 +23,7 @@ class NoSuchPlace(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class WalkResult:
     """What is there, called `member`: a number, a pointer (`is_pointer`), or one to the structure of number `target`.
     `tags` are those of the pointer's type (`user`, `percpu`, `rcu`). `in_union` says that it shares its place with
     something else, so that nobody knows what it is."""
@@ -35,7 +35,7 @@ class Found:
     in_union: bool = False
 
 
-def walk(types: Btf, structure: int, offset: int, size: int) -> Found:
+def walk(types: Btf, structure: int, offset: int, size: int) -> WalkResult:
     """What a load of `size` bytes finds. Raises NoSuchPlace, and ObjectError for types that make no sense."""
     in_union = False
     for _ in range(MAX_DEPTH):
@@ -46,11 +46,11 @@ def walk(types: Btf, structure: int, offset: int, size: int) -> Found:
         if offset < 0 or offset + size > found.size:
             behind = _behind(types, found, offset, size)
             if behind is None:
-                return Found(in_union=in_union)
+                return WalkResult(in_union=in_union)
             structure, offset = behind
             continue
         inner = _member(types, found, offset, size, in_union)
-        if isinstance(inner, Found):
+        if isinstance(inner, WalkResult):
             return inner
         structure, offset = inner
     raise NoSuchPlace("which holds itself")
@@ -69,7 +69,7 @@ def _behind(types: Btf, found: BtfType, offset: int, size: int) -> tuple[int, in
     return None if element.kind is Kind.INT else (array.target, beyond % element.size)
 
 
-def _member(types: Btf, found: BtfType, offset: int, size: int, in_union: bool) -> Found | tuple[int, int]:
+def _member(types: Btf, found: BtfType, offset: int, size: int, in_union: bool) -> WalkResult | tuple[int, int]:
     """What a member holds there, or the structure that the member is, and the place in it."""
     for member in _members(found):
         at = member.bit_offset // 8
@@ -78,7 +78,7 @@ def _member(types: Btf, found: BtfType, offset: int, size: int, in_union: bool) 
         if member.bits:
             end = (member.bit_offset + member.bits + 7) // 8
             if offset <= at and end <= offset + size:
-                return Found(member=member.name, in_union=in_union)
+                return WalkResult(member=member.name, in_union=in_union)
             continue
         if offset < at:
             break
@@ -92,13 +92,13 @@ def _member(types: Btf, found: BtfType, offset: int, size: int, in_union: bool) 
         if inner.kind is Kind.PTR:
             if size != _POINTER or offset != at:
                 raise NoSuchPlace(f"whose member `{member.name}` there is a pointer, which is only loaded whole")
-            target, tags = pointed(types, inner)
+            target, tags = pointee(types, inner)
             if types.type(target).kind in COMPOSITES:
-                return Found(target, True, member.name, tags, in_union)
-            return Found(0, True, member.name)
+                return WalkResult(target, True, member.name, tags, in_union)
+            return WalkResult(0, True, member.name)
         if offset + size > end and not in_union:
             raise NoSuchPlace(f"whose member `{member.name}` ends before that")
-        return Found(member=member.name, in_union=in_union)
+        return WalkResult(member=member.name, in_union=in_union)
     raise NoSuchPlace("which has no member there")
 
 
@@ -119,7 +119,7 @@ def _element(types: Btf, number: int, at: int, offset: int) -> tuple[int, int]:
     return number, at
 
 
-def pointed(types: Btf, pointer: BtfType) -> tuple[int, frozenset[str]]:
+def pointee(types: Btf, pointer: BtfType) -> tuple[int, frozenset[str]]:
     """What a pointer points to, without typedefs and qualifiers, and the tags on the way there."""
     tags, number = set(), pointer.target
     for _ in range(MAX_DEPTH):

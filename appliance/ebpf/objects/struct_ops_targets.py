@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from appliance.ebpf.btf.btf import COMPOSITES, VOID, Btf, BtfType, Kind, Member, Parameter
-from appliance.ebpf.btf.structure_walk import pointed
+from appliance.ebpf.btf.structure_walk import pointee
 from appliance.ebpf.btf.typed_contexts import NULLABLE, POINTERS, UnknownTarget, context_of, returns_nothing
 from appliance.ebpf.objects.struct_ops import StructOpsMember
 from hooks.contracts.contract import FieldKind, HookPoint, Writable
@@ -73,7 +73,7 @@ class _Kinds:
 
     def of(self, index: int, parameter: Parameter, pointer: BtfType) -> tuple[FieldKind, int]:
         """The kind of the field, and the structure that it points to."""
-        structure, _ = pointed(self._types, pointer)
+        structure, _ = pointee(self._types, pointer)
         if self._types.type(structure).kind not in COMPOSITES:
             return FieldKind.SCALAR, 0
         more = self._known.promoted.get(self._types.type(structure).name)

@@ -6,7 +6,7 @@ Sources: check_attach_btf_id of kernel/bpf/verifier.c, btf_distill_func_proto an
 from __future__ import annotations
 
 from appliance.ebpf.btf.btf import COMPOSITES, ENUMS, Btf, BtfType, Kind, Parameter
-from appliance.ebpf.btf.structure_walk import pointed
+from appliance.ebpf.btf.structure_walk import pointee
 from appliance.ebpf.btf.typed_contexts import (
     NULLABLE,
     POINTERS,
@@ -77,7 +77,7 @@ class _Kinds:
         buffer = self._buffer(parameter.name)
         if buffer is not None:
             return buffer, 0
-        structure, _ = pointed(self._types, pointer)
+        structure, _ = pointee(self._types, pointer)
         if self._types.type(structure).kind not in COMPOSITES or index in ERROR_ARGUMENTS.get(self._name, ()):
             return FieldKind.SCALAR, 0
         return POINTERS[self._is_trusted(parameter.name), self._may_be_null(index, parameter.name)], structure

@@ -13,7 +13,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from appliance.ebpf.btf.kernel_types import KernelType, KernelTypes, Trust
-from appliance.ebpf.btf.structure_walk import Found, NoSuchPlace
+from appliance.ebpf.btf.structure_walk import NoSuchPlace, WalkResult
 from appliance.ebpf.object_errors import ObjectError
 from appliance.verifier.domains import scalar
 from appliance.verifier.domains.values import Kind, Pointer, Value
@@ -57,7 +57,7 @@ def named_structure(environment: Environment, name: str) -> KernelType:
     return found
 
 
-def demand_member(environment: Environment, pointer: Pointer, offset: int, size: int) -> Found:
+def demand_member(environment: Environment, pointer: Pointer, offset: int, size: int) -> WalkResult:
     """What a load of `size` bytes finds, `offset` bytes from the pointer. Violates if it finds nothing."""
     assert pointer.type is not None
     if pointer.variable.constant is None:
@@ -101,7 +101,7 @@ def loaded(environment: Environment, pointer: Pointer, offset: int, size: int) -
     return Pointer(kind, id=name, type=kernel_types(environment).named(found.target))
 
 
-def _kind_of(environment: Environment, holder: Pointer, found: Found) -> Kind:
+def _kind_of(environment: Environment, holder: Pointer, found: WalkResult) -> Kind:
     """How well the pointer is known that stands in what `holder` points to."""
     sleepable = environment.spec.hook.sleepable
     if holder.kind is Kind.TRUSTED:
@@ -122,4 +122,4 @@ def is_structure(environment: Environment, pointer: Pointer, name: str) -> bool:
     if pointer.type is None or pointer.variable.constant is None or pointer.least < 0:
         return False
     wanted = named_structure(environment, name)
-    return kernel_types(environment).is_one(pointer.type, pointer.least, wanted)
+    return kernel_types(environment).struct_ids_match(pointer.type, pointer.least, wanted)

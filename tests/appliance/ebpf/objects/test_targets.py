@@ -9,7 +9,7 @@ import pytest
 
 from appliance.ebpf.btf.btf import VOID, Btf, BtfType, Kind, Member
 from appliance.ebpf.btf.index import index_btf, read_btf_file
-from appliance.ebpf.btf.structure_walk import Found, NoSuchPlace, structures_at, walk
+from appliance.ebpf.btf.structure_walk import NoSuchPlace, WalkResult, structures_at, walk
 from appliance.ebpf.btf.typed_contexts import UnknownTarget
 from appliance.ebpf.object_errors import ObjectError
 from appliance.ebpf.objects.objects import load_object
@@ -185,20 +185,20 @@ def test_without_types_nothing_typed_is_known(monkeypatch: pytest.MonkeyPatch, t
 
 
 TASK = [
-    ("flags", 0, 4, Found(member="flags")),
-    ("a part of a number", 1, 2, Found(member="flags")),
-    ("characters together", 12, 8, Found(member="comm")),
+    ("flags", 0, 4, WalkResult(member="flags")),
+    ("a part of a number", 1, 2, WalkResult(member="flags")),
+    ("characters together", 12, 8, WalkResult(member="comm")),
     ("an element of a structure inside", 32, 8, None),
-    ("bits", 88, 4, Found(member="exiting")),
-    ("one of a union", 96, 8, Found(member="word", in_union=True)),
+    ("bits", 88, 4, WalkResult(member="exiting")),
+    ("one of a union", 96, 8, WalkResult(member="word", in_union=True)),
 ]
 
 
 @pytest.mark.parametrize(("what", "offset", "size", "expected"), TASK, ids=[case[0] for case in TASK])
-def test_what_a_load_finds(what: str, offset: int, size: int, expected: Found | None) -> None:
+def test_what_a_load_finds(what: str, offset: int, size: int, expected: WalkResult | None) -> None:
     found = walk(types(), structure("task_struct"), offset, size)
     if expected is None:
-        expected = Found(structure("list_head"), is_pointer=True, member="next")
+        expected = WalkResult(structure("list_head"), is_pointer=True, member="next")
     assert found == expected
 
 
