@@ -61,7 +61,7 @@ def run_test(
     if isinstance(host, FrameContext):
         services.put_into(host)
     run = bpf_test_run(engine, program.name, data, host, repeat)
-    retval, after = run.answer & 0xFFFFFFFF, run.context
+    retval, after = run.r0 & 0xFFFFFFFF, run.context
     answer, fields = hook.answer(retval), _fields_of(hook, after)
     return TestRun(retval, answer, run.data, fields, run.nanoseconds, log.lines(), _target(after))
 

@@ -52,13 +52,13 @@ def emit_redirect(module: ir.Module, transmit: ir.Function) -> ir.Function:
         emit_cross(code, worker, port, transmit)
         code.ret()
     others = code.compare(meant, "==", RedirectKind.EVERY_OTHER_INTERFACE)
-    left_out = code.select(others, code.field(port, Port, "ifindex").load(), 0)
-    _send_to_all(code, send, left_out)
+    excluded = code.select(others, code.field(port, Port, "ifindex").load(), 0)
+    _broadcast(code, send, excluded)
     code.ret()
     return code.function
 
 
-def _send_to_all(code: Code, send: ir.Function, left_out: U32) -> None:
+def _broadcast(code: Code, send: ir.Function, excluded: U32) -> None:
     """The map's own `next` goes through its entries."""
     context = code.field(code["worker"], Worker, "context").address
     map_ = code.pointer(code.field(context, FrameContext, "redirect_map").load())
@@ -70,7 +70,7 @@ def _send_to_all(code: Code, send: ir.Function, left_out: U32) -> None:
         position.set(code.call(following, map_, position.get(), key, value))
         loop.break_if(code.compare_signed(position.get(), "<", 0))
         interface = code.load(value, I32)
-        loop.continue_if(code.compare(interface, "==", left_out))
+        loop.continue_if(code.compare(interface, "==", excluded))
         code.call(send, code["worker"], code["port"], interface)
 
 

@@ -2,7 +2,7 @@
 
     TestRunBlock ── context ──> HostContext ──> its data (`test_run_data`): a frame, a path, nothing
                ├─ program     i64 (HostContext *)
-               └─ repeat, answer, nanoseconds
+               └─ repeat, r0, nanoseconds
 
 As in the kernel (net/bpf/test_run.c) data and context are laid down once: each run judges them as the run before left
 them, and what counts as the answer is the last run's. The program is called by its address, which LLVM doesn't know:
@@ -35,7 +35,7 @@ class TestRunBlock(ctypes.Structure):
         ("context", ctypes.c_uint64),  # the address of the hook's context
         ("program", ctypes.c_uint64),  # the address of `i64 (HostContext *)`
         ("repeat", ctypes.c_uint64),  # at least 1
-        ("answer", ctypes.c_uint64),  # r0 of the last run
+        ("r0", ctypes.c_uint64),  # of the last run
         ("nanoseconds", ctypes.c_uint64),  # of all runs together
     )
 
@@ -44,7 +44,7 @@ class TestRunBlock(ctypes.Structure):
 class TestRunResult:
     """What came of it: r0 of the last run, the data and the context as they are now, and the mean time of a run."""
 
-    answer: int
+    r0: int
     data: bytes
     context: HostContext
     nanoseconds: float
@@ -64,12 +64,12 @@ def test_run_loop() -> Callable[[int], None]:
     entry = ir.FunctionType(I64, [PTR]).as_pointer()
     program = code.builder.inttoptr(code.field(block, TestRunBlock, "program").load(), entry)
     context = code.pointer(code.field(block, TestRunBlock, "context").load())
-    answer = code.variable(I64, 0)
+    r0 = code.variable(I64, 0)
     began = clock_gettime(code, time.CLOCK_MONOTONIC)
     with code.count(code.field(block, TestRunBlock, "repeat").load()):
-        answer.set(code.call(program, context))
+        r0.set(code.call(program, context))
     code.field(block, TestRunBlock, "nanoseconds").store(code.sub(clock_gettime(code, time.CLOCK_MONOTONIC), began))
-    code.field(block, TestRunBlock, "answer").store(answer.get())
+    code.field(block, TestRunBlock, "r0").store(r0.get())
     code.ret()
     return Engine(code.module).function("test_run_loop", None, ctypes.c_void_p)
 
@@ -84,4 +84,4 @@ def bpf_test_run(engine: Engine, program: str, data: bytes, context: HostContext
     laid_down = data_of(type(context))(copy, data)
     block = TestRunBlock(context=ctypes.addressof(copy), program=engine.address(entry_name(program)), repeat=repeat)
     test_run_loop()(ctypes.addressof(block))
-    return TestRunResult(block.answer, laid_down.after(copy), copy, block.nanoseconds / repeat)
+    return TestRunResult(block.r0, laid_down.after(copy), copy, block.nanoseconds / repeat)

@@ -19,7 +19,7 @@ from appliance.closeable import Closeable
 from appliance.datapath.captures.contents import memory_of, read_contents
 from appliance.datapath.captures.errors import CaptureRefused, Damaged
 from appliance.datapath.captures.link_types import ETHERNET, LINK_TYPES, NotConvertible, as_ethernet, known_link_types
-from appliance.datapath.captures.pcap import FILE_HEADER, PCAP_MAGIC, Found, pcap_link_type, read_pcap
+from appliance.datapath.captures.pcap import FILE_HEADER, PCAP_MAGIC, PacketRecord, pcap_link_type, read_pcap
 from appliance.datapath.captures.pcapng import PCAPNG_MAGIC, read_pcapng
 from appliance.datapath.layout import LONGEST_FRAME, ReplayFrame
 
@@ -105,7 +105,7 @@ class Capture(Closeable):
             remarks.append(f"{self.path}: {self.shortened} frames {what}")
         return remarks
 
-    def _read(self) -> Iterator[Found]:
+    def _read(self) -> Iterator[PacketRecord]:
         magic = self._data[:4]
         if magic == PCAPNG_MAGIC:
             return read_pcapng(self._data)
@@ -118,7 +118,7 @@ class Capture(Closeable):
             raise _refused(self.path, f"link type {link} can't be replayed")
         return read_pcap(self._data)
 
-    def _add(self, found: Found) -> None:
+    def _add(self, found: PacketRecord) -> None:
         offset, captured, original = found.offset, found.captured, max(found.captured, found.original)
         kind = LINK_TYPES.get(found.link)
         if kind is None:

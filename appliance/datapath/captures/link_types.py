@@ -31,7 +31,7 @@ _PPP_PROTOCOLS = {0x0021: _IPV4, 0x0057: _IPV6}
 _BROADCAST = 1  # LINUX_SLL_BROADCAST, the packet type
 
 
-class Header(NamedTuple):
+class LinkHeader(NamedTuple):
     """What a link header says: its size in bytes, and what the Ethernet header has to say instead."""
 
     size: int
@@ -44,7 +44,7 @@ class NotConvertible(Exception):
     """The frame can't be shown as an Ethernet frame; the text says why."""
 
 
-Read = Callable[[bytes], Header]
+Read = Callable[[bytes], LinkHeader]
 LONGEST_HEADER = 20  # bytes that a Read may want to see
 
 
@@ -76,44 +76,44 @@ def as_ethernet(data: mmap.mmap, offset: int, captured: int, original: int, read
     return start, captured + grown, original + grown
 
 
-def _raw(first: bytes) -> Header:
+def _raw(first: bytes) -> LinkHeader:
     """Nothing stands in front of the IP packet, whose version tells what it is; what is neither is IPv4 gone wrong."""
-    return Header(0, _IPV6 if first[0] >> 4 == 6 else _IPV4)
+    return LinkHeader(0, _IPV6 if first[0] >> 4 == 6 else _IPV4)
 
 
-def _of_family(family: int) -> Header:
+def _of_family(family: int) -> LinkHeader:
     if family not in _FAMILIES:
         raise NotConvertible("of an address family that isn't IP")
-    return Header(4, _FAMILIES[family])
+    return LinkHeader(4, _FAMILIES[family])
 
 
-def _null(first: bytes) -> Header:
+def _null(first: bytes) -> LinkHeader:
     """The family is in the byte order of the machine that wrote the capture, which need not be the file's."""
     (little,), (big,) = struct.unpack_from("<I", first), struct.unpack_from(">I", first)
     return _of_family(min(little, big))
 
 
-def _loop(first: bytes) -> Header:
+def _loop(first: bytes) -> LinkHeader:
     return _of_family(*struct.unpack_from(">I", first))
 
 
-def _sll(first: bytes) -> Header:
+def _sll(first: bytes) -> LinkHeader:
     """packet type (2 bytes), ARPHRD_ (2), address length (2), address (8), protocol (2)"""
     kind, _, length, address, protocol = struct.unpack_from("!HHH8sH", first)
-    return Header(16, protocol, *_addresses(kind, length, address))
+    return LinkHeader(16, protocol, *_addresses(kind, length, address))
 
 
-def _sll2(first: bytes) -> Header:
+def _sll2(first: bytes) -> LinkHeader:
     """protocol (2 bytes), reserved (2), interface (4), ARPHRD_ (2), packet type (1), address length (1), address (8)"""
     protocol, kind, length, address = struct.unpack_from("!H8xBB8s", first)
-    return Header(20, protocol, *_addresses(kind, length, address))
+    return LinkHeader(20, protocol, *_addresses(kind, length, address))
 
 
 def _addresses(kind: int, length: int, address: bytes) -> tuple[bytes, bytes]:
     return address[:6] if length == 6 else _NOBODY, _EVERYBODY if kind == _BROADCAST else _NOBODY
 
 
-def _ppp(first: bytes) -> Header:
+def _ppp(first: bytes) -> LinkHeader:
     """Address and control (ff 03) may be left out, and the protocol's first byte, too, if it is 0 (RFC 1661, 6.5)."""
     start = 2 if first[:2] == b"\xff\x03" else 0
     size = 1 if first[start] & 1 else 2
@@ -121,26 +121,26 @@ def _ppp(first: bytes) -> Header:
         raise NotConvertible("shorter than their link header")
     protocol = int.from_bytes(first[start : start + size], "big")
     known = _PPP_PROTOCOLS.get(protocol)
-    return Header(start + size, known) if known else Header(start, _PPP)
+    return LinkHeader(start + size, known) if known else LinkHeader(start, _PPP)
 
 
-def _ppp_with_direction(first: bytes) -> Header:
+def _ppp_with_direction(first: bytes) -> LinkHeader:
     header = _ppp(first[1:])
     return header._replace(size=header.size + 1)
 
 
-def _hdlc(first: bytes) -> Header:
+def _hdlc(first: bytes) -> LinkHeader:
     """PPP, or Cisco's: address (0f or 8f), control, ethertype."""
     return _cisco(first) if first[0] in (0x0F, 0x8F) else _ppp(first)
 
 
-def _cisco(first: bytes) -> Header:
-    return Header(4, *struct.unpack_from("!H", first, 2))
+def _cisco(first: bytes) -> LinkHeader:
+    return LinkHeader(4, *struct.unpack_from("!H", first, 2))
 
 
-def _pppoe(first: bytes) -> Header:
+def _pppoe(first: bytes) -> LinkHeader:
     """A PPPoE header; its code says whether a session's data follows."""
-    return Header(0, _PPPOE_DISCOVERY if first[1] else _PPPOE_SESSION)
+    return LinkHeader(0, _PPPOE_DISCOVERY if first[1] else _PPPOE_SESSION)
 
 
 LINK_TYPES: dict[int, LinkType] = {
@@ -157,8 +157,8 @@ LINK_TYPES: dict[int, LinkType] = {
     113: LinkType("Linux cooked (SLL)", _sll),
     166: LinkType("PPP of pppd", _ppp_with_direction),
     204: LinkType("PPP with direction", _ppp_with_direction),
-    228: LinkType("raw IPv4", lambda first: Header(0, _IPV4)),
-    229: LinkType("raw IPv6", lambda first: Header(0, _IPV6)),
+    228: LinkType("raw IPv4", lambda first: LinkHeader(0, _IPV4)),
+    229: LinkType("raw IPv6", lambda first: LinkHeader(0, _IPV6)),
     276: LinkType("Linux cooked (SLL2)", _sll2),
 }
 

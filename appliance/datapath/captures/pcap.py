@@ -24,7 +24,7 @@ PCAP_MAGIC = {
 FILE_HEADER = 24  # bytes
 
 
-class Found(NamedTuple):
+class PacketRecord(NamedTuple):
     """One frame of a file: its link type, where its bytes are, how many are there, how many there were, and when
     (nanoseconds since 1970)."""
 
@@ -42,7 +42,7 @@ def pcap_link_type(data: mmap.mmap) -> int:
     return int(link) & 0xFFFF
 
 
-def read_pcap(data: mmap.mmap) -> Iterator[Found]:
+def read_pcap(data: mmap.mmap) -> Iterator[PacketRecord]:
     """Every frame in the order of the file. Raises Damaged behind the last good one."""
     order, unit = PCAP_MAGIC[data[:4]]
     link = pcap_link_type(data)
@@ -56,5 +56,5 @@ def read_pcap(data: mmap.mmap) -> Iterator[Found]:
             raise Damaged(f"a frame of {captured} bytes is longer than any ({LONGEST_FRAME})", position)
         if captured > end - position:
             raise Cut(position)
-        yield Found(link, position, captured, original, seconds * 1_000_000_000 + fraction * unit)
+        yield PacketRecord(link, position, captured, original, seconds * 1_000_000_000 + fraction * unit)
         position += captured

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from appliance.datapath.captures.errors import Cut, Damaged
-from appliance.datapath.captures.pcap import Found
+from appliance.datapath.captures.pcap import PacketRecord
 from appliance.datapath.layout import LONGEST_FRAME
 
 PCAPNG_MAGIC = b"\x0a\x0d\x0d\x0a"
@@ -35,7 +35,7 @@ class Interface(NamedTuple):
         return timestamp * 1_000_000_000 // self.units + self.offset * 1_000_000_000 & 0xFFFFFFFFFFFFFFFF
 
 
-def read_pcapng(data: mmap.mmap) -> Iterator[Found]:
+def read_pcapng(data: mmap.mmap) -> Iterator[PacketRecord]:
     """Every frame in the order of the file. Raises Damaged behind the last good one."""
     order, interfaces = "<", list[Interface]()
     position, end = 0, len(data)
@@ -76,7 +76,9 @@ def _interface(data: mmap.mmap, order: str, position: int, length: int) -> Inter
     return Interface(link, units, offset)
 
 
-def _packet(data: mmap.mmap, order: str, kind: int, position: int, length: int, interfaces: list[Interface]) -> Found:
+def _packet(
+    data: mmap.mmap, order: str, kind: int, position: int, length: int, interfaces: list[Interface]
+) -> PacketRecord:
     """The frame of a packet block. A simple one belongs to the first interface and has no time."""
     number, ticks = 0, None
     if kind == SIMPLE_PACKET and length >= 16:
@@ -94,7 +96,7 @@ def _packet(data: mmap.mmap, order: str, kind: int, position: int, length: int, 
     if number >= len(interfaces) or size > min(position + length - 4 - start, LONGEST_FRAME):
         raise _contradiction(position)
     interface = interfaces[number]
-    return Found(interface.link, start, size, original, interface.nanoseconds(ticks) if ticks is not None else 0)
+    return PacketRecord(interface.link, start, size, original, interface.nanoseconds(ticks) if ticks is not None else 0)
 
 
 def _contradiction(position: int) -> Damaged:

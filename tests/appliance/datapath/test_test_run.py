@@ -39,7 +39,7 @@ def engine() -> Iterator[Engine]:
 
 @pytest.mark.parametrize("size", [14, 1500, PAGE_ROOM, PAGE_ROOM + 1, 9000])
 def test_the_room_is_a_pages(engine: Engine, size: int) -> None:
-    answer = bpf_test_run(engine, "measure", bytes(size), FrameContext(), 1).answer
+    answer = bpf_test_run(engine, "measure", bytes(size), FrameContext(), 1).r0
     assert divmod(answer, 1 << 32) == (HEADROOM, max(0, PAGE_ROOM - size))
 
 
@@ -47,7 +47,7 @@ def test_the_room_is_a_pages(engine: Engine, size: int) -> None:
 def test_every_run_is_made(engine: Engine, repeat: int) -> None:
     given = FrameContext(rx_queue_index=5, ingress_ifindex=3)
     run = bpf_test_run(engine, "step", FRAME, given, repeat)
-    assert (run.answer, run.data) == (5 + repeat, FRAME)
+    assert (run.r0, run.data) == (5 + repeat, FRAME)
     assert (run.context.rx_queue_index, run.context.ingress_ifindex) == (5 + repeat, 3)
     assert given.rx_queue_index == 5
     assert run.nanoseconds > 0
