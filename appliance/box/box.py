@@ -205,16 +205,16 @@ class Box:
                 successor.collection.take_over()
                 self._traffic.swap(successor.run, end - time.monotonic())
             except Exception:
-                self._go_back(predecessor, successor, end)
+                self._roll_back(predecessor, successor, end)
                 raise
             self._generation = successor
             try:
-                self._totals.retire(predecessor)
+                self._totals.keep(predecessor)
                 predecessor.close(successor)
             except Exception as error:
                 self._log(f"the rules before this reload can't be put away: {_told(error)}")
 
-    def _go_back(self, predecessor: Generation, successor: Generation, end: float) -> None:
+    def _roll_back(self, predecessor: Generation, successor: Generation, end: float) -> None:
         """Let the predecessor judge again; the successor's code is freed only if no worker can be in it any more, which
         is waited for until `end` at most (CLOCK_MONOTONIC): a worker that hung on the way there still hangs."""
         assert self._traffic is not None

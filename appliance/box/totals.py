@@ -15,7 +15,7 @@ class Totals:
         self._rules: dict[str, Count] = {}
         self._errors: Counter[str] = Counter()
 
-    def retire(self, generation: Generation) -> None:
+    def keep(self, generation: Generation) -> None:
         """Keep what a generation counted. Nobody may be counting in it any more."""
         self._rules |= self.rules(generation)
         self._errors.update(generation.parse_errors())

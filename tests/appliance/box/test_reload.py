@@ -146,7 +146,7 @@ def test_the_way_back_from_a_worker_that_hangs_is_in_the_same_time_limit(
 
 
 def test_old_rules_that_cannot_be_put_away_do_not_end_the_box(net: Topology, start: Start) -> None:
-    broken = {"module": "appliance.box.totals", "cls": "Totals", "method": "retire"}
+    broken = {"module": "appliance.box.totals", "cls": "Totals", "method": "keep"}
     box = start(DROP_NINE, program=after(FAIL_ONCE.format(**broken)))
     box.reload(DROP_NINE.replace("9", "10"), "reloaded")
     assert "the rules before this reload can't be put away: OSError: no more of it" in box.log
