@@ -38,13 +38,13 @@ COMPARISONS: Mapping[Condition, Comparison[Any]] = {
 
 
 def emit_jump(sub: Subprogram, _index: int, jump: Jump) -> None:
-    sub.go(jump.target)
+    sub.branch(jump.target)
 
 
 def emit_branch(sub: Subprogram, index: int, branch: Branch) -> None:
-    ways = [way for way in (branch.target, index + 1) if way in sub.blocks]
-    if len(ways) == 1:
-        sub.go(ways[0])
+    successors = [target for target in (branch.target, index + 1) if target in sub.blocks]
+    if len(successors) == 1:
+        sub.branch(successors[0])
         return
     left, right = sub.read(branch.dst, branch.width), sub.operand(branch.source, branch.width)
     switch = find_switch(sub.plan.program.spec.instructions, index, sub.blocks) if index not in sub.switched else None
@@ -52,7 +52,7 @@ def emit_branch(sub: Subprogram, index: int, branch: Branch) -> None:
     if switch is not None:
         _emit_table(sub, left, switch)
     holds = COMPARISONS[branch.condition](sub.code, left, right)
-    sub.code.builder.cbranch(holds, *(sub.blocks[way] for way in ways))
+    sub.code.builder.cbranch(holds, *(sub.blocks[target] for target in successors))
 
 
 def _emit_table(sub: Subprogram, number: Number, switch: Switch) -> None:

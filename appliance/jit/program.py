@@ -120,7 +120,7 @@ def _write_subprogram(plan: ProgramPlan, body: SubprogramBody) -> None:
         raise sub.refusal("the program goes on behind its last instruction", body.falls_off)
     for register, argument in enumerate(function.args[1:] or [sub.code.integer(sub.context)], 1):
         sub.write(register, argument)
-    sub.go(body.entry)
+    sub.branch(body.entry)
     for index in body.indices:
         if index in sub.blocks:
             sub.code.builder.position_at_end(sub.blocks[index])
@@ -130,6 +130,6 @@ def _write_subprogram(plan: ProgramPlan, body: SubprogramBody) -> None:
         if sub.code.builder.block.is_terminated:
             continue
         if index + 1 in sub.blocks:
-            sub.go(index + 1)
+            sub.branch(index + 1)
         elif index + 1 not in body.indices:
             sub.code.builder.unreachable()  # proved: control does not come back from here

@@ -133,7 +133,7 @@ class Subprogram:
             return self._stack.place(access.offset)
         return self._stack.place_within(extent, self.code.add(self.read(register), offset))
 
-    def go(self, target: int) -> None:
+    def branch(self, target: int) -> None:
         """End the block with a jump."""
         self.registers.end_block()
         self.code.builder.branch(self.blocks[target])
