@@ -88,7 +88,7 @@ def _hook(name: str, attach_type: int, families: tuple[str, ...], program_type: 
     return TypedHook(name, (f"{name}/",), program_type, attach_type, families, **more)
 
 
-def _both(name: str, attach_type: int, families: tuple[str, ...], **more: Any) -> tuple[TypedHook, TypedHook]:
+def _with_sleepable(name: str, attach_type: int, families: tuple[str, ...], **more: Any) -> tuple[TypedHook, TypedHook]:
     """The kind, and that of programs which may sleep."""
     return (
         _hook(name, attach_type, families, **more),
@@ -101,10 +101,10 @@ _ERRORS = range(-MAX_ERRNO, 1)
 
 TYPED_LINUX: tuple[TypedHook, ...] = (
     _hook("tp_btf", 23, (*_TRACING, "cookie"), prefix="btf_trace_", traced=True, trusted=True),
-    *_both("fentry", 24, (*_TRACING, "trampoline"), returns=_ALWAYS_0, void_returns=_ALWAYS_0),
-    *_both("fexit", 25, (*_TRACING, "trampoline"), result=True, returns=_ALWAYS_0, void_returns=_ALWAYS_0),
-    *_both("fmod_ret", 26, (*_TRACING, "trampoline"), result=True, changes_result=True),
-    *_both(
+    *_with_sleepable("fentry", 24, (*_TRACING, "trampoline"), returns=_ALWAYS_0, void_returns=_ALWAYS_0),
+    *_with_sleepable("fexit", 25, (*_TRACING, "trampoline"), result=True, returns=_ALWAYS_0, void_returns=_ALWAYS_0),
+    *_with_sleepable("fmod_ret", 26, (*_TRACING, "trampoline"), result=True, changes_result=True),
+    *_with_sleepable(
         "iter", 28, (*_TRACING, "iterators", "paths", "socket_maps"), prefix="bpf_iter_", trusted=True, iterates=True,
         returns=range(2),
     ),
