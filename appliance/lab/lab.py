@@ -24,7 +24,7 @@ from appliance.lab.names import ATTACK_NAMES, marker
 from appliance.lab.network import CLIENT_IPV4, CLIENT_IPV6, SERVER_IPV4, SERVER_IPV6, LabNetwork
 from appliance.lab.report import LabReport, Traffic
 from appliance.lab.worker import Counts, Worker
-from hooks.af_packet.counters import ArrivalCounter
+from hooks.af_packet.counters import FrameCounter
 
 ATTACK_RATE = 30_000.0  # frames per second, all attacks together
 TICK_SECONDS = 1.0
@@ -69,8 +69,8 @@ class _Lab:
         self._clients = parts.enter_context(Worker(network.clients, "clients", settings))
         parts.enter_context(box.running(network))
         with network.server.entered():
-            self._arrivals = {
-                name: parts.enter_context(ArrivalCounter("eth0", bytes.fromhex(marker(name).replace(":", ""))))
+            self._counters = {
+                name: parts.enter_context(FrameCounter("eth0", bytes.fromhex(marker(name).replace(":", ""))))
                 for name in ATTACK_NAMES
             }
 
@@ -87,13 +87,13 @@ class _Lab:
             time.sleep(min(left, TICK_SECONDS))
             self._box.check()
             self._server.count()  # is it still there?
-            arrived = self._arrived()  # first, so that no frame arrives that is not yet counted as sent
+            arrived = self._received()  # first, so that no frame arrives that is not yet counted as sent
             on_tick(self._report(time.monotonic() - start, self._clients.count(), self._flood.count(), arrived))
         passed = time.monotonic() - start
         sent = self._flood.finish()
         good = self._clients.finish()
         time.sleep(SETTLE_SECONDS)
-        return self._report(passed, good, sent, self._arrived())
+        return self._report(passed, good, sent, self._received())
 
     def _await_forwarding(self) -> None:
         """Wait until a client's question comes through the box and is answered. Raises LabFailed."""
@@ -109,8 +109,8 @@ class _Lab:
             hint="does the rule set let clients ask by UDP port 53?",
         )
 
-    def _arrived(self) -> dict[str, int]:
-        return {name: counter.read() for name, counter in self._arrivals.items()}
+    def _received(self) -> dict[str, int]:
+        return {name: counter.read() for name, counter in self._counters.items()}
 
     def _report(self, seconds: float, good: Counts, sent: Counts, arrived: dict[str, int]) -> LabReport:
         return LabReport(

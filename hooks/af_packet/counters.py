@@ -21,7 +21,7 @@ _RETURN = kernel.BPF_RET | kernel.BPF_K
 _SOURCE_OFFSET = 6  # of the source address in an Ethernet header (IEEE 802.3)
 
 
-class ArrivalCounter:
+class FrameCounter:
     """Counts frames received by `interface` whose Ethernet source is `source` (6 bytes), from now on.
     For one thread."""
 
@@ -52,7 +52,7 @@ class ArrivalCounter:
     def close(self) -> None:
         self._socket.close()
 
-    def __enter__(self) -> ArrivalCounter:
+    def __enter__(self) -> FrameCounter:
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from hooks.af_packet.counters import ArrivalCounter
+from hooks.af_packet.counters import FrameCounter
 from hooks.af_packet.generator import FrameGenerator
 from tests.netns import Topology
 
@@ -30,7 +30,7 @@ def test_arrivals_are_counted_by_source_beyond_what_a_queue_holds(topology: Topo
     marked, other = "02ad00000007", "02ad00000008"
     frames = [frame(marked if number % 4 else other, number) for number in range(400)]
     with topology.inside.entered():
-        counter = ArrivalCounter("eth0", bytes.fromhex(marked))
+        counter = FrameCounter("eth0", bytes.fromhex(marked))
     with counter, topology.bridge(), topology.inside.packet_socket() as far:
         with topology.outside.entered(), FrameGenerator("eth0", frames) as generator:
             for first in range(0, 400, 50):
