@@ -36,11 +36,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
-from numpy.typing import NDArray
-
-Words = NDArray[np.uint64]
-
 WORD_BITS = 64
 MOST_TREES = 8
 MOST_CUTS = 16  # from a root to a leaf
@@ -103,6 +98,19 @@ class Family:
 
 
 V4, V6 = FAMILIES = (Family(4, 32, narrow=8), Family(6, 128, narrow=16))
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """The values of both maps, one behind the other."""
+
+    family: Family
+    nodes: bytes
+    records: bytes
+
+
+class TooCrowded(Exception):
+    """More boxes lie upon each other than a leaf can hold: a part of these rules can have a table, all can't."""
 
 
 def rule_number(index: int, verdict: int) -> int:

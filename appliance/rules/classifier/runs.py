@@ -13,8 +13,7 @@ from dataclasses import dataclass
 from itertools import groupby
 
 from appliance.rules.classifier.boxes import Box, boxes
-from appliance.rules.classifier.layout import FAMILIES, Family, rule_number
-from appliance.rules.classifier.table import Table, TooCrowded, build_table
+from appliance.rules.classifier.layout import FAMILIES, Family, Table, TooCrowded, rule_number
 from appliance.rules.model import Action, Mode, Rule
 
 FEWEST = 24  # rules; of fewer, code takes as long or less
@@ -78,6 +77,9 @@ def _tables(members: list[tuple[Rule, _Boxes]], verdicts: dict[Action, int]) -> 
 
 
 def _by_family(members: list[tuple[Rule, _Boxes]], verdicts: dict[Action, int]) -> tuple[Table, ...]:
+    """Here numpy is imported: most rule sets have no table, and a box that starts needn't wait for it."""
+    from appliance.rules.classifier.table import build_table  # noqa: PLC0415
+
     tables = []
     for family in FAMILIES:
         found = [(box, rule) for rule, each in members for box in each[family]]

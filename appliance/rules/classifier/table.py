@@ -7,7 +7,6 @@ wide where the tree cuts would lie in most of its leaves.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -26,26 +25,14 @@ from appliance.rules.classifier.layout import (
     V4,
     WORD_BITS,
     Family,
-    Words,
+    Table,
+    TooCrowded,
 )
-from appliance.rules.classifier.ternary import Patterns
+from appliance.rules.classifier.ternary import Patterns, Words
 from appliance.rules.classifier.tree import Tree, grow
 
 _U = np.uint64
 NARROW_PORTS = 8  # bits that a range's numbers must have in common to be called narrow
-
-
-class TooCrowded(Exception):
-    """More boxes lie upon each other than a leaf can hold: a part of these rules can have a table, all can't."""
-
-
-@dataclass(frozen=True, slots=True)
-class Table:
-    """The values of both maps, one behind the other."""
-
-    family: Family
-    nodes: bytes
-    records: bytes
 
 
 def build_table(family: Family, boxes: Sequence[Box], numbers: Sequence[int]) -> Table:

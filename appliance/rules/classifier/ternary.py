@@ -11,7 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from appliance.rules.classifier.layout import LANES, WORD_BITS, Lane, Words
+from appliance.rules.classifier.layout import LANES, WORD_BITS, Lane
+
+Words = NDArray[np.uint64]
 
 _U = np.uint64
 

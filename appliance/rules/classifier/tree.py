@@ -20,9 +20,8 @@ from appliance.rules.classifier.layout import (
     RIGHT_AT,
     WORD_AT,
     WORD_BITS,
-    Words,
 )
-from appliance.rules.classifier.ternary import Patterns
+from appliance.rules.classifier.ternary import Patterns, Words
 
 Flags = NDArray[np.bool_]
 

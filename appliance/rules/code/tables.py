@@ -5,8 +5,7 @@ from __future__ import annotations
 from llvmlite import ir
 
 from appliance.ir import I64, Code, Value
-from appliance.rules.classifier.layout import NODE_SIZE, NOTHING
-from appliance.rules.classifier.table import Table
+from appliance.rules.classifier.layout import NODE_SIZE, NOTHING, Table
 from appliance.rules.code.bpf_module import BpfModule
 from appliance.rules.code.fields import Fields
 from appliance.rules.code.set_maps import SetMaps

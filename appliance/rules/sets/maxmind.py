@@ -13,15 +13,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-import maxminddb
+from typing import TYPE_CHECKING, Any
 
 from appliance.errors import InputRefused
 from appliance.rules.errors import did_you_mean
 from appliance.rules.sets.contents import Packer
 from appliance.rules.sets.elements import ElementType, Part
 from appliance.rules.values import SetType
+
+if TYPE_CHECKING:
+    import maxminddb
 
 PREFIXES = ElementType((SetType.PREFIX,))
 Told = Callable[[InputRefused], None]
@@ -50,7 +51,13 @@ def systems(numbers: frozenset[int]) -> Selection:
 
 
 def read_database(path: Path, selection: Selection, packer: Packer, told: Told) -> None:
-    """Put the networks of a selection into `packer`, a packer of prefixes. What is wrong is told with its name."""
+    """Put the networks of a selection into `packer`, a packer of prefixes. What is wrong is told with its name.
+
+    Here maxminddb is imported, and pickle and email with it: most rule sets have no database, and a box that starts
+    needn't wait for that.
+    """
+    import maxminddb  # noqa: PLC0415
+
     found: set[Any] = set()
     try:
         with maxminddb.open_database(path) as database:
