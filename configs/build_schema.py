@@ -21,6 +21,7 @@ from appliance.box.config import BoxEntry
 from appliance.rules.document.conditions import OPERATORS
 from appliance.rules.document.schema import RuleSetEntry
 from appliance.rules.matchers import MATCHERS
+from appliance.rules.slices import BASES, LARGEST
 
 TARGET = Path(__file__).with_name("tidegate.schema.json")
 Schema = dict[str, Any]
@@ -59,7 +60,10 @@ def _match() -> Schema:
         "description": "`match:` of a rule; all of its fields must match",
         "type": "object",
         "properties": fields,
-        "patternProperties": {r"^\S+( \. \S+)+$": {"$ref": "#/$defs/Value"}},  # a combination
+        "patternProperties": {
+            r"^\S+( \. \S+)+$": {"$ref": "#/$defs/Value"},  # a combination
+            rf"^({'|'.join(BASES)})\[\d+:[1-{LARGEST}]\]( *& *\S+)?$": {"$ref": "#/$defs/Value"},
+        },
         "additionalProperties": False,
     }
 

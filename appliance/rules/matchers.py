@@ -32,6 +32,7 @@ from appliance.rules.headers import (
     Bits,
     Header,
 )
+from appliance.rules.slices import Slice, read_slice
 from appliance.rules.values import (
     ARP_OPCODE,
     BYTE,
@@ -146,6 +147,7 @@ class Matcher:
     fields: tuple[str, ...]
     doc: str
     places: tuple[Bits, ...] = ()
+    slice: Slice | None = None
 
     @property
     def reads(self) -> tuple[str, ...]:
@@ -299,6 +301,18 @@ def _fields(rows: Iterable[Matcher]) -> dict[str, Field]:
 
 MATCHERS: dict[str, Matcher] = {matcher.name: matcher for matcher in _ALL}
 FIELDS: dict[str, Field] = _fields(_ALL)
+
+
+def find_matcher(name: str) -> Matcher | None:
+    """The row of that name, or what a slice such as `payload[0:4] & 0xff` reads; None if there is none. Raises BadValue
+    for a slice that is written wrongly."""
+    if name in MATCHERS or "[" not in name:
+        return MATCHERS.get(name)
+    wanted = read_slice(name)
+    kind = NumberKind("number of these bytes", wanted.mask, size=wanted.size)
+    field = f"{wanted.base}[{wanted.offset}:{wanted.size}]&{wanted.mask:#x}"
+    return Matcher(name, Layer.FRAME, kind, (field,), f"bytes of the {wanted.base}", slice=wanted)
+
 
 # What others call these fields: Wireshark, nftables and bpfilter, in this order.
 _ELSEWHERE = {

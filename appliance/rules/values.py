@@ -53,12 +53,13 @@ class SetType(Enum):
 
 @dataclass(frozen=True, slots=True)
 class NumberKind:
-    """Numbers from 0 to `maximum`, some with a name."""
+    """Numbers from 0 to `maximum`, some with a name. Those of `size` bytes may be written as bytes: 47:45:54:20."""
 
     name: str
     maximum: int
     set_type: SetType = SetType.NUMBER
     names: Mapping[str, int] = field(default_factory=dict)
+    size: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +152,8 @@ def _number_of_text(kind: NumberKind, text: str) -> int:
         return int(text.replace(":", "").replace("-", ""), 16)
     if text.lower() in kind.names:
         return kind.names[text.lower()]
+    if kind.size > 1 and re.fullmatch(f"[0-9a-fA-F]{{2}}(:[0-9a-fA-F]{{2}}){{{kind.size - 1}}}", text):
+        return int(text.replace(":", ""), 16)
     if not _NUMBER.fullmatch(text):
         raise BadValue(f"{text!r} isn't {_with_article(kind.name)}", _number_hint(kind, text))
     return int(text, 0) if text[:2] == "0x" else int(text)

@@ -27,7 +27,9 @@ from hooks.contracts.xdp import XDP_LINUX
 # BPF's jumps reach 32767 instructions far, its stack holds 512 bytes, and LLVM's work grows faster than its input.
 LARGEST_FUNCTION = 600
 _EACH_RULE, _GATE = 4, 20
-MOST_VARIABLES = 32  # fields of a frame; what finds no register costs 8 bytes of stack
+# Fields of a frame; what finds no register costs 8 bytes of stack. Slices always lie in the record: if one is compared
+# as it is read, verifiers follow both outcomes through all that is read behind it.
+MOST_VARIABLES = 32
 
 VERDICTS = {Action.PASS: XDP_LINUX.number(Verdict.PASS), Action.DROP: XDP_LINUX.number(Verdict.DROP)}
 
@@ -50,7 +52,7 @@ class Shared:
         self.tables = Tables(module, self.sets)
         self.runs = {way: self._runs(way, with_tables=with_tables) for way in (Direction.IN, Direction.OUT)}
         self.is_cut = any(len(cut(_coded(runs))) > 1 for runs in self.runs.values()) or (
-            len(self.frame.names) > MOST_VARIABLES
+            len(self.frame.names) > MOST_VARIABLES or bool(self.frame.slices)
         )
         self.count = self._define_count()
         self.conforms = define_conforms(module)

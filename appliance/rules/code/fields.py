@@ -7,7 +7,7 @@ set is cut into functions, and its fields lie in a record, the address of which 
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 
 from llvmlite import ir
 
@@ -32,6 +32,7 @@ _PROGRAM = (
     "icmp_type",
     "icmp_code",
 )
+_OF_PROGRAM = {name: _EVERY[name] for name in _PROGRAM}
 _ALWAYS = ("length", "version", *(field.name for field in STATE))
 # what rates and retransmissions read beside the conditions (token_bucket, retransmit)
 _RETRANSMIT = ("transport", "source_port", "destination_port", "tcp.flags", "tcp.seq_raw", "tcp.ack_raw")
@@ -56,13 +57,16 @@ class FrameLayout:
         if any(rule.retransmit for rule in rules):
             read.update(_RETRANSMIT)
         self.layers = frozenset([*(matcher.layer for matcher in matchers), *(part.layer for part in parts)])
-        self.names = tuple(name for name in _EVERY if name in read)
-        self.record = _record(self.names)
+        self.slices = {matcher.fields[0]: matcher.slice for matcher in matchers if matcher.slice}
+        sliced = {name: Field(name, 64) for name in sorted(self.slices)}
+        self.kept = {name: field for name, field in {**_EVERY, **sliced}.items() if name in read}
+        self.names = tuple(self.kept)
+        self.record = _record(self.kept.values())
 
 
-def _record(names: tuple[str, ...]) -> type[ctypes.Structure]:
+def _record(kept: Iterable[Field]) -> type[ctypes.Structure]:
     """The widest fields first, so that there are no holes."""
-    fields = sorted((_EVERY[name] for name in names), key=lambda field: -field.width)
+    fields = sorted(kept, key=lambda field: -field.width)
     keys = [(f"{side}_key", ctypes.c_uint64 * 2) for side in SIDES.values()]
     described = [*keys, *((field.name, _C_TYPES[field.width]) for field in fields)]
     return type("FrameRecord", (ctypes.Structure,), {"_fields_": described})
@@ -77,6 +81,7 @@ class Fields:
     ) -> None:
         self.code = code
         self.layers = layout.layers
+        self.slices = layout.slices
         self.variables = variables
         self.keys = keys
 
@@ -84,14 +89,14 @@ class Fields:
     def local(cls, code: Code, layout: FrameLayout) -> Fields:
         """Variables of that function."""
         keys = {name: code.buffer(HOST_SIZE) for name in SIDES}
-        return cls(code, layout, _variables(code, {*layout.names, *_PROGRAM}), keys)
+        return cls(code, layout, _variables(code, {**_OF_PROGRAM, **layout.kept}.values()), keys)
 
     @classmethod
     def inside(cls, code: Code, layout: FrameLayout, record: Value) -> Fields:
         """The fields of a record at that address."""
         variables = {}
         for name in layout.names:
-            type_ = _TYPES[_EVERY[name].width]
+            type_ = _TYPES[layout.kept[name].width]
             place = code.field(record, layout.record, name).address
             variables[name] = Variable(code, type_, code.typed(place, type_))
         keys = {name: code.field(record, layout.record, f"{side}_key").address for name, side in SIDES.items()}
@@ -101,7 +106,7 @@ class Fields:
     def parsed_into(cls, code: Code, layout: FrameLayout, record: Value) -> Fields:
         """The fields of a record at that address, and variables for what only the program needs."""
         fields = cls.inside(code, layout, record)
-        rest = [name for name in _PROGRAM if name not in layout.names]
+        rest = [field for name, field in _OF_PROGRAM.items() if name not in layout.kept]
         return cls(code, layout, {**_variables(code, rest), **fields.variables}, fields.keys)
 
     def clear(self) -> None:
@@ -120,5 +125,5 @@ class Fields:
             variable.set(value if isinstance(value, int) else self.code.resize(value, variable.type))
 
 
-def _variables(code: Code, names: Collection[str]) -> dict[str, Variable[Value]]:
-    return {name: code.variable(_TYPES[_EVERY[name].width]) for name in _EVERY if name in names}
+def _variables(code: Code, fields: Iterable[Field]) -> dict[str, Variable[Value]]:
+    return {field.name: code.variable(_TYPES[field.width]) for field in fields}

@@ -20,7 +20,7 @@ from appliance.rules.document.document import Document
 from appliance.rules.document.places import KeyPath
 from appliance.rules.document.sets import AnySet
 from appliance.rules.errors import did_you_mean
-from appliance.rules.matchers import MATCHERS, Matcher, which_field
+from appliance.rules.matchers import MATCHERS, Matcher, find_matcher, which_field
 from appliance.rules.model import (
     BitTest,
     Condition,
@@ -93,7 +93,11 @@ class Reader:
             if COMBINED in name:
                 conditions += self._combination(name, value, (*path, name))
                 continue
-            matcher = MATCHERS.get(name)
+            try:
+                matcher = find_matcher(name)
+            except BadValue as bad:
+                self.refuse(bad.what, (*path, name), bad.hint, key=True)
+                continue
             if matcher is None:
                 self.refuse(f"there is no field {name!r}", (*path, name), which_field(name), key=True)
                 continue
@@ -200,6 +204,9 @@ class Reader:
         ranges, live = [], []
         for element, where in _each(value, path):
             if isinstance(element, str) and element.startswith("@"):
+                if kind.size:
+                    self.refuse("bytes are in no set", where, "list their values")
+                    continue
                 found = self._named(element, ElementType((kind.set_type,)), where)
                 if isinstance(found, LiveSet):
                     live.append(found.name)

@@ -76,7 +76,7 @@ def value_of(matcher: Matcher, frame: Dissected) -> str:
         return " and ".join(address(frame["version"], frame.address(field)) for field in matcher.fields)
     values = [frame[field] for field in matcher.fields]
     there = [value for value in values if not isinstance(matcher.kind, NumberKind) or value <= matcher.kind.maximum]
-    return " and ".join(number(matcher.kind, value) for value in there)
+    return " and ".join(number(matcher.kind, value) for value in there) or "not there"
 
 
 def number(kind: Kind, value: int) -> str:

@@ -17,6 +17,7 @@ from appliance.rules.code.fields import Fields
 from appliance.rules.code.parser.bits import read
 from appliance.rules.headers import ETHERNET, Header
 from appliance.rules.matchers import FIELDS
+from appliance.rules.slices import ABSENT
 from hooks.contracts.xdp import XDP_LINUX
 
 PARSE_ERRORS = (
@@ -66,10 +67,13 @@ class Cursor:
         fields.clear()
         for index in range(MOST_TAGS):
             self.set(**{f"vlan_{index}": NO_VLAN})
+        self.set(**dict.fromkeys(fields.slices, ABSENT))
         self.reason = code.variable(I32, 0)
         self.layer3 = code.variable(I64, ETHERNET.size)
         self.layer4 = code.variable(I64, 0)
         self.layer4_length = code.variable(I32, 0)  # bytes that IP says there are, from layer4 on
+        self.payload = code.variable(I64, 0)
+        self.payload_length = code.variable(I32, 0)  # bytes of it that IP says there are, behind a header that was read
         self.upper = code.variable(I32, 0)  # the protocol at layer4, or 0 if there is no header to read
         self.elsewhere = code.variable(I32, 0)  # not 0 if that header is in another fragment
         self.data = context_pointer(code, "data")
@@ -109,6 +113,13 @@ class Cursor:
             for place in FIELDS[name].places if name in FIELDS else ():
                 if place.header == header:
                     self.set(**{name: read(self.code, pointer, place)})
+
+    def ends(self, size: U32 | int) -> None:
+        """The header at layer 4 is that long, and behind it is the payload."""
+        code = self.code
+        size = code.value(size, I32)
+        self.payload.set(code.add(self.layer4.get(), code.resize(size, I64)))
+        self.payload_length.set(code.sub(self.layer4_length.get(), size))
 
     def _place(self, offset: U64 | int) -> Pointer:
         return opaque(self.code, self.code.at(self.data, offset)) if not isinstance(offset, int) else self.data

@@ -17,6 +17,7 @@ from __future__ import annotations
 from appliance.rules.code.parser.bits import read
 from appliance.rules.code.parser.cursor import MOST_TAGS, Cursor, any_of, frame_length
 from appliance.rules.code.parser.ip import parse_ipv4, parse_ipv6
+from appliance.rules.code.parser.slices import parse_slices
 from appliance.rules.code.parser.transport import parse_arp, parse_transport
 from appliance.rules.headers import ARP, ETHERNET, IPV4, IPV6, VLAN
 from appliance.rules.matchers import Layer
@@ -38,6 +39,7 @@ def parse_frame(cursor: Cursor) -> None:
             with code.if_(code.compare(ethertype, "==", header.number)):
                 parse(cursor)
     parse_transport(cursor)
+    parse_slices(cursor)
 
 
 def _tags(cursor: Cursor, depth: int) -> None:

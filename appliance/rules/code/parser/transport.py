@@ -21,6 +21,7 @@ def parse_transport(cursor: Cursor) -> None:
             cursor.refuse_if(code.compare(cursor.layer4_length.get(), "<", header.size), reason)
             cursor.read(cursor.header(cursor.layer4.get(), header, reason), header)
             cursor.set(transport=header.number)
+            cursor.ends(header.size)
     for layer, header in OPTIONAL.items():
         if layer in cursor.fields.layers and header not in (ARP, AH):
             with code.if_(code.compare(upper, "==", header.number)):
@@ -48,6 +49,7 @@ def _tcp(cursor: Cursor) -> None:
     cursor.refuse_if(code.compare(length, "<", TCP.size), "tcp_header_length")
     cursor.refuse_if(code.compare(length, ">", cursor.layer4_length.get()), "tcp_header_length")
     cursor.set(transport=TCP.number)
+    cursor.ends(length)
     cursor.read(header, TCP)
     if any(name in cursor.fields.variables for name in options.FIELDS):
         start = code.add(cursor.layer4.get(), TCP.size)
@@ -64,6 +66,7 @@ def _udp(cursor: Cursor) -> None:
     with code.if_(code.compare(cursor["fragment"], "==", 0)):
         cursor.refuse_if(code.compare(length, ">", cursor.layer4_length.get()), "udp_length")
     cursor.set(transport=UDP.number)
+    cursor.ends(UDP.size)
     cursor.read(header, UDP)
 
 

@@ -176,6 +176,15 @@ def test_documents_that_are_refused(tmp_path: Path, text: str, message: str) -> 
         ("match: {tcp.flags: {all: [sin]}}", "2:52: 'sin' isn't a TCP flag\n  hint: did you mean 'syn'?"),
         ("match: {eth.src: 5}", "2:43: 5 isn't a MAC address\n"
          '  hint: write it like "02:00:5e:10:00:01", in quotes'),
+        ("match: {'payload[0:8]': 5}", "2:34: payload[0:8] is out of range\n"
+         "  hint: a slice is [offset:length]; the offset is 0 to 2047, the length 1 to 7 bytes"),
+        ("match: {'paylod[0:8]': 5}", "2:34: there is no field 'paylod[0:8]'\n"
+         "  hint: bytes of a frame are written as network[0:4], transport[0:4], payload[0:4], with `& 0xff` behind"),
+        ("match: {'payload[0:1] & x': 5}", "2:34: 'x' isn't a mask\n  hint: write it like 0xff00, or ff:00"),
+        ("match: {'payload[0:1] & 0x100': 5}", "2:34: the mask of payload[0:1] & 0x100 leaves nothing, or has more "
+         "than 1 bytes\n  hint: write `& 0xff`"),
+        ("match: {'payload[0:1] & 0x0f': 16}", "2:57: 16 is out of range: a number of these bytes is 0 to 15"),
+        ("match: {'payload[0:1]': '@x'}", "2:50: bytes are in no set\n  hint: list their values"),
         ("match: {tcp.dport: {any_not: 5}}", "2:55: tcp.dport stands for one place in a frame\n  hint: write `not`"),
         ("match: {tcp.port: {any_not: 0-65535}}", "2:44: tcp.port can't have any value here\n"
          "  hint: loosen or remove a condition"),

@@ -10,7 +10,7 @@ import pytest
 
 from appliance.box.dissection import Dissection
 from appliance.datapath.captures import Capture
-from appliance.rules.model import Direction
+from appliance.rules.model import Direction, matched
 from appliance.rules.walk import Walk
 from tests.rule_cases import RuleCase, load_cases
 
@@ -26,10 +26,15 @@ def dissection() -> Iterator[Dissection]:
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_case(case: RuleCase, tmp_path: Path, dissection: Dissection) -> None:
-    walk = Walk(case.rule_set(tmp_path))
+    rules = case.rule_set(tmp_path)
+    walk = Walk(rules)
     now = 10**9
     with Capture.of([step.frame for step in case.steps], case.name) as capture:
-        dissected = list(dissection.frames(capture))
+        if any(matcher.slice for rule in rules.rules for each in rule.conditions for matcher in matched(each)):
+            with Dissection(rules.rules) as special:
+                dissected = list(special.frames(capture))
+        else:
+            dissected = list(dissection.frames(capture))
     for number, (step, frame) in enumerate(zip(case.steps, dissected, strict=True)):
         verdicts, counts = Counter[str](), Counter[str]()
         now += round(step.wait * 10**9)
