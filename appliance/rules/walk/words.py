@@ -119,7 +119,7 @@ def _in_addresses(condition: InAddresses, frame: Dissected) -> str:
 
 def _has_bits(condition: HasBits, frame: Dissected) -> str:
     matcher = condition.matcher
-    failed = next(test for test in condition.tests if not test.holds(frame[matcher.fields[0]]))
+    failed = next((test for test in condition.tests if not test.holds(frame[matcher.fields[0]])), condition.tests[0])
     return f"{matcher.name} are {value_of(matcher, frame)}, not {_asked(matcher.kind, failed)}"
 
 
