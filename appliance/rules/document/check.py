@@ -25,15 +25,20 @@ def check(model: type[Model], document: Document, data: Any, at: KeyPath = (), o
 
     `others` are keys that may stand beside the model's own and are read elsewhere: hints name them too.
     """
+    demand_mapping(model, document, data, at, others)
+    try:
+        return model.model_validate(data)
+    except ValidationError as error:
+        defects = [told(model, document, defect, at, others) for defect in error.errors(include_url=False)]
+        raise RuleSetRefused(defects) from error
+
+
+def demand_mapping(model: type[BaseModel], document: Document, data: Any, at: KeyPath, others: Collection[str]) -> None:
+    """Raises RuleSetRefused if the data isn't a mapping at all."""
     if not isinstance(data, dict):
         keys = ", ".join(dict.fromkeys((*model.model_fields, *sorted(others))))
         empty = "the document is empty" if data is None and not at else f"this is {shape(data)}, not a mapping of keys"
         raise RuleSetRefused([document.refuse(empty, at, hint=f"known keys are: {keys}")])
-    try:
-        return model.model_validate(data)
-    except ValidationError as error:
-        defects = [_told(model, document, defect, at, others) for defect in error.errors(include_url=False)]
-        raise RuleSetRefused(defects) from error
 
 
 def shape(value: Any) -> str:
@@ -44,9 +49,10 @@ def shape(value: Any) -> str:
     return "empty" if value is None else "a mapping"
 
 
-def _told(
+def told(
     model: type[BaseModel], document: Document, error: Mapping[str, Any], at: KeyPath, others: Collection[str]
 ) -> InputRefused:
+    """One of pydantic's errors as a defect at its place."""
     path, is_key = _place_of(document, at, error["loc"])
     name = str(path[-1]) if path else ""
     kind = error["type"]

@@ -8,16 +8,17 @@ Of `defaults`, what a document says replaces what the documents that it includes
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from appliance.errors import InputRefused
-from appliance.rules.document.check import check
 from appliance.rules.document.conditions import Reader
 from appliance.rules.document.document import Document, read_document
 from appliance.rules.document.places import KeyPath
 from appliance.rules.document.rules import RuleReader
+from appliance.rules.document.salvage import Salvaged, salvage
 from appliance.rules.document.schema import DefaultsEntry, RuleSetEntry
 from appliance.rules.document.sets import SetReader, defects_of_file
 from appliance.rules.errors import RuleSetRefused
@@ -26,6 +27,7 @@ from appliance.rules.ranges import union
 from appliance.rules.values import PREFIX, Addresses
 
 MOST_RULES = 100_000
+T = TypeVar("T")
 
 
 def load_rule_set(path: str | Path) -> RuleSet:
@@ -37,39 +39,53 @@ def load_rule_set(path: str | Path) -> RuleSet:
 def parse_rule_set(document: Document, part: Any) -> RuleSet:
     """The rule set in a document's top level. `part` is the document's data, less the keys that aren't a rule set's
     (`schema.RULE_SET_KEYS` are). Raises RuleSetRefused."""
-    return _Loader(document, check(RuleSetEntry, document, part)).rule_set()
+    return _Loader(_Source(document, part, salvage(RuleSetEntry, document, part))).rule_set()
 
 
 @dataclass(frozen=True, slots=True)
 class _Source:
+    """A document, what of it is a rule set, and as much of that as is right."""
+
     document: Document
-    entry: RuleSetEntry
+    data: Any
+    salvaged: Salvaged[RuleSetEntry]
+
+    @property
+    def entry(self) -> RuleSetEntry:
+        return self.salvaged.entry
+
+    def numbered(self, key: str, entries: Sequence[T]) -> Iterator[tuple[KeyPath, T]]:
+        """The entries of a list, each with its place."""
+        for number, entry in zip(self.salvaged.numbers(key, self.data), entries, strict=False):
+            yield (key, number), entry
 
 
 class _Loader:
     """Gathers files, then sets, then rules; collects defects on the way, so that one run shows them all."""
 
-    def __init__(self, document: Document, entry: RuleSetEntry) -> None:
-        self.document = document
-        self.entry = entry
-        self.defaults = entry.defaults
+    def __init__(self, source: _Source) -> None:
+        self.source = source
+        self.document = source.document
+        self.defaults = source.entry.defaults
         self.defects: list[InputRefused] = []
         self.sources: list[_Source] = []
         self.sets = SetReader(self.defects)
 
     def rule_set(self) -> RuleSet:
-        self._gather(_Source(self.document, self.entry), (Path(self.document.file).resolve(),))
+        self._gather(self.source, (Path(self.document.file).resolve(),))
         given = [source.entry.defaults.model_dump(exclude_unset=True) for source in self.sources]
         self.defaults = DefaultsEntry.model_validate({key: each[key] for each in given for key in each})
         for source in self.sources:
+            self.defects += source.salvaged.defects
+            self.sets.forget(source.salvaged.wrong)
             for name, entry in source.entry.sets.items():
                 self.sets.define(source.document, name, entry)
         allowlist, allowlist_sets = self._allowlist()
         reader = RuleReader(self.defaults, self.sets.sets, self.defects)
         rules: list[Rule] = []
         for source in self.sources:
-            for number, rule in enumerate(source.entry.rules):
-                rules.append(reader.rule(source.document, rule, ("rules", number), len(rules)))
+            for at, rule in source.numbered("rules", source.entry.rules):
+                rules.append(reader.rule(source.document, rule, at, len(rules)))
         if len(rules) > MOST_RULES:
             what = f"{len(rules)} rules are more than {MOST_RULES}"
             self.defects.append(self.document.refuse(what, ("rules",), hint="put addresses and ports into sets"))
@@ -94,8 +110,7 @@ class _Loader:
     def _gather(self, source: _Source, chain: tuple[Path, ...]) -> None:
         """Append what the source includes, depth first, then the source itself."""
         document = source.document
-        for number, name in enumerate(source.entry.include):
-            at: KeyPath = ("include", number)
+        for at, name in source.numbered("include", source.entry.include):
             if "\0" in name:
                 self.defects.append(document.refuse(f"{name!r} names no file", at))
                 continue
@@ -110,11 +125,12 @@ class _Loader:
                 continue
             try:
                 included = read_document(path)
-                entry = check(RuleSetEntry, included, included.data)
+                found = _Source(included, included.data, salvage(RuleSetEntry, included, included.data))
             except RuleSetRefused as refused:
                 self.defects += defects_of_file(refused, document, at)
+                self.sets.sets.incomplete = True
                 continue
-            self._gather(_Source(included, entry), (*chain, resolved))
+            self._gather(found, (*chain, resolved))
         self.sources.append(source)
 
     def _allowlist(self) -> tuple[Addresses, tuple[str, ...]]:

@@ -54,19 +54,48 @@ class NamedSet:
 AnySet: TypeAlias = NamedSet | LiveSet
 
 
+class NamedSets(dict[str, AnySet | None]):
+    """All sets by name; None for one that was refused, so that its uses aren't refused again.
+
+    Once a part of the documents was refused that may have sets, every name that isn't there is taken for one of those.
+    For one thread.
+    """
+
+    incomplete = False
+
+    def __contains__(self, name: object) -> bool:
+        return self.incomplete or super().__contains__(name)
+
+    def __missing__(self, name: str) -> None:
+        if not self.incomplete:
+            raise KeyError(name)
+
+    def is_defined(self, name: str) -> bool:
+        """Whether a document has said what it is."""
+        return super().__contains__(name)
+
+
 class SetReader:
     """Reads the sets of one document after the other, and collects what is wrong with them. For one thread."""
 
     def __init__(self, defects: list[InputRefused]) -> None:
         self.defects = defects
-        self.sets: dict[str, AnySet | None] = {}  # None for one that was refused
+        self.sets = NamedSets()
         self.places: dict[str, SourceLine] = {}
+
+    def forget(self, wrong: Iterable[KeyPath]) -> None:
+        """Take in that these parts of a document were refused already."""
+        for key, *name in wrong:
+            if key == "sets" and name:
+                self.sets.setdefault(str(name[0]), None)
+            elif key in ("sets", "include"):
+                self.sets.incomplete = True
 
     def define(self, document: Document, name: str, entry: SetEntry) -> None:
         """One entry of `sets:`."""
         at: KeyPath = ("sets", name)
         place = document.place(at, key=True)
-        if name in self.sets:
+        if self.sets.is_defined(name):
             what, hint = f"the set {name!r} is defined twice", f"it is first defined at {self.places[name]}"
             self.defects.append(document.refuse(what, at, hint=hint, key=True))
             return

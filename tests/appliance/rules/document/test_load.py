@@ -239,6 +239,36 @@ def test_every_defect_is_told_in_the_order_of_places(tmp_path: Path) -> None:
     assert [line.split(": ")[0] for line in message.splitlines()[::2]] == ["r.yaml:1:13", "r.yaml:3:41", "r.yaml:3:55"]
 
 
+def test_what_is_wrong_in_shape_hides_nothing_that_is_wrong_in_meaning(tmp_path: Path) -> None:
+    text = """
+defaults: {mode: enforced}
+sets: {web: {type: ports, elements: [80]}, good: {type: port, elements: [x]}}
+allowlist: [nobody]
+extra: 1
+rules:
+- {id: a, action: dorp}
+- {id: b, action: drop, match: {tcp.dprt: 1, tcp.sport: "@web"}}
+- {id: b, action: drop, match: {ip.src: "@other"}, rate: {pps: 1, per: ip.srk}}
+"""
+    told = [line.split(": ", 1) for line in _refusal(tmp_path, text).splitlines() if not line.startswith("  ")]
+    assert [place for place, _ in told] == [
+        "r.yaml:2:18", "r.yaml:3:20", "r.yaml:3:74", "r.yaml:4:13", "r.yaml:5:1", "r.yaml:7:19", "r.yaml:8:33",
+        "r.yaml:9:8", "r.yaml:9:41", "r.yaml:9:72",
+    ]  # fmt: skip
+    assert [what for _, what in told][-3:] == [
+        "the id 'b' is taken", "there is no set 'other'", "there is no field 'ip.srk'"
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("wrong", ["sets: 5", "include: [none.yaml]", "include: 7", "include: [a.yaml]"])
+def test_a_set_that_may_be_defined_where_something_is_wrong_is_not_missing(tmp_path: Path, wrong: str) -> None:
+    text = f"{wrong}\nrules: [{{id: a, action: drop, match: {{tcp.dport: '@s', udp.dprt: 1}}}}]"
+    message = _refusal(tmp_path, text, a_yaml="sets: {s: [80]}")
+    assert "there is no set" not in message
+    assert "there is no field 'udp.dprt'" in message
+    assert len([line for line in message.splitlines() if not line.startswith("  ")]) == 2
+
+
 def test_a_refused_set_is_told_once(tmp_path: Path) -> None:
     text = "sets: {s: {type: port, elements: [x]}}\nrules: [{id: a, action: drop, match: {tcp.dport: '@s'}}]"
     assert _refusal(tmp_path, text).count("r.yaml:") == 1
