@@ -12,29 +12,24 @@ ip.src . tcp.dport: "@services"         both together an element of a set of com
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
-from appliance.errors import InputRefused
-from appliance.rules.document.document import Document
+from appliance.rules.document.combinations import COMBINED, read_combination
+from appliance.rules.document.elements import ElementReader, NumbersAndSets
 from appliance.rules.document.places import KeyPath
-from appliance.rules.document.sets import AnySet
 from appliance.rules.errors import did_you_mean
-from appliance.rules.matchers import MATCHERS, Matcher, find_matcher, which_field
+from appliance.rules.matchers import Matcher, find_matcher, which_field
 from appliance.rules.model import (
     BitTest,
     Condition,
     HasBits,
     InAddresses,
-    InCombinations,
     InRanges,
     InSets,
-    LiveSet,
     Membership,
     NoneInRanges,
 )
-from appliance.rules.ranges import Ranges, complement, intersection, union
-from appliance.rules.sets.elements import ElementType
+from appliance.rules.ranges import Ranges, complement, intersection
 from appliance.rules.values import (
     V4_MAXIMUM,
     V6_MAXIMUM,
@@ -44,54 +39,20 @@ from appliance.rules.values import (
     FlagsKind,
     NumberKind,
     TruthKind,
-    read_addresses,
-    read_flags,
-    read_number,
-    read_range,
 )
 
-COMBINED = " . "
 OPERATORS = ("eq", "any", "all", "not", "any_not", "gt", "lt", "in")
 
 
-@dataclass(frozen=True, slots=True)
-class NumbersAndSets:
-    """Numbers, and the names of live sets of them."""
-
-    constants: Ranges
-    sets: tuple[str, ...]
-
-    @property
-    def membership(self) -> Membership:
-        return Membership(self.constants, self.sets)
-
-
-@dataclass(frozen=True, slots=True)
-class AddressesAndSets:
-    """Addresses, and the names of live sets of them."""
-
-    constants: Addresses
-    sets: tuple[str, ...]
-
-
-class Reader:
-    """Reads the values of one document, and collects what is wrong with them. For one thread."""
-
-    def __init__(self, document: Document, sets: Mapping[str, AnySet | None], defects: list[InputRefused]) -> None:
-        """`sets` has None for a set that was refused already, so that its uses aren't refused again."""
-        self.document = document
-        self.sets = sets
-        self.defects = defects
-
-    def refuse(self, what: str, path: KeyPath, hint: str | None = None, *, key: bool = False) -> None:
-        self.defects.append(self.document.refuse(what, path, hint=hint, key=key))
+class Reader(ElementReader):
+    """Reads the conditions of one document, and collects what is wrong with them. For one thread."""
 
     def match(self, match: Mapping[str, Any], path: KeyPath) -> tuple[Condition, ...]:
         """Every condition of a rule's `match:`."""
         conditions: list[Condition] = []
         for name, value in match.items():
             if COMBINED in name:
-                conditions += self._combination(name, value, (*path, name))
+                conditions += read_combination(self, name, value, (*path, name))
                 continue
             try:
                 matcher = find_matcher(name)
@@ -192,33 +153,6 @@ class Reader:
         if all(self.sets.get(name) for name in named):
             self.refuse(f"{matcher.name} can't have any value here", path, "loosen or remove a condition")
 
-    def limit(self, kind: NumberKind, value: Any, path: KeyPath) -> int:
-        try:
-            return read_number(kind, value)
-        except BadValue as bad:
-            self.refuse(bad.what, path, bad.hint)
-            return 0
-
-    def ranges(self, kind: NumberKind, value: Any, path: KeyPath) -> NumbersAndSets:
-        """A number, a range, a set's name, or a list of these."""
-        ranges, live = [], []
-        for element, where in _each(value, path):
-            if isinstance(element, str) and element.startswith("@"):
-                if kind.size:
-                    self.refuse("bytes are in no set", where, "list their values")
-                    continue
-                found = self._named(element, ElementType((kind.set_type,)), where)
-                if isinstance(found, LiveSet):
-                    live.append(found.name)
-                elif found:
-                    ranges += [r for r in found.ranges if r[0] <= kind.maximum]
-                continue
-            try:
-                ranges.append(read_range(kind, element))
-            except BadValue as bad:
-                self.refuse(bad.what, where, bad.hint)
-        return NumbersAndSets(union(ranges), tuple(live))
-
     # addresses
 
     def _prefixes(
@@ -253,82 +187,6 @@ class Reader:
         narrowed = InAddresses(matcher, constants) if matcher.holds_both_families else InRanges(matcher, v4)
         return (narrowed, *live)
 
-    def members(self, kind: AddressKind, value: Any, path: KeyPath) -> AddressesAndSets:
-        """A prefix, a range, a set's name, or a list of these."""
-        found: dict[int, list[tuple[int, int]]] = {4: [], 6: []}
-        live = []
-        for element, where in _each(value, path):
-            if isinstance(element, str) and element.startswith("@"):
-                named = self._named(element, ElementType((kind.set_type,)), where)
-                if isinstance(named, LiveSet):
-                    live.append(named.name)
-                elif named:
-                    found[4] += named.addresses.v4
-                    found[6] += named.addresses.v6
-                continue
-            try:
-                family, addresses = read_addresses(kind, element)
-                found[family].append(addresses)
-            except BadValue as bad:
-                self.refuse(bad.what, where, bad.hint)
-        return AddressesAndSets(Addresses(union(found[4]), union(found[6])), tuple(live))
-
-    def _named(self, text: str, wanted: ElementType, path: KeyPath) -> AnySet | None:
-        name = text[1:]
-        if name not in self.sets:
-            self.refuse(f"there is no set {name!r}", path, did_you_mean(name, self.sets))
-            return None
-        found = self.sets[name]
-        if found is not None and found.type != wanted:
-            self.refuse(f"the set {name!r} holds {found.type} elements", path, f"use a set of {wanted}")
-            return None
-        return found
-
-    # combinations
-
-    def _combination(self, name: str, value: Any, path: KeyPath) -> tuple[Condition, ...]:
-        """`ip.src . tcp.dport: "@set"`: the fields together are an element of a set."""
-        before = len(self.defects)
-        matchers = [self._combined(part.strip(), path) for part in name.split(COMBINED)]
-        operators = value if isinstance(value, dict) else {"eq": value}
-        conditions = []
-        for operator, names in operators.items():
-            at = (*path, operator) if isinstance(value, dict) else path
-            if operator not in ("eq", "any", "in", "not"):
-                self.refuse(f"a combination takes no operator {operator!r}", at, "it takes: eq, any, in, not", key=True)
-                continue
-            found = tuple(matcher for matcher in matchers if matcher is not None)
-            if len(found) == len(matchers):
-                sets = self._sets_of(found, names, at)
-                conditions.append(InCombinations(found, sets, negated=operator == "not"))
-        return tuple(conditions) if len(self.defects) == before else ()
-
-    def _combined(self, name: str, path: KeyPath) -> Matcher | None:
-        """One field of a combination. Refuses those whose values no set has."""
-        matcher = MATCHERS.get(name)
-        if matcher is None:
-            self.refuse(f"there is no field {name!r}", path, which_field(name), key=True)
-        elif not isinstance(matcher.kind, NumberKind | AddressKind):
-            self.refuse(f"{name} can't stand in a combination", path, "make it a condition of its own", key=True)
-        elif len(matcher.fields) > 1:
-            hint = "name one of them, such as tcp.dport"
-            self.refuse(f"{name} stands for several places in a frame", path, hint, key=True)
-        else:
-            return matcher
-        return None
-
-    def _sets_of(self, matchers: tuple[Matcher, ...], names: Any, path: KeyPath) -> tuple[str, ...]:
-        """The sets of combinations of these fields' types that are named."""
-        types = [matcher.kind.set_type for matcher in matchers if isinstance(matcher.kind, NumberKind | AddressKind)]
-        found = []
-        for text, where in _each(names, path):
-            if not isinstance(text, str) or not text.startswith("@"):
-                self.refuse("a combination is looked for in sets alone", where, 'name one, like "@services"')
-                continue
-            named = self._named(text, ElementType(tuple(types)), where)
-            found += [named.name] if named is not None else []
-        return tuple(found)
-
     # flags and truth
 
     def _flags(
@@ -344,7 +202,7 @@ class Reader:
                 hint = f"write {matcher.name}: {{all: [syn], not: [ack]}}, or {{eq: [syn]}} for exactly these"
                 self.refuse(f"a list of {kind.name}s needs an operator: eq, any, all or not", path, hint)
                 break
-            bits = self._bits(kind, value, at or (*path, operator))
+            bits = self.bits(kind, value, at or (*path, operator))
             if not bits and operator in ("any", "all", "not") and value == []:
                 self.refuse(f"{operator} needs at least one {kind.name}", (*path, operator), "eq: [] means none set")
             tests.append(
@@ -360,15 +218,6 @@ class Reader:
             self.refuse(f"{matcher.name} can't have any value here", path, "loosen or remove a condition")
         return (HasBits(matcher, tuple(tests)),)
 
-    def _bits(self, kind: FlagsKind, value: Any, path: KeyPath) -> int:
-        bits = 0
-        for element, where in _each(value, path):
-            try:
-                bits |= read_flags(kind, element)
-            except BadValue as bad:
-                self.refuse(bad.what, where, bad.hint)
-        return bits
-
     def _truth(
         self, matcher: Matcher, operators: Mapping[str, Any], path: KeyPath, at: KeyPath | None
     ) -> tuple[Condition, ...]:
@@ -376,13 +225,6 @@ class Reader:
         if not isinstance(value, bool):
             self.refuse(f"{matcher.name} is true or false", at or path, "write true or false")
         return (InRanges(matcher, ((int(bool(value)), int(bool(value))),)),)
-
-
-def _each(value: Any, path: KeyPath) -> list[tuple[Any, KeyPath]]:
-    """The elements of a list with their paths; a single value is a list of one."""
-    if isinstance(value, list):
-        return [(element, (*path, index)) for index, element in enumerate(value)]
-    return [(value, path)]
 
 
 _OPERATORS_OF: dict[type, tuple[str, ...]] = {

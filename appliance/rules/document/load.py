@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from appliance.errors import InputRefused
-from appliance.rules.document.conditions import Reader
 from appliance.rules.document.document import Document, read_document
+from appliance.rules.document.elements import ElementReader
 from appliance.rules.document.places import KeyPath
 from appliance.rules.document.rules import RuleReader
 from appliance.rules.document.salvage import Salvaged, salvage
@@ -136,7 +136,7 @@ class _Loader:
     def _allowlist(self) -> tuple[Addresses, tuple[str, ...]]:
         """Whatever is on the allowlist of any of the files, and the sets that are."""
         found = [
-            Reader(source.document, self.sets.sets, self.defects).members(
+            ElementReader(source.document, self.sets.sets, self.defects).members(
                 PREFIX, source.entry.allowlist, ("allowlist",)
             )
             for source in self.sources
