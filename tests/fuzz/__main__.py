@@ -22,6 +22,7 @@ FUZZERS = {  # what each judges at least in a whole run, in its own units
     "lives": 200,  # lives
     "objects": 10_000,  # files
     "rules": 1_000_000,  # frames
+    "tables": 1_000_000,  # packets
     "verifier": 50_000,  # generated programs, besides the corpus
 }
 WHOLE = 600.0  # seconds

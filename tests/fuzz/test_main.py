@@ -57,4 +57,7 @@ def test_a_fuzzer_that_is_not_there_is_wrong_usage(capsys: pytest.CaptureFixture
     with pytest.raises(SystemExit) as ended:
         main(["lifes"])
     assert ended.value.code == 2
-    assert "no fuzzer lifes; there are aliases, engines, lives, objects, rules, verifier" in capsys.readouterr().err
+    assert (
+        "no fuzzer lifes; there are aliases, engines, lives, objects, rules, tables, verifier"
+        in capsys.readouterr().err
+    )

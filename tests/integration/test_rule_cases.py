@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from appliance.rules import compile_rule_set
+from appliance.rules import CompiledRules, compile_rule_set
+from appliance.rules.classifier import plan
 from tests.integration.engines import ENGINES, InterpretedRules, NativeRules
 from tests.rule_cases import RuleCase, Step, load_cases
 
@@ -16,7 +17,19 @@ BEGIN = 1_700_000_000 * 10**9
 
 @pytest.mark.parametrize("case", tuple(load_cases()), ids=lambda case: case.name)
 def test_case(case: RuleCase, tmp_path: Path) -> None:
+    _run_case(compile_rule_set(case.rule_set(tmp_path)), case)
+
+
+@pytest.mark.parametrize("case", tuple(load_cases()), ids=lambda case: case.name)
+def test_case_in_tables(case: RuleCase, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every rule that can lie in a table does, however few there are."""
+    monkeypatch.setattr(plan, "FEWEST", 1)
     compiled = compile_rule_set(case.rule_set(tmp_path))
+    if any(name.startswith(("nodes", "boxes")) for name in compiled.contents):
+        _run_case(compiled, case)
+
+
+def _run_case(compiled: CompiledRules, case: RuleCase) -> None:
     for name, engine in ENGINES.items():
         with engine(compiled) as rules:
             now = BEGIN

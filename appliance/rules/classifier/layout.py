@@ -17,8 +17,8 @@ rest keeps the guards of the numbers that aren't above `high`, and rest + guards
 
     map of records   value, mask of each address word, then low, then high + guards; bits 50 to 63 of those two are the
                      halves of the rule's number, which the comparison does not disturb
-    map of nodes     0, 2, 4 …  the lowest number of a rule in a tree: nothing better comes when what was found is lower
-                     1, 3, 5 …  the root of that tree; behind the last tree stands a lowest number NOTHING
+    map of nodes     0, 2, 4 …  the lowest number of a rule in a tree
+                     1, 3, 5 …  its root; NOTHING is the lowest number behind the last tree
                      then the children of all nodes, those of one side by side
 
     node   63  62     51  50 48  47 46 45    40 39 38 37   32  31                       0
@@ -27,6 +27,8 @@ rest keeps the guards of the numbers that aren't above `high`, and rest + guards
            ├──┼─────────┴───────┴─────┴────────┴─────┴───────┼──────────────────────────┤
            │1 │                 number of records            │ index of the first       │     a leaf
            └──┴──────────────────────────────────────────────┴──────────────────────────┘
+
+Trees stand in the order of their lowest numbers: when what was found is lower, nothing better comes.
 
 A cut takes some neighbouring bits of a word, (word << left) >> right, as the number of the child. A leaf's records
 stand in the order of their rules.
@@ -38,13 +40,13 @@ from dataclasses import dataclass
 
 WORD_BITS = 64
 MOST_TREES = 8
-MOST_CUTS = 16  # from a root to a leaf
+MOST_CUTS = 12  # from a root to a leaf
 MOST_RECORDS = 64  # in a leaf
 NODE_SIZE = 8  # bytes
 
 LEAF = 1 << 63
 WORD_AT, RIGHT_AT, LEFT_AT, COUNT_AT = 48, 40, 32, 32
-WORD_MASK, SHIFT_MASK, COUNT_MASK = 0x7, 0x3F, 0xFF
+SHIFT_MASK, COUNT_MASK, FIRST_MASK = 0x3F, 0xFF, 0xFFFFFFFF
 
 NUMBER_AT, NUMBER_HALF = 50, 14
 VERDICT_BITS = 2  # of a rule's number: what the program answers
@@ -107,10 +109,6 @@ class Table:
     family: Family
     nodes: bytes
     records: bytes
-
-
-class TooCrowded(Exception):
-    """More boxes lie upon each other than a leaf can hold: a part of these rules can have a table, all can't."""
 
 
 def rule_number(index: int, verdict: int) -> int:

@@ -16,7 +16,6 @@ from appliance.rules.classifier.layout import (
     DESTINATION,
     GUARDS,
     LEAF,
-    MOST_RECORDS,
     MOST_TREES,
     NOTHING,
     NUMBER_AT,
@@ -26,7 +25,6 @@ from appliance.rules.classifier.layout import (
     WORD_BITS,
     Family,
     Table,
-    TooCrowded,
 )
 from appliance.rules.classifier.ternary import Patterns, Words
 from appliance.rules.classifier.tree import Tree, grow
@@ -35,17 +33,32 @@ _U = np.uint64
 NARROW_PORTS = 8  # bits that a range's numbers must have in common to be called narrow
 
 
-def build_table(family: Family, boxes: Sequence[Box], numbers: Sequence[int]) -> Table:
-    """A table of boxes, each with the number of its rule, in the order of rules. Raises TooCrowded."""
+def build_table(family: Family, boxes: Sequence[Box], numbers: Sequence[int]) -> tuple[Table, list[int]]:
+    """A table of boxes, each with the number of its rule, in the order of rules; and the boxes that it has no room for,
+    because too many lie upon each other."""
     columns = np.array(boxes, dtype=_U).reshape(len(boxes), 2 * family.words)
     rules = np.array(numbers, dtype=_U)
     low, high = columns[:, -2], columns[:, -1]
     patterns = Patterns.of(columns[:, :-2], low, high & ~_U(GUARDS))
-    trees = [(int(rules[part[0]]), grow(patterns, part)) for part in _parts(family, patterns)]
-    if len(trees) > MOST_TREES or any(tree.largest_leaf > MOST_RECORDS for _, tree in trees):
-        raise TooCrowded
-    ordered = sorted(trees, key=lambda entry: entry[0])
-    return Table(family, _nodes(ordered).tobytes(), _records(columns, rules, [tree for _, tree in ordered]).tobytes())
+    first = np.sort(np.unique(columns, axis=0, return_index=True)[1])  # a box that is there again is never first
+    trees, left_out = _grow(patterns, [first[part] for part in _parts(family, patterns.of_boxes(first))])
+    ordered = sorted(((int(rules[tree.records].min()), tree) for tree in trees), key=lambda entry: entry[0])
+    records = _records(columns, rules, [tree for _, tree in ordered])
+    return Table(family, _nodes(ordered).tobytes(), records.tobytes()), left_out.tolist()
+
+
+def _grow(patterns: Patterns, parts: list[Integers]) -> tuple[list[Tree], Integers]:
+    """A tree for each part. What is too much for a leaf makes a part of its own, as long as there are trees for it."""
+    trees: list[Tree] = []
+    while parts and len(trees) < MOST_TREES:
+        part = parts.pop(0)
+        tree = grow(patterns, part)
+        while len(tree.excess):
+            parts.append(tree.excess)
+            part = np.setdiff1d(part, tree.excess)
+            tree = grow(patterns, part)
+        trees.append(tree)
+    return trees, np.concatenate((np.zeros(0, np.int64), *parts))
 
 
 def _parts(family: Family, patterns: Patterns) -> list[Integers]:

@@ -1,7 +1,7 @@
 """A tree over boxes, grown level by level: all nodes of a level are cut at once, in numpy.
 
-A node of few boxes, or one that no cut is worth it for, is a leaf. Leaves may be larger than the walk can read; then
-the tree is too small for its boxes, and who asked for it takes fewer of them.
+A node of few boxes, or one that no cut is worth it for, is a leaf. Where that leaves more boxes in one than the walk
+reads, the last of them are told as excess, and the tree is one for fewer boxes.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from appliance.rules.classifier.layout import (
     LEAF,
     LEFT_AT,
     MOST_CUTS,
+    MOST_RECORDS,
     RIGHT_AT,
     WORD_AT,
     WORD_BITS,
@@ -31,18 +32,20 @@ LEAF_SIZE = 8  # boxes that a node needn't be cut for
 @dataclass(frozen=True, slots=True)
 class Tree:
     """`nodes` as layout.py draws them, the root first; children count from the root, records from the first of
-    `records`, which has the box of each record."""
+    `records`, which has the box of each record. A tree with `excess`, the boxes that some leaf has no room for, is none
+    to use."""
 
     nodes: Words
     records: Integers
-    largest_leaf: int
+    excess: Integers
 
 
 def grow(patterns: Patterns, boxes: Integers) -> Tree:
     """A tree over these boxes, in the order of their rules."""
     nodes: list[Words] = []
     records: list[Integers] = []
-    known, recorded, largest = 1, 0, 0  # nodes that have a place, records, and boxes in the largest leaf
+    excess: list[Integers] = []
+    known, recorded = 1, 0  # nodes and records that have a place
     owners, count = np.zeros(len(boxes), np.int64), 1
     for depth in range(MOST_CUTS + 1):
         counts = np.bincount(owners, minlength=count)
@@ -54,7 +57,8 @@ def grow(patterns: Patterns, boxes: Integers) -> Tree:
         level[is_leaf] = _leaves(recorded + np.cumsum(sizes) - sizes, sizes)[is_leaf]
         records.append(boxes[in_leaf])
         recorded += len(records[-1])
-        largest = max(largest, int(sizes.max()))
+        begins = np.cumsum(counts) - counts
+        excess.append(boxes[in_leaf & (np.arange(len(boxes)) - begins[owners] >= MOST_RECORDS)])
         children = np.where(is_leaf, 0, 1 << cuts.widths)
         firsts = np.cumsum(children) - children
         level[~is_leaf] = _cut_nodes(known + firsts, cuts)[~is_leaf]
@@ -64,7 +68,7 @@ def grow(patterns: Patterns, boxes: Integers) -> Tree:
         boxes, owners = _descend(patterns, boxes[~in_leaf], owners[~in_leaf], is_leaf, cuts, firsts)
         count = int(children.sum())
         known += count
-    return Tree(np.concatenate(nodes), np.concatenate(records), largest)
+    return Tree(np.concatenate(nodes), np.concatenate(records), np.unique(np.concatenate(excess)))
 
 
 def _cuts(patterns: Patterns, boxes: Integers, owners: Integers, counts: Integers, *, is_last: bool) -> Cuts:

@@ -8,7 +8,7 @@ and gives the same bytes for the same input.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -69,7 +69,9 @@ class BpfModule:
             distinct=True,
         )
         self._int = self._node("DIBasicType", name="int", size=32, encoding=ir.DIToken("DW_ATE_signed"))
+        self._number_type = self._node("DIBasicType", name="long", size=64, encoding=ir.DIToken("DW_ATE_unsigned"))
         self._globals: list[Node] = []
+        self._circles: list[tuple[Node, str, list[Node]]] = []  # nodes that name others, which name them
         self.maps: dict[str, MapShape] = {}
         self._licence()
 
@@ -97,8 +99,10 @@ class BpfModule:
         )
         return self._pointer(array)
 
-    def _subprogram(self, name: str, file: Node, line: int, *, local: bool) -> Node:
-        signature = self._node("DISubroutineType", types=self.module.add_metadata([self._int]))
+    def _subprogram(self, name: str, file: Node, line: int, *, local: bool, numbers: int = 0) -> Node:
+        """`numbers` are result and parameters, all of 64 bits, where Linux reads the signature."""
+        types = [self._number_type] * numbers or [self._int]
+        signature = self._node("DISubroutineType", types=self.module.add_metadata(types))
         return self._node(
             "DISubprogram",
             name=name,
@@ -184,6 +188,28 @@ class BpfModule:
         self._describe(code, self._subprogram(name, self._main, 1, local=False))
         return code
 
+    def global_function(self, name: str, parameters: Sequence[str]) -> Code:
+        """Start a function of numbers that programs call, and that Linux proves once, whoever calls it."""
+        code = Code.define(self.module, name, I64, linkage="external", **dict.fromkeys(parameters, I64))
+        code.function.attributes.add("noinline")
+        code.function.attributes.add("nounwind")
+        subprogram = self._subprogram(name, self._main, 1, local=False, numbers=1 + len(parameters))
+        named = [
+            self._node(
+                "DILocalVariable",
+                name=parameter,
+                arg=number,
+                scope=subprogram,
+                file=self._main,
+                line=1,
+                type=self._number_type,
+            )
+            for number, parameter in enumerate(parameters, 1)
+        ]
+        self._circles.append((subprogram, "retainedNodes", named))
+        self._describe(code, subprogram)
+        return code
+
     def subprogram(self, name: str, *, inline: bool, **parameters: ir.Type) -> Code:
         """Start a function that programs call. Inlined code takes the lines of its caller."""
         code = Code.define(self.module, name, I64, **parameters)
@@ -222,8 +248,9 @@ class BpfModule:
         flags = [ir.Constant(I32, 2), "Debug Info Version", ir.Constant(I32, 3)]
         self.module.add_named_metadata("llvm.module.flags", flags)
         if self._globals:
-            # compile unit and globals name each other, and llvmlite hashes nodes by content: close the circle last
-            self._unit.operands = (*self._unit.operands, ("globals", self.module.add_metadata(self._globals)))
+            self._circles.append((self._unit, "globals", self._globals))
+        for node, name, named in self._circles:  # llvmlite hashes nodes by content: close the circles last
+            node.operands = (*node.operands, (name, self.module.add_metadata(named)))
         llvm.initialize_all_targets()
         llvm.initialize_all_asmprinters()
         machine = llvm.Target.from_triple("bpfel").create_target_machine(cpu="v3", opt=2)

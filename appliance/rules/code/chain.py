@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterable
 
 from llvmlite import ir
 
-from appliance.ir import I32, I64, Code, Pointer
-from appliance.rules.classifier.runs import CodeRun, Run, split
+from appliance.ir import I32, I64, U64, Code, Pointer
+from appliance.rules.classifier.layout import VERDICT_BITS
+from appliance.rules.classifier.plan import Checkpoint, Plan, plan, without_tables
 from appliance.rules.code import layout, newcomers
 from appliance.rules.code.bpf_module import BpfModule, MapShape
 from appliance.rules.code.decision_log import DecisionLog
@@ -26,14 +27,15 @@ from hooks.contracts.xdp import XDP_LINUX
 # How much is written into one function, in compares or so. A larger set is cut into functions, none larger than this:
 # BPF's jumps reach 32767 instructions far, its stack holds 512 bytes, and LLVM's work grows faster than its input.
 LARGEST_FUNCTION = 600
-_EACH_RULE, _GATE = 4, 20
+_EACH_RULE, _GATE, _CHECKPOINT = 4, 20, 8
 # Fields of a frame; what finds no register costs 8 bytes of stack. Slices always lie in the record: if one is compared
 # as it is read, verifiers follow both outcomes through all that is read behind it.
 MOST_VARIABLES = 32
 
 VERDICTS = {Action.PASS: XDP_LINUX.number(Verdict.PASS), Action.DROP: XDP_LINUX.number(Verdict.DROP)}
 
-Decide = Callable[[Action, int], None]
+Step = Rule | Checkpoint
+Decide = Callable[[U64 | int, U64 | int], None]  # the verdict, and the index of what counts it
 
 
 class Shared:
@@ -43,30 +45,28 @@ class Shared:
         self.module = module
         self.log = DecisionLog(module) if with_log else None
         self.rules = rules
-        self._split: dict[tuple[int, ...], list[Run]] = {}
+        self._plans: dict[tuple[int, ...], Plan] = {}
         self.sets = SetMaps(module, rules.sets)
         self.frame = FrameLayout(rules.rules)
         self.states: dict[str, str] = {}  # name → use, in order
         self.counters = module.declare_map(layout.COUNTERS, layout.counters_shape(rules))
         self.errors = module.declare_map(layout.ERRORS, layout.errors_shape())
         self.tables = Tables(module, self.sets)
-        self.runs = {way: self._runs(way, with_tables=with_tables) for way in (Direction.IN, Direction.OUT)}
-        self.is_cut = any(len(cut(_coded(runs))) > 1 for runs in self.runs.values()) or (
+        self.plans = {way: self._plan(way, with_tables=with_tables) for way in (Direction.IN, Direction.OUT)}
+        self.is_cut = any(len(cut(each.steps)) > 1 for each in self.plans.values()) or (
             len(self.frame.names) > MOST_VARIABLES or bool(self.frame.slices)
         )
         self.count = self._define_count()
         self.conforms = define_conforms(module)
         self.newcomers = self._newcomers()
 
-    def _runs(self, way: Direction, *, with_tables: bool) -> list[Run]:
+    def _plan(self, way: Direction, *, with_tables: bool) -> Plan:
         """The rules of one direction; both have the same tables if they have the same rules."""
         rules = tuple(rule for rule in self.rules.rules if rule.direction.covers(way))
-        if not with_tables:
-            return [CodeRun(rules)] if rules else []
         indices = tuple(rule.index for rule in rules)
-        if indices not in self._split:
-            self._split[indices] = split(rules, VERDICTS)
-        return self._split[indices]
+        if indices not in self._plans:
+            self._plans[indices] = plan(rules, VERDICTS) if with_tables else without_tables(rules)
+        return self._plans[indices]
 
     def state(self, kind: str, rule: Rule, shape: MapShape) -> Pointer:
         """A map of the rule's own, which a reload hands over."""
@@ -96,26 +96,26 @@ class Shared:
         return code.function
 
 
-def _coded(runs: Iterable[Run]) -> list[Rule]:
-    return [rule for run in runs if isinstance(run, CodeRun) for rule in run.rules]
-
-
-def cut(rules: Iterable[Rule]) -> list[list[Rule]]:
-    """The rules in runs that are small enough for one function each."""
-    parts: list[list[Rule]] = [[]]
+def cut(steps: Iterable[Step]) -> list[list[Step]]:
+    """Rules and checkpoints in runs that are small enough for one function each."""
+    parts: list[list[Step]] = [[]]
     size = 0
-    for rule in rules:
-        weight = _EACH_RULE + sum(map(cost, rule.conditions)) + _GATE * bool(rule.rate or rule.retransmit)
+    for step in steps:
+        weight = _CHECKPOINT if isinstance(step, Checkpoint) else _weight(step)
         if parts[-1] and size + weight > LARGEST_FUNCTION:
             parts.append([])
             size = 0
-        parts[-1].append(rule)
+        parts[-1].append(step)
         size += weight
     return parts
 
 
+def _weight(rule: Rule) -> int:
+    return _EACH_RULE + sum(map(cost, rule.conditions)) + _GATE * bool(rule.rate or rule.retransmit)
+
+
 class Chain:
-    """Writes rules into one function. `decide(action, index)` writes what ends the judgement. For one thread."""
+    """Writes rules into one function. `decide(verdict, index)` writes what ends the judgement. For one thread."""
 
     def __init__(self, shared: Shared, code: Code, fields: Fields, decide: Decide) -> None:
         self.shared = shared
@@ -126,6 +126,34 @@ class Chain:
         memory = Memory(shared.module, code, fields, self.matching, shared.state)
         self.bucket = TokenBucket(memory, shared.conforms, shared.newcomers)
         self.test = RetransmitTest(memory)
+
+    def steps(self, steps: Iterable[Step]) -> None:
+        """Rules and checkpoints, one after the other."""
+        for step in steps:
+            if isinstance(step, Checkpoint):
+                self.checkpoint(step)
+            else:
+                self.rule(step)
+
+    def ask(self, asked: Plan) -> None:
+        """Before the rules: what tables find goes into the fields `deciding` and `noted`, NOTHING if there are none."""
+        self.fields.set(
+            deciding=self.shared.tables.ask(self.code, self.fields, asked.deciding),
+            noted=self.shared.tables.ask(self.code, self.fields, asked.monitored),
+        )
+
+    def checkpoint(self, checkpoint: Checkpoint) -> None:
+        """The monitored rule that tables found counts, the other one decides, if they stand before here."""
+        code = self.code
+        end, deciding, noted = checkpoint.before << VERDICT_BITS, self.fields["deciding"], self.fields["noted"]
+        is_here = code.and_(code.compare(noted, "<", end), code.compare(noted, "<", deciding))
+        with code.if_(code.and_(is_here, code.compare(self.fields["monitored"], "==", 0))):
+            code.call(self.shared.count, code.resize(code.shr(noted, VERDICT_BITS), I32), self.fields["length"])
+            self.fields.set(monitored=1)
+        following = self.matching.block("following")
+        self.matching.unless(code.compare(deciding, "<", end), following)
+        self.decide(code.and_(deciding, (1 << VERDICT_BITS) - 1), code.shr(deciding, VERDICT_BITS))
+        code.builder.position_at_end(following)
 
     def rule(self, rule: Rule) -> None:
         """One rule; what is written next is reached by the frames that it leaves undecided."""
@@ -154,7 +182,7 @@ class Chain:
 
     def _act(self, rule: Rule, following: ir.Block) -> None:
         if rule.action is not Action.COUNT and rule.mode is Mode.ENFORCE:
-            self.decide(rule.action, rule.index)
+            self.decide(VERDICTS[rule.action], rule.index)
             return
         self.code.call(self.shared.count, rule.index, self.fields["length"])
         if rule.action is not Action.COUNT:

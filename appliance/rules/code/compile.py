@@ -28,26 +28,23 @@ from __future__ import annotations
 
 import ctypes
 import time
-from collections.abc import Callable, Iterator, Sequence
-from functools import partial
+from collections.abc import Sequence
 
 from llvmlite import ir
 
 from appliance.ebpf.map_types import MapType
 from appliance.errors import SourceLine
-from appliance.ir import I32, I64, PTR, Pointer, Value
-from appliance.rules.classifier.layout import NOTHING, VERDICT_BITS
-from appliance.rules.classifier.runs import CodeRun, Run, TableRun
+from appliance.ir import I32, I64, PTR, U64, Pointer
 from appliance.rules.code import layout
 from appliance.rules.code.bpf_module import BpfModule, MapShape
-from appliance.rules.code.chain import VERDICTS, Chain, Shared, cut
+from appliance.rules.code.chain import VERDICTS, Chain, Shared, Step, cut
 from appliance.rules.code.fields import Fields
 from appliance.rules.code.keys import write_hosts
 from appliance.rules.code.layout import CompiledRules
 from appliance.rules.code.match import Matching
 from appliance.rules.code.parser.cursor import Cursor
 from appliance.rules.code.parser.parser import parse_frame
-from appliance.rules.model import ALLOWLIST, MALFORMED, POLICY, Action, Direction, Mode, Rule, RuleSet
+from appliance.rules.model import ALLOWLIST, MALFORMED, POLICY, Action, Direction, Mode, RuleSet
 
 SECTION = "xdp"
 INWARD_PROGRAM, OUTWARD_PROGRAM = "tidegate_in", "tidegate_out"
@@ -82,17 +79,19 @@ class _Program:
         self.module = shared.module
         self.way = way
         defaults = shared.rules
-        self.runs = shared.runs[way]
+        self.plan = shared.plans[way]
         self.has_policy = way is Direction.IN or defaults.direction is not Direction.IN
-        self.functions = 0
         self.policy = defaults.policy if self.has_policy else Action.PASS
         self.is_monitored = defaults.mode is Mode.MONITOR
-        self.judges = bool(self.runs) or self.has_policy
+        self.judges = bool(self.plan.steps) or self.has_policy
         rules = defaults.rules
         self.watches = any(rule.retransmit and rule.direction.covers(way.opposite) for rule in rules)
 
     def write(self) -> None:
-        steps = [step for run in self.runs for step in self._steps(run)]
+        cut_up = cut(self.plan.steps) if self.shared.is_cut else []
+        functions = [self._function(number, steps) for number, steps in enumerate(cut_up) if steps]
+        for table in (*self.plan.deciding, *self.plan.monitored):
+            self.shared.tables.walk(table)
         code = self.module.program(PROGRAMS[self.way], SECTION)
         self.code = code
         if self.shared.log:
@@ -100,10 +99,8 @@ class _Program:
         if not self.judges and not self.watches:
             code.ret(VERDICTS[Action.PASS])
             return
-        self.counter = code.variable(I32, 0)
-        block = code.function.append_basic_block
-        self.tails = {Action.PASS: block("pass"), Action.DROP: block("drop")}
-        self.malformed = block("malformed")
+        self.verdict, self.counter = code.variable(I32, 0), code.variable(I32, 0)
+        self.decided, self.malformed = (code.function.append_basic_block(name) for name in ("decided", "malformed"))
         record = self._record() if self.shared.is_cut else None
         self.fields = (
             Fields.local(code, self.shared.frame)
@@ -112,14 +109,18 @@ class _Program:
         )
         self.cursor = Cursor(self.module, code, self.fields, self._allowlist, self.malformed)
         parse_frame(self.cursor)
-        write_hosts(code, self.fields, [rule for run in self.runs if isinstance(run, CodeRun) for rule in run.rules])
-        self.chain = Chain(self.shared, code, self.fields, self._decide)
-        self.chain.handshakes(self.way)
-        for step in steps:
-            step(record)
+        write_hosts(code, self.fields, self.plan.rules)
+        chain = Chain(self.shared, code, self.fields, self._decide)
+        chain.handshakes(self.way)
+        chain.ask(self.plan)
+        if record is None:
+            chain.steps(self.plan.steps)
+        else:
+            for function in functions:
+                self._call(function, record)
         self._policy()
         self._malformed()
-        self._tails()
+        self._tail()
 
     def _record(self) -> Pointer:
         """Where the fields of the frame lie."""
@@ -132,60 +133,24 @@ class _Program:
             code.ret(VERDICTS[Action.DROP])  # an array has its entry; verifiers want to see it tested
         return record
 
-    def _steps(self, run: Run) -> Iterator[Callable[[ir.Value | None], None]]:
-        """What writes a run of rules into the program. Functions that it calls are written now."""
-        if isinstance(run, TableRun):
-            for table in (*run.deciding, *run.monitored):
-                self.shared.tables.walk(table)
-            yield partial(self._ask, run)
-        elif self.shared.is_cut:
-            for part in cut(run.rules):
-                yield partial(self._call, self._part(part))
-        else:
-            yield partial(self._inline, run.rules)
-
-    def _inline(self, rules: Sequence[Rule], record: ir.Value | None) -> None:
-        for rule in rules:
-            self.chain.rule(rule)
-
-    def _part(self, rules: Sequence[Rule]) -> ir.Function:
-        """Rules as a function of their own: `rules_way_n(record) -> answer`."""
-        number = self.functions
-        self.functions += 1
+    def _function(self, number: int, steps: Sequence[Step]) -> ir.Function:
+        """Steps as a function of their own: `rules_way_n(record) -> answer`."""
         code = self.module.subprogram(f"rules_{self.way.value}_{number}", inline=False, record=PTR)
         fields = Fields.inside(code, self.shared.frame, code["record"])
-        chain = Chain(self.shared, code, fields, lambda action, index: code.ret(index << 8 | VERDICTS[action]))
-        for rule in rules:
-            chain.rule(rule)
+
+        def answer(verdict: U64 | int, index: U64 | int) -> None:
+            code.ret(code.or_(code.shl(code.value(index, I64), 8), verdict))
+
+        Chain(self.shared, code, fields, answer).steps(steps)
         code.ret(0)
         return code.function
 
-    def _call(self, function: ir.Function, record: ir.Value | None) -> None:
+    def _call(self, function: ir.Function, record: Pointer) -> None:
         code = self.code
         answer = code.call(function, record)
         with code.if_(code.compare(answer, "!=", 0)):
-            self._count_rule(answer, 8)
+            code.call(self.shared.count, code.resize(code.shr(answer, 8), I32), self.fields["length"])
             code.ret(code.resize(code.and_(answer, 0xFF), I32))
-
-    def _ask(self, run: TableRun, record: ir.Value | None) -> None:
-        """A run of rules that lies in tables: a monitored rule counts if it stands before the one that decides."""
-        code = self.code
-        tables = self.shared.tables
-        decides = tables.ask(code, self.fields, run.deciding)
-        if run.monitored:
-            with code.if_(code.compare(self.fields["monitored"], "==", 0)):
-                monitored = tables.ask(code, self.fields, run.monitored)
-                with code.if_(code.compare(monitored, "<", decides)):
-                    self._count_rule(monitored, VERDICT_BITS)
-                    self.fields.set(monitored=1)
-        with code.if_(code.compare(decides, "!=", NOTHING)):
-            self._count_rule(decides, VERDICT_BITS)
-            code.ret(code.resize(code.and_(decides, (1 << VERDICT_BITS) - 1), I32))
-
-    def _count_rule(self, number: Value, bits: int) -> None:
-        """Count the rule whose index stands above so many bits."""
-        code = self.code
-        code.call(self.shared.count, code.resize(code.shr(number, bits), I32), self.fields["length"])
 
     def _allowlist(self, family: int) -> None:
         """Written where the addresses become known: what is on the list passes, whatever else is wrong with it."""
@@ -204,12 +169,13 @@ class _Program:
             matching.live.ask(name, (side,), family, found)
         self.code.builder.branch(otherwise)
         self.code.builder.position_at_end(found)
-        self._decide(Action.PASS, layout.verdict_index(self.shared.rules, ALLOWLIST))
+        self._decide(VERDICTS[Action.PASS], layout.verdict_index(self.shared.rules, ALLOWLIST))
         self.code.builder.position_at_end(otherwise)
 
-    def _decide(self, verdict: Action, counter: int) -> None:
-        self.counter.set(counter)
-        self.code.builder.branch(self.tails[verdict])
+    def _decide(self, verdict: U64 | int, counter: U64 | int) -> None:
+        for variable, number in ((self.verdict, verdict), (self.counter, counter)):
+            variable.set(self.code.resize(self.code.value(number, I64), I32))
+        self.code.builder.branch(self.decided)
 
     def _policy(self) -> None:
         code = self.code
@@ -219,13 +185,13 @@ class _Program:
             return
         counter = layout.verdict_index(self.shared.rules, POLICY)
         if not self.is_monitored:
-            self._decide(self.policy, counter)
+            self._decide(VERDICTS[self.policy], counter)
             return
         with code.if_(code.compare(self.fields["monitored"], "!=", 0)):
             if self.shared.log:
                 self.shared.log.note(code, ir.Constant(I32, counter))
             code.ret(VERDICTS[Action.PASS])
-        self._decide(Action.PASS, counter)
+        self._decide(VERDICTS[Action.PASS], counter)
 
     def _malformed(self) -> None:
         code = self.code
@@ -239,11 +205,10 @@ class _Program:
         with code.if_(code.compare(code.integer(value), "!=", 0)):
             code.store(code.add(code.load(value, I64, align=8), 1), value, align=8)
         verdict = Action.PASS if self.is_monitored else self.shared.rules.malformed
-        self._decide(verdict, layout.verdict_index(self.shared.rules, MALFORMED))
+        self._decide(VERDICTS[verdict], layout.verdict_index(self.shared.rules, MALFORMED))
 
-    def _tails(self) -> None:
+    def _tail(self) -> None:
         code = self.code
-        for verdict, tail in self.tails.items():
-            code.builder.position_at_end(tail)
-            code.call(self.shared.count, self.counter.get(), self.fields["length"])
-            code.ret(VERDICTS[verdict])
+        code.builder.position_at_end(self.decided)
+        code.call(self.shared.count, self.counter.get(), self.fields["length"])
+        code.ret(self.verdict.get())

@@ -15,8 +15,9 @@ from appliance.ir import I32, I64, Code, Value, Variable
 from appliance.rules.matchers import FIELDS, PARSED, PRESENCE, Field, Matcher
 from appliance.rules.model import Rule, matched
 
-# what the program itself keeps: the time, once a rule has asked for it, and whether a monitored rule has matched
-STATE = (Field("now", 64), Field("monitored"))
+# what the program itself keeps: the time, once a rule has asked for it; whether a monitored rule has matched; and which
+# rules tables have found, one that decides and one that is monitored (classifier.layout)
+STATE = (Field("now", 64), Field("monitored"), Field("deciding", 64), Field("noted", 64))
 
 HOST_SIZE = 16  # bytes of a key that says whose an address is: IPv4 mapped into IPv6, or the /64 and zeros
 SIDES = {"ip.src": "source", "ip.dst": "destination"}
