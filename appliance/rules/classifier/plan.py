@@ -19,7 +19,7 @@ from appliance.rules.classifier.boxes import Box, boxes
 from appliance.rules.classifier.layout import FAMILIES, Family, Table, rule_number
 from appliance.rules.model import Action, Mode, Rule
 
-FEWEST = 24  # rules in boxes; of fewer, code takes as long or less
+FEWEST = 24  # rules in boxes, below which they stay code; a guess, not measured yet
 
 _Boxes = dict[Family, list[Box]]
 _Boxed = dict[int, tuple[Rule, _Boxes]]  # by the rule's index
