@@ -1,7 +1,8 @@
 """What a load's code names, and where that is: the memory of its maps, and operations on them that it only calls.
 
 Operations that are small or hot are written into the program's module. The others are the control plane's code, each
-operation compiled once for all maps of a shape (appliance.maps.control.compiled); a program calls it by address.
+operation compiled once for all maps of a shape (appliance.maps.control.compiled), and together with the others that the
+program calls; it calls them by address.
 """
 
 from __future__ import annotations
@@ -23,11 +24,11 @@ def link(key: BuildKey, code: NativeCode, maps: Mapping[str, Map]) -> Engine:
     needed = set()
     for spec, processors in _specs(key):
         begin = control_name(Shape.of(spec, processors), "")
-        for name in code.symbols:
-            if name.startswith(begin):
-                plane = control_plane_of(spec, processors, name.removeprefix(begin))
-                symbols[name] = plane.address(name)
-                needed.add(plane)
+        called = {name: name.removeprefix(begin) for name in code.symbols if name.startswith(begin)}
+        for name, operation in called.items():
+            plane = control_plane_of(spec, processors, operation, among=called.values())
+            symbols[name] = plane.address(name)
+            needed.add(plane)
     return Engine(code, symbols, needed=needed)
 
 

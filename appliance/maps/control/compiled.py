@@ -6,6 +6,7 @@ of a shape, whatever programs come and go; so it is compiled once, and most of i
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import lru_cache
 
@@ -19,27 +20,46 @@ from appliance.maps.operations import export_operations
 REMEMBERED = 256  # operations of shapes
 
 
-def control_plane_of(spec: MapSpec, processors: int, operation: str) -> Engine:
-    """The engine that has that operation of maps of this declaration, exported by its `control_name`. Each has one of
-    its own: a program that updates a map need not wait until walks and deletions are compiled as well.
+def control_plane_of(spec: MapSpec, processors: int, operation: str, *, among: Iterable[str] = ()) -> Engine:
+    """The engine that has that operation of maps of this declaration, exported by its `control_name`.
+
+    If it is not there yet it is compiled in one module with those `among` which it is called: what they have in common
+    (lookup and update of a hash: to find the key) is then compiled once. Nothing else is: a program that updates a map
+    need not wait until walks and deletions are compiled as well.
 
     Nobody closes it: the functions that were taken from it keep it, as long as there are any.
     """
-    return _compiled(_Key(Shape.of(spec, processors).name, operation, spec, processors))
+    module = _Module(Shape.of(spec, processors).name, tuple(sorted({operation, *among})), spec, processors)
+    return _found(_Operation(operation, module.shape, module))
 
 
 @dataclass(frozen=True, slots=True)
-class _Key:
+class _Module:
     """By the shape's name: maps that share their code share it here, too."""
 
     shape: str
-    operation: str
+    operations: tuple[str, ...]
     spec: MapSpec = field(compare=False)
     processors: int = field(compare=False)
 
 
+@dataclass(frozen=True, slots=True)
+class _Operation:
+    """It is the same in whichever module it is."""
+
+    name: str
+    shape: str
+    module: _Module = field(compare=False)
+
+
 @lru_cache(REMEMBERED)
-def _compiled(key: _Key) -> Engine:
-    module = ir.Module(key.shape)
-    export_operations(module, key.spec, key.processors, (key.operation,))
-    return Engine(module)
+def _found(operation: _Operation) -> Engine:
+    """Where the operation was compiled first."""
+    return _compiled(operation.module)
+
+
+@lru_cache(REMEMBERED)
+def _compiled(module: _Module) -> Engine:
+    written = ir.Module(module.shape)
+    export_operations(written, module.spec, module.processors, module.operations)
+    return Engine(written)

@@ -7,7 +7,7 @@ import gc
 from appliance.ebpf.map_types import MapType
 from appliance.ebpf.spec import MapSpec
 from appliance.jit.collection import Collection
-from appliance.maps.control.compiled import _compiled
+from appliance.maps.control.compiled import _compiled, _found, control_plane_of
 from hooks.contracts.xdp import FrameContext
 from tests.appliance.jit.support import collection_spec, run_loaded, run_loops
 
@@ -65,10 +65,24 @@ def test_updates_are_the_control_planes() -> None:
 
 def test_the_control_planes_code_lives_as_long_as_the_programs() -> None:
     with Collection.load(collection_spec([SEEN], test=PUT), loops=run_loops) as loaded:
+        _found.cache_clear()
         _compiled.cache_clear()
         gc.collect()
         run_loaded(loaded, "test", FrameContext())
         assert len(loaded.maps["seen"]) == 1
+
+
+def test_what_a_load_calls_is_compiled_together() -> None:
+    """And what it called before others asked is theirs, too."""
+    spec = MapSpec("seen", MapType.HASH, 8, 4, 16)
+    twice = LOOK.partition("    if r0")[0] + PUT
+    program = twice.replace("call map_update_elem", f"call map_update_elem\n{LOOK.partition('    if r0')[0]}")
+    before = _compiled.cache_info().misses
+    with Collection.load(collection_spec([spec], test=program), loops=run_loops) as loaded:
+        called = loaded.engine.code.symbols - {"memory.seen"}
+        assert called == {f"map.hash.k8.v4.f0.p1.control.{operation}" for operation in ("lookup", "update")}
+        assert _compiled.cache_info().misses == before + 1
+        assert control_plane_of(spec, 1, "lookup") is control_plane_of(spec, 1, "update")
 
 
 def test_a_name_that_nobody_knows_is_told() -> None:
