@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from appliance.rules.classifier.runs import FEWEST
+from appliance.rules.classifier.plan import FEWEST
 
 ROOT = Path(__file__).resolve().parents[3]
 DEFAULT_RULES = ROOT / "configs" / "rulesets" / "default.yaml"
