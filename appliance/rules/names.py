@@ -141,19 +141,3 @@ IGMP_TYPES = {
 
 # RFC 2328 section A.3.1
 OSPF_TYPES = {"hello": 1, "db-description": 2, "ls-request": 3, "ls-update": 4, "ls-ack": 5}
-
-# Bits by option number (the low 5 bits of a type): RFC 791 section 3.1, RFC 1393, RFC 2113, RFC 4782, RFC 1108
-IP_OPTIONS = {
-    name: 1 << number
-    for name, number in {
-        "security": 2,
-        "lsrr": 3,
-        "timestamp": 4,
-        "record-route": 7,
-        "stream-id": 8,
-        "ssrr": 9,
-        "traceroute": 18,
-        "router-alert": 20,
-        "quick-start": 25,
-    }.items()
-}

@@ -6,7 +6,8 @@ from typing import Any
 
 from appliance.rules.document.elements import ElementReader, each
 from appliance.rules.document.places import KeyPath
-from appliance.rules.matchers import MATCHERS, Matcher, which_field
+from appliance.rules.field_hints import which_field
+from appliance.rules.matchers import MATCHERS, Matcher
 from appliance.rules.model import Condition, InCombinations
 from appliance.rules.sets.elements import ElementType
 from appliance.rules.values import AddressKind, NumberKind

@@ -18,7 +18,8 @@ from appliance.rules.document.combinations import COMBINED, read_combination
 from appliance.rules.document.elements import ElementReader, NumbersAndSets
 from appliance.rules.document.places import KeyPath
 from appliance.rules.errors import did_you_mean
-from appliance.rules.matchers import Matcher, find_matcher, which_field
+from appliance.rules.field_hints import which_field
+from appliance.rules.matchers import Matcher, find_matcher
 from appliance.rules.model import (
     BitTest,
     Condition,

@@ -11,7 +11,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from appliance.rules.matchers import MATCHERS, Layer, Matcher, which_field
+from appliance.rules.field_hints import which_field
+from appliance.rules.matchers import MATCHERS, Layer, Matcher
 from appliance.rules.model import KeyPart
 from appliance.rules.values import AddressKind, BadValue, NumberKind
 
