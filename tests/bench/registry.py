@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from tests.bench import (
     bench_blocklist,
+    bench_classifier,
     bench_compile,
     bench_filter,
     bench_forwarding,
@@ -33,6 +34,7 @@ BENCHMARKS: Mapping[str, Benchmark] = {
     "memory": bench_memory.main,
     "maps": bench_maps.main,
     "blocklist": bench_blocklist.main,
+    "classifier": bench_classifier.main,
     "lookups": bench_lookups.main,
     "compile": bench_compile.main,
     "native": bench_native.main,

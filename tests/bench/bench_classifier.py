@@ -1,0 +1,130 @@
+"""Rules by the thousand: what a frame costs, and what it takes to load them.
+
+ClassBench's filters as rules, their own trace from memory, and generated rules of five fields of which none matches. The
+folder of ClassBench's sets is `CLASSBENCH` of the environment, or `../shared/classbench`.
+"""
+
+from __future__ import annotations
+
+import json
+import statistics
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from tests.appliance.box.conftest import TIDEGATE
+from tests.bench import classbench
+from tests.bench.figures import Bench, Compared, Figure, Target
+from tests.bench.measuring import alternate
+from tests.bench.peers.documents import rule_set
+from tests.bench.peers.tasks import rule_list
+
+SEEDS = ("acl1", "fw1", "ipc1")
+SMALL, LARGE = 1_000, 10_000
+COUNTS = (10, 100, 1_000, 10_000)
+FRAMES = 500_000
+ROUNDS, LOADS = 5, 3
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def main(bench: Bench) -> Iterator[Figure]:
+    yield from _none_matching(bench)
+    if not classbench.FOLDER.is_dir():
+        why = f"there is no folder {classbench.FOLDER}; say CLASSBENCH=FOLDER"
+        yield Figure("ClassBench's filters", None, "ns", remark=why)
+        return
+    for seed in SEEDS:
+        yield from _classbench(bench, seed)
+
+
+def _classbench(bench: Bench, seed: str) -> Iterator[Figure]:
+    names = {size: f"{seed}_{size}" for size in (SMALL, LARGE)}
+    rules = {size: classbench.filters(name) for size, name in names.items()}
+    files = {size: classbench.write_rules(bench.folder / f"{name}.yaml", rules[size]) for size, name in names.items()}
+    traces = {size: classbench.headers(name) for size, name in names.items()}
+    times = {size: -(-FRAMES // len(trace)) for size, trace in traces.items()}
+    captures = {
+        size: classbench.write_capture(bench.folder / f"{name}.pcap", traces[size], times[size])
+        for size, name in names.items()
+    }
+    samples = alternate(ROUNDS, {str(size): lambda s=size: _replay(files[s], captures[s]) for size in names})
+    costs = {size: statistics.median(1e9 / each["frames_per_second"] for each in samples[str(size)]) for size in names}
+    wrong = [
+        size for size in names if _decided(samples[str(size)][0], times[size]) != _walked(rules[size], traces[size])
+    ]
+    yield Figure(
+        name=f"{seed}, {LARGE:,} filters, a frame",
+        value=costs[LARGE],
+        unit="ns",
+        peer=f"{SMALL:,} filters",
+        peer_value=costs[SMALL],
+        target=Target(Compared.VALUE, at_most=150),
+        remark=f"{costs[LARGE] / costs[SMALL]:.2f}x that at {SMALL:,}, target 1.5x; "
+        + (f"WRONG at {wrong}" if wrong else "every rule decides what the walk says"),
+        samples={who: [1e9 / each["frames_per_second"] for each in found] for who, found in samples.items()},
+    )
+    yield from _loading(seed, files)
+    for capture in captures.values():
+        capture.unlink()
+
+
+def _walked(rules: list[classbench.Filter], trace: Any) -> dict[str, int]:
+    return classbench.walk(rules, trace)
+
+
+def _decided(replayed: dict[str, Any], times: int) -> dict[str, int]:
+    """How many frames of one pass each rule decided."""
+    counts = {name: found["packets"] for name, found in replayed["rules"].items()}
+    return {name: packets // times for name, packets in counts.items() if packets}
+
+
+def _loading(seed: str, files: dict[int, Path]) -> Iterator[Figure]:
+    loads = alternate(LOADS, {str(size): lambda s=size: _load(files[s]) for size in files})
+    for size, most in ((SMALL, 1.0), (LARGE, 3.0)):
+        found = [each["seconds"] for each in loads[str(size)]]
+        memory = max(each["most"] for each in loads[str(size)]) / 1e6
+        yield Figure(
+            name=f"{seed}, {size:,} filters, read, compiled, verified, native",
+            value=statistics.median(found),
+            unit="s",
+            target=Target(Compared.VALUE, at_most=most),
+            remark=f"{memory:.0f} MB at most, target 300",
+            samples={seed: found},
+        )
+
+
+def _none_matching(bench: Bench) -> Iterator[Figure]:
+    lists = {count: rule_list(count) for count in COUNTS}
+    files = {count: rule_set(task, bench.folder) for count, task in lists.items()}
+    rows = [[flow.source, flow.destination, flow.sport, flow.dport, 17] for flow in lists[COUNTS[0]].traffic[""]]
+    trace = classbench.np.array(rows, classbench.np.int64)
+    capture = classbench.write_capture(bench.folder / "none.pcap", trace, -(-FRAMES // len(trace)))
+    samples = alternate(ROUNDS, {str(count): lambda c=count: _replay(files[c], capture) for count in COUNTS})
+    costs = {
+        count: statistics.median(1e9 / each["frames_per_second"] for each in samples[str(count)]) for count in COUNTS
+    }
+    capture.unlink()
+    for count in COUNTS:
+        target = Target(Compared.RATIO, at_most=2) if count == COUNTS[-1] else None
+        yield Figure(
+            name=f"{count:,} rules of five fields, none matching, a frame",
+            value=costs[count],
+            unit="ns",
+            peer=f"{COUNTS[0]} rules",
+            peer_value=costs[COUNTS[0]],
+            target=target,
+            samples={str(count): [1e9 / each["frames_per_second"] for each in samples[str(count)]]},
+        )
+
+
+def _replay(rules: Path, capture: Path) -> dict[str, Any]:
+    command = [*TIDEGATE, "replay", str(rules), str(capture), "--json"]
+    done = subprocess.run(command, stdout=subprocess.PIPE, check=True, text=True)
+    return dict(json.loads(done.stdout))
+
+
+def _load(rules: Path) -> dict[str, Any]:
+    command = [sys.executable, "-m", "tests.bench.loading", str(rules)]
+    return dict(json.loads(subprocess.run(command, stdout=subprocess.PIPE, check=True, cwd=ROOT).stdout))
