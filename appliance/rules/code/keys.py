@@ -15,7 +15,7 @@ from collections.abc import Iterable
 
 from llvmlite import ir
 
-from appliance.ir import I64, Code, Value
+from appliance.ir import I64, U64, Code, Pointer
 from appliance.rules.code.fields import SIDES, Fields
 from appliance.rules.model import KeyPart, Rule
 
@@ -40,7 +40,7 @@ def write_hosts(code: Code, fields: Fields, rules: Iterable[Rule]) -> None:
             _store(code, _address(code, fields, side, HOST), fields.keys[name])
 
 
-def write_key(code: Code, fields: Fields, per: tuple[KeyPart, ...], place: Value) -> None:
+def write_key(code: Code, fields: Fields, per: tuple[KeyPart, ...], place: Pointer) -> None:
     """One key, at that place."""
     offset = 0
     for part in per:
@@ -67,16 +67,16 @@ def kind(per: tuple[KeyPart, ...]) -> str:
     return f"rkey{hashlib.sha256(said.encode()).hexdigest()[:8]}"
 
 
-def _address(code: Code, fields: Fields, side: str, lengths: tuple[int, int]) -> tuple[Value, Value]:
+def _address(code: Code, fields: Fields, side: str, lengths: tuple[int, int]) -> tuple[U64, U64]:
     """High and low half, in network order; of each family's bits so many as count."""
     v4, v6 = lengths
     is_v4 = code.compare(fields["version"], "==", 4)
     of_v4 = _leading(96 + v4 - 64)
     high_of_v6, low_of_v6 = _leading(min(v6, 64)), _leading(v6 - 64)
-    high = fields[f"{side}_high"]
+    high: U64 = fields[f"{side}_high"]
     if high_of_v6 != _ALL:
         high = code.and_(high, high_of_v6)  # IPv4's is 0
-    low = fields[f"{side}_low"]
+    low: U64 = fields[f"{side}_low"]
     if (of_v4, low_of_v6) != (_ALL, _ALL):
         mask = code.select(is_v4, ir.Constant(I64, of_v4), ir.Constant(I64, low_of_v6))
         low = code.and_(low, mask)
@@ -88,6 +88,6 @@ def _leading(bits: int) -> int:
     return _ALL ^ ((1 << (64 - max(bits, 0))) - 1)
 
 
-def _store(code: Code, words: Iterable[Value], place: Value) -> None:
+def _store(code: Code, words: Iterable[U64], place: Pointer) -> None:
     for number, word in enumerate(words):
         code.store(word, code.at(place, 8 * number), align=8)

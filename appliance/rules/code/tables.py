@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from llvmlite import ir
 
-from appliance.ir import I64, Code, Value
+from appliance.ir import I64, U64, Code
 from appliance.rules.classifier.layout import NODE_SIZE, NOTHING, Table
 from appliance.rules.code.bpf_module import BpfModule
 from appliance.rules.code.fields import Fields
@@ -32,7 +32,7 @@ class Tables:
             self._walks[table] = define_walk(self.module, name, maps, table.family)
         return self._walks[table]
 
-    def ask(self, code: Code, fields: Fields, tables: tuple[Table, ...]) -> Value:
+    def ask(self, code: Code, fields: Fields, tables: tuple[Table, ...]) -> U64:
         """The number of the first rule of these tables, one for each family, that matches the frame; or NOTHING."""
         found = code.variable(I64, NOTHING)
         for table in tables:

@@ -28,8 +28,8 @@ UNTYPED = {
     "maps/hash/table.py": "a vector of words",
     "rules/code/bpf_module.py": "calls of any helper",
     "rules/code/fields.py": "fields of frames by their names",
+    "rules/code/parser/bits.py": "bits of headers, as wide as what they hold",
     "rules/code/parser/cursor.py": "fields of frames by their names",
-    "rules/code/parser/headers.py": "fields of headers by their names",
 }
 
 

@@ -5,11 +5,9 @@ BPF programs assume, as every program for XDP does, that the machine reads unali
 
 from __future__ import annotations
 
-from typing import Any
-
 from llvmlite import ir
 
-from appliance.ir import I32, I64, Code, Pointer, Value
+from appliance.ir import I32, I64, AnyType, Code, Pointer, Value
 from appliance.rules.headers import Bits
 
 _LOADS = (8, 4, 2, 1)  # bytes
@@ -18,7 +16,7 @@ _LOADS = (8, 4, 2, 1)  # bytes
 def read(code: Code, header: Pointer, bits: Bits) -> Value:
     """The value of these bits, with 32 bits where it fits into them and 64 where not. `header` points to the header,
     and all of the bits are known to be in the frame."""
-    wide: Any = I64 if bits.size > 4 else I32
+    wide: AnyType = I64 if bits.size > 4 else I32
     value: Value = ir.Constant(wide, 0)
     done = 0
     while done < bits.size:

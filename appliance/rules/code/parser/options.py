@@ -18,7 +18,7 @@ import ctypes
 
 from llvmlite import ir
 
-from appliance.ir import I8, I16, I64, PTR, U64, Code, Pointer, Value, Variable
+from appliance.ir import I8, I16, I64, PTR, U1, U64, Code, Pointer, Variable
 from appliance.rules.code.bpf_module import BpfModule
 from appliance.rules.code.parser.cursor import Cursor, context_pointer, opaque
 
@@ -115,7 +115,7 @@ def _need(code: Code, option: Pointer, size: int, end: Pointer, found: U64) -> N
         code.ret(found)
 
 
-def _is(code: Code, kind: U64, wanted: int, size: U64, length: int) -> Value:
+def _is(code: Code, kind: U64, wanted: int, size: U64, length: int) -> U1:
     return code.and_(code.compare(kind, "==", wanted), code.compare(size, "==", length))
 
 
