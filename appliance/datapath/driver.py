@@ -20,9 +20,13 @@ from functools import cache
 from llvmlite import ir
 
 from appliance.datapath.layout import PORT_FAILED, STOPPED, Port, Worker
-from appliance.ir import I32, I64, PTR, U64, VOID, Code, Engine, Pointer, external
+from appliance.ir import I32, I64, PTR, U64, VOID, Code, Engine, Pointer, compile_module, external
 from appliance.ir.quiescence import QsbrReader
 from hooks.linux.socket import POLLERR, POLLHUP, POLLNVAL, pollfd
+
+# Of optimisation. This runs once for a batch, and most of it is loads and stores that must be there in any case; to
+# optimise it would take eight times as long, and a box that starts waits for it.
+LEVEL = 0
 
 POLL_MILLISECONDS = 1000
 RETRY_MILLISECONDS = 1
@@ -61,7 +65,7 @@ def drive() -> Callable[[int], int]:
             reader.online()
             idle.set(0)
     code.builder.unreachable()
-    return Engine(module).function("drive", ctypes.c_int64, ctypes.c_uint64)
+    return Engine(compile_module(module, level=LEVEL)).function("drive", ctypes.c_int64, ctypes.c_uint64)
 
 
 def _serve_batch(code: Code, worker: Pointer) -> U64:
