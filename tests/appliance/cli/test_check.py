@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from appliance.cli import check
+from appliance.cli.commands import check
 from appliance.ebpf.objects.objects import load_object_file
 from appliance.rules import RuleSet
 from appliance.rules.analysis import Analysis

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from appliance.cli import exec as module
+from appliance.cli.commands import exec as module
 from appliance.ebpf.isa.assembler import assemble
 from appliance.ebpf.isa.codec import encode
 from tests.appliance.cli.conftest import Tidegate, process

@@ -7,7 +7,7 @@ import io
 import pytest
 from rich.console import Console
 
-from appliance.cli.lab import _view_that_fits
+from appliance.cli.commands.lab import _view_that_fits
 from appliance.lab.report import BoxCounts, LabReport, RuleHits, Traffic
 
 KINDS = ("syn", "ntp", "dns", "memcached", "fragments", "xmas")

@@ -1,0 +1,1 @@
+"""The commands, one file each; `main` imports the one that was asked for."""
