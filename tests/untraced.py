@@ -1,4 +1,4 @@
-"""`make coverage` runs the suite in two halves side by side: these tests without the tracer, all others with it.
+"""`make coverage` runs the suite in parts, two side by side: these tests without the tracer, all others with it.
 
 Under Python 3.11 a traced line costs several times what it costs otherwise. What takes long because it proves or
 interprets the same lines again and again would take minutes more and cover nothing new, and what is judged against a
