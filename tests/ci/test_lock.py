@@ -64,7 +64,7 @@ def imported(folders: Iterable[str]) -> set[str]:
     nodes = [node for tree in trees for node in ast.walk(tree)]
     names = {name.name for node in nodes if isinstance(node, ast.Import) for name in node.names}
     names |= {node.module for node in nodes if isinstance(node, ast.ImportFrom) and node.module}
-    ours = {"appliance", "hooks", "tests", "configs", "dashboards"}
+    ours = {"appliance", "hooks", "tests", "configs", "dashboards", "docs"}
     return {name.partition(".")[0] for name in names} - sys.stdlib_module_names - ours
 
 
