@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 import subprocess
@@ -24,8 +25,9 @@ def collected(*options: str) -> set[str]:
 
 
 def options(target: str) -> list[str]:
-    """What pytest is given for a part of the suite."""
-    line = subprocess.run(["make", "--dry-run", target], check=True, capture_output=True, text=True).stdout
+    """What pytest is given for a part of the suite, whatever make runs this test with."""
+    plain = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))}
+    line = subprocess.run(["make", "--dry-run", target], check=True, capture_output=True, text=True, env=plain).stdout
     return shlex.split(line.strip().splitlines()[-1].partition("-m pytest ")[2])
 
 
