@@ -1,6 +1,6 @@
 """What rules mean, in plain Python: a walk through the list, first match wins. Frames are made of fields, not parsed.
 
-The oracle of everything that decides faster.
+An oracle that shares nothing with the compiler: `appliance.rules.walk` reads frames by the compiler's own parser.
 """
 
 from __future__ import annotations

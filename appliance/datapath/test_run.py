@@ -51,13 +51,13 @@ class TestRunResult:
 
 
 def export_programs(module: ir.Module, programs: Mapping[str, ir.Function]) -> None:
-    """What `Collection.load` calls to have each program exported, for `test_run_loop` to call."""
+    """What `Collection.load` calls to have each program exported, for `native_loop` to call."""
     for program in programs.values():
         program.linkage = "external"
 
 
 @cache
-def test_run_loop() -> Callable[[int], None]:
+def native_loop() -> Callable[[int], None]:
     """The native loop, `void (TestRunBlock *)`: the same for all programs, and compiled once."""
     code = Code.define(ir.Module("test_run"), "test_run_loop", VOID, linkage="external", block=PTR)
     block = code["block"]
@@ -83,5 +83,5 @@ def bpf_test_run(engine: Engine, program: str, data: bytes, context: HostContext
     copy = type(context).from_buffer_copy(context)
     laid_down = data_of(type(context))(copy, data)
     block = TestRunBlock(context=ctypes.addressof(copy), program=engine.address(entry_name(program)), repeat=repeat)
-    test_run_loop()(ctypes.addressof(block))
+    native_loop()(ctypes.addressof(block))
     return TestRunResult(block.r0, laid_down.after(copy), copy, block.nanoseconds / repeat)

@@ -154,6 +154,10 @@ class LiveSet:
         return self.type == other.type and all(n <= room for n, room in zip(counts, other.sizes, strict=True))
 
 
+HOST = (32, 64)  # leading bits of an address that are a host, of IPv4 and IPv6
+LARGEST_KEY = 64  # bytes of what a rate is per; a flow's are 56
+
+
 @dataclass(frozen=True, slots=True)
 class KeyPart:
     """One field of what a rate is per: `field` of the parsed frame, where the frame has that layer.

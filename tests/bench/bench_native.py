@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from appliance.datapath.test_run import TestRunBlock, export_programs, test_run_loop
+from appliance.datapath.test_run import TestRunBlock, export_programs, native_loop
 from appliance.ebpf.objects.objects import load_object_file
 from appliance.jit.collection import Collection
 from appliance.jit.program import entry_name
@@ -68,7 +68,7 @@ def run(function: int, frame: bytes, repeat: int) -> Run:
     start = ctypes.addressof(memory)
     context = FrameContext(data=start, data_meta=start, data_end=start + len(frame))
     block = TestRunBlock(context=ctypes.addressof(context), program=function, repeat=repeat)
-    test_run_loop()(ctypes.addressof(block))
+    native_loop()(ctypes.addressof(block))
     return Run(memory.raw, block.nanoseconds / repeat)
 
 

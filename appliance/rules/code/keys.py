@@ -17,9 +17,8 @@ from llvmlite import ir
 
 from appliance.ir import I64, U64, Code, Pointer
 from appliance.rules.code.fields import SIDES, Fields
-from appliance.rules.model import KeyPart, Rule
+from appliance.rules.model import HOST, KeyPart, Rule
 
-HOST = (32, 64)  # leading bits that are a host, of IPv4 and IPv6
 _ALL = (1 << 64) - 1
 
 

@@ -15,10 +15,10 @@ from appliance.rules.code import keys
 from appliance.rules.code.bpf_module import BpfModule, MapShape
 from appliance.rules.code.fields import Fields
 from appliance.rules.code.match import Matching
-from appliance.rules.model import KeyPart, Rule
+from appliance.rules.model import LARGEST_KEY, KeyPart, Rule
 
 _ANY = 0  # BPF_ANY, include/uapi/linux/bpf.h
-LARGEST_KEY, LARGEST_VALUE = 64, 16  # bytes
+LARGEST_VALUE = 16  # bytes
 
 StateMap = Callable[[str, Rule, MapShape], Pointer]
 

@@ -13,12 +13,10 @@ from collections.abc import Callable, Iterator
 
 from appliance.rules.field_hints import which_field
 from appliance.rules.matchers import MATCHERS, Layer, Matcher
-from appliance.rules.model import KeyPart
+from appliance.rules.model import HOST, LARGEST_KEY, KeyPart
 from appliance.rules.values import AddressKind, BadValue, NumberKind
 
 FLOW = "flow"
-LARGEST_KEY = 64  # bytes; a flow's are 56
-HOST = (32, 64)  # leading bits of IPv4 and IPv6
 WHOLE = (32, 128)
 
 _FLOW = (
