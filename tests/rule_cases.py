@@ -3,7 +3,7 @@
 A file is a list of cases:
 
     - case: a sentence that names it
-      files: {lists/x.txt: "…"}          other files that the rule set names (optional)
+      files: {lists/x.txt: "…"}          other files that the rule set names (optional); of `x.c` x.bc is made
       rules: |                           the rule set
         rules: […]
       frames:
@@ -27,6 +27,7 @@ from typing import Any
 import scapy.all
 
 from appliance.rules import RuleSet, load_rule_set
+from tests.stages import build_stage
 from tests.yaml_files import load
 
 FOLDER = Path(__file__).parent / "cases" / "rules"
@@ -61,6 +62,8 @@ class RuleCase:
             path = folder / name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text)
+            if path.suffix == ".c":
+                build_stage(path)
         return load_rule_set(folder / "rules.yaml")
 
 

@@ -11,6 +11,7 @@ from appliance.rules.matchers import Layer, Matcher
 from appliance.rules.ranges import Ranges
 from appliance.rules.sets.contents import Contents
 from appliance.rules.sets.elements import ElementType
+from appliance.rules.stages.bitcode import Bitcode
 from appliance.rules.values import Addresses
 
 # What decides a frame when no rule does. They are counted behind the rules, in this order, and no rule has such an id.
@@ -19,11 +20,14 @@ VERDICT_COUNTERS = (ALLOWLIST, POLICY, MALFORMED)
 
 
 class Action(Enum):
-    """What becomes of a frame that a rule matches. COUNT counts it and goes on to the next rule."""
+    """What becomes of a frame that a rule matches. COUNT counts it and goes on to the next rule. TX and REDIRECT are
+    answers of stages alone: the frame leaves where it came from, or somewhere else."""
 
     PASS = "pass"
     DROP = "drop"
     COUNT = "count"
+    TX = "tx"
+    REDIRECT = "redirect"
 
 
 class Mode(Enum):
@@ -224,6 +228,26 @@ class Rule:
     where: SourceLine
 
 
+class Place(Enum):
+    """Where a stage stands: before the rules, which see its mark, or between the last rule and the policy."""
+
+    BEFORE_RULES = "before-rules"
+    AFTER_RULES = "after-rules"
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """A function in a file of bitcode, asked for every frame of its direction that nothing before it decides."""
+
+    id: str
+    bitcode: Bitcode
+    program: str
+    place: Place
+    mode: Mode
+    direction: Direction
+    where: SourceLine
+
+
 @dataclass(frozen=True, slots=True)
 class RuleSet:
     """A whole rule set. `texts` are the files that it was read from, the first one first, for the line information.
@@ -241,6 +265,7 @@ class RuleSet:
     texts: Mapping[str, str]
     sets: Mapping[str, LiveSet] = field(default_factory=dict)
     allowlist_sets: tuple[str, ...] = ()
+    stages: tuple[Stage, ...] = ()
 
     def in_rooms_of(self, other: RuleSet) -> RuleSet:
         """The same with live sets as large as the other one's of their names, wherever their elements have room there

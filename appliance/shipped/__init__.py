@@ -6,6 +6,8 @@ checkout, in an editable install and in a wheel (docs/decisions/0020-files-that-
 
     appliance/shipped/configs           ──> configs/
     appliance/shipped/docs/rejections   ──> docs/rejections/
+    appliance/shipped/programs/stages   ──> programs/stages/
+    appliance/shipped/programs/include  ──> programs/include/
 
 Rule sets name each other and their lists by relative paths, so they must be files of a folder: a package that is
 imported out of a zip archive has none.

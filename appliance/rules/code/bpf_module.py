@@ -19,6 +19,7 @@ from appliance.ebpf.map_types import MapType
 from appliance.ebpf.platform import LINUX
 from appliance.errors import SourceLine
 from appliance.ir import I8, I32, I64, PTR, Code, Pointer, Value
+from appliance.rules.stages.bitcode import Bitcode
 
 LICENSE = b"GPL\0"
 
@@ -73,6 +74,8 @@ class BpfModule:
         self._globals: list[Node] = []
         self._circles: list[tuple[Node, str, list[Node]]] = []  # nodes that name others, which name them
         self.maps: dict[str, MapShape] = {}
+        self._constants: list[str] = []
+        self._linked: dict[str, Bitcode] = {}  # by digest
         self._licence()
 
     # debug information
@@ -240,6 +243,25 @@ class BpfModule:
         target = code.builder.inttoptr(ir.Constant(I64, _HELPER_NUMBERS[name]), ir.PointerType(signature))
         return code.builder.call(target, typed)
 
+    # what others wrote
+
+    def external(self, name: str, signature: ir.FunctionType) -> ir.Function:
+        """A function that bitcode defines which is linked in."""
+        known = self.module.globals.get(name)
+        return known if known is not None else ir.Function(self.module, signature, name)
+
+    def constant(self, name: str, numbers: Sequence[tuple[ir.IntType, int]]) -> None:
+        """A structure of numbers that bitcode reads as `extern const struct … name`, one member behind the other."""
+        type_ = ir.LiteralStructType([width for width, _ in numbers])
+        value = ir.GlobalVariable(self.module, type_, name)
+        value.global_constant = True
+        value.initializer = ir.Constant(type_, [ir.Constant(width, number) for width, number in numbers])
+        self._constants.append(name)
+
+    def link(self, bitcode: Bitcode) -> None:
+        """Make the bitcode a part of the object, if it isn't yet."""
+        self._linked.setdefault(bitcode.digest, bitcode)
+
     # the object
 
     def emit(self) -> bytes:
@@ -258,6 +280,12 @@ class BpfModule:
         self.module.data_layout = str(machine.target_data)
         with llvm.create_context() as context, llvm.parse_assembly(str(self.module), context) as native:
             native.verify()
+            for bitcode in self._linked.values():
+                stage = llvm.parse_bitcode(bitcode.data, context)
+                stage.triple, stage.data_layout = native.triple, native.data_layout
+                native.link_in(stage)
+            for name in self._constants:  # folded into the code that reads them
+                native.get_global_variable(name).linkage = "internal"
             passes = llvm.create_pass_builder(machine, llvm.create_pipeline_tuning_options(speed_level=LEVEL))
             passes.getModulePassManager().run(native, passes)
             return bytes(machine.emit_object(native))

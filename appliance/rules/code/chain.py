@@ -18,6 +18,7 @@ from appliance.rules.code.memory import Memory
 from appliance.rules.code.newcomers import Newcomers
 from appliance.rules.code.retransmit import RetransmitTest
 from appliance.rules.code.set_maps import SetMaps
+from appliance.rules.code.stages import Stages, state_maps
 from appliance.rules.code.tables import Tables
 from appliance.rules.code.token_bucket import TokenBucket, define_conforms
 from appliance.rules.model import Action, Direction, Mode, Rule, RuleSet
@@ -47,16 +48,18 @@ class Shared:
         self.rules = rules
         self._plans: dict[tuple[int, ...], Plan] = {}
         self.sets = SetMaps(module, rules.sets)
-        self.frame = FrameLayout(rules.rules)
+        self.frame = FrameLayout(rules.rules, for_stages=bool(rules.stages))
         self.states: dict[str, str] = {}  # name → use, in order
         self.counters = module.declare_map(layout.COUNTERS, layout.counters_shape(rules))
         self.errors = module.declare_map(layout.ERRORS, layout.errors_shape())
         self.tables = Tables(module, self.sets)
         self.plans = {way: self._plan(way, with_tables=with_tables) for way in (Direction.IN, Direction.OUT)}
         self.is_cut = any(len(cut(each.steps)) > 1 for each in self.plans.values()) or (
-            len(self.frame.names) > MOST_VARIABLES or bool(self.frame.slices)
+            len(self.frame.names) > MOST_VARIABLES or bool(self.frame.slices) or bool(rules.stages)
         )
         self.count = self._define_count()
+        self.stages = Stages(module, rules, self.count)
+        self.states.update(state_maps(rules.stages))
         self.conforms = define_conforms(module)
         self.newcomers = self._newcomers()
 

@@ -44,7 +44,7 @@ from appliance.rules.code.layout import CompiledRules
 from appliance.rules.code.match import Matching
 from appliance.rules.code.parser.cursor import Cursor
 from appliance.rules.code.parser.parser import parse_frame
-from appliance.rules.model import ALLOWLIST, MALFORMED, POLICY, Action, Direction, Mode, RuleSet
+from appliance.rules.model import ALLOWLIST, MALFORMED, POLICY, Action, Direction, Mode, Place, RuleSet
 
 SECTION = "xdp"
 INWARD_PROGRAM, OUTWARD_PROGRAM = "tidegate_in", "tidegate_out"
@@ -64,6 +64,7 @@ def compile_rule_set(rules: RuleSet, *, with_tables: bool = True, with_log: bool
         object=module.emit(),
         source=rules.file,
         counted=layout.counted(rules),
+        rule_count=len(rules.rules),
         contents=dict(shared.sets.contents),
         sets=shared.sets.used,
         state_maps=dict(shared.states),
@@ -83,7 +84,8 @@ class _Program:
         self.has_policy = way is Direction.IN or defaults.direction is not Direction.IN
         self.policy = defaults.policy if self.has_policy else Action.PASS
         self.is_monitored = defaults.mode is Mode.MONITOR
-        self.judges = bool(self.plan.steps) or self.has_policy
+        self.has_stages = any(stage.direction.covers(way) for stage in defaults.stages)
+        self.judges = bool(self.plan.steps) or self.has_policy or self.has_stages
         rules = defaults.rules
         self.watches = any(rule.retransmit and rule.direction.covers(way.opposite) for rule in rules)
 
@@ -110,6 +112,9 @@ class _Program:
         self.cursor = Cursor(self.module, code, self.fields, self._allowlist, self.malformed)
         parse_frame(self.cursor)
         write_hosts(code, self.fields, self.plan.rules)
+        if record is not None and self.has_stages:
+            self.shared.stages.prepare(self.cursor, self.way)
+            self._stages(record, Place.BEFORE_RULES)
         chain = Chain(self.shared, code, self.fields, self._decide)
         chain.handshakes(self.way)
         chain.ask(self.plan)
@@ -118,6 +123,7 @@ class _Program:
         else:
             for function in functions:
                 self._call(function, record)
+            self._stages(record, Place.AFTER_RULES)
         self._policy()
         self._malformed()
         self._tail()
@@ -151,6 +157,9 @@ class _Program:
         with code.if_(code.compare(answer, "!=", 0)):
             code.call(self.shared.count, code.resize(code.shr(answer, 8), I32), self.fields["length"])
             code.ret(code.resize(code.and_(answer, 0xFF), I32))
+
+    def _stages(self, record: Pointer, place: Place) -> None:
+        self.shared.stages.ask(self.code, self.fields, record, self.way, place)
 
     def _allowlist(self, family: int) -> None:
         """Written where the addresses become known: what is on the list passes, whatever else is wrong with it."""

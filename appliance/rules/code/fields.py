@@ -7,22 +7,30 @@ set is cut into functions, and its fields lie in a record, the address of which 
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from llvmlite import ir
 
 from appliance.ir import I32, I64, Code, Value, Variable
 from appliance.rules.matchers import FIELDS, PARSED, PRESENCE, Field, Matcher
 from appliance.rules.model import Rule, matched
+from appliance.rules.stages import contract
 
 # what the program itself keeps: the time, once a rule has asked for it; whether a monitored rule has matched; and which
 # rules tables have found, one that decides and one that is monitored (classifier.layout)
 STATE = (Field("now", 64), Field("monitored"), Field("deciding", 64), Field("noted", 64))
 
+# what stages get beside what the parser finds (stages.contract)
+_OF_STAGES = (
+    *(Field(name, 64) for name in ("layer3", "layer4", "payload")),
+    *map(Field, ("payload_length", "way", "stage_monitored", "reserved")),
+)
+
 HOST_SIZE = 16  # bytes of a key that says whose an address is: IPv4 mapped into IPv6, or the /64 and zeros
 SIDES = {"ip.src": "source", "ip.dst": "destination"}
 
-_EVERY = {**FIELDS, **{field.name: field for field in STATE}}
+_EVERY = {**FIELDS, **{field.name: field for field in (*STATE, *_OF_STAGES)}}
 _TYPES: dict[int, ir.IntType] = {32: I32, 64: I64}
 _C_TYPES = {32: ctypes.c_uint32, 64: ctypes.c_uint64}
 # what the program has beside the record: what the parser works out, and what a walk through tables reads (walk)
@@ -44,11 +52,12 @@ class FrameLayout:
     """What the programs of one rule set know of a frame: the fields that its rules read, and those alone. Any thread.
 
     `names` are the fields, `layers` what the rules ask for. `record` is the structure that holds the fields where they
-    aren't variables: the fields, then whose the addresses are as keys of maps (keys.write_hosts), in network order.
+    aren't variables: what stages are given, if there are any, then other fields, and whose the addresses are as keys of
+    maps (keys.write_hosts), in network order.
     """
 
-    def __init__(self, rules: Iterable[Rule], others: Iterable[Matcher] = ()) -> None:
-        """`others` are matchers that are read whether a rule asks for them or not."""
+    def __init__(self, rules: Iterable[Rule], others: Iterable[Matcher] = (), *, for_stages: bool = False) -> None:
+        """`others` are matchers that are read whether a rule asks for them or not; so is what stages get."""
         rules = tuple(rules)
         matchers = [*others, *(each for rule in rules for condition in rule.conditions for each in matched(condition))]
         parts = [part for rule in rules if rule.rate for part in rule.rate.per]
@@ -57,19 +66,22 @@ class FrameLayout:
         read.update(name for matcher in matchers for name in matcher.reads)
         if any(rule.retransmit for rule in rules):
             read.update(_RETRANSMIT)
+        shared = contract.FRAME if for_stages else ()
+        read.update(name for name, _ in shared)
         self.layers = frozenset([*(matcher.layer for matcher in matchers), *(part.layer for part in parts)])
         self.slices = {matcher.fields[0]: matcher.slice for matcher in matchers if matcher.slice}
         sliced = {name: Field(name, 64) for name in sorted(self.slices)}
         self.kept = {name: field for name, field in {**_EVERY, **sliced}.items() if name in read}
         self.names = tuple(self.kept)
-        self.record = _record(self.kept.values())
+        self.record = _record(shared, self.kept.values())
 
 
-def _record(kept: Iterable[Field]) -> type[ctypes.Structure]:
-    """The widest fields first, so that there are no holes."""
-    fields = sorted(kept, key=lambda field: -field.width)
+def _record(shared: Sequence[tuple[str, Any]], kept: Iterable[Field]) -> type[ctypes.Structure]:
+    """What is shared with stages; then the widest fields first, so that there are no holes."""
+    names = {name for name, _ in shared}
+    fields = sorted((field for field in kept if field.name not in names), key=lambda field: -field.width)
     keys = [(f"{side}_key", ctypes.c_uint64 * 2) for side in SIDES.values()]
-    described = [*keys, *((field.name, _C_TYPES[field.width]) for field in fields)]
+    described = [*shared, *keys, *((field.name, _C_TYPES[field.width]) for field in fields)]
     return type("FrameRecord", (ctypes.Structure,), {"_fields_": described})
 
 

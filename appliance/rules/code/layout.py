@@ -1,6 +1,6 @@
 """Which maps a compiled rule set has, how they are named, and what their entries mean.
 
-    rule_counters   per-CPU array   rule index ── packets, bytes        then allowlist, policy, malformed
+    rule_counters   per-CPU array   rule index ── packets, bytes        then stages, allowlist, policy, malformed
     parse_errors    per-CPU array   index in PARSE_ERRORS ── frames
     frame           per-CPU array   0 ── the fields of the frame being judged, in a set that is cut into functions
     rate_ID         array           0 ── the theoretical arrival time of a rule's bucket
@@ -40,6 +40,9 @@ COUNTERS = "rule_counters"
 ERRORS = "parse_errors"
 FRAME = "frame"
 
+# What a stage can answer, each with a counter `ID.ANSWER`, in the order of the XDP actions of these names.
+ANSWERS = (Action.DROP, Action.PASS, Action.TX, Action.REDIRECT)
+
 _SIZED_BY = {  # of all others it is `sources`
     "rate": "rate",
     "tries": "tries",
@@ -77,7 +80,7 @@ class CompiledRules:
     entries that its set maps must be given, as (key, value) bytes, before a program runs. `sets` are the live ones that
     a rule uses, by name. `state_maps` are the maps
     that a reload hands over: name → what it is to the operator (see state_use). `counted` are the rules in order, then
-    VERDICT_COUNTERS.
+    the answers of stages (see stage_index), then VERDICT_COUNTERS.
     """
 
     object: bytes
@@ -87,6 +90,7 @@ class CompiledRules:
     state_maps: Mapping[str, str]
     sets: Mapping[str, LiveSet]
     seconds: float
+    rule_count: int
     counters: str = COUNTERS
     parse_errors: str = ERRORS
     parse_error_reasons: tuple[str, ...] = PARSE_ERRORS
@@ -94,7 +98,7 @@ class CompiledRules:
     @property
     def rules(self) -> tuple[Counted, ...]:
         """The rules alone, in order."""
-        return self.counted[: -len(VERDICT_COUNTERS)]
+        return self.counted[: self.rule_count]
 
 
 def counted(rules: RuleSet) -> tuple[Counted, ...]:
@@ -103,6 +107,11 @@ def counted(rules: RuleSet) -> tuple[Counted, ...]:
     return (
         *(Counted(rule.id, rule.index, rule.action, rule.mode, rule.where) for rule in rules.rules),
         *(
+            Counted(f"{stage.id}.{action.value}", stage_index(rules, number, action), action, stage.mode, stage.where)
+            for number, stage in enumerate(rules.stages)
+            for action in ANSWERS
+        ),
+        *(
             Counted(name, verdict_index(rules, name), verdicts[name], Mode.ENFORCE if name == ALLOWLIST else rules.mode)
             for name in VERDICT_COUNTERS
         ),
@@ -110,7 +119,7 @@ def counted(rules: RuleSet) -> tuple[Counted, ...]:
 
 
 def counters_shape(rules: RuleSet) -> MapShape:
-    entries = len(rules.rules) + len(VERDICT_COUNTERS)
+    entries = _behind_stages(rules) + len(VERDICT_COUNTERS)
     return MapShape(MapType.PERCPU_ARRAY, 4, ctypes.sizeof(CounterValue), entries)
 
 
@@ -120,7 +129,16 @@ def errors_shape() -> MapShape:
 
 def verdict_index(rules: RuleSet, name: str) -> int:
     """The index in `rule_counters` of one of VERDICT_COUNTERS."""
-    return len(rules.rules) + VERDICT_COUNTERS.index(name)
+    return _behind_stages(rules) + VERDICT_COUNTERS.index(name)
+
+
+def stage_index(rules: RuleSet, number: int, answer: Action) -> int:
+    """The index in `rule_counters` of an answer of the stage of that number."""
+    return len(rules.rules) + number * len(ANSWERS) + ANSWERS.index(answer)
+
+
+def _behind_stages(rules: RuleSet) -> int:
+    return len(rules.rules) + len(rules.stages) * len(ANSWERS)
 
 
 def state_name(kind: str, rule: Rule) -> str:

@@ -21,6 +21,7 @@ from appliance.rules.document.rules import RuleReader
 from appliance.rules.document.salvage import Salvaged, salvage
 from appliance.rules.document.schema import DefaultsEntry, RuleSetEntry
 from appliance.rules.document.sets import SetReader, defects_of_file
+from appliance.rules.document.stages import StageReader
 from appliance.rules.errors import RuleSetRefused
 from appliance.rules.model import Action, Direction, LiveSet, Mode, Rule, RuleSet
 from appliance.rules.ranges import union
@@ -86,6 +87,10 @@ class _Loader:
         for source in self.sources:
             for at, rule in source.numbered("rules", source.entry.rules):
                 rules.append(reader.rule(source.document, rule, at, len(rules)))
+        stages = StageReader(self.defaults, {rule.id for rule in rules}, self.defects)
+        for source in self.sources:
+            for at, stage in source.numbered("stages", source.entry.stages):
+                stages.read(source.document, stage, at)
         if len(rules) > MOST_RULES:
             what = f"{len(rules)} rules are more than {MOST_RULES}"
             self.defects.append(self.document.refuse(what, ("rules",), hint="put addresses and ports into sets"))
@@ -100,6 +105,7 @@ class _Loader:
             direction=Direction(defaults.direction),
             allowlist=allowlist,
             rules=tuple(rules),
+            stages=tuple(stages.stages),
             sets={name: found for name, found in self.sets.sets.items() if isinstance(found, LiveSet)},
             allowlist_sets=allowlist_sets,
             texts={source.document.file: source.document.text for source in [self.sources[-1], *self.sources[:-1]]},

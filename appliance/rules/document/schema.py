@@ -134,6 +134,17 @@ class RuleEntry(Entry):
     description: str = ""
 
 
+class StageEntry(Entry):
+    """One entry of `stages:`"""
+
+    id: RuleId
+    object: str = Field(description="a file of LLVM bitcode, by its path from this document")
+    program: str = Field(description="the function in it")
+    at: Literal["before-rules", "after-rules"] = Field("before-rules", description="where it stands")
+    mode: ModeWord | None = None
+    direction: Way | None = None
+
+
 class RuleSetEntry(Entry):
     """A rule set: alone in its document, a part of a box's, or included in another one."""
 
@@ -143,6 +154,7 @@ class RuleSetEntry(Entry):
     sets: dict[SetName, SetEntry] = {}
     allowlist: list[Any] = []
     rules: list[RuleEntry] = []
+    stages: list[StageEntry] = []
 
 
 RULE_SET_KEYS = frozenset(RuleSetEntry.model_fields)

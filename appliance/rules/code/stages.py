@@ -1,0 +1,81 @@
+"""Stages as the programs of a rule set call them: global functions that get the context and the record of the frame.
+
+    frame (map) ── struct frame ── other fields ── keys        the parser writes it, stages and rules read it
+                        │
+                        └── stage(context, frame) ── NEXT, or an XDP action, counted as `ID.ANSWER`
+
+A stage is linked in as the module is emitted (BpfModule.link). Two stages of one file are linked once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from llvmlite import ir
+
+from appliance.ir import I32, PTR, U32, Code, Pointer
+from appliance.rules.code import layout
+from appliance.rules.code.bpf_module import BpfModule
+from appliance.rules.code.fields import Fields
+from appliance.rules.code.parser.cursor import Cursor
+from appliance.rules.model import Action, Direction, Mode, Place, RuleSet, Stage
+from appliance.rules.stages.contract import NEXT
+from hooks.contracts.contract import Verdict
+from hooks.contracts.xdp import XDP_LINUX
+
+WAYS = {Direction.IN: 0, Direction.OUT: 1}
+_ANSWERS = {action: XDP_LINUX.number(Verdict[action.name]) for action in layout.ANSWERS}
+_SIGNATURE = ir.FunctionType(I32, [PTR, PTR])
+
+
+class Stages:
+    """Writes the calls of one object's stages. For one thread."""
+
+    def __init__(self, module: BpfModule, rules: RuleSet, count: ir.Function) -> None:
+        self.module = module
+        self.rules = rules
+        self.count = count
+
+    def prepare(self, cursor: Cursor, way: Direction) -> None:
+        """Behind the parser: what it knows beside the fields."""
+        cursor.set(
+            layer3=cursor.layer3.get(),
+            layer4=cursor.layer4.get(),
+            payload=cursor.payload.get(),
+            payload_length=cursor.payload_length.get(),
+            way=WAYS[way],
+        )
+
+    def ask(self, code: Code, fields: Fields, record: Pointer, way: Direction, place: Place) -> None:
+        """Every stage of that direction that stands there, one behind the other."""
+        for number, stage in enumerate(self.rules.stages):
+            if stage.place is place and stage.direction.covers(way):
+                self._ask(code, fields, record, number, stage)
+
+    def _ask(self, code: Code, fields: Fields, record: Pointer, number: int, stage: Stage) -> None:
+        self.module.at(code, stage.where)
+        self.module.link(stage.bitcode)
+        fields.set(stage_monitored=int(stage.mode is Mode.MONITOR))
+        function = self.module.external(stage.program, _SIGNATURE)
+        answer: U32 = code.builder.call(function, [code["context"], record])
+        with code.if_(code.compare(answer, "!=", NEXT)):
+            if stage.mode is Mode.MONITOR:
+                with code.if_(code.compare(fields["monitored"], "==", 0)):
+                    self._count(code, fields, number, answer)
+                    fields.set(monitored=1)
+            else:
+                self._count(code, fields, number, answer)
+                code.ret(answer)
+
+    def _count(self, code: Code, fields: Fields, number: int, answer: U32) -> None:
+        """Under the answer; what is none of them is counted as a drop, which is what hooks make of it."""
+        index: U32 = ir.Constant(I32, layout.stage_index(self.rules, number, Action.DROP))
+        for action, number_of_action in _ANSWERS.items():
+            place = ir.Constant(I32, layout.stage_index(self.rules, number, action))
+            index = code.select(code.compare(answer, "==", number_of_action), place, index)
+        code.call(self.count, index, fields["length"])
+
+
+def state_maps(stages: Sequence[Stage]) -> dict[str, str]:
+    """The maps of stages, which a reload hands over: name → what it is to the operator."""
+    return {name: f"{stage.id}.{name}" for stage in stages for name in stage.bitcode.maps}
