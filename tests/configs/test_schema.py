@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -55,5 +56,7 @@ def _unknown(data: Any, schema: dict[str, Any], at: str) -> Any:
         for key, value in data.items():
             if key in schema["properties"]:
                 yield from _unknown(value, schema["properties"][key], f"{at}/{key}")
+            elif any(re.search(pattern, key) for pattern in schema.get("patternProperties", ())):
+                continue  # bytes at an offset
             elif schema["additionalProperties"] is False:
                 yield f"{at}/{key}"
