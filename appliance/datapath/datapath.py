@@ -7,6 +7,7 @@ outside ──> program `in`  ──(counted, never sent)   tap
 
 from __future__ import annotations
 
+import secrets
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -70,7 +71,8 @@ class Datapath(Closeable):
         self._swapping = threading.Lock()  # held while code is published, never while waiting
         self._counting = threading.Lock()  # held while counts are read, and while ports become others
         self._closed: dict[str, InterfaceStatistics] = {}  # what sockets counted that are closed
-        planned = plan(passages, [() for _ in self._threads])
+        self._flow_key = secrets.randbits(32)
+        planned = plan(passages, [() for _ in self._threads], self._flow_key)
         try:
             for thread, wirings in zip(self._threads, planned.wirings, strict=True):
                 thread.rewire(wirings)
@@ -92,7 +94,7 @@ class Datapath(Closeable):
         Raises HookError, all going on as before, or GracePeriodExpired if a worker does not pause within `timeout`
         seconds: then the others go on, and the sockets are what they were.
         """
-        planned = plan(passages, [thread.wirings for thread in self._threads])
+        planned = plan(passages, [thread.wirings for thread in self._threads], self._flow_key)
         try:
             _await_stamps(planned.all_opened)
             self._pause(timeout)

@@ -14,7 +14,8 @@ from dataclasses import dataclass, field
 
 from appliance.datapath.layout import INWARD, OUTWARD
 from appliance.datapath.worker import Wiring
-from hooks.af_packet.socket import NEW_GROUP, Geometry, PacketSocket
+from hooks.af_packet.fanout import Fanout
+from hooks.af_packet.socket import Geometry, PacketSocket
 from hooks.interfaces.netdev import Interface, demand_ethernet
 
 
@@ -47,8 +48,9 @@ class Plan:
             each.close()
 
 
-def plan(passages: Sequence[Passage], wired: Sequence[Sequence[Wiring]]) -> Plan:
+def plan(passages: Sequence[Passage], wired: Sequence[Sequence[Wiring]], key: int) -> Plan:
     """Sockets for every passage and every worker; what each of them has `wired` is kept where it can serve.
+    `key` is that of the box, by which its workers share flows (fanout).
 
     Raises HookError; then nothing stays open that was not before.
     """
@@ -60,7 +62,7 @@ def plan(passages: Sequence[Passage], wired: Sequence[Sequence[Wiring]]) -> Plan
             for side, interface in enumerate(passage.interfaces):
                 inline = passage.inside is not None
                 peer = first + 1 - side if inline else None
-                sockets = _sockets(made, interface, [known.get(interface.index) for known in there])
+                sockets = _sockets(made, interface, [known.get(interface.index) for known in there], key)
                 for own, opened in zip(made.wirings, sockets, strict=True):
                     own.append(Wiring(opened, interface.index, interface.mtu, (INWARD, OUTWARD)[side], peer, inline))
     except BaseException:
@@ -69,7 +71,7 @@ def plan(passages: Sequence[Passage], wired: Sequence[Sequence[Wiring]]) -> Plan
     return made
 
 
-def _sockets(made: Plan, interface: Interface, known: Sequence[PacketSocket | None]) -> list[PacketSocket]:
+def _sockets(made: Plan, interface: Interface, known: Sequence[PacketSocket | None], key: int) -> list[PacketSocket]:
     """Every worker's socket on one interface: those that are known, or others, among which the kernel deals out the
     flows if there are several."""
     demand_ethernet(interface)
@@ -78,9 +80,9 @@ def _sockets(made: Plan, interface: Interface, known: Sequence[PacketSocket | No
     if len(kept) == len(known):
         return kept
     sockets = made.opened.setdefault(interface.index, [])
-    group = NEW_GROUP if len(known) > 1 else None
+    fanout = Fanout(key) if len(known) > 1 else None
     for _ in known:
-        sockets.append(PacketSocket(interface.name, geometry, fanout=group, muted=True))
-        if group is not None:
-            group = sockets[-1].fanout_group()
+        sockets.append(PacketSocket(interface.name, geometry, fanout=fanout, muted=True))
+        if fanout is not None:
+            fanout = Fanout(key, sockets[-1].fanout_group())
     return sockets

@@ -23,6 +23,7 @@ import struct
 from dataclasses import dataclass
 from types import TracebackType
 
+from hooks.af_packet.fanout import NEW_GROUP, Fanout, flow_program
 from hooks.errors import HookError, InterfaceError, PrivilegeError
 from hooks.interfaces.clsact import BOX_MARK
 from hooks.linux import if_packet as kernel
@@ -33,7 +34,6 @@ SO_SNDBUFFORCE = 32
 SO_TIMESTAMPNS = 35  # SO_TIMESTAMPNS_OLD of asm-generic/socket.h
 BLOCK_SIZE = 1 << 16
 QUEUE_BYTES = 8 << 20
-NEW_GROUP = -1  # a fanout group whose number the kernel chooses, so that it is nobody else's
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,9 +70,11 @@ class PacketSocket:
     Only one thread may serve one PacketSocket.
     """
 
-    def __init__(self, interface: str, geometry: Geometry, *, fanout: int | None = None, muted: bool = False) -> None:
+    def __init__(
+        self, interface: str, geometry: Geometry, *, fanout: Fanout | None = None, muted: bool = False
+    ) -> None:
         """Open, map and bind. `fanout` is the group of the workers on one interface, among whom the kernel deals out
-        flows by hash: NEW_GROUP for the first of them, its `fanout_group()` for the others. `muted`: accept no frame
+        flows: a new one for the first of them, its `fanout_group()` for the others. `muted`: accept no frame
         before `unmute`. Raises InterfaceError, PrivilegeError or HookError."""
         self.interface = interface
         self.geometry = geometry
@@ -96,7 +98,7 @@ class PacketSocket:
             return PrivilegeError("packet rings need CAP_NET_RAW and CAP_NET_ADMIN", hint="run as root")
         return InterfaceError(f"no packet rings: {error.strerror}", where=self.interface)
 
-    def _configure(self, fanout: int | None) -> None:
+    def _configure(self, fanout: Fanout | None) -> None:
         ring, queue = self._socket, self._oversize
         set_option = ring.setsockopt
         set_option(kernel.SOL_PACKET, kernel.PACKET_VERSION, kernel.TPACKET_V2)
@@ -123,12 +125,19 @@ class PacketSocket:
         membership = kernel.packet_mreq(socket.if_nametoindex(self.interface), kernel.PACKET_MR_PROMISC)
         set_option(kernel.SOL_PACKET, kernel.PACKET_ADD_MEMBERSHIP, bytes(membership))
         if fanout is not None:
-            # inside a group PACKET_IGNORE_OUTGOING has no effect; the group has a flag of its own for it
-            kind = kernel.PACKET_FANOUT_HASH | kernel.PACKET_FANOUT_FLAG_IGNORE_OUTGOING
-            number = fanout
-            if fanout == NEW_GROUP:
-                kind, number = kind | kernel.PACKET_FANOUT_FLAG_UNIQUEID, 0
-            set_option(kernel.SOL_PACKET, kernel.PACKET_FANOUT, number | kind << 16)
+            self._join(fanout)
+
+    def _join(self, fanout: Fanout) -> None:
+        # inside a group PACKET_IGNORE_OUTGOING has no effect; the group has a flag of its own for it
+        kind = kernel.PACKET_FANOUT_CBPF | kernel.PACKET_FANOUT_FLAG_IGNORE_OUTGOING
+        number = fanout.group
+        if number == NEW_GROUP:
+            kind, number = kind | kernel.PACKET_FANOUT_FLAG_UNIQUEID, 0
+        self._socket.setsockopt(kernel.SOL_PACKET, kernel.PACKET_FANOUT, number | kind << 16)
+        if fanout.group == NEW_GROUP:  # the group has one program, which the kernel copies
+            code = flow_program(fanout.key)
+            program = sock_fprog(len(code), code)
+            self._socket.setsockopt(kernel.SOL_PACKET, kernel.PACKET_FANOUT_DATA, bytes(program))
 
     def fanout_group(self) -> int:
         """The number of the fanout group that the socket is in, within its network namespace."""

@@ -10,9 +10,12 @@ import threading
 import time
 
 import pytest
+from scapy.contrib.mpls import MPLS
 from scapy.layers.inet import IP, TCP, UDP
-from scapy.layers.inet6 import IPv6
+from scapy.layers.inet6 import IPv6, IPv6ExtHdrFragment
 from scapy.layers.l2 import Dot1AD, Dot1Q, Ether
+from scapy.layers.ppp import PPP, PPPoE
+from scapy.packet import Packet
 
 from appliance.datapath.datapath import Datapath
 from appliance.datapath.layout import LONGEST_FRAME
@@ -38,9 +41,12 @@ def frame(order: int, *, target: int = 0, number: int = 0, size: int = 60) -> by
 
 
 def flows(count: int) -> list[bytes]:
-    """Frames that PASS, each of another UDP flow."""
-    header = Ether(**ADDRESSES) / IP(src="10.0.0.1", dst="10.0.0.2")
-    return [bytes(header / UDP(sport=1000 + number, dport=9) / (b"x" * 30)) for number in range(count)]
+    """Frames that PASS, each of another host."""
+    rest = IP(dst="10.0.0.2") / UDP(sport=1000, dport=9) / (b"x" * 30)
+    packets = [rest.copy() for _ in range(count)]
+    for number, packet in enumerate(packets):
+        packet.src = f"10.0.1.{number}"
+    return [bytes(Ether(**ADDRESSES) / packet) for packet in packets]
 
 
 def exchange(box: Box, *frames: bytes, expect: int) -> tuple[list[bytes], list[bytes]]:
@@ -258,11 +264,63 @@ def test_two_workers_share_the_flows(engine: Engine) -> None:
         assert min(shares) > 0
 
 
+def _two_ways(number: int) -> tuple[bytes, bytes]:
+    """A frame of some flow, and one that goes the other way: of both families, and wrapped in all that is walked."""
+    near, far = f"10.{number}.0.1", f"192.0.2.{number}"
+    near6, far6 = f"2001:db8::{number:x}", f"2001:db8:{number:x}::9"
+    there: list[Packet] = [
+        IP(src=near, dst=far) / UDP(sport=1000 + number, dport=53),
+        IP(src=near, dst=far) / TCP(sport=1000 + number, dport=80),
+        IP(src=near, dst=far, flags="MF") / UDP(sport=1000 + number, dport=53) / (b"x" * 32),
+        IP(src=near, dst=far, frag=5) / (b"x" * 32),
+        IPv6(src=near6, dst=far6) / UDP(sport=1000 + number, dport=53),
+        IPv6(src=near6, dst=far6) / IPv6ExtHdrFragment(offset=4) / (b"x" * 32),
+        IPv6(src=near6, dst=far6) / TCP(sport=1000 + number, dport=80),
+    ]
+    wraps: list[Packet] = [
+        Ether(**ADDRESSES),
+        Ether(**ADDRESSES) / Dot1Q(vlan=5),
+        Ether(**ADDRESSES) / Dot1AD(vlan=5) / Dot1Q(vlan=6),
+        Ether(**ADDRESSES) / Dot1AD(vlan=5) / Dot1Q(vlan=6) / Dot1Q(vlan=7),
+        Ether(**ADDRESSES) / PPPoE(sessionid=1) / PPP(),
+        Ether(**ADDRESSES) / MPLS(label=16, s=0) / MPLS(label=17, s=1),
+    ]
+    packet, wrap = there[number % len(there)], wraps[number // len(there) % len(wraps)]
+    back = packet.copy()
+    back.src, back.dst = packet.dst, packet.src
+    return bytes(wrap / packet), bytes(wrap / back)
+
+
+def test_both_directions_of_a_flow_are_one_workers(engine: Engine) -> None:
+    """Fragments, which have no ports, included."""
+    with running_box(engine, workers=3) as box:
+        threads = box.datapath._threads
+
+        def received(side: int) -> list[int]:
+            return [thread.block.ports[side].counters.received_packets for thread in threads]
+
+        def worker(side: int, sent: bytes) -> int:
+            before = received(side)
+            ends = (box.net.outside, box.net.inside)
+            with ends[side].packet_socket() as near, ends[1 - side].packet_socket() as far:
+                near.send(sent)
+                assert far.receive(1) == [sent]
+            grown = [after - earlier for after, earlier in zip(received(side), before, strict=True)]
+            assert sum(grown) == 1
+            return grown.index(1)
+
+        pairs = [_two_ways(number) for number in range(1, 85)]
+        found = [(worker(0, there), worker(1, back)) for there, back in pairs]
+        assert [there for there, _ in found] == [back for _, back in found]
+        shares = [sum(there == number for there, _ in found) for number in range(3)]
+        assert min(shares) > len(pairs) // 9, "one worker has nearly nothing to do"
+
+
 def test_the_workers_share_with_nobody_else(engine: Engine) -> None:
     """Another process of the namespace has a fanout group on every number near those that a process id gives."""
     with Topology() as net:
         found = run_inside(net.box, lambda: [find_interface(name) for name in ("outside", "inside")])
-        kind = kernel.PACKET_FANOUT_HASH | kernel.PACKET_FANOUT_FLAG_IGNORE_OUTGOING
+        kind = kernel.PACKET_FANOUT_CBPF | kernel.PACKET_FANOUT_FLAG_IGNORE_OUTGOING
         others = [net.box.packet_socket(interface.name) for interface in found]
         for interface, other in zip(found, others, strict=True):
             number = (os.getpid() + interface.index) & 0xFFFF
