@@ -1,6 +1,6 @@
 """Writes the parts of docs/rules.md that are tables of the rule language, from the tables that the language is.
 
-`python -m docs.build_rules` replaces what stands between `<!-- fields -->` or `<!-- names -->` and `<!-- end -->`.
+`python -m docs.build_rules` replaces what stands between `<!-- NAME -->` and `<!-- end -->` for each name of PARTS.
 """
 
 from __future__ import annotations
@@ -10,11 +10,21 @@ import textwrap
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from appliance.rules.actions import ACTIONS
 from appliance.rules.matchers import MATCHERS, Layer
 from appliance.rules.values import FlagsKind, NumberKind
 
 TARGET = Path(__file__).with_name("rules.md")
 WIDTH = 120
+
+
+def actions() -> str:
+    """The table of actions."""
+    lines = ["| action | its key | what becomes of the frame | and then |", "|---|---|---|---|"]
+    for row in ACTIONS.values():
+        key = f"[`{row.key}`](#{row.key})" if row.key else ""
+        lines.append(f"| `{row.action.value}` | {key} | {row.doc} | {'the end' if row.ends else 'the next rule'} |")
+    return "\n".join(lines)
 
 
 def fields() -> str:
@@ -47,7 +57,7 @@ def _listed(numbers: Mapping[str, int], *, with_numbers: bool) -> str:
     return ", ".join(f"`{name}`" + f"\N{NO-BREAK SPACE}{number}" * with_numbers for name, number in ordered)
 
 
-PARTS = {"fields": fields, "names": names}
+PARTS = {"actions": actions, "fields": fields, "names": names}
 
 
 def text(before: str) -> str:

@@ -16,10 +16,11 @@ from appliance.datapath.replay import ReplayLoop, replay
 from appliance.errors import SourceLine
 from appliance.helpers.native.call import Clock
 from appliance.jit.collection import Collection
+from appliance.rules.actions import ends
 from appliance.rules.code.compile import compile_rule_set
 from appliance.rules.code.decision_log import BATCH, COUNTED, SEEN
 from appliance.rules.code.layout import Counted
-from appliance.rules.model import VERDICT_COUNTERS, Action, Mode
+from appliance.rules.model import VERDICT_COUNTERS, Mode
 from hooks.contracts.contract import Verdict
 
 _ENTRY = struct.Struct("=Q")
@@ -83,6 +84,6 @@ class DecisionReplay(Closeable):
 
 def _decision(verdict: Verdict, last: Counted | None) -> Decision:
     """What a frame counted last decided it, unless it is a rule that only counts."""
-    if last is None or (last.id not in VERDICT_COUNTERS and (last.action is Action.COUNT or last.mode is Mode.MONITOR)):
+    if last is None or (last.id not in VERDICT_COUNTERS and (not ends(last.action) or last.mode is Mode.MONITOR)):
         return Decision(verdict, None)
     return Decision(verdict, last.id, last.where)

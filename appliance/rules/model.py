@@ -20,8 +20,8 @@ VERDICT_COUNTERS = (ALLOWLIST, POLICY, MALFORMED)
 
 
 class Action(Enum):
-    """What becomes of a frame that a rule matches. COUNT counts it and goes on to the next rule. TX and REDIRECT are
-    answers of stages alone: the frame leaves where it came from, or somewhere else."""
+    """What becomes of a frame that a rule matches; `actions.ACTIONS` says what each of them is. TX is an answer of
+    stages alone: the frame leaves where it came from."""
 
     PASS = "pass"
     DROP = "drop"

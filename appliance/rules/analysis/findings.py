@@ -20,6 +20,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
 
+from appliance.rules.actions import ends
 from appliance.rules.analysis.boxes import (
     VERSION,
     Box,
@@ -30,7 +31,7 @@ from appliance.rules.analysis.boxes import (
     universe,
 )
 from appliance.rules.analysis.cover import Boxes, Holders, bits
-from appliance.rules.model import Action, Direction, InRanges, Mode, Rule, RuleSet
+from appliance.rules.model import Direction, InRanges, Mode, Rule, RuleSet
 from appliance.rules.ranges import Ranges
 
 MOST_SECONDS = 1.0
@@ -242,7 +243,7 @@ def _without(ranges: Ranges, covered: Ranges) -> Ranges:
 
 
 def _decides(rule: Rule) -> bool:
-    return rule.action is not Action.COUNT and rule.rate is None and rule.retransmit is None
+    return ends(rule.action) and rule.rate is None and rule.retransmit is None
 
 
 def _covers(holder: Direction, held: Direction) -> bool:

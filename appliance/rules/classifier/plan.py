@@ -52,8 +52,13 @@ def without_tables(rules: Sequence[Rule]) -> Plan:
 
 
 def plan(rules: Sequence[Rule], verdicts: Mapping[Action, int]) -> Plan:
-    """A plan for the rules of one direction, in order. `verdicts` is what the program answers for an action."""
-    boxed = {rule.index: (rule, found) for rule in rules if (found := _boxes_of(rule)) is not None}
+    """A plan for the rules of one direction, in order. `verdicts` is what the program answers for an action; rules
+    of others stay code."""
+    boxed = {
+        rule.index: (rule, found)
+        for rule in rules
+        if rule.action in verdicts and (found := _boxes_of(rule)) is not None
+    }
     while len(boxed) >= FEWEST:
         tables: dict[Mode, tuple[Table, ...]] = {}
         left_out: set[int] = set()
@@ -67,7 +72,7 @@ def plan(rules: Sequence[Rule], verdicts: Mapping[Action, int]) -> Plan:
 
 
 def _boxes_of(rule: Rule) -> _Boxes | None:
-    if rule.action is Action.COUNT or rule.rate or rule.retransmit:
+    if rule.rate or rule.retransmit:
         return None
     return boxes(rule, FAMILIES)
 

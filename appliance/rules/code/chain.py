@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
 from llvmlite import ir
 
-from appliance.ir import I32, I64, U64, Code, Pointer
+from appliance.ir import I32, I64, Code, Pointer
 from appliance.rules.classifier.layout import VERDICT_BITS
 from appliance.rules.classifier.plan import Checkpoint, Plan, plan, without_tables
 from appliance.rules.code import layout, newcomers
+from appliance.rules.code.acting import VERDICTS, Acting, Decide
 from appliance.rules.code.bpf_module import BpfModule, MapShape
 from appliance.rules.code.decision_log import DecisionLog
 from appliance.rules.code.fields import Fields, FrameLayout
@@ -21,9 +22,7 @@ from appliance.rules.code.set_maps import SetMaps
 from appliance.rules.code.stages import Stages, state_maps
 from appliance.rules.code.tables import Tables
 from appliance.rules.code.token_bucket import TokenBucket, define_conforms
-from appliance.rules.model import Action, Direction, Mode, Rule, RuleSet
-from hooks.contracts.contract import Verdict
-from hooks.contracts.xdp import XDP_LINUX
+from appliance.rules.model import Direction, Mode, Rule, RuleSet
 
 # How much is written into one function, in compares or so. A larger set is cut into functions, none larger than this:
 # BPF's jumps reach 32767 instructions far, its stack holds 512 bytes, and LLVM's work grows faster than its input.
@@ -33,10 +32,7 @@ _EACH_RULE, _GATE, _CHECKPOINT = 4, 20, 8
 # as it is read, verifiers follow both outcomes through all that is read behind it.
 MOST_VARIABLES = 32
 
-VERDICTS = {Action.PASS: XDP_LINUX.number(Verdict.PASS), Action.DROP: XDP_LINUX.number(Verdict.DROP)}
-
 Step = Rule | Checkpoint
-Decide = Callable[[U64 | int, U64 | int], None]  # the verdict, and the index of what counts it
 
 
 class Shared:
@@ -129,6 +125,7 @@ class Chain:
         memory = Memory(shared.module, code, fields, self.matching, shared.state)
         self.bucket = TokenBucket(memory, shared.conforms, shared.newcomers)
         self.test = RetransmitTest(memory)
+        self.acting = Acting(memory, shared.count, decide)
 
     def steps(self, steps: Iterable[Step]) -> None:
         """Rules and checkpoints, one after the other."""
@@ -169,7 +166,7 @@ class Chain:
             self.bucket.gate(rule, rule.rate, following)
         if rule.retransmit is not None:
             self.test.gate(rule, rule.retransmit, following)
-        self._act(rule, following)
+        self.acting.act(rule, following)
         self.code.builder.position_at_end(following)
 
     def handshakes(self, way: Direction) -> None:
@@ -182,12 +179,3 @@ class Chain:
                 self.test.note_acknowledgement(rule, rule.retransmit)
             if rule.direction.covers(way.opposite):
                 self.test.note_answer(rule, rule.retransmit)
-
-    def _act(self, rule: Rule, following: ir.Block) -> None:
-        if rule.action is not Action.COUNT and rule.mode is Mode.ENFORCE:
-            self.decide(VERDICTS[rule.action], rule.index)
-            return
-        self.code.call(self.shared.count, rule.index, self.fields["length"])
-        if rule.action is not Action.COUNT:
-            self.fields.set(monitored=1)
-        self.code.builder.branch(following)

@@ -36,8 +36,9 @@ from appliance.ebpf.map_types import MapType
 from appliance.errors import SourceLine
 from appliance.ir import I32, I64, PTR, U64, Pointer
 from appliance.rules.code import layout
+from appliance.rules.code.acting import VERDICTS
 from appliance.rules.code.bpf_module import BpfModule, MapShape
-from appliance.rules.code.chain import VERDICTS, Chain, Shared, Step, cut
+from appliance.rules.code.chain import Chain, Shared, Step, cut
 from appliance.rules.code.fields import Fields
 from appliance.rules.code.keys import write_hosts
 from appliance.rules.code.layout import CompiledRules

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
+from appliance.rules.actions import ACTIONS, ends
 from appliance.rules.matchers import Matcher
 from appliance.rules.model import (
     ALLOWLIST,
@@ -95,7 +96,7 @@ class Walk:
         steps, decided = self._ask(frame, way, time_ns)
         counted = tuple(step.rule.id for step in steps if step.outcome in COUNTING)
         if decided is not None:
-            return Judgement(decided.action, decided.id, counted, steps)
+            return Judgement(ACTIONS[decided.action].verdict or Action.PASS, decided.id, counted, steps)
         if not has_policy:
             return Judgement(Action.PASS, None, counted, steps)
         if not is_monitored:
@@ -145,6 +146,6 @@ class Walk:
             return Step(rule, Outcome.WITHIN_RATE)
         if rule.retransmit and self.handshakes[rule.index].passes(frame, time_ns):
             return Step(rule, Outcome.PASSED_TEST)
-        if rule.action is Action.COUNT:
+        if not ends(rule.action):
             return Step(rule, Outcome.COUNTED)
         return Step(rule, Outcome.MONITORED if rule.mode is Mode.MONITOR else Outcome.DECIDED)

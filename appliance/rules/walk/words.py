@@ -11,9 +11,9 @@ import ipaddress
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
+from appliance.rules.actions import ACTIONS
 from appliance.rules.matchers import Matcher
 from appliance.rules.model import (
-    Action,
     BitTest,
     Condition,
     Direction,
@@ -32,7 +32,6 @@ from appliance.rules.walk.walk import Outcome, Step
 
 MOST_NAMED = 3  # of many values; the rest is counted
 SENDERS = {Direction.IN: "outside", Direction.OUT: "inside"}
-_VERBS = {Action.PASS: "passes", Action.DROP: "drops", Action.COUNT: "counts"}
 
 
 def reason(step: Step, frame: Dissected) -> str:
@@ -48,7 +47,7 @@ def reason(step: Step, frame: Dissected) -> str:
         return f"it matches, within its rate ({_rate(rule.rate)})"
     over = f", over its rate ({_rate(rule.rate)})" if rule.rate else ""
     tested = ", and the source has not passed its test" if rule.retransmit else ""
-    return _MATCHES[step.outcome].format(verb=_VERBS[rule.action], gate=over or tested)
+    return _MATCHES[step.outcome].format(verb=ACTIONS[rule.action].verb, gate=over or tested)
 
 
 _MATCHES = {

@@ -14,7 +14,7 @@ from appliance.rules.model import Direction, matched
 from appliance.rules.walk import Walk
 from tests.rule_cases import RuleCase, load_cases
 
-CASES = tuple(load_cases())
+CASES = tuple(case for case in load_cases() if "stages:" not in case.rules)  # a walk runs no code
 BETWEEN = 100_000  # nanoseconds from a frame to the next
 
 

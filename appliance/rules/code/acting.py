@@ -1,0 +1,60 @@
+"""What rules do with the frames that they match, as it is written into one function: a writer for each action.
+
+A writer of an action that ends the judgement gives what the program answers; one of an action that doesn't gives
+nothing, and the frame goes on. A monitored rule writes nothing but that it would have.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from llvmlite import ir
+
+from appliance.ir import U64
+from appliance.rules.actions import ends
+from appliance.rules.code.memory import Memory
+from appliance.rules.model import Action, Mode, Rule
+from hooks.contracts.contract import Verdict
+from hooks.contracts.xdp import XDP_LINUX
+
+VERDICTS = {Action.PASS: XDP_LINUX.number(Verdict.PASS), Action.DROP: XDP_LINUX.number(Verdict.DROP)}
+
+Decide = Callable[[U64 | int, U64 | int], None]  # the verdict, and the index of what counts it
+
+
+class Acting:
+    """Writes actions into one function. `decide(verdict, index)` writes what ends the judgement, `count` is the
+    function that counts what doesn't. For one thread."""
+
+    def __init__(self, memory: Memory, count: ir.Function, decide: Decide) -> None:
+        self.memory = memory
+        self.code = memory.code
+        self.fields = memory.fields
+        self.count = count
+        self.decide = decide
+
+    def act(self, rule: Rule, following: ir.Block) -> None:
+        """What the rule does; frames that it leaves undecided leave for `following`."""
+        is_monitored = rule.mode is Mode.MONITOR
+        verdict = None if is_monitored else WRITERS[rule.action](self, rule)
+        if verdict is not None:
+            self.decide(verdict, rule.index)
+            return
+        self.code.call(self.count, rule.index, self.fields["length"])
+        if ends(rule.action):
+            self.fields.set(monitored=1)
+        self.code.builder.branch(following)
+
+    def answer(self, rule: Rule) -> int:
+        """The same for every frame."""
+        return VERDICTS[rule.action]
+
+    def nothing(self, rule: Rule) -> None:
+        """To count is all."""
+
+
+WRITERS: Mapping[Action, Callable[[Acting, Rule], U64 | int | None]] = {
+    Action.PASS: Acting.answer,
+    Action.DROP: Acting.answer,
+    Action.COUNT: Acting.nothing,
+}
