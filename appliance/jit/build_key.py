@@ -24,7 +24,7 @@ from appliance.ebpf.platform import PLATFORMS
 from appliance.ebpf.spec import MapSpec, ProgramSpec
 from appliance.helpers.native.call import Clock, MapSite
 from appliance.ir import NativeCode, Pointer, compile_module, memory
-from appliance.jit.program import emit_entry, emit_program
+from appliance.jit.program import LARGEST_INLINED, emit_entry, emit_program
 from appliance.maps.kind import Shape
 from appliance.maps.operations import link_operations
 from appliance.verifier.program import VerifiedProgram
@@ -82,13 +82,22 @@ def compile_(key: BuildKey) -> NativeCode:
     module = ir.Module(ascii(key.source))  # a file's name may hold a line's end, or bytes that are no text
     sites = dict(_sites(module, key))
     proved = prove(key)
-    bodies = {name: emit_program(module, program, sites, key.clock) for name, program in proved.items()}
+    bodies: dict[str, ir.Function] = {}
+    for name, program in proved.items():
+        twin = next((other for other in bodies if _is_one(program, proved[other]) and not key.targets), None)
+        bodies[name] = bodies[twin] if twin else emit_program(module, program, sites, key.clock)
     if key.targets:
         for body in bodies.values():
             body.linkage = "external"
     if key.loops is not None:
         key.loops(module, {name: emit_entry(module, program, bodies[name]) for name, program in proved.items()})
     return compile_module(module)
+
+
+def _is_one(program: VerifiedProgram, other: VerifiedProgram) -> bool:
+    """Whether both are the same code, which is then written once: the verifier gave them the same facts. What is small
+    is rather inlined where each of them is called."""
+    return program.facts is other.facts and len(program.spec.instructions) > LARGEST_INLINED
 
 
 def _sites(module: ir.Module, key: BuildKey) -> Iterator[tuple[str, MapSite]]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 from appliance.ebpf.platform import LINUX, Platform
 from appliance.ebpf.spec import MapSpec, ProgramSpec
@@ -60,6 +61,7 @@ class Verifier:
         self._platform = platform
         self._strategies = strategies
         self._budget = budget
+        self._proved: list[tuple[ProgramSpec, Facts]] = []
 
     def verify(self, spec: ProgramSpec) -> VerifiedProgram:
         """The program with its facts. Raises Rejected (or Unsupported), with a report, if it is not proved safe."""
@@ -78,13 +80,24 @@ class Verifier:
 
     def _verify(self, spec: ProgramSpec, witness: Witness | None) -> VerifiedProgram:
         began, budget = time.perf_counter(), self._budget(len(spec.instructions))
+        known = self._known(spec) if witness is None else None
         try:
-            facts = self._prove(spec, budget, witness)
+            facts = known or self._prove(spec, budget, witness)
         except Refused as refused:
             budget.open_reserve()
             report = report_of(refused, lambda: self._environment(spec), budget)
             raise (Unsupported if refused.violation.unsupported else Rejected)(report) from None
+        if known is None:
+            self._proved.append((spec, facts))
         return VerifiedProgram(_TOKEN, spec, self._maps, facts, time.perf_counter() - began)
+
+    def _known(self, spec: ProgramSpec) -> Facts | None:
+        """The facts of a program that was proved before and differs from this one in names alone."""
+        for proved, facts in self._proved:
+            renamed = replace(proved, name=spec.name, functions=spec.functions)
+            if renamed == spec and proved.kernel is spec.kernel:
+                return facts
+        return None
 
     def _prove(self, spec: ProgramSpec, budget: Budget, witness: Witness | None) -> Facts:
         _check_shape(spec)

@@ -43,6 +43,7 @@ class Shared:
         self.log = DecisionLog(module) if with_log else None
         self.rules = rules
         self._plans: dict[tuple[int, ...], Plan] = {}
+        self.functions: dict[int, tuple[ir.Function, ...]] = {}  # by the plan, which is kept in `plans`
         self.sets = SetMaps(module, rules.sets)
         self.frame = FrameLayout(rules.rules, for_stages=bool(rules.stages))
         self.states: dict[str, str] = {}  # name → use, in order

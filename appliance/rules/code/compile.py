@@ -91,8 +91,7 @@ class _Program:
         self.watches = any(rule.retransmit and rule.direction.covers(way.opposite) for rule in rules)
 
     def write(self) -> None:
-        cut_up = cut(self.plan.steps) if self.shared.is_cut else []
-        functions = [self._function(number, steps) for number, steps in enumerate(cut_up) if steps]
+        functions = self._functions() if self.shared.is_cut else ()
         for table in (*self.plan.deciding, *self.plan.monitored):
             self.shared.tables.walk(table)
         code = self.module.program(PROGRAMS[self.way], SECTION)
@@ -140,8 +139,16 @@ class _Program:
             code.ret(VERDICTS[Action.DROP])  # an array has its entry; verifiers want to see it tested
         return record
 
+    def _functions(self) -> tuple[ir.Function, ...]:
+        """The steps in functions; both directions call the same ones if they have the same plan."""
+        known = self.shared.functions
+        if id(self.plan) not in known:
+            parts = enumerate(cut(self.plan.steps))
+            known[id(self.plan)] = tuple(self._function(number, steps) for number, steps in parts if steps)
+        return known[id(self.plan)]
+
     def _function(self, number: int, steps: Sequence[Step]) -> ir.Function:
-        """Steps as a function of their own: `rules_way_n(record) -> answer`."""
+        """Steps as a function of their own: `rules_way_n(record) -> answer`, of the first direction that has them."""
         code = self.module.subprogram(f"rules_{self.way.value}_{number}", inline=False, record=PTR)
         fields = Fields.inside(code, self.shared.frame, code["record"])
 

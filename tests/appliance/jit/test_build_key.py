@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 import pytest
 from llvmlite import ir
 
 from appliance.ebpf.spec import CollectionSpec, MapSpec
 from appliance.helpers.native.call import Clock
+from appliance.jit import build_key
 from appliance.jit.build_key import compile_, prove
 from appliance.jit.collection import Collection
+from appliance.jit.program import LARGEST_INLINED, emit_program
 from appliance.jit.run import emit_run
+from appliance.verifier.program import VerifiedProgram
 from appliance.verifier.reports.report import Rejected
 from hooks.contracts.xdp import FrameContext
 from tests.appliance.jit.counting import COUNT, HITS, KEY, number
@@ -139,3 +143,25 @@ def test_two_names_of_one_map_are_one_memory() -> None:
             shared.close(keep=[hits])
     with Collection.load(collection_spec([HITS, again], count=text), loops=run_loops) as apart:
         assert run_loaded(apart, "count", FrameContext()) == 0
+
+
+@pytest.mark.parametrize(("fillers", "written"), [(0, 2), (LARGEST_INLINED, 1)])
+def test_a_large_program_under_two_names_is_written_once(
+    fillers: int, written: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    emitted: list[str] = []
+
+    def emit(module: ir.Module, program: VerifiedProgram, *rest: Any) -> ir.Function:
+        emitted.append(program.spec.name)
+        return emit_program(module, program, *rest)
+
+    monkeypatch.setattr(build_key, "emit_program", emit)
+    text = "r5 = 0\n" * fillers + COUNT
+    twins = collection_spec([HITS], count=text, other=text)
+    with Collection.load(twins, loops=run_loops) as loaded:
+        assert len(emitted) == written
+        for name in ("count", "other", "count"):
+            run_loaded(loaded, name, FrameContext())
+        assert number(loaded.maps["hits"].lookup(KEY)) == 3
+    with Collection.load(twins, loops=run_loops, targets=True):
+        assert emitted[written:] == ["count", "other"]  # tail calls reach each by its name

@@ -20,6 +20,7 @@ from appliance.verifier.checks.transfer import TRANSFERS
 from appliance.verifier.exploration.attempt import EVERY_ITERATION, MOST_PAST, Attempt, Strategy
 from appliance.verifier.exploration.refused import Refused
 from appliance.verifier.program import Facts
+from hooks.contracts.xdp import XDP_WINDOWS
 from tests.appliance.verifier.support import MAPS, program
 
 PROGRAMS = sorted((Path(__file__).parents[3] / "programs").glob("*.o"))
@@ -217,6 +218,18 @@ def test_more_effort_keeps_branches_apart() -> None:
     verify(code)
     with pytest.raises(Rejected):
         Verifier(MAPS, strategies=(Strategy(1, 1000),)).verify(program(code))
+
+
+def test_programs_that_differ_in_names_alone_are_proved_once() -> None:
+    one = program("r0 = 2\nexit")
+    verifier = Verifier(MAPS)
+    facts = verifier.verify(one).facts
+    other = replace(one, name="other", functions={0: "other"})
+    assert verifier.verify(other).facts is facts
+    assert verifier.verify(other).spec is other
+    assert verifier.verify(program("r0 = 1\nexit")).facts is not facts
+    assert verifier.verify(replace(one, hook=XDP_WINDOWS)).facts is not facts
+    assert Verifier(MAPS).verify(one).facts is not facts
 
 
 def test_the_tables_are_total() -> None:

@@ -104,6 +104,22 @@ def test_a_small_set_is_one_function_and_a_large_one_several() -> None:
     assert [rule for part in parts for rule in part] == list(rules * 30)
 
 
+@pytest.mark.parametrize(("direction", "is_one"), [("both", True), ("in", False)])
+def test_both_directions_call_the_same_functions_if_they_have_the_same_rules(
+    direction: str, is_one: bool, tmp_path: Path
+) -> None:
+    rules = [f"- {{id: r{n}, match: {{ip.ttl: {n % 256}, udp.dport: {n + 1}}}, action: drop}}\n" for n in range(300)]
+    last = f"- {{id: last, direction: {direction}, match: {{ip.ttl: 7}}, action: pass}}\n"
+    compiled = compile_rule_set(load_rule_set(_write(tmp_path, "rules:\n" + "".join(rules) + last)))
+    programs = load_object(compiled.object, "rules.o").programs
+    inward, outward = (
+        {called for called in programs[name].functions.values() if called.startswith("rules_")}
+        for name in (INWARD_PROGRAM, OUTWARD_PROGRAM)
+    )
+    assert len(inward) > 1
+    assert (inward == outward) is is_one
+
+
 @needs_kernel
 def test_the_default_rule_set_in_the_kernel(tmp_path: Path) -> None:
     with KernelRules(compile_rule_set(load_rule_set(DEFAULT)), tmp_path) as kernel:
