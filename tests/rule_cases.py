@@ -15,6 +15,8 @@ A file is a list of cases:
           verdict: drop                  or {pass: 4, drop: 6} for a frame sent more than once
           counts: [id, policy]           the counters that grow, each by 1, or {id: 6, policy: 4}; all others must not
           error: ipv4_version            the parse error that is counted (by `times`)
+          out: Ether()/IP()/…            what the frame is behind the program, the last time, as scapy or as hex; if
+                                         absent, what it was
 """
 
 from __future__ import annotations
@@ -45,6 +47,7 @@ class Step:
     verdicts: dict[str, int]
     counts: dict[str, int]
     error: str | None
+    out: bytes
 
 
 @dataclass(frozen=True)
@@ -76,9 +79,10 @@ def load_cases(folder: Path = FOLDER) -> Iterator[RuleCase]:
 
 
 def _step(entry: dict[str, Any]) -> Step:
-    known = {"frame", "hex", "way", "wait", "times", "verdict", "counts", "error"}
+    known = {"frame", "hex", "way", "wait", "times", "verdict", "counts", "error", "out"}
     assert set(entry) <= known, set(entry) - known
     frame = bytes.fromhex(entry["hex"]) if "hex" in entry else build(entry["frame"])
+    out = entry.get("out")
     times = entry.get("times", 1)
     verdict = entry["verdict"]
     counts = entry.get("counts", [])
@@ -91,6 +95,7 @@ def _step(entry: dict[str, Any]) -> Step:
         verdicts=verdict if isinstance(verdict, dict) else {verdict: times},
         counts=counts if isinstance(counts, dict) else dict.fromkeys(counts, times),
         error=entry.get("error"),
+        out=frame if out is None else build(out) if "(" in out else bytes.fromhex(out),
     )
 
 

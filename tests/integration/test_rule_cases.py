@@ -42,6 +42,7 @@ def _run(rules: NativeRules | InterpretedRules, step: Step, now: int, name: str)
     packets, sizes, errors = rules.packets(), rules.bytes(), rules.errors()
     verdicts = Counter(rules.run(step.frame, step.way, now) for _ in range(step.times))
     assert dict(verdicts) == step.verdicts, name
+    assert rules.out == step.out, name
     counted = {key: value - packets[key] for key, value in rules.packets().items() if value != packets[key]}
     assert counted == step.counts, name
     grown = {key: value - sizes[key] for key, value in rules.bytes().items() if value != sizes[key]}

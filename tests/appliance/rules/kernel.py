@@ -20,6 +20,7 @@ from tests.bpffs import BPFFS
 from tests.capabilities import requires
 
 VERDICTS = {0: "aborted", 1: "drop", 2: "pass", 3: "tx", 4: "redirect"}
+LARGEST_GROWTH = 512  # bytes that a program may put in front of a frame and behind it
 SHORTEST = 14  # bytes: the kernel runs no frame shorter than an Ethernet header
 
 _SYS_BPF = 321  # x86_64
@@ -52,6 +53,7 @@ class KernelRules:
         self._object = folder / "rules.o"
         self._home = BPFFS / f"tidegate-test-rules-{os.getpid()}-{next(_numbers)}"
         self._open: dict[str, int] = {}
+        self.out = b""  # what the last frame was behind the program
 
     def __enter__(self) -> KernelRules:
         self._object.write_bytes(self.compiled.object)
@@ -104,8 +106,12 @@ class KernelRules:
 
     def _test_run(self, frame: bytes, way: str, times: int) -> bytes:
         given = ctypes.create_string_buffer(frame, len(frame))
-        head = struct.pack("<IIIIQQI", self.descriptor(way), 0, len(frame), 0, ctypes.addressof(given), 0, times)
-        return _bpf(_TEST_RUN, head.ljust(80, b"\0"))[1]
+        left = ctypes.create_string_buffer(len(frame) + LARGEST_GROWTH)
+        places = ctypes.addressof(given), ctypes.addressof(left)
+        head = struct.pack("<IIIIQQI", self.descriptor(way), 0, len(frame), len(left), *places, times)
+        answer = _bpf(_TEST_RUN, head.ljust(80, b"\0"))[1]
+        self.out = left.raw[: struct.unpack_from("<I", answer, 12)[0]]
+        return answer
 
     def _sums(self, name: str, index: int, words: int) -> tuple[int, ...]:
         """A per-CPU array's value, summed over the processors."""
