@@ -237,7 +237,8 @@ class Place(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """A function in a file of bitcode, asked for every frame of its direction that nothing before it decides."""
+    """A function in a file of bitcode, asked for every frame of its direction that nothing before it decides.
+    `constants` are the numbers that its file wants to be given."""
 
     id: str
     bitcode: Bitcode
@@ -245,6 +246,7 @@ class Stage:
     place: Place
     mode: Mode
     direction: Direction
+    constants: Mapping[str, int]
     where: SourceLine
 
 

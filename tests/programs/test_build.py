@@ -11,6 +11,7 @@ from tests.capabilities import require, requires
 
 PROGRAMS = Path(__file__).parents[2] / "programs"
 OBJECTS = sorted(PROGRAMS.glob("*.bpf.o"))
+BITCODE = sorted(PROGRAMS.glob("stages/*.bc"))
 
 pytestmark = requires("clang", "bpftool")
 
@@ -19,7 +20,7 @@ pytestmark = requires("clang", "bpftool")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Fresh objects, made in a copy of the sources that lies elsewhere."""
     home = tmp_path_factory.mktemp("elsewhere")
-    shutil.copytree(PROGRAMS, home / "programs", ignore=shutil.ignore_patterns("*.o"))
+    shutil.copytree(PROGRAMS, home / "programs", ignore=shutil.ignore_patterns("*.o", "*.bc"))
     subprocess.run(["make", "-s", "-C", str(home / "programs")], check=True)
     return home / "programs"
 
@@ -34,6 +35,17 @@ def test_a_fresh_object_means_the_same(built: Path, committed: Path) -> None:
 def test_a_fresh_object_has_the_same_bytes(built: Path, committed: Path) -> None:
     require("clang 14.0.6")
     assert (built / committed.name).read_bytes() == committed.read_bytes()
+
+
+@pytest.mark.parametrize("committed", BITCODE, ids=lambda path: path.name)
+def test_fresh_bitcode_has_the_same_bytes(built: Path, committed: Path) -> None:
+    require("clang 14.0.6")
+    fresh = (built / "stages" / committed.name).read_bytes()
+    assert fresh == committed.read_bytes(), "run `make -C programs` and commit the bitcode"
+
+
+def test_every_stage_has_its_bitcode() -> None:
+    assert [path.stem for path in BITCODE] == sorted(path.stem for path in PROGRAMS.glob("stages/*.c"))
 
 
 @pytest.mark.parametrize("committed", OBJECTS, ids=lambda path: path.name)

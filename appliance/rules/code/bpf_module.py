@@ -251,7 +251,10 @@ class BpfModule:
         return known if known is not None else ir.Function(self.module, signature, name)
 
     def constant(self, name: str, numbers: Sequence[tuple[ir.IntType, int]]) -> None:
-        """A structure of numbers that bitcode reads as `extern const struct … name`, one member behind the other."""
+        """A number that bitcode reads as `extern const … name`, or a structure of them, one member behind the other.
+        Saying it again changes nothing."""
+        if name in self._constants:
+            return
         type_ = ir.LiteralStructType([width for width, _ in numbers])
         value = ir.GlobalVariable(self.module, type_, name)
         value.global_constant = True

@@ -55,6 +55,8 @@ class Stages:
     def _ask(self, code: Code, fields: Fields, record: Pointer, number: int, stage: Stage) -> None:
         self.module.at(code, stage.where)
         self.module.link(stage.bitcode)
+        for name, number in stage.constants.items():
+            self.module.constant(name, [(ir.IntType(stage.bitcode.constants[name]), number)])
         fields.set(stage_monitored=int(stage.mode is Mode.MONITOR))
         function = self.module.external(stage.program, _SIGNATURE)
         answer: U32 = code.builder.call(function, [code["context"], record])

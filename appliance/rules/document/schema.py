@@ -141,6 +141,9 @@ class StageEntry(Entry):
     object: str = Field(description="a file of LLVM bitcode, by its path from this document")
     program: str = Field(description="the function in it")
     at: Literal["before-rules", "after-rules"] = Field("before-rules", description="where it stands")
+    constants: dict[str, Annotated[int, Field(ge=0, lt=1 << 64)]] = Field(
+        default_factory=dict, description="the numbers that it declares as `extern const`"
+    )
     mode: ModeWord | None = None
     direction: Way | None = None
 

@@ -11,6 +11,7 @@ from appliance.rules.document.places import KeyPath
 from appliance.rules.document.schema import DefaultsEntry, StageEntry
 from appliance.rules.model import Direction, Mode, Place, Stage
 from appliance.rules.stages.bitcode import Bitcode, read_bitcode
+from appliance.shipped import shipped
 
 
 class StageReader:
@@ -21,6 +22,7 @@ class StageReader:
         self.rule_ids = rule_ids
         self.defects = defects
         self.stages: list[Stage] = []
+        self.constants: dict[str, int] = {}
 
     def read(self, document: Document, entry: StageEntry, at: KeyPath) -> None:
         """One entry of `stages:`."""
@@ -30,6 +32,7 @@ class StageReader:
         bitcode = self._bitcode(document, entry, at)
         if bitcode is None:
             return
+        self._check_constants(document, entry, bitcode, (*at, "constants"))
         defaults = self.defaults
         self.stages.append(
             Stage(
@@ -39,13 +42,33 @@ class StageReader:
                 place=Place(entry.at),
                 mode=Mode(entry.mode or defaults.mode),
                 direction=Direction(entry.direction or defaults.direction),
+                constants=entry.constants,
                 where=document.place(at),
             )
         )
 
+    def _check_constants(self, document: Document, entry: StageEntry, bitcode: Bitcode, at: KeyPath) -> None:
+        """Every number that the bitcode wants is there, no other one is, and stages of one file say the same."""
+        wanted = ", ".join(bitcode.constants) or "none"
+        for name in bitcode.constants.keys() - entry.constants.keys():
+            what = f"{entry.object} wants the constant {name}"
+            self.defects.append(document.refuse(what, at, hint=f"add `constants: {{{name}: …}}`"))
+        for name, number in entry.constants.items():
+            bits = bitcode.constants.get(name)
+            if bits is None:
+                what, hint = f"{entry.object} wants no constant {name!r}", f"what it wants: {wanted}"
+                self.defects.append(document.refuse(what, (*at, name), hint=hint, key=True))
+            elif number >> bits:
+                what = f"{number} doesn't fit into {name}, which has {bits} bits"
+                self.defects.append(document.refuse(what, (*at, name)))
+            elif self.constants.setdefault(name, number) != number:
+                what = f"{name} is {self.constants[name]} already, for another stage"
+                hint = "constants are shared by all stages, as globals of C are"
+                self.defects.append(document.refuse(what, (*at, name), hint=hint))
+
     def _bitcode(self, document: Document, entry: StageEntry, at: KeyPath) -> Bitcode | None:
         try:
-            bitcode = read_bitcode(Path(document.file).parent / entry.object)
+            bitcode = read_bitcode(_find(document, entry.object))
         except InputRefused as refused:
             self.defects.append(document.refuse(refused.what, (*at, "object"), hint=refused.hint))
             return None
@@ -55,3 +78,10 @@ class StageReader:
             self.defects.append(document.refuse(what, (*at, "program"), hint=f"its stages are: {known}"))
             return None
         return bitcode
+
+
+def _find(document: Document, name: str) -> Path:
+    """The file of that path from the document, or, if there is none, the one of that name that ships."""
+    beside = Path(document.file).parent / name
+    ours = shipped("programs/stages") / name
+    return ours if "/" not in name and not beside.exists() and ours.exists() else beside

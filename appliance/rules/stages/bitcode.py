@@ -9,6 +9,7 @@ everything else is.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -18,19 +19,21 @@ from appliance.errors import InputRefused
 
 MAGIC = b"BC\xc0\xde"
 LARGEST = 4 << 20  # bytes
+_NUMBERS = frozenset({"i8", "i16", "i32", "i64"})
 _MAPS = 'section ".maps"'
 _HINT = "make it by clang -target bpf -O2 -g -Xclang -disable-llvm-passes -emit-llvm -c STAGE.c -o STAGE.bc"
 
 
 @dataclass(frozen=True, slots=True)
 class Bitcode:
-    """Bitcode that LLVM could read. `functions` are its stages, `maps` those that it defines, in
-    their order. Two of the same bytes are equal."""
+    """Bitcode that LLVM could read. `functions` are its stages, `maps` those that it defines, in their order, and
+    `constants` the numbers that it wants to be given, each with its bits. Two of the same bytes are equal."""
 
     file: str = field(compare=False)
     digest: str
     functions: tuple[str, ...] = field(compare=False)
     maps: tuple[str, ...] = field(compare=False)
+    constants: Mapping[str, int] = field(compare=False)
     data: bytes = field(compare=False, repr=False)
 
 
@@ -60,7 +63,12 @@ def _described(file: str, data: bytes, module: llvm.ModuleRef) -> Bitcode:
         raise InputRefused(f"{Path(file).name} is made for {module.triple or 'no target'}, not for bpf", hint=_HINT)
     functions = [each.name for each in module.functions if not each.is_declaration and _is_stage(each)]
     maps = [each.name for each in module.global_variables if not each.is_declaration and _MAPS in str(each)]
-    return Bitcode(file, hashlib.sha256(data).hexdigest(), tuple(functions), tuple(maps), data)
+    constants = {
+        each.name: int(str(each.global_value_type)[1:])
+        for each in module.global_variables
+        if each.is_declaration and str(each.global_value_type) in _NUMBERS
+    }
+    return Bitcode(file, hashlib.sha256(data).hexdigest(), tuple(functions), tuple(maps), constants, data)
 
 
 def _is_stage(function: llvm.ValueRef) -> bool:
