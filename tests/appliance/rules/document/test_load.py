@@ -73,11 +73,11 @@ def test_bursts_that_nobody_gave() -> None:
     ("text", "message"),
     [
         ("", "r.yaml:1:1: the document is empty\n"
-         "  hint: known keys are: version, include, defaults, sets, allowlist, rules"),
+         "  hint: known keys are: version, include, defaults, sets, allowlist, rules, stages"),
         (
             "[1]",
             "r.yaml:1:1: this is a list, not a mapping of keys\n"
-            "  hint: known keys are: version, include, defaults, sets, allowlist, rules",
+            "  hint: known keys are: version, include, defaults, sets, allowlist, rules, stages",
         ),
         ("ruls: []", "r.yaml:1:1: unknown key 'ruls'\n  hint: did you mean 'rules'?"),
         (
@@ -295,7 +295,7 @@ def test_includes(tmp_path: Path) -> None:
         "a.yaml:1:11: r.yaml includes this file again\n  hint: remove one of the two include lines"
     )
     assert _refusal(tmp_path, "include: [a.yaml]", a_yaml="interfaces: []") == (
-        "a.yaml:1:1: unknown key 'interfaces'\n  hint: known are: allowlist, defaults, include, rules, sets, version"
+        "a.yaml:1:1: unknown key 'interfaces'\n  hint: known are: allowlist, defaults, include, rules, sets, stages, version"
     )
     twice = "rules: [{id: a, action: drop}]"
     assert _refusal(tmp_path, f"include: [a.yaml]\n{twice}", a_yaml=twice) == (
