@@ -9,6 +9,7 @@ from typing import Self
 
 from appliance.box.filter_files import read_filter, read_rules
 from appliance.box.generation import FilterSpec
+from appliance.box.state import begin_anew
 from appliance.closeable import Closeable
 from appliance.datapath.captures import Capture
 from appliance.datapath.layout import VERDICTS
@@ -18,9 +19,9 @@ from appliance.helpers.native.call import Clock
 from appliance.jit.collection import Collection
 from appliance.rules.actions import ends
 from appliance.rules.code.compile import compile_rule_set
-from appliance.rules.code.decision_log import BATCH, COUNTED, SEEN
+from appliance.rules.code.decision_log import BATCH, COUNTED, SEEN, STATES
 from appliance.rules.code.layout import Counted
-from appliance.rules.model import VERDICT_COUNTERS, Mode
+from appliance.rules.model import VERDICT_COUNTERS, Mode, RuleSet
 from hooks.contracts.contract import Verdict
 
 _ENTRY = struct.Struct("=Q")
@@ -56,12 +57,16 @@ class DecisionReplay(Closeable):
         rules = read_rules(path)
         if rules is None:
             return cls(read_filter(path), two_ways=two_ways)
-        return cls(FilterSpec.of_rules(compile_rule_set(rules, with_log=True), str(path)), two_ways=two_ways)
+        return cls.of_rules(rules, two_ways=two_ways)
+
+    @classmethod
+    def of_rules(cls, rules: RuleSet, *, two_ways: bool) -> Self:
+        """A rule set, compiled with its log. Raises InputRefused."""
+        return cls(FilterSpec.of_rules(compile_rule_set(rules, with_log=True), rules.file), two_ways=two_ways)
 
     def decisions(self, capture: Capture) -> list[Decision]:
         """Of every frame, in order. Begins with empty state."""
-        for name in self._spec.state_maps:
-            self._collection.maps[name].reset()
+        begin_anew(self._collection.maps, self._spec.state_maps)
         if self._spec.rules is None:
             sequence = replay(self._collection.engine, capture).sequence
             return [Decision(VERDICTS[verdict], None) for verdict in sequence]
@@ -78,6 +83,19 @@ class DecisionReplay(Closeable):
                 found.append(_decision(VERDICTS[verdict], counted[index - 1] if index else None))
         return found
 
+    def states(self, capture: Capture) -> list[int]:
+        """What connection tracking says of every frame, in order (values.CT_STATE). Begins with empty state."""
+        begin_anew(self._collection.maps, self._spec.state_maps)
+        found: list[int] = []
+        for start in range(0, len(capture), BATCH):
+            stop = min(start + BATCH, len(capture))
+            for name in (SEEN, STATES):
+                self._collection.maps[name].reset()
+            replay(self._collection.engine, capture, start, stop)
+            entries, _ = self._collection.maps[STATES].lookup_batch(stop - start)
+            found += (_ENTRY.unpack(value)[0] for _, value in entries)
+        return found
+
     def close(self) -> None:
         self._collection.close()
 
@@ -87,3 +105,11 @@ def _decision(verdict: Verdict, last: Counted | None) -> Decision:
     if last is None or (last.id not in VERDICT_COUNTERS and (not ends(last.action) or last.mode is Mode.MONITOR)):
         return Decision(verdict, None)
     return Decision(verdict, last.id, last.where)
+
+
+def connection_states(rules: RuleSet, capture: Capture) -> list[int]:
+    """What connection tracking says of every frame; 0, untracked, where a rule set tracks none."""
+    if rules.connections is None:
+        return [0] * len(capture)
+    with DecisionReplay.of_rules(rules, two_ways=True) as replayed:
+        return replayed.states(capture)

@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping
 from typing import Protocol
 
 from appliance.box.generation import COUNTER, FilterSpec
+from appliance.box.state import begin_anew, never_learn
 from appliance.closeable import Closeable
 from appliance.datapath.captures import Capture
 from appliance.datapath.layout import INWARD, OUTWARD, SCRATCH_HEADROOM, SCRATCH_TAILROOM, VERDICTS
@@ -62,8 +63,7 @@ class NativeReplay(Closeable):
         )
 
     def replay(self, capture: Capture) -> ReplayResult:
-        for name in self._state:
-            self._collection.maps[name].reset()
+        begin_anew(self._collection.maps, self._state)
         return replay(self._collection.engine, capture)
 
     def rule_counts(self) -> Mapping[str, Count]:
@@ -103,6 +103,7 @@ class InterpretedReplay(Closeable):
 
     def replay(self, capture: Capture) -> ReplayResult:
         self._maps |= models({name: self._spec.maps[name] for name in self._state})
+        never_learn(self._maps)
         interpreters = [
             Interpreter(program, self._maps, python_helpers(), programs=self._spec.programs)
             for program in self._programs

@@ -7,11 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from appliance.box.decisions import connection_states
 from appliance.box.dissection import Dissection
 from appliance.cli.output import print_json, warn
 from appliance.datapath.captures import Capture, tell_directions
 from appliance.errors import InputRefused
 from appliance.rules import RuleSet
+from appliance.rules.matchers import STATE_FIELD
 from appliance.rules.model import ALLOWLIST, MALFORMED, POLICY, Direction
 from appliance.rules.values import Addresses
 from appliance.rules.walk import Dissected, Judgement, Step, Walk
@@ -78,11 +80,13 @@ def _capture_of(what: str) -> Capture:
 
 
 def _explained(rules: RuleSet, capture: Capture, numbers: frozenset[int]) -> Iterator[Explained]:
-    """The walk sees every frame, for what it remembers."""
+    """The walk sees every frame, for what it remembers. Connections it knows by what the compiled rules say of them."""
     walk, places = Walk(rules), {rule.id: str(rule.where) for rule in rules.rules}
+    states = connection_states(rules, capture)
     with Dissection(rules.rules) as dissection:
-        pairs = zip(capture.records(), dissection.frames(capture), strict=True)
-        for number, (record, frame) in enumerate(pairs, 1):
+        found = zip(capture.records(), dissection.frames(capture), states, strict=True)
+        for number, (record, dissected, state) in enumerate(found, 1):
+            frame = dissected.with_fields({STATE_FIELD: state})
             way = WAYS[record.program]
             judgement = walk.judge(frame, way, record.time_ns)
             if not numbers or number in numbers:

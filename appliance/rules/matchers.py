@@ -35,6 +35,7 @@ from appliance.rules.slices import Slice, read_slice
 from appliance.rules.values import (
     ARP_OPCODE,
     BYTE,
+    CT_STATE,
     DSCP,
     ECN,
     ETHERTYPE,
@@ -163,6 +164,8 @@ class Matcher:
         return isinstance(self.kind, AddressKind) and 6 in self.kind.families
 
 
+STATE_FIELD = "ct.state"  # what no parser knows, but connection tracking
+
 # What the parser works out while it walks from header to header, and what it must know to do so.
 PARSED = (
     Field("length", 64),
@@ -190,7 +193,9 @@ PARSED = (
     Field("tcp.options.wscale.shift", is_optional=True),
     Field("tcp.options.sack_perm", is_optional=True),
     Field("tcp.options.timestamp", is_optional=True),
+    Field("fragment_id", is_optional=True),  # what the fragments of one packet have in common, of either family
     Field("stage.mark", is_optional=True),  # what a stage wrote there (stages.contract)
+    Field(STATE_FIELD, is_optional=True),  # what connection tracking says (values.CT_STATE)
 )
 
 _IP_VERSION = NumberKind("IP version", 15)
@@ -284,6 +289,7 @@ _ALL = (
     _row(
         "stage.mark", _L.FRAME, NUMBER, "stage.mark", "what a stage before the rules said of the frame; 0 if none did"
     ),
+    _row("ct.state", _L.FRAME, CT_STATE, STATE_FIELD, "what the frame is to the connection that it belongs to"),
     _row("esp.spi", _L.ESP, NUMBER, ESP[0:32], "security parameters index"),
     _row("esp.sequence", _L.ESP, NUMBER, ESP[32:64], "sequence number"),
 )

@@ -251,6 +251,27 @@ class Stage:
 
 
 @dataclass(frozen=True, slots=True)
+class Connections:
+    """Connection tracking: how many flows are remembered, and for how long, in seconds.
+
+    `entries` are flows that are kept, `openings` those that have only begun. `grace` is how long a box that has just
+    started learns flows that it doesn't know; `asymmetric` says that it sees one direction only.
+    """
+
+    entries: int
+    openings: int
+    tcp_opening: float
+    tcp_established: float
+    tcp_closing: float
+    tcp_closed: float
+    udp: float
+    icmp: float
+    other: float
+    grace: float
+    asymmetric: bool
+
+
+@dataclass(frozen=True, slots=True)
 class RuleSet:
     """A whole rule set. `texts` are the files that it was read from, the first one first, for the line information.
 
@@ -268,6 +289,7 @@ class RuleSet:
     sets: Mapping[str, LiveSet] = field(default_factory=dict)
     allowlist_sets: tuple[str, ...] = ()
     stages: tuple[Stage, ...] = ()
+    connections: Connections | None = None
 
     def in_rooms_of(self, other: RuleSet) -> RuleSet:
         """The same with live sets as large as the other one's of their names, wherever their elements have room there

@@ -141,3 +141,6 @@ IGMP_TYPES = {
 
 # RFC 2328 section A.3.1
 OSPF_TYPES = {"hello": 1, "db-description": 2, "ls-request": 3, "ls-update": 4, "ls-ack": 5}
+
+# What connection tracking says of a frame: CT_* of programs/include/stage.h, in the words of nft(8), "CT_STATE TYPE"
+CT_STATES = {"untracked": 0, "new": 1, "established": 2, "related": 3, "invalid": 4}

@@ -16,6 +16,7 @@ from typing import Any
 from appliance.rules.errors import did_you_mean, near
 from appliance.rules.names import (
     ARP_OPCODES,
+    CT_STATES,
     DSCPS,
     ECNS,
     ETHERTYPES,
@@ -115,6 +116,7 @@ IGMP_TYPE = NumberKind("IGMP type", 0xFF, names=IGMP_TYPES)
 OSPF_TYPE = NumberKind("OSPF type", 0xFF, names=OSPF_TYPES)
 ARP_OPCODE = NumberKind("ARP operation", 0xFFFF, names=ARP_OPCODES)
 DSCP = NumberKind("DSCP", 0x3F, names=DSCPS)
+CT_STATE = NumberKind("connection state", 4, names=CT_STATES)
 ECN = NumberKind("ECN codepoint", 3, names=ECNS)
 PREFIX = AddressKind()
 PREFIX_V4 = AddressKind("IPv4 prefix", families=(4,))

@@ -36,6 +36,13 @@
 
 #define SECOND 1000000000ULL /* in nanoseconds */
 
+/* What connection tracking says of a frame; untracked is also what it says where it is off. */
+#define CT_UNTRACKED 0
+#define CT_NEW 1
+#define CT_ESTABLISHED 2
+#define CT_RELATED 3
+#define CT_INVALID 4
+
 #define VERSION_4 4
 #define VERSION_6 6
 
@@ -85,7 +92,9 @@ struct frame {
 	__u32 way;       /* WAY_IN or WAY_OUT */
 	__u32 monitored; /* 1: answer as ever, but leave the frame as it is, for the answer is only counted */
 	__u32 mark;      /* a stage before the rules may set it: rules read it as `stage.mark` */
-	__u32 reserved;
+	__u32 ct_state;  /* CT_*, of the connection that the frame belongs to: rules read it as `ct.state` */
+	__u32 ct_commit; /* what becomes of that connection if the frame passes; 0: nothing (programs/stages/flows.c) */
+	__u32 fragment_id;
 };
 
 /* The head of a stage. `weak` keeps LLVM from changing what callers hand over: verifiers want both arguments. */

@@ -14,6 +14,7 @@ from appliance.rules.code.acting import VERDICTS, Acting, Decide
 from appliance.rules.code.bpf_module import BpfModule, MapShape
 from appliance.rules.code.decision_log import DecisionLog
 from appliance.rules.code.fields import Fields, FrameLayout
+from appliance.rules.code.flows import STATE_MAPS, Flows
 from appliance.rules.code.match import Matching, cost
 from appliance.rules.code.memory import Memory
 from appliance.rules.code.newcomers import Newcomers
@@ -45,18 +46,22 @@ class Shared:
         self._plans: dict[tuple[int, ...], Plan] = {}
         self.functions: dict[int, tuple[ir.Function, ...]] = {}  # by the plan, which is kept in `plans`
         self.sets = SetMaps(module, rules.sets)
-        self.frame = FrameLayout(rules.rules, for_stages=bool(rules.stages))
+        self.has_stages = bool(rules.stages or rules.connections)
+        self.frame = FrameLayout(rules.rules, for_stages=self.has_stages)
         self.states: dict[str, str] = {}  # name → use, in order
         self.counters = module.declare_map(layout.COUNTERS, layout.counters_shape(rules))
         self.errors = module.declare_map(layout.ERRORS, layout.errors_shape())
         self.tables = Tables(module, self.sets)
         self.plans = {way: self._plan(way, with_tables=with_tables) for way in (Direction.IN, Direction.OUT)}
         self.is_cut = any(len(cut(each.steps)) > 1 for each in self.plans.values()) or (
-            len(self.frame.names) > MOST_VARIABLES or bool(self.frame.slices) or bool(rules.stages)
+            len(self.frame.names) > MOST_VARIABLES or bool(self.frame.slices) or self.has_stages
         )
         self.count = self._define_count()
         self.stages = Stages(module, rules, self.count)
         self.states.update(state_maps(rules.stages))
+        self.flows = Flows(module, rules.connections) if rules.connections else None
+        if self.flows:
+            self.states.update(STATE_MAPS)
         self.conforms = define_conforms(module)
         self.newcomers = self._newcomers()
 

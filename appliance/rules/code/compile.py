@@ -34,7 +34,7 @@ from llvmlite import ir
 
 from appliance.ebpf.map_types import MapType
 from appliance.errors import SourceLine
-from appliance.ir import I32, I64, PTR, U64, Pointer
+from appliance.ir import I32, I64, PTR, U32, U64, Pointer
 from appliance.rules.code import layout
 from appliance.rules.code.acting import VERDICTS
 from appliance.rules.code.bpf_module import BpfModule, MapShape
@@ -86,6 +86,7 @@ class _Program:
         self.policy = defaults.policy if self.has_policy else Action.PASS
         self.is_monitored = defaults.mode is Mode.MONITOR
         self.has_stages = any(stage.direction.covers(way) for stage in defaults.stages)
+        self.flows = shared.flows
         self.judges = bool(self.plan.steps) or self.has_policy or self.has_stages
         rules = defaults.rules
         self.watches = any(rule.retransmit and rule.direction.covers(way.opposite) for rule in rules)
@@ -98,12 +99,12 @@ class _Program:
         self.code = code
         if self.shared.log:
             self.shared.log.begin(code)
-        if not self.judges and not self.watches:
+        if not (self.judges or self.watches or self.flows):
             code.ret(VERDICTS[Action.PASS])
             return
         self.verdict, self.counter = code.variable(I32, 0), code.variable(I32, 0)
         self.decided, self.malformed = (code.function.append_basic_block(name) for name in ("decided", "malformed"))
-        record = self._record() if self.shared.is_cut else None
+        self.record = record = self._record() if self.shared.is_cut else None
         self.fields = (
             Fields.local(code, self.shared.frame)
             if record is None
@@ -112,8 +113,12 @@ class _Program:
         self.cursor = Cursor(self.module, code, self.fields, self._allowlist, self.malformed)
         parse_frame(self.cursor)
         write_hosts(code, self.fields, self.plan.rules)
-        if record is not None and self.has_stages:
+        if record is not None and self.shared.has_stages:
             self.shared.stages.prepare(self.cursor, self.way)
+            if self.flows:
+                self.flows.track(code, record)
+                if self.shared.log:
+                    self.shared.log.note_state(code, self.fields["ct.state"])
             self._stages(record, Place.BEFORE_RULES)
         chain = Chain(self.shared, code, self.fields, self._decide)
         chain.handshakes(self.way)
@@ -164,10 +169,18 @@ class _Program:
         answer = code.call(function, record)
         with code.if_(code.compare(answer, "!=", 0)):
             code.call(self.shared.count, code.resize(code.shr(answer, 8), I32), self.fields["length"])
-            code.ret(code.resize(code.and_(answer, 0xFF), I32))
+            self._leave(code.resize(code.and_(answer, 0xFF), I32))
 
     def _stages(self, record: Pointer, place: Place) -> None:
-        self.shared.stages.ask(self.code, self.fields, record, self.way, place)
+        self.shared.stages.ask(self.code, self.fields, record, self.way, place, self._leave)
+
+    def _leave(self, verdict: U32) -> None:
+        """The end of every frame that was parsed to its end, counted by now: a connection hears of what passes."""
+        code = self.code
+        if self.flows and self.record is not None:
+            with code.if_(code.compare(verdict, "==", VERDICTS[Action.PASS])):
+                self.flows.commit(code, self.fields, self.record)
+        code.ret(verdict)
 
     def _allowlist(self, family: int) -> None:
         """Written where the addresses become known: what is on the list passes, whatever else is wrong with it."""
@@ -197,8 +210,9 @@ class _Program:
     def _policy(self) -> None:
         code = self.code
         self.module.at(code, SourceLine(self.shared.rules.file, 1, 1))
+        passed: U32 = ir.Constant(I32, VERDICTS[Action.PASS])
         if not self.has_policy:
-            code.ret(VERDICTS[Action.PASS])
+            self._leave(passed)
             return
         counter = layout.verdict_index(self.shared.rules, POLICY)
         if not self.is_monitored:
@@ -207,7 +221,7 @@ class _Program:
         with code.if_(code.compare(self.fields["monitored"], "!=", 0)):
             if self.shared.log:
                 self.shared.log.note(code, ir.Constant(I32, counter))
-            code.ret(VERDICTS[Action.PASS])
+            self._leave(passed)
         self._decide(VERDICTS[Action.PASS], counter)
 
     def _malformed(self) -> None:
@@ -228,4 +242,4 @@ class _Program:
         code = self.code
         code.builder.position_at_end(self.decided)
         code.call(self.shared.count, self.counter.get(), self.fields["length"])
-        code.ret(self.verdict.get())
+        self._leave(self.verdict.get())

@@ -2,10 +2,11 @@
 
     log_seen        array    0 ── how many frames came
     log_counted     array    number of the frame ── 1 + the index in `rule_counters` of what it counted last, or 0
+    log_states      array    number of the frame ── what connection tracking said of it, where connections are tracked
 
 A rule that decides counts last, behind those that only count; a policy that counts nothing behind a monitored rule is
 written down as well. Only programs that are compiled for it have the log, and
-no box runs them. BATCH frames fit; who reads sets both maps back to zeros for the next ones.
+no box runs them. BATCH frames fit; who reads sets the maps back to zeros for the next ones.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from appliance.ebpf.map_types import MapType
 from appliance.ir import I32, I64, U32, Code, Pointer
 from appliance.rules.code.bpf_module import BpfModule, MapShape
 
-SEEN, COUNTED = "log_seen", "log_counted"
+SEEN, COUNTED, STATES = "log_seen", "log_counted", "log_states"
 BATCH = 1 << 14  # frames
 
 
@@ -36,12 +37,19 @@ class DecisionLog:
 
     def note(self, code: Code, index: U32) -> None:
         """The frame that was begun last counts this."""
+        self._note(code, self._counted, code.add(index, 1))
+
+    def note_state(self, code: Code, state: U32) -> None:
+        """The frame that was begun last is that to its connection."""
+        self._note(code, self._module.declare_map(STATES, MapShape(MapType.ARRAY, 4, 8, BATCH)), state)
+
+    def _note(self, code: Code, map_: Pointer, number: U32) -> None:
         seen = self._lookup(code, self._seen, ir.Constant(I32, 0))
         with code.if_(code.compare(code.integer(seen), "!=", 0)):
-            number = code.sub(code.load(seen, I32, align=8), 1)
-            place = self._lookup(code, self._counted, number)
+            frame = code.sub(code.load(seen, I32, align=8), 1)
+            place = self._lookup(code, map_, frame)
             with code.if_(code.compare(code.integer(place), "!=", 0)):
-                code.store(code.resize(code.add(index, 1), I64), place, align=8)
+                code.store(code.resize(number, I64), place, align=8)
 
     def _lookup(self, code: Code, map_: Pointer, number: U32) -> Pointer:
         key = code.buffer(4, align=4)

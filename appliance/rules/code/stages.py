@@ -9,7 +9,7 @@ A stage is linked in as the module is emitted (BpfModule.link). Two stages of on
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from llvmlite import ir
 
@@ -25,6 +25,7 @@ from hooks.contracts.xdp import XDP_LINUX
 
 WAYS = {Direction.IN: 0, Direction.OUT: 1}
 _ANSWERS = {action: XDP_LINUX.number(Verdict[action.name]) for action in layout.ANSWERS}
+Leave = Callable[[U32], None]  # writes what ends a judgement that is counted
 _SIGNATURE = ir.FunctionType(I32, [PTR, PTR])
 
 
@@ -46,13 +47,15 @@ class Stages:
             way=WAYS[way],
         )
 
-    def ask(self, code: Code, fields: Fields, record: Pointer, way: Direction, place: Place) -> None:
+    def ask(self, code: Code, fields: Fields, record: Pointer, way: Direction, place: Place, leave: Leave) -> None:
         """Every stage of that direction that stands there, one behind the other."""
         for number, stage in enumerate(self.rules.stages):
             if stage.place is place and stage.direction.covers(way):
-                self._ask(code, fields, record, number, stage)
+                answer = self._ask(code, fields, record, stage)
+                with code.if_(code.compare(answer, "!=", NEXT)):
+                    self._answered(code, fields, number, answer, leave)
 
-    def _ask(self, code: Code, fields: Fields, record: Pointer, number: int, stage: Stage) -> None:
+    def _ask(self, code: Code, fields: Fields, record: Pointer, stage: Stage) -> U32:
         self.module.at(code, stage.where)
         self.module.link(stage.bitcode)
         for name, number in stage.constants.items():
@@ -60,14 +63,16 @@ class Stages:
         fields.set(stage_monitored=int(stage.mode is Mode.MONITOR))
         function = self.module.external(stage.program, _SIGNATURE)
         answer: U32 = code.builder.call(function, [code["context"], record])
-        with code.if_(code.compare(answer, "!=", NEXT)):
-            if stage.mode is Mode.MONITOR:
-                with code.if_(code.compare(fields["monitored"], "==", 0)):
-                    self._count(code, fields, number, answer)
-                    fields.set(monitored=1)
-            else:
+        return answer
+
+    def _answered(self, code: Code, fields: Fields, number: int, answer: U32, leave: Leave) -> None:
+        if self.rules.stages[number].mode is Mode.MONITOR:
+            with code.if_(code.compare(fields["monitored"], "==", 0)):
                 self._count(code, fields, number, answer)
-                code.ret(answer)
+                fields.set(monitored=1)
+        else:
+            self._count(code, fields, number, answer)
+            leave(answer)
 
     def _count(self, code: Code, fields: Fields, number: int, answer: U32) -> None:
         """Under the answer; what is none of them is counted as a drop, which is what hooks make of it."""

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from appliance.errors import InputRefused
+from appliance.rules.document.connections import asks_for_state, nothing_tracks, read_connections
 from appliance.rules.document.document import Document, read_document
 from appliance.rules.document.elements import ElementReader
 from appliance.rules.document.places import KeyPath
@@ -84,9 +85,12 @@ class _Loader:
         allowlist, allowlist_sets = self._allowlist()
         reader = RuleReader(self.defaults, self.sets.sets, self.defects)
         rules: list[Rule] = []
+        is_tracking = any(source.entry.connections for source in self.sources)
         for source in self.sources:
             for at, rule in source.numbered("rules", source.entry.rules):
                 rules.append(reader.rule(source.document, rule, at, len(rules)))
+                if not is_tracking and asks_for_state(rules[-1]):
+                    self.defects.append(nothing_tracks(source.document, at))
         stages = StageReader(self.defaults, {rule.id for rule in rules}, self.defects)
         for source in self.sources:
             for at, stage in source.numbered("stages", source.entry.stages):
@@ -106,6 +110,7 @@ class _Loader:
             allowlist=allowlist,
             rules=tuple(rules),
             stages=tuple(stages.stages),
+            connections=read_connections(filter(None, (source.entry.connections for source in self.sources))),
             sets={name: found for name, found in self.sets.sets.items() if isinstance(found, LiveSet)},
             allowlist_sets=allowlist_sets,
             texts={source.document.file: source.document.text for source in [self.sources[-1], *self.sources[:-1]]},

@@ -48,6 +48,24 @@ Amount = Annotated[
     WithJsonSchema({"anyOf": [{"type": "number"}, {"type": "string", "pattern": f"^{_AMOUNT.pattern}$"}]}),
 ]
 
+_TIME = re.compile(r"(?:[0-9]+(?:\.[0-9]+)?[smhd])+")
+_PART = re.compile(r"([0-9]+(?:\.[0-9]+)?)([smhd])")
+LONGEST = 86400.0 * 365  # seconds
+
+
+def _time(value: Any) -> Any:
+    """`30s`, `2h4m` in seconds; what isn't written so is left as it is."""
+    if not isinstance(value, str):
+        return value
+    if not _TIME.fullmatch(value.strip()):
+        raise PydanticCustomError("time", "{value} isn't a time", {"value": repr(value)})
+    return sum(float(number) * _SECONDS[unit] for number, unit in _PART.findall(value))
+
+
+_TIME_SCHEMA = WithJsonSchema({"anyOf": [{"type": "number"}, {"type": "string", "pattern": f"^{_TIME.pattern}$"}]})
+Duration = Annotated[float, BeforeValidator(_time), Field(gt=0, le=LONGEST, allow_inf_nan=False), _TIME_SCHEMA]
+Pause = Annotated[float, BeforeValidator(_time), Field(ge=0, le=LONGEST, allow_inf_nan=False), _TIME_SCHEMA]
+
 TypeWord = Literal["prefix", "port", "mac", "number"]
 SetTypes = Annotated[
     list[TypeWord],
@@ -148,6 +166,28 @@ class StageEntry(Entry):
     direction: Way | None = None
 
 
+class TcpTimesEntry(Entry):
+    """`tcp:` of `connections:`"""
+
+    opening: Duration = Field(60.0, description="from a SYN until the handshake is done")
+    established: Duration = Field(7440.0, description="of a connection without a segment; RFC 5382 wants 2h4m at least")
+    closing: Duration = Field(240.0, description="from one side's FIN until the other's")
+    closed: Duration = Field(120.0, description="for what is sent again behind both FINs")
+
+
+class ConnectionsEntry(Entry):
+    """`connections:`"""
+
+    entries: Capacity = Field(262144, description="flows that are kept: answered ones of those that the inside began")
+    openings: Capacity = Field(131072, description="flows that have only begun; the oldest make room")
+    tcp: TcpTimesEntry = Field(default_factory=lambda: TcpTimesEntry.model_validate({}))
+    udp: Duration = Field(120.0, description="of a flow without a datagram; RFC 4787 wants 2m at least")
+    icmp: Duration = Field(60.0, description="from a request until its reply; RFC 5508 wants 60s at least")
+    other: Duration = Field(600.0, description="of a flow of any other protocol")
+    grace: Pause = Field(30.0, description="how long a box that has just started learns flows that it doesn't know")
+    asymmetric: bool = Field(False, description="whether the line carries one direction only")
+
+
 class RuleSetEntry(Entry):
     """A rule set: alone in its document, a part of a box's, or included in another one."""
 
@@ -158,6 +198,7 @@ class RuleSetEntry(Entry):
     allowlist: list[Any] = []
     rules: list[RuleEntry] = []
     stages: list[StageEntry] = []
+    connections: ConnectionsEntry | None = Field(None, description="track connections, for `ct.state`; off if absent")
 
 
 RULE_SET_KEYS = frozenset(RuleSetEntry.model_fields)

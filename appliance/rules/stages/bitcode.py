@@ -16,6 +16,7 @@ from pathlib import Path
 from llvmlite import binding as llvm
 
 from appliance.errors import InputRefused
+from appliance.shipped import shipped
 
 MAGIC = b"BC\xc0\xde"
 LARGEST = 4 << 20  # bytes
@@ -56,6 +57,11 @@ def read_bitcode(path: Path) -> Bitcode:
         except RuntimeError as error:
             reason = str(error).strip().splitlines()[-1]
             raise InputRefused(f"LLVM can't read {path.name}: {reason}", hint=_HINT) from error
+
+
+def shipped_bitcode(name: str) -> Bitcode:
+    """A stage that comes with Tidegate: `NAME.bc` of programs/stages. Raises CannotRun if the installation lacks it."""
+    return read_bitcode(shipped(f"programs/stages/{name}.bc"))
 
 
 def _described(file: str, data: bytes, module: llvm.ModuleRef) -> Bitcode:

@@ -38,7 +38,9 @@ NARROW = (
     "way",
     "stage_monitored",
     "stage.mark",
-    "reserved",
+    "ct.state",
+    "ct.commit",
+    "fragment_id",
 )
 FRAME = tuple((name, ctypes.c_uint64) for name in WIDE) + tuple((name, ctypes.c_uint32) for name in NARROW)
 

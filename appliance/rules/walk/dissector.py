@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from llvmlite import ir
 
@@ -50,6 +50,10 @@ class Dissected:
 
     def __getitem__(self, field: str) -> int:
         return self.fields[field]
+
+    def with_fields(self, fields: Mapping[str, int]) -> Dissected:
+        """The same with what the parser can't know, such as the state of a connection."""
+        return replace(self, fields={**self.fields, **fields})
 
     def address(self, side: str) -> int:
         """The `source` or `destination` address, 32 bits of an IPv4 packet and 128 of an IPv6 one."""

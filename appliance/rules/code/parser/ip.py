@@ -27,6 +27,7 @@ def parse_ipv4(cursor: Cursor) -> None:
     total, protocol = read(code, header, IPV4[16:32]), read(code, header, IPV4[72:80])
     cursor.set(version=4, ip_length=total, protocol=protocol)
     _fragment(cursor, read(code, header, IPV4[51:64] * 8), read(code, header, IPV4[50:51]))
+    cursor.set(fragment_id=read(code, header, IPV4[32:48]))
     cursor.read(header, IPV4)
     cursor.on_addresses(4)
 
@@ -98,6 +99,7 @@ def _extensions(cursor: Cursor, depth: int, done: ir.Block) -> None:
             # a receiver puts together by the first header that makes a fragment; one behind it is for later
             with code.if_(code.compare(cursor["fragment"], "==", 0)):
                 _fragment(cursor, code.and_(fragment, 0xFFF8), code.and_(fragment, 1))
+                cursor.set(fragment_id=read(code, header, IPV6_FRAGMENT[32:64]))
             cursor.elsewhere.set(code.and_(fragment, 0xFFF8))
             with code.if_(code.compare(cursor.elsewhere.get(), "!=", 0)):
                 code.builder.branch(done)

@@ -73,11 +73,11 @@ def test_bursts_that_nobody_gave() -> None:
     ("text", "message"),
     [
         ("", "r.yaml:1:1: the document is empty\n"
-         "  hint: known keys are: version, include, defaults, sets, allowlist, rules, stages"),
+         "  hint: known keys are: version, include, defaults, sets, allowlist, rules, stages, connections"),
         (
             "[1]",
             "r.yaml:1:1: this is a list, not a mapping of keys\n"
-            "  hint: known keys are: version, include, defaults, sets, allowlist, rules, stages",
+            "  hint: known keys are: version, include, defaults, sets, allowlist, rules, stages, connections",
         ),
         ("ruls: []", "r.yaml:1:1: unknown key 'ruls'\n  hint: did you mean 'rules'?"),
         (
@@ -121,7 +121,7 @@ def test_documents_that_are_refused(tmp_path: Path, text: str, message: str) -> 
          "vrrp.version, vrrp.virt_rtr_id, vrrp.prio"),
         ("match: {vxlan.vni: 5}", "2:34: there is no field 'vxlan.vni'\n"
          "  hint: there are fields of: frame, eth, vlan, arp, ip, ipv6, ah, tcp, udp, sctp, icmp, icmpv6, igmp, vrrp, "
-         "ospf, esp"),
+         "ospf, stage, ct, esp"),
         ("match: {ip.hop_limit: 1}", "2:34: there is no field 'ip.hop_limit'\n  hint: it is `ip.ttl` here"),
         ("match: {icmp.type: echo-requst}", "2:45: 'echo-requst' isn't an ICMP type\n"
          "  hint: a number, or a name: did you mean 'echo-request'?"),
@@ -295,7 +295,8 @@ def test_includes(tmp_path: Path) -> None:
         "a.yaml:1:11: r.yaml includes this file again\n  hint: remove one of the two include lines"
     )
     assert _refusal(tmp_path, "include: [a.yaml]", a_yaml="interfaces: []") == (
-        "a.yaml:1:1: unknown key 'interfaces'\n  hint: known are: allowlist, defaults, include, rules, sets, stages, version"
+        "a.yaml:1:1: unknown key 'interfaces'\n  hint: known are: "
+        "allowlist, connections, defaults, include, rules, sets, stages, version"
     )
     twice = "rules: [{id: a, action: drop}]"
     assert _refusal(tmp_path, f"include: [a.yaml]\n{twice}", a_yaml=twice) == (

@@ -21,6 +21,8 @@ _IN_C = {
     "tcp.window": "tcp_window",
     "stage_monitored": "monitored",
     "stage.mark": "mark",
+    "ct.state": "ct_state",
+    "ct.commit": "ct_commit",
 }
 
 

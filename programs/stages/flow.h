@@ -1,0 +1,209 @@
+/* SPDX-License-Identifier: GPL-2.0 OR Apache-2.0 */
+/*
+ * What a flow is: both directions of a connection under one key, and where flows are remembered.
+ *
+ *     openings   LRU hash   flows of which one side has spoken, or that strangers began and have not gone on with
+ *     flows      LRU hash   flows that somebody inside asked for or went on with: what is to be kept
+ *     fragments  LRU hash   packets in fragments whose first one passed (flow_fragments.h)
+ *     flow_clock array      when frames came last, and until when unknown flows are learned
+ *
+ * Two maps of flows, so that whoever sends from a million addresses pushes out others of his kind, and nobody's
+ * connection. Sizes and time-outs come from the document (`connections:`; appliance/rules/code/flows.py).
+ */
+#ifndef TIDEGATE_FLOW_H
+#define TIDEGATE_FLOW_H
+
+#include <linux/in.h>
+#include <linux/in6.h>
+#include <stdbool.h>
+
+#include "stage.h"
+
+/* In nanoseconds; `asymmetric` is 1 on a line that sees one direction only. */
+struct flow_config {
+	__u64 tcp_opening;
+	__u64 tcp_established;
+	__u64 tcp_closing;
+	__u64 tcp_closed;
+	__u64 udp;
+	__u64 icmp;
+	__u64 other;
+	__u64 fragments;
+	__u64 grace;
+	__u64 asymmetric;
+};
+
+extern const struct flow_config flow_config;
+
+/* Ports in host order; of ICMP the identifier stands for both, other protocols have none. */
+struct flow_key {
+	struct address inside;
+	struct address outside;
+	__u16 inside_port;
+	__u16 outside_port;
+	__u8 protocol;
+	__u8 version;
+	__u16 zero;
+};
+
+/* The sequence numbers of what one side sends, as the box has seen them (flow_tcp.h). */
+struct flow_side {
+	__u32 end;          /* behind the last byte sent */
+	__u32 limit;        /* behind the last byte that the other side has room for */
+	__u32 window;       /* the largest that it has announced */
+	__u32 acknowledged; /* what it has acknowledged of the other side's */
+};
+
+enum flow_state {
+	FLOW_NONE,
+	FLOW_OPENING,     /* its opener has spoken, nobody else */
+	FLOW_ANSWERED,    /* the other side has, too; of TCP: a SYN-ACK */
+	FLOW_ESTABLISHED, /* in `flows` */
+	FLOW_CLOSING,     /* one side's FIN */
+	FLOW_CLOSED,      /* both sides' FIN */
+	FLOW_RESET,
+};
+
+struct flow {
+	__u64 seen;                /* when its last frame came */
+	struct flow_side sides[2]; /* by the way that the side's frames go */
+	__u8 state;
+	__u8 opener;    /* the way of its first frame */
+	__u8 finished;  /* bit `1 << way`: that side's FIN has come */
+	__u8 scale[2];  /* of the windows that a side announces */
+	__u8 scaled;    /* bit `1 << way`: its SYN has offered a window scale */
+	__u16 zero;
+};
+
+struct flow_clock {
+	__u64 seen;  /* when frames came last, to the second */
+	__u64 learn; /* until when unknown flows are learned; LEARN_NEVER */
+};
+
+#define LEARN_NEVER (~0ULL)
+
+EXTERN_MAP(BPF_MAP_TYPE_LRU_HASH, struct flow_key, struct flow, flows);
+EXTERN_MAP(BPF_MAP_TYPE_LRU_HASH, struct flow_key, struct flow, openings);
+EXTERN_MAP(BPF_MAP_TYPE_ARRAY, __u32, struct flow_clock, flow_clock);
+
+/* What a frame asks to be done with its flow if it passes: `ct_commit` of struct frame. */
+enum flow_commit {
+	COMMIT_NOTHING,
+	COMMIT_OPEN,      /* begin one */
+	COMMIT_ANSWER,    /* note that the other side has spoken */
+	COMMIT_ESTABLISH, /* keep it */
+	COMMIT_FINISH,    /* note the sender's FIN */
+	COMMIT_RESET,     /* note that it is gone */
+	COMMIT_LEARN,     /* begin one in the middle of a connection, or follow one anew */
+};
+
+#define COMMIT_ACTION 0xff
+#define COMMIT_FRAGMENT 0x100 /* remember the packet: others of its fragments will come */
+
+#define RESET_KEPT (10 * SECOND) /* what still flies when a connection is reset */
+
+static __always_inline void flow_key(struct frame *frame, struct flow_key *key)
+{
+	bool outward = frame->way == WAY_OUT;
+
+	__builtin_memset(key, 0, sizeof(*key));
+	key->inside = outward ? frame->source : frame->destination;
+	key->outside = outward ? frame->destination : frame->source;
+	key->inside_port = outward ? frame->source_port : frame->destination_port;
+	key->outside_port = outward ? frame->destination_port : frame->source_port;
+	key->protocol = frame->protocol;
+	key->version = frame->version;
+}
+
+static __always_inline __u64 flow_timeout(const struct flow *flow, __u8 protocol)
+{
+	switch (protocol) {
+	case IPPROTO_TCP:
+		break;
+	case IPPROTO_UDP:
+		return flow_config.udp;
+	case IPPROTO_ICMP:
+	case IPPROTO_ICMPV6:
+		return flow_config.icmp;
+	default:
+		return flow_config.other;
+	}
+	switch (flow->state) {
+	case FLOW_ESTABLISHED:
+		return flow_config.tcp_established;
+	case FLOW_CLOSING:
+		return flow_config.tcp_closing;
+	case FLOW_CLOSED:
+		return flow_config.tcp_closed;
+	case FLOW_RESET:
+		return RESET_KEPT;
+	default:
+		return flow_config.tcp_opening;
+	}
+}
+
+/* The flow of that key, or NULL if there is none or its time is over. Another processor's clock may be ahead. */
+static __always_inline struct flow *flow_find(const struct flow_key *key, __u64 now)
+{
+	struct flow *flow = bpf_map_lookup_elem(&flows, key);
+
+	if (!flow)
+		flow = bpf_map_lookup_elem(&openings, key);
+	if (flow && (__s64)(now - flow->seen) > (__s64)flow_timeout(flow, key->protocol))
+		flow = NULL;
+	return flow;
+}
+
+/* A flow begins, in the place of one that is over. */
+static __always_inline void flow_begin(const struct flow_key *key, const struct flow *begun)
+{
+	bpf_map_delete_elem(&flows, key);
+	bpf_map_update_elem(&openings, key, begun, BPF_ANY);
+}
+
+/* A flow is kept from now on. */
+static __always_inline void flow_establish(const struct flow_key *key, const struct flow *flow)
+{
+	struct flow kept = *flow;
+
+	kept.state = FLOW_ESTABLISHED;
+	bpf_map_update_elem(&flows, key, &kept, BPF_ANY);
+	bpf_map_delete_elem(&openings, key);
+}
+
+/* Note that frames come. A box that has just started, or got its line back after that long, learns for a while. */
+static __always_inline void flow_keep_time(__u64 now)
+{
+	__u32 zero = 0;
+	struct flow_clock *clock = bpf_map_lookup_elem(&flow_clock, &zero);
+
+	if (!clock || (clock->seen && (__s64)(now - clock->seen) < (__s64)SECOND))
+		return;
+	if ((!clock->seen || now - clock->seen > flow_config.grace) && clock->learn != LEARN_NEVER)
+		clock->learn = now + flow_config.grace;
+	clock->seen = now;
+}
+
+static __always_inline bool flow_learning(__u64 now)
+{
+	__u32 zero = 0;
+	struct flow_clock *clock = bpf_map_lookup_elem(&flow_clock, &zero);
+
+	return clock && clock->learn != LEARN_NEVER && (__s64)(clock->learn - now) > 0;
+}
+
+/*
+ * A frame of no flow that opens none. From outside nobody asked for it; but a box that learns can't know that, nor one
+ * that doesn't see the other direction. What the inside sends is taken as it is, and its connection learned.
+ */
+static __always_inline __u32 flow_unknown(struct frame *frame, __u32 commit)
+{
+	if (flow_config.asymmetric)
+		return CT_UNTRACKED;
+	if (frame->way == WAY_IN && !flow_learning(frame_time(frame)))
+		return CT_INVALID;
+	frame->ct_commit = commit;
+	return CT_NEW;
+}
+
+#endif
