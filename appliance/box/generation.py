@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from appliance.box.called import with_called
 from appliance.box.config import BoxConfig, ProgramConfig
 from appliance.datapath.datapath import PacketLoops
 from appliance.datapath.pass_all import PASS_ALL, pass_all
@@ -67,7 +68,7 @@ class FilterSpec:
     @classmethod
     def of_rules(cls, rules: CompiledRules, source: str) -> FilterSpec:
         """A compiled rule set by the road of every object: bytes, loader, specs."""
-        spec = load_object(rules.object, source)
+        spec = with_called(load_object(rules.object, source), rules)
         filled = {
             name: replace(declared, contents=rules.contents.get(name, declared.contents))
             for name, declared in spec.maps.items()

@@ -286,12 +286,10 @@ _ALL = (
     _row("ospf.msg", _L.OSPF, OSPF_TYPE, OSPF[8:16], "type of the packet"),
     _row("ospf.srcrouter", _L.OSPF, PREFIX_V4, OSPF[32:64], "router id of the sender, written as an address"),
     _row("ospf.area_id", _L.OSPF, PREFIX_V4, OSPF[64:96], "area, written as an address: 0.0.0.0 is the backbone"),
-    _row(
-        "stage.mark", _L.FRAME, NUMBER, "stage.mark", "what a stage before the rules said of the frame; 0 if none did"
-    ),
-    _row("ct.state", _L.FRAME, CT_STATE, STATE_FIELD, "what the frame is to the connection that it belongs to"),
     _row("esp.spi", _L.ESP, NUMBER, ESP[0:32], "security parameters index"),
     _row("esp.sequence", _L.ESP, NUMBER, ESP[32:64], "sequence number"),
+    _row("stage.mark", _L.FRAME, NUMBER, "stage.mark", "what a stage before the rules said of the frame, or 0"),
+    _row("ct.state", _L.FRAME, CT_STATE, STATE_FIELD, "what the frame is to the connection that it belongs to"),
 )
 
 

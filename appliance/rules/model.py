@@ -12,6 +12,7 @@ from appliance.rules.ranges import Ranges
 from appliance.rules.sets.contents import Contents
 from appliance.rules.sets.elements import ElementType
 from appliance.rules.stages.bitcode import Bitcode
+from appliance.rules.stages.object_file import ObjectFile
 from appliance.rules.values import Addresses
 
 # What decides a frame when no rule does. They are counted behind the rules, in this order, and no rule has such an id.
@@ -237,17 +238,21 @@ class Place(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """A function in a file of bitcode, asked for every frame of its direction that nothing before it decides.
-    `constants` are the numbers that its file wants to be given."""
+    """A function in a file of bitcode, asked for every frame of its direction that nothing before it decides; or a
+    program of an object, which decides in place of the policy. `constants` are what bitcode wants to be given."""
 
     id: str
-    bitcode: Bitcode
+    code: Bitcode | ObjectFile
     program: str
     place: Place
     mode: Mode
     direction: Direction
     constants: Mapping[str, int]
     where: SourceLine
+
+    @property
+    def is_called(self) -> bool:
+        return isinstance(self.code, ObjectFile)
 
 
 @dataclass(frozen=True, slots=True)

@@ -66,6 +66,7 @@ def compile_rule_set(rules: RuleSet, *, with_tables: bool = True, with_log: bool
         source=rules.file,
         counted=layout.counted(rules),
         rule_count=len(rules.rules),
+        called={number: stage for number, stage in enumerate(rules.stages) if stage.is_called},
         contents=dict(shared.sets.contents),
         sets=shared.sets.used,
         state_maps=dict(shared.states),

@@ -3,6 +3,7 @@
     rule_counters   per-CPU array   rule index ── packets, bytes        then stages, allowlist, policy, malformed
     parse_errors    per-CPU array   index in PARSE_ERRORS ── frames
     frame           per-CPU array   0 ── the fields of the frame being judged, in a set that is cut into functions
+    called          programs        number of a stage that is an object ── its program
     rate_ID         array           0 ── the theoretical arrival time of a rule's bucket
     rsrc_ID rdst_ID LRU hash        host ── the same, of each IPv4 address or IPv6 /64 that came twice
     rkey…_ID        LRU hash        what a rate is per (keys.py) ── the same
@@ -27,18 +28,30 @@ from __future__ import annotations
 
 import ctypes
 import hashlib
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from appliance.ebpf.map_types import MapType
 from appliance.errors import SourceLine
 from appliance.rules.code.bpf_module import MapShape
 from appliance.rules.code.parser.cursor import PARSE_ERRORS
-from appliance.rules.model import ALLOWLIST, MALFORMED, POLICY, VERDICT_COUNTERS, Action, LiveSet, Mode, Rule, RuleSet
+from appliance.rules.model import (
+    ALLOWLIST,
+    MALFORMED,
+    POLICY,
+    VERDICT_COUNTERS,
+    Action,
+    LiveSet,
+    Mode,
+    Rule,
+    RuleSet,
+    Stage,
+)
 
 COUNTERS = "rule_counters"
 ERRORS = "parse_errors"
 FRAME = "frame"
+CALLED = "called"
 
 # What a stage can answer, each with a counter `ID.ANSWER`, in the order of the XDP actions of these names.
 ANSWERS = (Action.DROP, Action.PASS, Action.TX, Action.REDIRECT)
@@ -80,7 +93,8 @@ class CompiledRules:
     entries that its set maps must be given, as (key, value) bytes, before a program runs. `sets` are the live ones that
     a rule uses, by name. `state_maps` are the maps
     that a reload hands over: name → what it is to the operator (see state_use). `counted` are the rules in order, then
-    the answers of stages (see stage_index), then VERDICT_COUNTERS.
+    the answers of stages (see stage_index), then VERDICT_COUNTERS. `called` are the stages whose objects have to be
+    loaded as well, by their places in the array CALLED.
     """
 
     object: bytes
@@ -91,6 +105,7 @@ class CompiledRules:
     sets: Mapping[str, LiveSet]
     seconds: float
     rule_count: int
+    called: Mapping[int, Stage] = field(default_factory=dict)
     counters: str = COUNTERS
     parse_errors: str = ERRORS
     parse_error_reasons: tuple[str, ...] = PARSE_ERRORS
@@ -106,16 +121,22 @@ def counted(rules: RuleSet) -> tuple[Counted, ...]:
     verdicts = {ALLOWLIST: Action.PASS, POLICY: rules.policy, MALFORMED: rules.malformed}
     return (
         *(Counted(rule.id, rule.index, rule.action, rule.mode, rule.where) for rule in rules.rules),
-        *(
-            Counted(f"{stage.id}.{action.value}", stage_index(rules, number, action), action, stage.mode, stage.where)
-            for number, stage in enumerate(rules.stages)
-            for action in ANSWERS
-        ),
+        *(each for number in range(len(rules.stages)) for each in _counted_of_stage(rules, number)),
         *(
             Counted(name, verdict_index(rules, name), verdicts[name], Mode.ENFORCE if name == ALLOWLIST else rules.mode)
             for name in VERDICT_COUNTERS
         ),
     )
+
+
+def _counted_of_stage(rules: RuleSet, number: int) -> Iterator[Counted]:
+    """What is counted of a stage: its answers, or, of one that is called and never comes back, that it was."""
+    stage = rules.stages[number]
+    if stage.is_called:
+        yield Counted(stage.id, stage_index(rules, number, ANSWERS[0]), Action.COUNT, stage.mode, stage.where)
+        return
+    for action in ANSWERS:
+        yield Counted(f"{stage.id}.{action.value}", stage_index(rules, number, action), action, stage.mode, stage.where)
 
 
 def counters_shape(rules: RuleSet) -> MapShape:

@@ -4,22 +4,26 @@
                         │
                         └── stage(context, frame) ── NEXT, or an XDP action, counted as `ID.ANSWER`
 
-A stage is linked in as the module is emitted (BpfModule.link). Two stages of one file are linked once.
+A stage is linked in as the module is emitted (BpfModule.link). Two stages of one file are linked once. One that comes
+as an object is called by a tail call, through an array whose place has its number among the stages.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from llvmlite import ir
 
+from appliance.ebpf.map_types import MapType
 from appliance.ir import I32, PTR, U32, Code, Pointer
 from appliance.rules.code import layout
-from appliance.rules.code.bpf_module import BpfModule
+from appliance.rules.code.bpf_module import BpfModule, MapShape
 from appliance.rules.code.fields import Fields
 from appliance.rules.code.parser.cursor import Cursor
 from appliance.rules.model import Action, Direction, Mode, Place, RuleSet, Stage
+from appliance.rules.stages.bitcode import Bitcode
 from appliance.rules.stages.contract import NEXT
+from appliance.rules.stages.object_file import ObjectFile
 from hooks.contracts.contract import Verdict
 from hooks.contracts.xdp import XDP_LINUX
 
@@ -51,15 +55,26 @@ class Stages:
         """Every stage of that direction that stands there, one behind the other."""
         for number, stage in enumerate(self.rules.stages):
             if stage.place is place and stage.direction.covers(way):
-                answer = self._ask(code, fields, record, stage)
+                self.module.at(code, stage.where)
+                if not isinstance(stage.code, Bitcode):
+                    self._call(code, fields, number)
+                    continue
+                answer = self._linked(code, fields, record, stage, stage.code)
                 with code.if_(code.compare(answer, "!=", NEXT)):
                     self._answered(code, fields, number, answer, leave)
 
-    def _ask(self, code: Code, fields: Fields, record: Pointer, stage: Stage) -> U32:
-        self.module.at(code, stage.where)
-        self.module.link(stage.bitcode)
-        for name, number in stage.constants.items():
-            self.module.constant(name, [(ir.IntType(stage.bitcode.constants[name]), number)])
+    def _call(self, code: Code, fields: Fields, number: int) -> None:
+        """Its program goes on with the frame, and answers for good; if nobody put it there, the frame goes on here."""
+        shape = MapShape(MapType.PROG_ARRAY, 4, 4, len(self.rules.stages))
+        programs = self.module.declare_map(layout.CALLED, shape)
+        place = ir.Constant(I32, layout.stage_index(self.rules, number, layout.ANSWERS[0]))
+        code.call(self.count, place, fields["length"])
+        self.module.helper(code, "tail_call", code["context"], programs, number)
+
+    def _linked(self, code: Code, fields: Fields, record: Pointer, stage: Stage, bitcode: Bitcode) -> U32:
+        self.module.link(bitcode)
+        for name, value in stage.constants.items():
+            self.module.constant(name, [(ir.IntType(bitcode.constants[name]), value)])
         fields.set(stage_monitored=int(stage.mode is Mode.MONITOR))
         function = self.module.external(stage.program, _SIGNATURE)
         answer: U32 = code.builder.call(function, [code["context"], record])
@@ -85,4 +100,8 @@ class Stages:
 
 def state_maps(stages: Sequence[Stage]) -> dict[str, str]:
     """The maps of stages, which a reload hands over: name → what it is to the operator."""
-    return {name: f"{stage.id}.{name}" for stage in stages for name in stage.bitcode.maps}
+    return {name: f"{stage.id}.{name}" for stage in stages for name in _maps(stage.code)}
+
+
+def _maps(code: Bitcode | ObjectFile) -> Iterable[str]:
+    return code.maps if isinstance(code, Bitcode) else code.spec.maps

@@ -1,4 +1,4 @@
-"""`stages:` of the documents: each entry to a Stage, with the bitcode that it names."""
+"""`stages:` of the documents: each entry to a Stage, with the bitcode or the object that it names."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from appliance.rules.document.places import KeyPath
 from appliance.rules.document.schema import DefaultsEntry, StageEntry
 from appliance.rules.model import Direction, Mode, Place, Stage
 from appliance.rules.stages.bitcode import Bitcode, read_bitcode
+from appliance.rules.stages.object_file import ObjectFile, is_object_file, read_object_file
 from appliance.shipped import shipped
 
 
@@ -29,15 +30,18 @@ class StageReader:
         if any(entry.id == known.id for known in self.stages) or entry.id in self.rule_ids:
             what = f"the id {entry.id!r} is taken"
             self.defects.append(document.refuse(what, (*at, "id"), hint="rules and stages share their ids"))
-        bitcode = self._bitcode(document, entry, at)
-        if bitcode is None:
+        code = self._code(document, entry, at)
+        if code is None:
             return
-        self._check_constants(document, entry, bitcode, (*at, "constants"))
+        if isinstance(code, ObjectFile):
+            self._check_called(document, entry, at)
+        else:
+            self._check_constants(document, entry, code, (*at, "constants"))
         defaults = self.defaults
         self.stages.append(
             Stage(
                 id=entry.id,
-                bitcode=bitcode,
+                code=code,
                 program=entry.program,
                 place=Place(entry.at),
                 mode=Mode(entry.mode or defaults.mode),
@@ -46,6 +50,23 @@ class StageReader:
                 where=document.place(at),
             )
         )
+
+    def _check_called(self, document: Document, entry: StageEntry, at: KeyPath) -> None:
+        """What an object can't be, since nothing comes back from it."""
+        link = "compile it to bitcode, which is linked: docs/stages.md"
+        if Place(entry.at) is not Place.AFTER_RULES:
+            what = "an object is called in place of the policy, and can't stand before the rules"
+            self.defects.append(document.refuse(what, (*at, "at"), hint=f"say `at: after-rules`, or {link}"))
+        if Mode(entry.mode or self.defaults.mode) is Mode.MONITOR:
+            what = "what an object decides can't be held back"
+            self.defects.append(document.refuse(what, (*at, "mode"), hint=f"say `mode: enforce`, or {link}"))
+        if entry.constants:
+            what = "an object takes no constants"
+            self.defects.append(document.refuse(what, (*at, "constants"), hint=link))
+        for known in self.stages:
+            if known.is_called:
+                what = f"{entry.id} would never be asked: {known.id} is called before, and nothing comes back from it"
+                self.defects.append(document.refuse(what, at, hint="leave one of them out"))
 
     def _check_constants(self, document: Document, entry: StageEntry, bitcode: Bitcode, at: KeyPath) -> None:
         """Every number that the bitcode wants is there, no other one is, and stages of one file say the same."""
@@ -66,18 +87,19 @@ class StageReader:
                 hint = "constants are shared by all stages, as globals of C are"
                 self.defects.append(document.refuse(what, (*at, name), hint=hint))
 
-    def _bitcode(self, document: Document, entry: StageEntry, at: KeyPath) -> Bitcode | None:
+    def _code(self, document: Document, entry: StageEntry, at: KeyPath) -> Bitcode | ObjectFile | None:
+        path = _find(document, entry.object)
         try:
-            bitcode = read_bitcode(_find(document, entry.object))
+            code = read_object_file(path) if is_object_file(path) else read_bitcode(path)
         except InputRefused as refused:
             self.defects.append(document.refuse(refused.what, (*at, "object"), hint=refused.hint))
             return None
-        if entry.program not in bitcode.functions:
-            known = ", ".join(bitcode.functions) or "none"
+        if entry.program not in code.functions:
+            known = ", ".join(code.functions) or "none"
             what = f"{entry.object} has no stage {entry.program!r}"
             self.defects.append(document.refuse(what, (*at, "program"), hint=f"its stages are: {known}"))
             return None
-        return bitcode
+        return code
 
 
 def _find(document: Document, name: str) -> Path:

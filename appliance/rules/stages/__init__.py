@@ -2,4 +2,5 @@
 
 contract    struct frame, what a stage gets
 bitcode     a file of LLVM bitcode, and the stage in it
+object_file a file of eBPF, whose program is called instead
 """

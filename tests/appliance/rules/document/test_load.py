@@ -121,7 +121,7 @@ def test_documents_that_are_refused(tmp_path: Path, text: str, message: str) -> 
          "vrrp.version, vrrp.virt_rtr_id, vrrp.prio"),
         ("match: {vxlan.vni: 5}", "2:34: there is no field 'vxlan.vni'\n"
          "  hint: there are fields of: frame, eth, vlan, arp, ip, ipv6, ah, tcp, udp, sctp, icmp, icmpv6, igmp, vrrp, "
-         "ospf, stage, ct, esp"),
+         "ospf, esp, stage, ct"),
         ("match: {ip.hop_limit: 1}", "2:34: there is no field 'ip.hop_limit'\n  hint: it is `ip.ttl` here"),
         ("match: {icmp.type: echo-requst}", "2:45: 'echo-requst' isn't an ICMP type\n"
          "  hint: a number, or a name: did you mean 'echo-request'?"),

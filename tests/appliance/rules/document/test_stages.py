@@ -70,7 +70,7 @@ def test_a_stage_that_ships_is_found_by_its_name(tmp_path: Path) -> None:
     path = tmp_path / "rules.yaml"
     stage = "{id: dns, object: dns_truncate.bc, program: dns_truncate, constants: {dns_truncate_above: 5}}"
     path.write_text(f"stages: [{stage}]\n")
-    assert load_rule_set(path).stages[0].bitcode.functions == ("dns_truncate",)
+    assert load_rule_set(path).stages[0].code.functions == ("dns_truncate",)
 
 
 @requires("clang")
