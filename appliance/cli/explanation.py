@@ -31,7 +31,7 @@ class Explained:
     way: Direction
     frame: Dissected
     judgement: Judgement
-    places: dict[str, str]  # id → where the rule stands
+    deciders: dict[str, str]  # id of what counts → the rule in words
 
     @property
     def decided(self) -> str:
@@ -46,7 +46,7 @@ class Explained:
             return "by the policy"
         if by is None:
             return f"nothing judges what comes from {SENDERS[self.way]}"
-        return f"by rule {by!r} ({self.places[by]})"
+        return self.deciders[by]
 
 
 def explain(rules: RuleSet, what: str, inside: Addresses, numbers: Sequence[int], *, as_json: bool) -> None:
@@ -81,7 +81,7 @@ def _capture_of(what: str) -> Capture:
 
 def _explained(rules: RuleSet, capture: Capture, numbers: frozenset[int]) -> Iterator[Explained]:
     """The walk sees every frame, for what it remembers. Connections it knows by what the compiled rules say of them."""
-    walk, places = Walk(rules), {rule.id: str(rule.where) for rule in rules.rules}
+    walk, deciders = Walk(rules), _deciders(rules)
     states = connection_states(rules, capture)
     with Dissection(rules.rules) as dissection:
         found = zip(capture.records(), dissection.frames(capture), states, strict=True)
@@ -90,7 +90,13 @@ def _explained(rules: RuleSet, capture: Capture, numbers: frozenset[int]) -> Ite
             way = WAYS[record.program]
             judgement = walk.judge(frame, way, record.time_ns)
             if not numbers or number in numbers:
-                yield Explained(number, way, frame, judgement, places)
+                yield Explained(number, way, frame, judgement, deciders)
+
+
+def _deciders(rules: RuleSet) -> dict[str, str]:
+    by = {rule.id: f"by rule {rule.id!r} ({rule.where})" for rule in rules.rules}
+    blocked = {rule.blocked_id: f"blocked by rule {rule.id!r} ({rule.where})" for rule in rules.rules if rule.block}
+    return by | blocked
 
 
 def _print(explained: Explained) -> None:

@@ -33,6 +33,7 @@ class ActionRow:
 _ROWS = (
     ActionRow(Action.PASS, Action.PASS, None, "passes", "the frame passes"),
     ActionRow(Action.DROP, Action.DROP, None, "drops", "the frame is dropped"),
+    ActionRow(Action.BLOCK, Action.DROP, "block", "blocks", "it is dropped, and so is what its source sends next"),
     ActionRow(Action.COUNT, None, None, "counts", "the frame is counted"),
 )
 ACTIONS: Mapping[Action, ActionRow] = {row.action: row for row in _ROWS}

@@ -27,6 +27,7 @@ class Action(Enum):
     PASS = "pass"
     DROP = "drop"
     COUNT = "count"
+    BLOCK = "block"
     TX = "tx"
     REDIRECT = "redirect"
 
@@ -214,8 +215,23 @@ class Retransmit:
 
 
 @dataclass(frozen=True, slots=True)
+class Block:
+    """Whoever has `by` in common with a frame that the rule acts on is blocked for `seconds`. `sources` of them are
+    remembered, the ones that came last."""
+
+    seconds: float
+    by: tuple[KeyPart, ...]
+    sources: int
+
+    @property
+    def nanoseconds(self) -> int:
+        return round(self.seconds * 10**9)
+
+
+@dataclass(frozen=True, slots=True)
 class Rule:
-    """One rule. `index` is its place in the order of evaluation and in the counters."""
+    """One rule. `index` is its place in the order of evaluation and in the counters; `block` is what it does beside its
+    action to whoever sent the frame."""
 
     id: str
     index: int
@@ -227,6 +243,17 @@ class Rule:
     retransmit: Retransmit | None
     description: str
     where: SourceLine
+    block: Block | None = None
+
+    @property
+    def blocked_id(self) -> str:
+        """What the frames of those whom it has blocked are counted as."""
+        return f"{self.id}.blocked"
+
+    @property
+    def remembered(self) -> tuple[KeyPart, ...]:
+        """The fields by which it remembers frames: those of its rate and of its block."""
+        return (self.rate.per if self.rate else ()) + (self.block.by if self.block else ())
 
 
 class Place(Enum):

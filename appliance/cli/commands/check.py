@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from appliance.cli.inside import inside_option, read_networks
 from appliance.cli.output import counted, json_option, print_json, warn
 from appliance.errors import InputRefused
 from appliance.rules import RuleSet, compile_rule_set, load_rule_set
-from appliance.rules.analysis import Analysis, Finding, find_unreached
+from appliance.rules.analysis import Analysis, Finding, find_forgeable, find_unreached
 from appliance.rules.model import Rule
 
 EXAMPLES = """Examples:
@@ -57,15 +58,16 @@ def command(
         explain(rules, explained, read_networks(inside), numbers, as_json=as_json)
         return
     analysis = find_unreached(rules) if rules else None
+    findings = (*analysis.findings, *find_forgeable(rules)) if analysis and rules else ()
     found = _load(path, config, rules)
     if as_json:
-        print_json(found | _warnings(analysis))
+        print_json(found | _warnings(analysis, findings))
         return
     print(f"{path}: good. {'; '.join(found['passages']) or 'A rule set alone: a box needs `interfaces:` beside it.'}")
     number = f"{counted(found['rules'], 'rule')}, " if rules else ""
     verified, compiled = (round(1000 * found[f"{done}_seconds"]) for done in ("verify", "compile"))
     print(f"  {number}{found['instructions']} instructions; verified in {verified} ms, compiled in {compiled} ms")
-    for finding in analysis.findings if analysis else ():
+    for finding in findings:
         warn(str(finding))
     if analysis and not analysis.is_complete:
         warn(
@@ -95,9 +97,9 @@ def _load(path: Path, config: BoxConfig | None, rules: RuleSet | None) -> dict[s
         generation.close()
 
 
-def _warnings(analysis: Analysis | None) -> dict[str, Any]:
+def _warnings(analysis: Analysis | None, findings: Iterable[Finding]) -> dict[str, Any]:
     return {
-        "warnings": [_finding(finding) for finding in analysis.findings] if analysis else [],
+        "warnings": [_finding(finding) for finding in findings],
         "compared": analysis.examined if analysis else 0,
     }
 

@@ -46,12 +46,13 @@ class FindingKind(Enum):
     SHADOWED = "shadowed"
     REDUNDANT = "redundant"
     UNREACHABLE = "unreachable"
+    FORGEABLE = "forgeable"  # forgery.py
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One rule that decides nothing. `by` are the rules that decide before it, none if the allowlist does or its own
-    conditions exclude each other; `reason` says it in words."""
+    """What is wrong with one rule. Of one that decides nothing, `by` are the rules that decide before it, none if the
+    allowlist does or its own conditions exclude each other; `reason` says it in words."""
 
     kind: FindingKind
     rule: Rule
@@ -180,7 +181,7 @@ class _Search:
         place = f"{holder.id!r} ({holder.where})"
         if not holder.conditions:
             kind, reason = FindingKind.UNREACHABLE, f"rule {place} decides every frame that comes so far"
-        elif rule.action is holder.action:
+        elif rule.action is holder.action and rule.block == holder.block:
             kind, reason = FindingKind.REDUNDANT, f"rule {place} matches all that it matches, and decides alike"
         else:
             kind = FindingKind.SHADOWED

@@ -1,7 +1,8 @@
 """What rules do with the frames that they match, as it is written into one function: a writer for each action.
 
 A writer of an action that ends the judgement gives what the program answers; one of an action that doesn't gives
-nothing, and the frame goes on. A monitored rule writes nothing but that it would have.
+nothing, and the frame goes on. Of a monitored rule nothing is written but that it would have, and whom it would have
+blocked.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from llvmlite import ir
 
 from appliance.ir import U64
 from appliance.rules.actions import ends
+from appliance.rules.code.blocks import Blocks
 from appliance.rules.code.memory import Memory
 from appliance.rules.model import Action, Mode, Rule
 from hooks.contracts.contract import Verdict
@@ -26,16 +28,19 @@ class Acting:
     """Writes actions into one function. `decide(verdict, index)` writes what ends the judgement, `count` is the
     function that counts what doesn't. For one thread."""
 
-    def __init__(self, memory: Memory, count: ir.Function, decide: Decide) -> None:
+    def __init__(self, memory: Memory, blocks: Blocks, count: ir.Function, decide: Decide) -> None:
         self.memory = memory
         self.code = memory.code
         self.fields = memory.fields
+        self.blocks = blocks
         self.count = count
         self.decide = decide
 
     def act(self, rule: Rule, following: ir.Block) -> None:
         """What the rule does; frames that it leaves undecided leave for `following`."""
         is_monitored = rule.mode is Mode.MONITOR
+        if rule.block is not None:
+            self.blocks.begin(rule, rule.block)
         verdict = None if is_monitored else WRITERS[rule.action](self, rule)
         if verdict is not None:
             self.decide(verdict, rule.index)
@@ -44,6 +49,10 @@ class Acting:
         if ends(rule.action):
             self.fields.set(monitored=1)
         self.code.builder.branch(following)
+
+    def drop(self, rule: Rule) -> int:
+        """Whom to block is written down."""
+        return VERDICTS[Action.DROP]
 
     def answer(self, rule: Rule) -> int:
         """The same for every frame."""
@@ -56,5 +65,6 @@ class Acting:
 WRITERS: Mapping[Action, Callable[[Acting, Rule], U64 | int | None]] = {
     Action.PASS: Acting.answer,
     Action.DROP: Acting.answer,
+    Action.BLOCK: Acting.drop,
     Action.COUNT: Acting.nothing,
 }

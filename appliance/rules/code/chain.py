@@ -11,6 +11,7 @@ from appliance.rules.classifier.layout import VERDICT_BITS
 from appliance.rules.classifier.plan import Checkpoint, Plan, plan, without_tables
 from appliance.rules.code import layout, newcomers
 from appliance.rules.code.acting import VERDICTS, Acting, Decide
+from appliance.rules.code.blocks import BlockMaps, Blocks
 from appliance.rules.code.bpf_module import BpfModule, MapShape
 from appliance.rules.code.decision_log import DecisionLog
 from appliance.rules.code.fields import Fields, FrameLayout
@@ -23,7 +24,7 @@ from appliance.rules.code.set_maps import SetMaps
 from appliance.rules.code.stages import Stages, state_maps
 from appliance.rules.code.tables import Tables
 from appliance.rules.code.token_bucket import TokenBucket, define_conforms
-from appliance.rules.model import Direction, Mode, Rule, RuleSet
+from appliance.rules.model import Action, Direction, Mode, Rule, RuleSet
 
 # How much is written into one function, in compares or so. A larger set is cut into functions, none larger than this:
 # BPF's jumps reach 32767 instructions far, its stack holds 512 bytes, and LLVM's work grows faster than its input.
@@ -63,6 +64,8 @@ class Shared:
         if self.flows:
             self.states.update(STATE_MAPS)
         self.conforms = define_conforms(module)
+        self.blocks = BlockMaps(module, rules)
+        self.states.update(self.blocks.states)
         self.newcomers = self._newcomers()
 
     def _plan(self, way: Direction, *, with_tables: bool) -> Plan:
@@ -116,7 +119,8 @@ def cut(steps: Iterable[Step]) -> list[list[Step]]:
 
 
 def _weight(rule: Rule) -> int:
-    return _EACH_RULE + sum(map(cost, rule.conditions)) + _GATE * bool(rule.rate or rule.retransmit)
+    remembers = sum(map(bool, (rule.rate, rule.retransmit, rule.block)))
+    return _EACH_RULE + sum(map(cost, rule.conditions)) + _GATE * remembers
 
 
 class Chain:
@@ -131,7 +135,8 @@ class Chain:
         memory = Memory(shared.module, code, fields, self.matching, shared.state)
         self.bucket = TokenBucket(memory, shared.conforms, shared.newcomers)
         self.test = RetransmitTest(memory)
-        self.acting = Acting(memory, shared.count, decide)
+        self.blocks = Blocks(memory, shared.blocks)
+        self.acting = Acting(memory, self.blocks, shared.count, decide)
 
     def steps(self, steps: Iterable[Step]) -> None:
         """Rules and checkpoints, one after the other."""
@@ -174,6 +179,21 @@ class Chain:
             self.test.gate(rule, rule.retransmit, following)
         self.acting.act(rule, following)
         self.code.builder.position_at_end(following)
+
+    def blocked(self, way: Direction) -> None:
+        """Before the rules: who is blocked is dropped, or counted if the rule that blocked is monitored."""
+        self.blocks.check(way, self._drop_blocked)
+
+    def _drop_blocked(self, rule: Rule, free: ir.Block) -> None:
+        index = layout.blocked_index(self.shared.rules, rule)
+        self.shared.module.at(self.code, rule.where)
+        if rule.mode is Mode.ENFORCE:
+            self.decide(VERDICTS[Action.DROP], index)
+            return
+        self.matching.unless(self.code.compare(self.fields["monitored"], "==", 0), free)
+        self.code.call(self.shared.count, index, self.fields["length"])
+        self.fields.set(monitored=1)
+        self.code.builder.branch(free)
 
     def handshakes(self, way: Direction) -> None:
         """Before the rules: what the frame says of sources that some rule tests, in this direction or the other."""

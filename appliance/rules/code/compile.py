@@ -9,6 +9,7 @@ direction want to know of answers:
     parse ── addresses known ── allowlist? ─────────────────────────────────────> PASS
       │                                                                            ^
       ├── malformed ── count the reason ── PASS or DROP                            |
+      ├── blocked ─────────────────────────────────────────────────────────────────┤
       v                                                                            |
     rule 0 ── matches? ── within its rate? ── monitored? count, go on ── action ───┤
       v                                                                            v
@@ -114,6 +115,8 @@ class _Program:
         self.cursor = Cursor(self.module, code, self.fields, self._allowlist, self.malformed)
         parse_frame(self.cursor)
         write_hosts(code, self.fields, self.plan.rules)
+        chain = Chain(self.shared, code, self.fields, self._decide)
+        chain.blocked(self.way)
         if record is not None and self.shared.has_stages:
             self.shared.stages.prepare(self.cursor, self.way)
             if self.flows:
@@ -121,7 +124,6 @@ class _Program:
                 if self.shared.log:
                     self.shared.log.note_state(code, self.fields["ct.state"])
             self._stages(record, Place.BEFORE_RULES)
-        chain = Chain(self.shared, code, self.fields, self._decide)
         chain.handshakes(self.way)
         chain.ask(self.plan)
         if record is None:

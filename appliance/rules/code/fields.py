@@ -60,7 +60,7 @@ class FrameLayout:
         """`others` are matchers that are read whether a rule asks for them or not; so is what stages get."""
         rules = tuple(rules)
         matchers = [*others, *(each for rule in rules for condition in rule.conditions for each in matched(condition))]
-        parts = [part for rule in rules if rule.rate for part in rule.rate.per]
+        parts = [part for rule in rules for part in rule.remembered]
         shown = [presence.field for part in parts if (presence := PRESENCE[part.layer])]
         read = {*_ALWAYS, *_ADDRESSES, *shown, *(part.field for part in parts)}
         read.update(name for matcher in matchers for name in matcher.reads)

@@ -33,6 +33,7 @@ def write_hosts(code: Code, fields: Fields, rules: Iterable[Rule]) -> None:
     """Before the rules: whose the addresses are, where a rule keeps state by them."""
     rules = list(rules)
     wanted = {host_of(rule.rate.per) for rule in rules if rule.rate}
+    wanted |= {host_of(rule.block.by) for rule in rules if rule.block}
     wanted |= {"ip.src" for rule in rules if rule.retransmit}
     for name, side in SIDES.items():
         if name in wanted:

@@ -1,6 +1,6 @@
 """Which maps a compiled rule set has, how they are named, and what their entries mean.
 
-    rule_counters   per-CPU array   rule index ── packets, bytes        then stages, allowlist, policy, malformed
+    rule_counters   per-CPU array   rule index ── packets, bytes   then stages, blocks, allowlist, policy, malformed
     parse_errors    per-CPU array   index in PARSE_ERRORS ── frames
     frame           per-CPU array   0 ── the fields of the frame being judged, in a set that is cut into functions
     called          programs        number of a stage that is an object ── its program
@@ -12,6 +12,7 @@
     tries_ID        LRU hash        address, ports, sequence number ── when the segment last came, what acknowledges
                                     its answer
     answers_ID      array           hash of the same ── what acknowledges the answer
+    blocks_KEY      LRU hash        what rules block by (keys.kind) ── until when, and which rule did it (blocks.py)
     set4_… set6_…   LPM trie        prefix ── 1, for sets too large for compares
     bits_…          array           number / 64 ── 64 bits, for sets of numbers below 65536 too large for compares
     nums_…          LPM trie        prefix of 64 bits ── 1, for sets of larger numbers too large for compares
@@ -93,8 +94,8 @@ class CompiledRules:
     entries that its set maps must be given, as (key, value) bytes, before a program runs. `sets` are the live ones that
     a rule uses, by name. `state_maps` are the maps
     that a reload hands over: name → what it is to the operator (see state_use). `counted` are the rules in order, then
-    the answers of stages (see stage_index), then VERDICT_COUNTERS. `called` are the stages whose objects have to be
-    loaded as well, by their places in the array CALLED.
+    the answers of stages (see stage_index), those whom rules blocked (see blocked_index), then VERDICT_COUNTERS. `called`
+    are the stages whose objects have to be loaded as well, by their places in the array CALLED.
     """
 
     object: bytes
@@ -123,6 +124,10 @@ def counted(rules: RuleSet) -> tuple[Counted, ...]:
         *(Counted(rule.id, rule.index, rule.action, rule.mode, rule.where) for rule in rules.rules),
         *(each for number in range(len(rules.stages)) for each in _counted_of_stage(rules, number)),
         *(
+            Counted(rule.blocked_id, blocked_index(rules, rule), Action.DROP, rule.mode, rule.where)
+            for rule in _blocking(rules)
+        ),
+        *(
             Counted(name, verdict_index(rules, name), verdicts[name], Mode.ENFORCE if name == ALLOWLIST else rules.mode)
             for name in VERDICT_COUNTERS
         ),
@@ -140,7 +145,7 @@ def _counted_of_stage(rules: RuleSet, number: int) -> Iterator[Counted]:
 
 
 def counters_shape(rules: RuleSet) -> MapShape:
-    entries = _behind_stages(rules) + len(VERDICT_COUNTERS)
+    entries = _behind_blocks(rules) + len(VERDICT_COUNTERS)
     return MapShape(MapType.PERCPU_ARRAY, 4, ctypes.sizeof(CounterValue), entries)
 
 
@@ -150,7 +155,7 @@ def errors_shape() -> MapShape:
 
 def verdict_index(rules: RuleSet, name: str) -> int:
     """The index in `rule_counters` of one of VERDICT_COUNTERS."""
-    return _behind_stages(rules) + VERDICT_COUNTERS.index(name)
+    return _behind_blocks(rules) + VERDICT_COUNTERS.index(name)
 
 
 def stage_index(rules: RuleSet, number: int, answer: Action) -> int:
@@ -160,6 +165,24 @@ def stage_index(rules: RuleSet, number: int, answer: Action) -> int:
 
 def _behind_stages(rules: RuleSet) -> int:
     return len(rules.rules) + len(rules.stages) * len(ANSWERS)
+
+
+def blocked_index(rules: RuleSet, rule: Rule) -> int:
+    """The index in `rule_counters` of the frames of those whom a rule has blocked."""
+    return _behind_stages(rules) + [each.index for each in _blocking(rules)].index(rule.index)
+
+
+def _blocking(rules: RuleSet) -> list[Rule]:
+    return [rule for rule in rules.rules if rule.block]
+
+
+def _behind_blocks(rules: RuleSet) -> int:
+    return _behind_stages(rules) + len(_blocking(rules))
+
+
+def digest(id_: str) -> int:
+    """64 bits that stand for a rule, also after a reload that moves rules."""
+    return int.from_bytes(hashlib.sha256(id_.encode()).digest()[:8], "little")
 
 
 def state_name(kind: str, rule: Rule) -> str:

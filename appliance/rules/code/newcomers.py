@@ -15,13 +15,13 @@ of one set would never be known, and so never be over a limit. The key is made b
 from __future__ import annotations
 
 import ctypes
-import hashlib
 from collections.abc import Iterable
 
 from llvmlite import ir
 
 from appliance.ebpf.map_types import MapType
 from appliance.ir import I32, I64, PTR, U32, U64, Code, Pointer
+from appliance.rules.code import layout
 from appliance.rules.code.bpf_module import BpfModule, MapShape
 from appliance.rules.code.memory import Memory
 from appliance.rules.model import Rate, Rule
@@ -52,11 +52,6 @@ def shape(sets: int) -> MapShape:
     return MapShape(MapType.ARRAY, 4, ctypes.sizeof(Set), sets + 1)
 
 
-def _salt(rule: Rule) -> int:
-    """What tells a rule's newcomers from another's, also after a reload that moves rules."""
-    return int.from_bytes(hashlib.sha256(rule.id.encode()).digest()[:8], "little")
-
-
 class Newcomers:
     """What asks for newcomers' states: one map, and a function for each size of a key. For one thread."""
 
@@ -71,7 +66,7 @@ class Newcomers:
         """The place of the state of who has come once, known by a key of that size in bytes. Leaves for `first` with
         whoever hasn't, whose `state` is kept now."""
         code = memory.code
-        answer = code.call(self._visit(size), key, _salt(rule), state)
+        answer = code.call(self._visit(size), key, layout.digest(rule.id), state)
         memory.matching.unless(code.compare(answer, "!=", 0), first)
         set_ = memory.element(self.map, code.resize(code.shr(answer, WAY_BITS), I32), first)
         way = code.and_(answer, WAYS - 1)

@@ -145,6 +145,7 @@ _SAYINGS: dict[str, Callable[[Mapping[str, Any]], Saying]] = {
     "less_than": _limit("less than", "lt"),
     "less_than_equal": _limit("at most", "le"),
     "rate": _rate,
+    "time": lambda error: (str(error["msg"]), "write seconds, or a time such as 90s, 10m, 12h or 7d"),
     "finite_number": _wanted("a finite number"),
 }
 
@@ -182,10 +183,16 @@ class _Container:
 
 def _keys_at(model: type[BaseModel], loc: tuple[str | int, ...]) -> list[str]:
     found = _model_at(model, loc)
-    return list(found.model_fields) if found else []
+    return keys_of(found) if found else []
 
 
 def _description(model: type[BaseModel], loc: tuple[str | int, ...]) -> str | None:
     owner = _model_at(model, loc[:-1])
-    field = owner.model_fields.get(str(loc[-1])) if owner else None
-    return field.description if field else None
+    name = str(loc[-1])
+    fields = owner.model_fields.items() if owner else ()
+    return next((field.description for key, field in fields if name in (key, field.alias)), None)
+
+
+def keys_of(model: type[BaseModel]) -> list[str]:
+    """The keys of a mapping as documents write them."""
+    return [field.alias or key for key, field in model.model_fields.items()]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from appliance.errors import InputRefused, SourceLine
+from appliance.rules.document.actions import ActionReader
 from appliance.rules.document.conditions import Reader
 from appliance.rules.document.document import Document
 from appliance.rules.document.keys import read_key
@@ -44,28 +45,39 @@ class RuleReader:
     def rule(self, document: Document, entry: RuleEntry, at: KeyPath, index: int) -> Rule:
         """One entry of `rules:`; `index` is its place in the order of evaluation."""
         where = document.place(at)
-        if entry.id in self.places:
-            what, hint = f"the id {entry.id!r} is taken", f"its first rule is at {self.places[entry.id]}"
-            self.defects.append(document.refuse(what, (*at, "id"), hint=hint))
+        self._claim(document, entry.id, (*at, "id"))
         if entry.id in RESERVED_IDS:
             what = f"the id {entry.id!r} is that of a counter of every rule set"
             self.defects.append(document.refuse(what, (*at, "id"), hint="choose another id"))
-        self.places.setdefault(entry.id, document.place((*at, "id")))
         reader = Reader(document, self.sets, self.defects)
         conditions = reader.match(entry.match or {}, (*at, "match"))
         defaults = self.defaults
-        return Rule(
+        rate = self._rate(document, entry.rate, (*at, "rate")) if entry.rate else None
+        action = ActionReader(document, entry, at, self.defects)
+        action.check_keys()
+        rule = Rule(
             id=entry.id,
             index=index,
             conditions=conditions,
             action=Action(entry.action),
             mode=Mode(entry.mode or defaults.mode),
             direction=Direction(entry.direction or defaults.direction),
-            rate=self._rate(document, entry.rate, (*at, "rate")) if entry.rate else None,
+            rate=rate,
             retransmit=self._retransmit(document, entry, conditions, at) if entry.retransmit else None,
             description=entry.description,
             where=where,
+            block=action.block(rate),
         )
+        if rule.block:
+            self._claim(document, rule.blocked_id, (*at, "id"))
+        return rule
+
+    def _claim(self, document: Document, id_: str, at: KeyPath) -> None:
+        """Take an id for a rule, or for what else it counts."""
+        if id_ in self.places:
+            hint = f"its first rule is at {self.places[id_]}"
+            self.defects.append(document.refuse(f"the id {id_!r} is taken", at, hint=hint))
+        self.places.setdefault(id_, document.place(at))
 
     def _rate(self, document: Document, entry: RateEntry, at: KeyPath) -> Rate:
         if (entry.pps is None) == (entry.bps is None):

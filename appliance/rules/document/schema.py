@@ -127,6 +127,7 @@ class RateEntry(Entry):
     burst: Annotated[int, Field(ge=1, le=1 << 32)] | None = Field(None, description="packets for pps, bytes for bps")
     per: Per | None = Field(None, description="fields that frames of one bucket have in common, such as ip.src")
     sources: Capacity | None = None
+    block_for: Duration | None = Field(None, description="for how long who exceeds it is blocked, such as 10m")
 
 
 class RetransmitEntry(Entry):
@@ -139,11 +140,20 @@ class RetransmitEntry(Entry):
     tries: Capacity = 262144
 
 
+class BlockEntry(Entry):
+    """`block:` of a rule"""
+
+    seconds: Duration = Field(600.0, alias="for", description="for how long, such as 90s, 10m, 12h or 7d")
+    by: Per = Field(default=["ip.src"], description="what frames of who is blocked have in common, such as ip.src/24")
+    sources: Capacity = 65536
+
+
 class RuleEntry(Entry):
     """One entry of `rules:`"""
 
     id: RuleId
-    action: Literal["pass", "drop", "count"]
+    action: Literal["pass", "drop", "block", "count"]
+    block: BlockEntry | None = None
     match: dict[str, Any] | None = None
     rate: RateEntry | None = None
     retransmit: RetransmitEntry | None = None

@@ -6,11 +6,13 @@ the maps' room is enough, both say the same. Time is in nanoseconds, modulo 2**6
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
+from appliance.rules.code.keys import kind
 from appliance.rules.code.token_bucket import CLOCK_SLACK, TICKS, Cost
 from appliance.rules.matchers import MATCHERS
-from appliance.rules.model import KeyPart, Rate, Retransmit
+from appliance.rules.model import Block, Direction, KeyPart, Rate, Retransmit, Rule
 from appliance.rules.names import TCP_FLAGS
 from appliance.rules.walk.conditions import has_layer
 from appliance.rules.walk.dissector import Dissected
@@ -70,6 +72,29 @@ class Bucket:
             return False
         self.arrivals[key] = (now + ahead + price) % _MODULUS
         return True
+
+
+class Blocks:
+    """Whom rules have blocked: until when, and by which rule. For one thread."""
+
+    def __init__(self, rules: Iterable[Rule]) -> None:
+        blocks = [rule.block for rule in rules if rule.block]
+        self._keys = {kind(block.by): block.by for block in blocks}
+        self._ends: dict[str, dict[Key, tuple[int, Rule]]] = {name: {} for name in self._keys}
+
+    def begin(self, rule: Rule, block: Block, frame: Dissected, time_ns: int) -> None:
+        """Block whom the frame is of."""
+        key = key_of(block.by, frame)
+        if key is not None:
+            self._ends[kind(block.by)][key] = time_ns + block.nanoseconds, rule
+
+    def holders(self, frame: Dissected, way: Direction, time_ns: int) -> Iterator[Rule]:
+        """The rules of that direction that have blocked whom the frame is of, one for each kind of key."""
+        for name, by in self._keys.items():
+            key = key_of(by, frame)
+            end = self._ends[name].get(key) if key is not None else None
+            if end is not None and time_ns <= end[0] and end[1].direction.covers(way):
+                yield end[1]
 
 
 @dataclass(slots=True)

@@ -25,7 +25,7 @@ from appliance.rules.model import (
 from appliance.rules.sets.members import Members
 from appliance.rules.walk.conditions import has_layer, holds, lies_in, matchers_of
 from appliance.rules.walk.dissector import Dissected
-from appliance.rules.walk.gates import Bucket, Handshakes
+from appliance.rules.walk.gates import Blocks, Bucket, Handshakes
 
 
 class Outcome(Enum):
@@ -79,6 +79,7 @@ class Walk:
         """Begin with empty state."""
         self.buckets = {rule.index: Bucket(rule.rate) for rule in self.rules.rules if rule.rate}
         self.handshakes = {rule.index: Handshakes(rule.retransmit) for rule in self.rules.rules if rule.retransmit}
+        self.blocks = Blocks(self.rules.rules)
 
     def judge(self, frame: Dissected, way: Direction, time_ns: int) -> Judgement:
         """One frame that goes IN or OUT. What it leaves behind in the state is there for the next one."""
@@ -92,16 +93,20 @@ class Walk:
             if not has_policy:
                 return Judgement(Action.PASS, None, ())
             return Judgement(Action.PASS if is_monitored else rules.malformed, MALFORMED, (MALFORMED,))
+        blocked = self._blocked(frame, way, time_ns)
+        counted = tuple(rule.blocked_id for rule in blocked)
+        if blocked and blocked[-1].mode is Mode.ENFORCE:
+            return Judgement(Action.DROP, counted[-1], counted)
         self._note_handshakes(frame, way, time_ns)
-        steps, decided = self._ask(frame, way, time_ns)
-        counted = tuple(step.rule.id for step in steps if step.outcome in COUNTING)
+        steps, decided = self._ask(frame, way, time_ns, is_hit=bool(blocked))
+        counted += tuple(step.rule.id for step in steps if step.outcome in COUNTING)
         if decided is not None:
             return Judgement(ACTIONS[decided.action].verdict or Action.PASS, decided.id, counted, steps)
         if not has_policy:
             return Judgement(Action.PASS, None, counted, steps)
         if not is_monitored:
             return Judgement(rules.policy, POLICY, (*counted, POLICY), steps)
-        hit = any(step.outcome is Outcome.MONITORED for step in steps)
+        hit = bool(blocked) or any(step.outcome is Outcome.MONITORED for step in steps)
         return Judgement(Action.PASS, POLICY, counted if hit else (*counted, POLICY), steps)
 
     def _is_allowed(self, frame: Dissected, way: Direction) -> bool:
@@ -111,6 +116,16 @@ class Walk:
         sets = (self.sets[name] for name in self.rules.allowlist_sets)
         return lies_in(ranges, address) or any(found.has((address,), frame["version"]) for found in sets)
 
+    def _blocked(self, frame: Dissected, way: Direction, time_ns: int) -> tuple[Rule, ...]:
+        """The rules that count the frame for having blocked its source: the first monitored one, the first enforced."""
+        found: list[Rule] = []
+        for rule in self.blocks.holders(frame, way, time_ns):
+            if rule.mode is Mode.ENFORCE:
+                return (*found, rule)
+            if not found:
+                found.append(rule)
+        return tuple(found)
+
     def _note_handshakes(self, frame: Dissected, way: Direction, time_ns: int) -> None:
         for index, handshakes in self.handshakes.items():
             direction = self.rules.rules[index].direction
@@ -119,13 +134,16 @@ class Walk:
             if direction.covers(way.opposite):
                 handshakes.note_answer(frame)
 
-    def _ask(self, frame: Dissected, way: Direction, time_ns: int) -> tuple[tuple[Step, ...], Rule | None]:
-        """Every rule in order, until one decides."""
+    def _ask(
+        self, frame: Dissected, way: Direction, time_ns: int, *, is_hit: bool
+    ) -> tuple[tuple[Step, ...], Rule | None]:
+        """Every rule in order, until one decides. `is_hit`: a monitored rule would have decided already."""
         steps: list[Step] = []
-        is_hit = False
         for rule in self.rules.rules:
             step = self._step(rule, frame, way, time_ns, is_hit=is_hit)
             steps.append(step)
+            if rule.block and step.outcome in COUNTING:
+                self.blocks.begin(rule, rule.block, frame, time_ns)
             is_hit |= step.outcome is Outcome.MONITORED
             if step.outcome is Outcome.DECIDED:
                 return tuple(steps), rule

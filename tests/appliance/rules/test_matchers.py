@@ -6,10 +6,19 @@ from pathlib import Path
 
 import pytest
 
+from appliance.rules.actions import ACTIONS
+from appliance.rules.document.check import keys_of
 from appliance.rules.document.conditions import _OPERATORS_OF, _READERS, OPERATORS
-from appliance.rules.document.schema import DefaultsEntry, RateEntry, RetransmitEntry, RuleEntry, RuleSetEntry, SetEntry
+from appliance.rules.document.schema import (
+    BlockEntry,
+    DefaultsEntry,
+    RateEntry,
+    RetransmitEntry,
+    RuleEntry,
+    RuleSetEntry,
+    SetEntry,
+)
 from appliance.rules.matchers import FIELDS, MATCHERS, PRESENCE, Layer, Matcher
-from appliance.rules.model import Action
 from appliance.rules.names import ETHERTYPES, PROTOCOLS, TCP_FLAGS
 from appliance.rules.values import SetType
 
@@ -44,11 +53,11 @@ def test_operators_are_those_of_the_language() -> None:
     [
         *(
             f"`{key}`"
-            for entry in (RuleSetEntry, DefaultsEntry, SetEntry, RuleEntry, RateEntry, RetransmitEntry)
-            for key in entry.model_fields
+            for entry in (RuleSetEntry, DefaultsEntry, SetEntry, RuleEntry, RateEntry, RetransmitEntry, BlockEntry)
+            for key in keys_of(entry)
         ),
         *(f"`{operator}`" for operator in OPERATORS),
-        *(f"`{action.value}`" for action in Action),
+        *(f"`{action.value}`" for action in ACTIONS),
         *(f"`{kind.value}`" for kind in SetType),
         *(f"`{name}`" for table in (ETHERTYPES, PROTOCOLS, TCP_FLAGS) for name in table),
     ],

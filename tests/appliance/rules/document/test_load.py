@@ -101,6 +101,10 @@ def test_bursts_that_nobody_gave() -> None:
             "r.yaml:3:8: the id 'a' is taken\n  hint: its first rule is at r.yaml:2:8",
         ),
         (
+            "rules:\n- {id: a.blocked, action: drop}\n- {id: a, action: block}",
+            "r.yaml:3:8: the id 'a.blocked' is taken\n  hint: its first rule is at r.yaml:2:8",
+        ),
+        (
             "sets: {p: {type: port, elements: [1]}}\nrules: [{id: a, action: drop, match: {ip.src: '@p'}}]",
             "r.yaml:2:47: the set 'p' holds port elements\n  hint: use a set of prefix",
         ),
@@ -201,6 +205,12 @@ def test_documents_that_are_refused(tmp_path: Path, text: str, message: str) -> 
             "rate: {bps: 0.5}",
             "2:38: a rate of 0.5 bps is too low to be kept\n  hint: give at least 1, or drop without a rate",
         ),
+        ("rate: {pps: 1, block_for: 10m}", "2:52: block_for belongs to a rate with `per`\n"
+         "  hint: say what those have in common who share a bucket, such as `per: ip.src`"),
+        ("rate: {pps: 1, per: ip.src, block_for: 10x}", "2:65: block_for: '10x' isn't a time\n"
+         "  hint: write seconds, or a time such as 90s, 10m, 12h or 7d"),
+        ("block: {for: 10m}", "2:26: `block` belongs to the action `block`\n"
+         "  hint: say `action: block`, or leave the key out"),
         ("rate: {pps: 1, sources: 5}", "2:50: sources belongs to a rate with `per`\n"
          "  hint: say `per: ip.src`, or leave `sources` out"),
         ("rate: {bps: 8000, burst: 100}", "2:51: a burst of 100 bytes is less than one frame\n"
@@ -321,7 +331,7 @@ trees = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(WORDS), inner, max_size=3),
     max_leaves=6,
 )
-KEYS = ["id", "match", "action", "rate", "retransmit", "mode", "direction", "description"]
+KEYS = ["id", "match", "action", "rate", "retransmit", "block", "mode", "direction", "description"]
 
 
 @given(st.dictionaries(st.sampled_from(["defaults", "sets", "allowlist", "rules", "include", "version"]), trees))

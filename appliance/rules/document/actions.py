@@ -1,0 +1,59 @@
+"""What a rule's action says more in a key of its own: each of these keys to its part of a Rule."""
+
+from __future__ import annotations
+
+from appliance.errors import InputRefused
+from appliance.rules.actions import ACTIONS
+from appliance.rules.document.document import Document
+from appliance.rules.document.keys import read_key
+from appliance.rules.document.places import KeyPath
+from appliance.rules.document.schema import BlockEntry, RuleEntry
+from appliance.rules.model import Action, Block, KeyPart, Rate
+from appliance.rules.values import BadValue
+
+
+class ActionReader:
+    """Reads the keys that belong to one rule's action, and collects what is wrong with them. For one thread."""
+
+    def __init__(self, document: Document, entry: RuleEntry, at: KeyPath, defects: list[InputRefused]) -> None:
+        self.document = document
+        self.entry = entry
+        self.at = at
+        self.action = Action(entry.action)
+        self.defects = defects
+
+    def check_keys(self) -> None:
+        """A key of an action belongs to a rule of that action."""
+        for row in ACTIONS.values():
+            if row.key and row.action is not self.action and getattr(self.entry, row.key) is not None:
+                hint = f"say `action: {row.action.value}`, or leave the key out"
+                what = f"`{row.key}` belongs to the action `{row.action.value}`"
+                self.defects.append(self.document.refuse(what, (*self.at, row.key), hint=hint, key=True))
+
+    def block(self, rate: Rate | None) -> Block | None:
+        """Whom the rule blocks: by its action, or by its rate."""
+        if self.action is Action.BLOCK:
+            if self.entry.rate and self.entry.rate.block_for is not None:
+                hint = "leave `block_for` out; `block: {for: …}` says for how long"
+                self._refuse("a rule that blocks needs no `block_for`", "rate", "block_for", hint=hint)
+            entry = self.entry.block or BlockEntry.model_validate({})
+            return Block(entry.seconds, self._key(entry.by), entry.sources)
+        if rate is None or self.entry.rate is None or self.entry.rate.block_for is None:
+            return None
+        if self.action is not Action.DROP:
+            what = f"a rule of the action `{self.action.value}` can't block who exceeds its rate"
+            self._refuse(what, "rate", "block_for", hint="say `action: drop`")
+        if not rate.per:
+            hint = "say what those have in common who share a bucket, such as `per: ip.src`"
+            self._refuse("block_for belongs to a rate with `per`", "rate", "block_for", hint=hint)
+            return None
+        return Block(self.entry.rate.block_for, rate.per, rate.sources)
+
+    def _key(self, texts: list[str]) -> tuple[KeyPart, ...]:
+        def refuse(number: int, bad: BadValue) -> None:
+            self.defects.append(self.document.refuse(bad.what, (*self.at, "block", "by", number), hint=bad.hint))
+
+        return read_key(texts, refuse)
+
+    def _refuse(self, what: str, *at: str, hint: str) -> None:
+        self.defects.append(self.document.refuse(what, (*self.at, *at), hint=hint))
