@@ -91,11 +91,11 @@ class CompiledRules:
     """A rule set as an object, and what an object can't say of itself.
 
     `object` is an ELF file with two XDP programs, compile.INWARD_PROGRAM and OUTWARD_PROGRAM. `contents` are the
-    entries that its set maps must be given, as (key, value) bytes, before a program runs. `sets` are the live ones that
-    a rule uses, by name. `state_maps` are the maps
-    that a reload hands over: name → what it is to the operator (see state_use). `counted` are the rules in order, then
-    the answers of stages (see stage_index), those whom rules blocked (see blocked_index), then VERDICT_COUNTERS. `called`
-    are the stages whose objects have to be loaded as well, by their places in the array CALLED.
+    entries that its set maps must be given, as (key, value) bytes, before a program runs. `sets` are the live ones
+    that a rule uses, by name. `state_maps` are the maps that a reload hands over: name → what it is to the operator
+    (see state_use). `counted` are the rules in order, then the answers of stages (see stage_index), those whom rules
+    blocked (see blocked_index), then VERDICT_COUNTERS. `called` are the stages whose objects have to be loaded as
+    well, by their places in the array CALLED.
     """
 
     object: bytes
