@@ -8,7 +8,7 @@ import pytest
 
 from appliance.rules import compile_rule_set, load_rule_set
 
-RULE_SETS = sorted((Path(__file__).parents[2] / "configs" / "rulesets").glob("*.yaml"))
+RULE_SETS = sorted((Path(__file__).parents[2] / "configs" / "rulesets").rglob("*.yaml"))
 
 
 @pytest.mark.parametrize("path", RULE_SETS, ids=lambda path: path.stem)

@@ -26,7 +26,7 @@ SHIPPED = [
     *Path("configs").glob("*.service"),
     *Path("configs").glob("*.yaml"),
     *Path("configs/lists").iterdir(),
-    *Path("configs/rulesets").iterdir(),
+    *Path("configs/rulesets").rglob("*.yaml"),
     *Path("docs/rejections").iterdir(),
 ]
 pytestmark = pytest.mark.timeout(300)  # the first one waits for the environment
