@@ -43,6 +43,7 @@ from appliance.rules.values import (
     ICMP_TYPE,
     ICMPV6_TYPE,
     IGMP_TYPE,
+    IP_OPTION,
     MAC,
     NUMBER,
     OSPF_TYPE,
@@ -68,6 +69,7 @@ class Layer(Enum):
     ARP = "ARP packets of IPv4 over Ethernet"
     IP = "IPv4 and IPv6 packets"
     IPV4 = "IPv4 packets"
+    IP_OPTIONS = "IPv4 packets with options"
     IPV6 = "IPv6 packets"
     AH = "packets with an authentication header"
     TCP = "TCP segments (of one in fragments, the first)"
@@ -92,6 +94,9 @@ class Presence:
     number: int
 
 
+IP_OPTIONS = "ip.options"
+IP_OPTION_WORDS = tuple(f"ip.opt.type_{number}" for number in range(4))  # 256 types
+
 # `transport` is the number of the header that was read last: an IP protocol, or the ethertype of what isn't IP.
 PRESENCE: Mapping[Layer, Presence | None] = {
     Layer.FRAME: None,
@@ -99,6 +104,7 @@ PRESENCE: Mapping[Layer, Presence | None] = {
     Layer.ARP: Presence("transport", "==", ARP.number),
     Layer.IP: Presence("version", "!=", 0),
     Layer.IPV4: Presence("version", "==", 4),
+    Layer.IP_OPTIONS: Presence(IP_OPTIONS, "!=", 0),
     Layer.IPV6: Presence("version", "==", 6),
     Layer.AH: Presence("authenticated", "!=", 0),
     Layer.TCP: Presence("transport", "==", TCP.number),
@@ -187,6 +193,8 @@ PARSED = (
     Field("more_fragments"),
     Field("authenticated"),  # 1 once an authentication header was read
     Field("transport"),  # what was read at layer 4 (see PRESENCE), or 0
+    Field(IP_OPTIONS, is_optional=True),
+    *(Field(name, 64, is_optional=True) for name in IP_OPTION_WORDS),
     Field("tcp.options.mss", is_optional=True),
     Field("tcp.options.mss_val", is_optional=True),
     Field("tcp.options.wscale", is_optional=True),
@@ -247,6 +255,7 @@ _ALL = (
     _row("ip.flags.rb", _L.IPV4, TRUTH, IPV4[48:49], "IPv4's reserved bit, which nobody honest sets"),
     _row("ip.id", _L.IPV4, SHORT, IPV4[32:48], "IPv4's identification"),
     _row("ip.hdr_len", _L.IPV4, BYTE, IPV4[4:8] * 4, "bytes of the IPv4 header: more than 20 if it has options"),
+    _row("ip.opt.type", _L.IP_OPTIONS, IP_OPTION, IP_OPTION_WORDS, "the type of any option in IPv4's header"),
     _row("ipv6.flow", _L.IPV6, _FLOW, IPV6[12:32], "IPv6's flow label"),
     _row("ah.spi", _L.AH, NUMBER, AH[32:64], "security parameters index"),
     _row("ah.sequence", _L.AH, NUMBER, AH[64:96], "sequence number"),

@@ -144,3 +144,26 @@ OSPF_TYPES = {"hello": 1, "db-description": 2, "ls-request": 3, "ls-update": 4, 
 
 # What connection tracking says of a frame: CT_* of programs/include/stage.h, in the words of nft(8), "CT_STATE TYPE"
 CT_STATES = {"untracked": 0, "new": 1, "established": 2, "related": 3, "invalid": 4}
+
+# The IANA registry "IP Option Numbers"; the short names are those of nft(8), "ip option"
+IP_OPTIONS = {
+    "end-of-options": 0,
+    "no-operation": 1,
+    "record-route": 7,
+    "rr": 7,
+    "mtu-probe": 11,
+    "mtu-reply": 12,
+    "quick-start": 25,
+    "timestamp": 68,
+    "traceroute": 82,
+    "security": 130,
+    "loose-source-route": 131,
+    "lsrr": 131,
+    "extended-security": 133,
+    "cipso": 134,
+    "stream-id": 136,
+    "strict-source-route": 137,
+    "ssrr": 137,
+    "router-alert": 148,
+    "ra": 148,
+}

@@ -8,7 +8,7 @@ from __future__ import annotations
 import ipaddress
 import re
 import socket
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
@@ -23,6 +23,7 @@ from appliance.rules.names import (
     ICMP_TYPES,
     ICMPV6_TYPES,
     IGMP_TYPES,
+    IP_OPTIONS,
     OSPF_TYPES,
     PROTOCOLS,
     TCP_FLAGS,
@@ -61,6 +62,34 @@ class NumberKind:
     set_type: SetType = SetType.NUMBER
     names: Mapping[str, int] = field(default_factory=dict)
     size: int = 0
+
+    @property
+    def is_in_sets(self) -> bool:
+        """Whether a named set can hold such numbers."""
+        return not self.size
+
+
+BITS_OF_WORD = 64
+
+
+@dataclass(frozen=True, slots=True)
+class OptionKind(NumberKind):
+    """Types of options. A header may have several: they are bits, in words of BITS_OF_WORD, the lowest types first."""
+
+    @property
+    def is_in_sets(self) -> bool:
+        """They are asked for one by one, and not looked for."""
+        return False
+
+    def words(self, ranges: Ranges) -> tuple[int, ...]:
+        """The bits of the types in the ranges."""
+        bits = sum((1 << (high + 1)) - (1 << low) for low, high in ranges)
+        return tuple(bits >> at & ((1 << BITS_OF_WORD) - 1) for at in range(0, self.maximum + 1, BITS_OF_WORD))
+
+    def types(self, words: Sequence[int]) -> tuple[int, ...]:
+        """The types whose bits are set."""
+        bits = sum(word << BITS_OF_WORD * number for number, word in enumerate(words))
+        return tuple(number for number in range(self.maximum + 1) if bits >> number & 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +147,7 @@ ARP_OPCODE = NumberKind("ARP operation", 0xFFFF, names=ARP_OPCODES)
 DSCP = NumberKind("DSCP", 0x3F, names=DSCPS)
 CT_STATE = NumberKind("connection state", 4, names=CT_STATES)
 ECN = NumberKind("ECN codepoint", 3, names=ECNS)
+IP_OPTION = OptionKind("IPv4 option", 0xFF, names=IP_OPTIONS)
 PREFIX = AddressKind()
 PREFIX_V4 = AddressKind("IPv4 prefix", families=(4,))
 PREFIX_V6 = AddressKind("IPv6 prefix", families=(6,))

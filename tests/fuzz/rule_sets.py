@@ -10,7 +10,7 @@ import random
 from collections.abc import Sequence
 from functools import cache
 
-from scapy.layers.inet import ICMP, IP, TCP, UDP
+from scapy.layers.inet import ICMP, IP, TCP, UDP, IPOption_LSRR, IPOption_Router_Alert, IPOption_RR
 from scapy.layers.inet6 import ICMPv6EchoRequest, IPv6, IPv6ExtHdrFragment, IPv6ExtHdrHopByHop
 from scapy.layers.l2 import ARP, Dot1Q, Ether
 
@@ -48,10 +48,12 @@ from appliance.rules.values import (
     BadValue,
     FlagsKind,
     NumberKind,
+    OptionKind,
     SetType,
     TruthKind,
 )
 from appliance.rules.walk import Dissected
+from appliance.rules.walk.conditions import numbers_of
 
 COMBINED = (SetType.PREFIX, SetType.PORT)
 HOSTS = ("192.0.2.1", "192.0.2.77", "198.51.100.9", "10.1.2.3")
@@ -73,6 +75,7 @@ def templates() -> tuple[bytes, ...]:
     )
     frames = [link / ip / each for link in (ether, tagged) for ip in (v4, v6) for each in upper]
     frames += [ether / v4 / ICMP(), ether / v6 / ICMPv6EchoRequest(), ether / ARP(), tagged / ARP()]
+    frames += [ether / IP(options=[IPOption_RR(), IPOption_LSRR(), IPOption_Router_Alert()]) / UDP()]
     frames += [ether / IP(flags="MF") / UDP(), ether / IP(frag=5) / b"rest of it", ether / IP(proto=50) / bytes(20)]
     frames += [ether / v6 / IPv6ExtHdrHopByHop() / IPv6ExtHdrFragment(m=1) / UDP(), ether / b"no packet"]
     return tuple(bytes(frame) for frame in frames)
@@ -198,15 +201,15 @@ def _rate(chance: random.Random) -> Rate:
 
 def _conditions(chance: random.Random, frames: Sequence[Dissected], matcher: Matcher) -> list[Condition]:
     kind = matcher.kind
-    if isinstance(kind, AddressKind | NumberKind) and chance.random() < 0.2:
+    if isinstance(kind, AddressKind | NumberKind) and not isinstance(kind, OptionKind) and chance.random() < 0.2:
         return _in_sets(chance, matcher, kind)
     if matcher.holds_both_families:
         found = _addresses(chance, frames, matcher.fields[0])
         return [InAddresses(matcher, found if matcher.name.startswith("ip.") else Addresses((), found.v6))]
     if isinstance(kind, FlagsKind):
         return [HasBits(matcher, tuple(_bit_test(chance, kind) for _ in range(chance.choice((1, 1, 2)))))]
-    largest = {NumberKind: getattr(kind, "maximum", 0), AddressKind: V4_MAXIMUM, TruthKind: 1}[type(kind)]
-    ranges = _ranges(chance, [frame[field] for frame in frames for field in matcher.fields], largest)
+    largest = kind.maximum if isinstance(kind, NumberKind) else {AddressKind: V4_MAXIMUM, TruthKind: 1}[type(kind)]
+    ranges = _ranges(chance, [number for frame in frames for number in numbers_of(matcher, frame)] or [0], largest)
     if len(matcher.fields) > 1 and chance.random() < 0.5:
         return [NoneInRanges(matcher, ranges)]
     return [InRanges(matcher, ranges)]

@@ -17,7 +17,7 @@ from typing import Any
 from appliance.rules.matchers import MATCHERS, PRESENCE, Layer, Matcher
 from appliance.rules.model import BitTest, Condition, HasBits, InAddresses, InCombinations, InRanges, NoneInRanges
 from appliance.rules.ranges import Ranges, complement, intersection, union
-from appliance.rules.values import V4_MAXIMUM, V6_MAXIMUM, FlagsKind, Kind, NumberKind, TruthKind
+from appliance.rules.values import V4_MAXIMUM, V6_MAXIMUM, FlagsKind, Kind, NumberKind, OptionKind, TruthKind
 
 LARGEST = (1 << 64) - 1  # of any field that isn't an address
 
@@ -135,7 +135,7 @@ def _add(box: Box, condition: Condition) -> None:
         # what every value of the field is in, isn't asked for
         if not (isinstance(matcher.kind, NumberKind) and condition.ranges == ((0, matcher.kind.maximum),)):
             box.narrow((matcher.fields[0], 0), condition.ranges, matcher.name)
-    elif isinstance(condition, NoneInRanges):
+    elif isinstance(condition, NoneInRanges) and not isinstance(matcher.kind, OptionKind):
         for name in matcher.fields:
             box.narrow((name, 0), complement(condition.ranges, LARGEST), matcher.name)
     elif isinstance(condition, HasBits) and isinstance(matcher.kind, FlagsKind) and _width(matcher.kind) <= _MOST_FLAGS:

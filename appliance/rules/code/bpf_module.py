@@ -20,6 +20,7 @@ from appliance.ebpf.platform import LINUX
 from appliance.errors import SourceLine
 from appliance.ir import I8, I32, I64, PTR, Code, Pointer, Value
 from appliance.rules.stages.bitcode import Bitcode
+from hooks.contracts.xdp import XDP_LINUX
 
 LICENSE = b"GPL\0"
 
@@ -102,10 +103,21 @@ class BpfModule:
         )
         return self._pointer(array)
 
-    def _subprogram(self, name: str, file: Node, line: int, *, local: bool, numbers: int = 0) -> Node:
-        """`numbers` are result and parameters, all of 64 bits, where Linux reads the signature."""
-        types = [self._number_type] * numbers or [self._int]
-        signature = self._node("DISubroutineType", types=self.module.add_metadata(types))
+    def _context_type(self) -> Node:
+        """A pointer to what Linux knows by its name as a program's context."""
+        structure = self._node(
+            "DICompositeType",
+            tag=ir.DIToken("DW_TAG_structure_type"),
+            name="xdp_md",
+            size=8 * XDP_LINUX.context.size,
+            file=self._main,
+            elements=self.module.add_metadata([]),
+        )
+        return self._pointer(structure)
+
+    def _subprogram(self, name: str, file: Node, line: int, *, local: bool, types: Sequence[Node] = ()) -> Node:
+        """`types` are those of the result and the parameters, where Linux reads the signature."""
+        signature = self._node("DISubroutineType", types=self.module.add_metadata(types or [self._int]))
         return self._node(
             "DISubprogram",
             name=name,
@@ -191,23 +203,20 @@ class BpfModule:
         self._describe(code, self._subprogram(name, self._main, 1, local=False))
         return code
 
-    def global_function(self, name: str, parameters: Sequence[str]) -> Code:
-        """Start a function of numbers that programs call, and that Linux proves once, whoever calls it."""
-        code = Code.define(self.module, name, I64, linkage="external", **dict.fromkeys(parameters, I64))
+    def global_function(self, name: str, parameters: Sequence[str], *, with_context: bool = False) -> Code:
+        """Start a function of numbers, and the context before them, that programs call, and that Linux proves once,
+        whoever calls it."""
+        given = {**({"context": PTR} if with_context else {}), **dict.fromkeys(parameters, I64)}
+        code = Code.define(self.module, name, I64, linkage="external", **given)
         code.function.attributes.add("noinline")
         code.function.attributes.add("nounwind")
-        subprogram = self._subprogram(name, self._main, 1, local=False, numbers=1 + len(parameters))
+        types = [self._number_type if type_ is I64 else self._context_type() for type_ in given.values()]
+        subprogram = self._subprogram(name, self._main, 1, local=False, types=[self._number_type, *types])
         named = [
             self._node(
-                "DILocalVariable",
-                name=parameter,
-                arg=number,
-                scope=subprogram,
-                file=self._main,
-                line=1,
-                type=self._number_type,
+                "DILocalVariable", name=parameter, arg=number, scope=subprogram, file=self._main, line=1, type=type_
             )
-            for number, parameter in enumerate(parameters, 1)
+            for number, (parameter, type_) in enumerate(zip(given, types, strict=True), 1)
         ]
         self._circles.append((subprogram, "retainedNodes", named))
         self._describe(code, subprogram)

@@ -26,7 +26,7 @@ from appliance.rules.model import (
     layers,
 )
 from appliance.rules.ranges import Ranges
-from appliance.rules.values import Addresses
+from appliance.rules.values import Addresses, OptionKind
 
 MOST_COMPARES = 64  # ranges; a larger set is a map
 _LOOKUP = 30  # compares that one in a live set's map is worth
@@ -64,12 +64,14 @@ class Matching:
                     self.unless(self._bits(self.fields[condition.matcher.fields[0]], test), otherwise)
             elif isinstance(condition, InAddresses):
                 self.addresses(condition.matcher.fields[0], condition.addresses, otherwise)
-            elif isinstance(condition, NoneInRanges):
-                self._none_in_ranges(condition, otherwise)
             elif isinstance(condition, InSets):
                 self.live.in_sets(condition, otherwise)
             elif isinstance(condition, InCombinations):
                 self.live.in_combinations(condition, otherwise)
+            elif isinstance(condition.matcher.kind, OptionKind):
+                self._options(condition, otherwise)
+            elif isinstance(condition, NoneInRanges):
+                self._none_in_ranges(condition, otherwise)
             else:
                 self._ranges(condition, otherwise)
 
@@ -81,6 +83,15 @@ class Matching:
 
     def _bits(self, value: N, test: BitTest) -> U1:
         return self.code.compare(self.code.and_(value, test.mask), "!=" if test.negated else "==", test.wanted)
+
+    def _options(self, condition: InRanges | NoneInRanges, otherwise: ir.Block) -> None:
+        """Of the types that are there, one lies in the ranges, or none does."""
+        code, matcher = self.code, condition.matcher
+        assert isinstance(matcher.kind, OptionKind)
+        found: U64 = code.value(0, I64)
+        for field, mask in zip(matcher.fields, matcher.kind.words(condition.ranges), strict=True):
+            found = code.or_(found, code.and_(self.fields[field], mask)) if mask else found
+        self.unless(code.compare(found, "!=" if isinstance(condition, InRanges) else "==", 0), otherwise)
 
     def _ranges(self, condition: InRanges, otherwise: ir.Block) -> None:
         found = self.block("found")

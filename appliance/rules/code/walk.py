@@ -25,6 +25,7 @@ from appliance.ir import I32, I64, U1, U64, Code, Pointer
 from appliance.rules.classifier import layout
 from appliance.rules.classifier.layout import DESTINATION, PROTOCOL, SOURCE, V4, Family
 from appliance.rules.code.bpf_module import BpfModule
+from appliance.rules.code.branchless import lower, sign
 from appliance.rules.code.fields import Fields
 
 
@@ -64,24 +65,11 @@ def define_walk(module: BpfModule, name: str, maps: TableMaps, family: Family) -
         head = code.shl(number, 1)
         asked.leave_if(code.compare(found.get(), "<=", asked.number(maps.nodes, head)))
         rest = code.or_(code[words[-1]], code.shl(code.add(head, 1), layout.NUMBER_AT))
-        found.set(_lower(code, found.get(), code.call(tree.function, *(code[word] for word in words[:-1]), rest)))
+        found.set(lower(code, found.get(), code.call(tree.function, *(code[word] for word in words[:-1]), rest)))
     code.builder.branch(out)
     code.builder.position_at_end(out)
     code.ret(found.get())
     return code.function
-
-
-def _lower(code: Code, one: U64, other: U64) -> U64:
-    """The lower number, without a branch: of one, verifiers would learn how large it can be, anew each time round."""
-    difference = code.sub(one, other)
-    return code.add(other, code.and_(difference, _sign(code, difference)))
-
-
-def _sign(code: Code, number: U64) -> U64:
-    """All ones if the highest bit is set, else 0; hidden from LLVM, which would make a branch of its use."""
-    sign = code.builder.ashr(number, ir.Constant(I64, 63))
-    hidden: U64 = code.builder.asm(ir.FunctionType(I64, [I64]), "", "=r,0", [sign], False)
-    return hidden
 
 
 class _Arrays:
@@ -149,7 +137,7 @@ class _Tree:
         code = self.code
         row: Sequence[U64] = self.words
         for bit in range((len(self.words) - 1).bit_length()):
-            chosen = _sign(code, code.shl(node, 63 - layout.WORD_AT - bit))
+            chosen = sign(code, code.shl(node, 63 - layout.WORD_AT - bit))
             pairs = [row[place : place + 2] for place in range(0, len(row), 2)]
             row = [
                 code.xor(pair[0], code.and_(code.xor(pair[0], pair[1]), chosen)) if len(pair) == 2 else pair[0]

@@ -39,6 +39,7 @@ from appliance.rules.values import (
     BadValue,
     FlagsKind,
     NumberKind,
+    OptionKind,
     TruthKind,
 )
 
@@ -230,12 +231,14 @@ class Reader(ElementReader):
 
 _OPERATORS_OF: dict[type, tuple[str, ...]] = {
     NumberKind: ("eq", "any", "in", "not", "any_not", "gt", "lt"),
+    OptionKind: ("eq", "any", "in", "not", "any_not", "gt", "lt"),
     AddressKind: ("eq", "any", "in", "not"),
     FlagsKind: ("eq", "any", "all", "not"),
     TruthKind: ("eq",),
 }
 _READERS: dict[type, Callable[..., tuple[Condition, ...]]] = {
     NumberKind: Reader._numbers,
+    OptionKind: Reader._numbers,
     AddressKind: Reader._prefixes,
     FlagsKind: Reader._flags,
     TruthKind: Reader._truth,

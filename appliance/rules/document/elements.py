@@ -72,8 +72,10 @@ class ElementReader:
         ranges, live = [], []
         for element, where in each(value, path):
             if isinstance(element, str) and element.startswith("@"):
-                if kind.size:
-                    self.refuse("bytes are in no set", where, "list their values")
+                if not kind.is_in_sets:
+                    self.refuse(
+                        f"{'bytes' if kind.size else f'{kind.name}s'} are in no set", where, "list their values"
+                    )
                     continue
                 found = self.named(element, ElementType((kind.set_type,)), where)
                 if isinstance(found, LiveSet):

@@ -19,7 +19,7 @@ from appliance.rules.model import (
 )
 from appliance.rules.ranges import Ranges
 from appliance.rules.sets.members import Members
-from appliance.rules.values import Addresses
+from appliance.rules.values import Addresses, OptionKind
 from appliance.rules.walk.dissector import Dissected
 
 Sets = Mapping[str, Members]
@@ -52,12 +52,18 @@ def lies_in(ranges: Ranges, number: int) -> bool:
     return index >= 0 and number <= ranges[index][1]
 
 
+def numbers_of(matcher: Matcher, frame: Dissected) -> Sequence[int]:
+    """What the frame has of a matcher that has numbers: one for each field, or the types of its options."""
+    numbers = [frame[field] for field in matcher.fields]
+    return matcher.kind.types(numbers) if isinstance(matcher.kind, OptionKind) else numbers
+
+
 def _in_ranges(condition: InRanges, frame: Dissected, _: Sets) -> bool:
-    return any(lies_in(condition.ranges, frame[field]) for field in condition.matcher.fields)
+    return any(lies_in(condition.ranges, number) for number in numbers_of(condition.matcher, frame))
 
 
 def _none_in_ranges(condition: NoneInRanges, frame: Dissected, _: Sets) -> bool:
-    return not any(lies_in(condition.ranges, frame[field]) for field in condition.matcher.fields)
+    return not any(lies_in(condition.ranges, number) for number in numbers_of(condition.matcher, frame))
 
 
 def _in_addresses(condition: InAddresses, frame: Dissected, _: Sets) -> bool:

@@ -27,6 +27,7 @@ from appliance.rules.model import (
 )
 from appliance.rules.ranges import Range, prefixes
 from appliance.rules.values import MAC, AddressKind, FlagsKind, Kind, NumberKind, TruthKind
+from appliance.rules.walk.conditions import numbers_of
 from appliance.rules.walk.dissector import Dissected
 from appliance.rules.walk.walk import Outcome, Step
 
@@ -73,7 +74,7 @@ def value_of(matcher: Matcher, frame: Dissected) -> str:
     """What a frame has in the places that a matcher looks at."""
     if matcher.holds_both_families:
         return " and ".join(address(frame["version"], frame.address(field)) for field in matcher.fields)
-    values = [frame[field] for field in matcher.fields]
+    values = numbers_of(matcher, frame)
     there = [value for value in values if not isinstance(matcher.kind, NumberKind) or value <= matcher.kind.maximum]
     return " and ".join(number(matcher.kind, value) for value in there) or "not there"
 

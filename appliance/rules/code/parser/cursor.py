@@ -6,7 +6,7 @@ pointer + size > end.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 
 from llvmlite import ir
@@ -85,6 +85,10 @@ class Cursor:
 
     def set(self, **values: Value) -> None:
         self.fields.set(**values)
+
+    def keeps_any(self, names: Iterable[str]) -> bool:
+        """Whether something reads one of these fields."""
+        return any(name in self.fields.variables for name in names)
 
     def refuse_if(self, condition: U1, reason: str) -> None:
         """The frame is malformed, for that reason, if the condition holds."""

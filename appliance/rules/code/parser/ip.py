@@ -7,8 +7,9 @@ from llvmlite import ir
 from appliance.ir import I32, I64, U32
 from appliance.rules.code.parser.bits import read
 from appliance.rules.code.parser.cursor import Cursor, any_of
+from appliance.rules.code.parser.ip_options import parse_ip_options
 from appliance.rules.headers import AH, ICMP, ICMPV6, IPV4, IPV6, IPV6_EXTENSION, IPV6_FRAGMENT
-from appliance.rules.matchers import Layer
+from appliance.rules.matchers import IP_OPTION_WORDS, IP_OPTIONS, Layer
 
 MOST_EXTENSIONS = 8
 MAPPED_V4 = 0xFFFF << 32  # the low half of ::ffff:0.0.0.0
@@ -36,6 +37,11 @@ def parse_ipv4(cursor: Cursor) -> None:
     available = code.sub(cursor["length"], cursor.layer3.get())
     cursor.refuse_if(code.compare(total, "<", size), "ipv4_total_length")
     cursor.refuse_if(code.compare(code.resize(total, I64), ">", available), "ipv4_total_length")
+    if cursor.keeps_any((IP_OPTIONS, *IP_OPTION_WORDS)):
+        with code.if_(code.compare(size, ">", IPV4.size)):
+            cursor.set(**{IP_OPTIONS: 1})
+            start = code.add(cursor.layer3.get(), IPV4.size)
+            parse_ip_options(cursor, start, code.resize(code.sub(size, IPV4.size), I64))
     with code.if_(code.compare(cursor["fragment_offset"], "==", 0)):
         cursor.layer4.set(code.add(cursor.layer3.get(), code.resize(size, I64)))
         cursor.layer4_length.set(code.sub(total, size))

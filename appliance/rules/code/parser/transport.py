@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from appliance.ir import I64
-from appliance.rules.code.parser import options
 from appliance.rules.code.parser.bits import read
 from appliance.rules.code.parser.cursor import Cursor
+from appliance.rules.code.parser.tcp_options import FIELDS, parse_tcp_options
 from appliance.rules.headers import AH, ARP, ICMP, ICMPV6, TCP, UDP, Header
 from appliance.rules.matchers import OPTIONAL
 
@@ -51,9 +51,9 @@ def _tcp(cursor: Cursor) -> None:
     cursor.set(transport=TCP.number)
     cursor.ends(length)
     cursor.read(header, TCP)
-    if any(name in cursor.fields.variables for name in options.FIELDS):
+    if cursor.keeps_any(FIELDS):
         start = code.add(cursor.layer4.get(), TCP.size)
-        options.parse_tcp_options(cursor, start, code.resize(code.sub(length, TCP.size), I64))
+        parse_tcp_options(cursor, start, code.resize(code.sub(length, TCP.size), I64))
 
 
 def _udp(cursor: Cursor) -> None:

@@ -38,6 +38,9 @@ def rule_set(folder: Path, text: str) -> RuleSet:
 
 
 HELD = [
+    ("ip.opt.type: [rr, ra]", "ip.opt.type: rr"),
+    ("ip.opt.type: 0-255", "ip.opt.type: rr"),
+    ("ip.opt.type: {not: rr}", "ip.opt.type: {not: rr, in: 8-9}"),
     ("tcp.dport: 22", "tcp.dport: 22, ip.src: 10.0.0.0/8"),
     ("ip.src: 10.0.0.0/8", "ip.src: 10.1.0.0/16"),
     ("ip.src: [10.0.0.0/9, 10.128.0.0/9]", "ip.src: 10.1.0.0/16"),
@@ -95,6 +98,8 @@ def test_a_rule_that_holds_another(found: Load, holder: str, held: str) -> None:
         ("vlan.id: {not: 7}", "frame.len: 60"),
         ("tcp.port: {not: 22}", "tcp.dport: 23"),
         ("ip.fragment: true", "ip.fragment: false"),
+        ("ip.opt.type: rr", "ip.opt.type: ra"),
+        ("ip.opt.type: {not: 0}", "ip.opt.type: {in: 64-255, not: 1}"),
         ("icmp.type: 8", "icmpv6.type: 8"),
     ],
 )

@@ -188,6 +188,9 @@ def test_documents_that_are_refused(tmp_path: Path, text: str, message: str) -> 
         ("match: {'payload[0:1] & 0x100': 5}", "2:34: the mask of payload[0:1] & 0x100 leaves nothing, or has more "
          "than 1 bytes\n  hint: write `& 0xff`"),
         ("match: {'payload[0:1] & 0x0f': 16}", "2:57: 16 is out of range: a number of these bytes is 0 to 15"),
+        ("match: {ip.opt.type: '@x'}", "2:47: IPv4 options are in no set\n  hint: list their values"),
+        ("match: {ip.opt.type: rrr}", "2:47: 'rrr' isn't an IPv4 option\n"
+         "  hint: a number, or a name: did you mean 'rr'?"),
         ("match: {'payload[0:1]': '@x'}", "2:50: bytes are in no set\n  hint: list their values"),
         ("match: {tcp.dport: {any_not: 5}}", "2:55: tcp.dport stands for one place in a frame\n  hint: write `not`"),
         ("match: {tcp.port: {any_not: 0-65535}}", "2:44: tcp.port can't have any value here\n"

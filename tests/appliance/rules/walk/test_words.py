@@ -17,6 +17,7 @@ from tests.rule_cases import build
 
 SYN = 'Ether()/IP(src="192.0.2.1")/TCP(sport=1000, dport=80, flags="S", seq=1)'
 DNS = 'Ether()/Dot1Q(vlan=7)/Dot1Q(vlan=9)/IPv6(src="2001:db8::1")/UDP(sport=53, dport=53)'
+ROUTED = "Ether()/IP(options=[IPOption_Router_Alert(), Raw(bytes([131, 3, 4])), Raw(bytes([148]))])/UDP()"
 MANY = ", ".join(f"198.51.100.{2 * number}" for number in range(60))
 
 
@@ -52,6 +53,22 @@ def said(folder: Path, dissection: Dissection, rule: str, frame: str, times: int
         ("udp.dport: 80", SYN, "udp.dport is only in UDP datagrams (of one in fragments, the first)"),
         ("vlan.id: 5", SYN, "vlan.id is only in frames with a VLAN tag"),
         ("vlan.id: 5", DNS, "vlan.id is 7 and 9, not 5"),
+        ("ip.opt.type: rr", SYN, "ip.opt.type is only in IPv4 packets with options"),
+        (
+            "ip.opt.type: rr",
+            ROUTED,
+            "ip.opt.type is 131 (loose-source-route) and 148 (router-alert), not 7 (record-route)",
+        ),
+        (
+            "ip.opt.type: {not: ra}",
+            ROUTED,
+            "ip.opt.type is 131 (loose-source-route) and 148 (router-alert), and must not be 148 (router-alert)",
+        ),
+        (
+            "ip.opt.type: 0",
+            "Ether()/IP(options=[Raw(bytes([7, 1, 0, 0]))])/UDP()",
+            "ip.opt.type is not there, not 0 (end-of-options)",
+        ),
         ("ip.proto: udp", SYN, "ip.proto is 6 (tcp), not 17 (udp)"),
         ("eth.type: ipv6", SYN, "eth.type is 2048 (ipv4), not 34525 (ipv6)"),
         ("eth.src: '02:00:00:00:00:09'", SYN, "eth.src is 02:00:00:00:00:01, not 02:00:00:00:00:09"),
