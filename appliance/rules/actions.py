@@ -35,6 +35,13 @@ _ROWS = (
     ActionRow(Action.DROP, Action.DROP, None, "drops", "the frame is dropped"),
     ActionRow(Action.BLOCK, Action.DROP, "block", "blocks", "it is dropped, and so is what its source sends next"),
     ActionRow(Action.COUNT, None, None, "counts", "the frame is counted"),
+    ActionRow(
+        Action.SYN_PROXY,
+        Action.TX,
+        "syn_proxy",
+        "answers",
+        "a SYN is answered with a cookie; of others there is no more",
+    ),
 )
 ACTIONS: Mapping[Action, ActionRow] = {row.action: row for row in _ROWS}
 

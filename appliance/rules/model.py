@@ -28,6 +28,7 @@ class Action(Enum):
     DROP = "drop"
     COUNT = "count"
     BLOCK = "block"
+    SYN_PROXY = "syn-proxy"
     TX = "tx"
     REDIRECT = "redirect"
 
@@ -229,6 +230,31 @@ class Block:
 
 
 @dataclass(frozen=True, slots=True)
+class SynCookies:
+    """How the action `syn-proxy` answers a SYN. `resets`: by what makes a client reset the connection, and come again;
+    else by a SYN-ACK, and the box opens the connection to the server afterwards. `mss` is the segment size over IPv4
+    that clients are told of the server; `timestamps` whether they are offered time stamps."""
+
+    resets: bool
+    mss: int
+    timestamps: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SynProxy:
+    """What all rules with the action `syn-proxy` share. `flows` connections are translated at once, `sources` clients
+    known at once, for `remember` seconds; flows are forgotten after `idle` seconds, and after `closing` behind their
+    end. Clients are told that windows are to be shifted by `window_scale`."""
+
+    flows: int
+    sources: int
+    remember: float
+    idle: float
+    closing: float
+    window_scale: int
+
+
+@dataclass(frozen=True, slots=True)
 class Rule:
     """One rule. `index` is its place in the order of evaluation and in the counters; `block` is what it does beside its
     action to whoever sent the frame."""
@@ -244,6 +270,7 @@ class Rule:
     description: str
     where: SourceLine
     block: Block | None = None
+    syn_cookies: SynCookies | None = None
 
     @property
     def blocked_id(self) -> str:
@@ -257,8 +284,10 @@ class Rule:
 
 
 class Place(Enum):
-    """Where a stage stands: before the rules, which see its mark, or between the last rule and the policy."""
+    """Where a stage stands: before the rules, which see its mark, or between the last rule and the policy. FIRST is
+    before connections are tracked, and no place that a document can name."""
 
+    FIRST = "first"
     BEFORE_RULES = "before-rules"
     AFTER_RULES = "after-rules"
 
@@ -322,6 +351,7 @@ class RuleSet:
     allowlist_sets: tuple[str, ...] = ()
     stages: tuple[Stage, ...] = ()
     connections: Connections | None = None
+    syn_proxy: SynProxy | None = None
 
     def in_rooms_of(self, other: RuleSet) -> RuleSet:
         """The same with live sets as large as the other one's of their names, wherever their elements have room there

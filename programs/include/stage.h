@@ -95,6 +95,7 @@ struct frame {
 	__u32 ct_state;  /* CT_*, of the connection that the frame belongs to: rules read it as `ct.state` */
 	__u32 ct_commit; /* what becomes of that connection if the frame passes; 0: nothing (programs/stages/flows.c) */
 	__u32 fragment_id;
+	__u32 proved;    /* 1: a SYN of a client that has given back a cookie (programs/stages/syn_proxy.c) */
 };
 
 /* The head of a stage. `weak` keeps LLVM from changing what callers hand over: verifiers want both arguments. */

@@ -1,8 +1,8 @@
 """What rules do with the frames that they match, as it is written into one function: a writer for each action.
 
-A writer of an action that ends the judgement gives what the program answers; one of an action that doesn't gives
-nothing, and the frame goes on. Of a monitored rule nothing is written but that it would have, and whom it would have
-blocked.
+A writer of an action that ends the judgement gives what the program answers, and may leave for the next rule before;
+one of an action that doesn't gives nothing, and the frame goes on. Of a monitored rule nothing is written but that it
+would have, and whom it would have blocked.
 """
 
 from __future__ import annotations
@@ -11,11 +11,13 @@ from collections.abc import Callable, Mapping
 
 from llvmlite import ir
 
-from appliance.ir import U64
+from appliance.ir import I64, U64, Pointer
 from appliance.rules.actions import ends
 from appliance.rules.code.blocks import Blocks
 from appliance.rules.code.memory import Memory
+from appliance.rules.code.syn_proxy import Cookies
 from appliance.rules.model import Action, Mode, Rule
+from appliance.rules.stages.contract import NEXT
 from hooks.contracts.contract import Verdict
 from hooks.contracts.xdp import XDP_LINUX
 
@@ -26,22 +28,33 @@ Decide = Callable[[U64 | int, U64 | int], None]  # the verdict, and the index of
 
 class Acting:
     """Writes actions into one function. `decide(verdict, index)` writes what ends the judgement, `count` is the
-    function that counts what doesn't. For one thread."""
+    function that counts what doesn't. `record` is what stages get, and `cookies` what answers SYNs, if the rule set
+    has any. For one thread."""
 
-    def __init__(self, memory: Memory, blocks: Blocks, count: ir.Function, decide: Decide) -> None:
+    def __init__(
+        self,
+        memory: Memory,
+        blocks: Blocks,
+        count: ir.Function,
+        decide: Decide,
+        record: Pointer | None,
+        cookies: Cookies | None,
+    ) -> None:
         self.memory = memory
         self.code = memory.code
         self.fields = memory.fields
         self.blocks = blocks
         self.count = count
         self.decide = decide
+        self.record = record
+        self.cookies = cookies
 
     def act(self, rule: Rule, following: ir.Block) -> None:
         """What the rule does; frames that it leaves undecided leave for `following`."""
         is_monitored = rule.mode is Mode.MONITOR
         if rule.block is not None:
             self.blocks.begin(rule, rule.block)
-        verdict = None if is_monitored else WRITERS[rule.action](self, rule)
+        verdict = None if is_monitored else WRITERS[rule.action](self, rule, following)
         if verdict is not None:
             self.decide(verdict, rule.index)
             return
@@ -50,21 +63,31 @@ class Acting:
             self.fields.set(monitored=1)
         self.code.builder.branch(following)
 
-    def drop(self, rule: Rule) -> int:
+    def drop(self, rule: Rule, following: ir.Block) -> int:
         """Whom to block is written down."""
         return VERDICTS[Action.DROP]
 
-    def answer(self, rule: Rule) -> int:
+    def answer(self, rule: Rule, following: ir.Block) -> int:
         """The same for every frame."""
         return VERDICTS[rule.action]
 
-    def nothing(self, rule: Rule) -> None:
+    def nothing(self, rule: Rule, following: ir.Block) -> None:
         """To count is all."""
 
+    def proxy(self, rule: Rule, following: ir.Block) -> U64:
+        """What the stage answers to a SYN; what it has no answer to leaves for `following`."""
+        assert self.cookies is not None and self.record is not None, "a rule set with that action has stages"
+        verdict = self.cookies.answer(self.code, self.record, rule)
+        answered = self.memory.matching.block("answered")
+        self.code.builder.cbranch(self.code.compare(verdict, "==", NEXT), following, answered)
+        self.code.builder.position_at_end(answered)
+        return self.code.resize(verdict, I64)
 
-WRITERS: Mapping[Action, Callable[[Acting, Rule], U64 | int | None]] = {
+
+WRITERS: Mapping[Action, Callable[[Acting, Rule, ir.Block], U64 | int | None]] = {
     Action.PASS: Acting.answer,
     Action.DROP: Acting.answer,
     Action.BLOCK: Acting.drop,
     Action.COUNT: Acting.nothing,
+    Action.SYN_PROXY: Acting.proxy,
 }

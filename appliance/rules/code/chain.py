@@ -9,19 +9,20 @@ from llvmlite import ir
 from appliance.ir import I32, I64, Code, Pointer
 from appliance.rules.classifier.layout import VERDICT_BITS
 from appliance.rules.classifier.plan import Checkpoint, Plan, plan, without_tables
-from appliance.rules.code import layout, newcomers
+from appliance.rules.code import flows, layout, newcomers, syn_proxy
 from appliance.rules.code.acting import VERDICTS, Acting, Decide
 from appliance.rules.code.blocks import BlockMaps, Blocks
 from appliance.rules.code.bpf_module import BpfModule, MapShape
 from appliance.rules.code.decision_log import DecisionLog
 from appliance.rules.code.fields import Fields, FrameLayout
-from appliance.rules.code.flows import STATE_MAPS, Flows
+from appliance.rules.code.flows import Flows
 from appliance.rules.code.match import Matching, cost
 from appliance.rules.code.memory import Memory
 from appliance.rules.code.newcomers import Newcomers
 from appliance.rules.code.retransmit import RetransmitTest
 from appliance.rules.code.set_maps import SetMaps
 from appliance.rules.code.stages import Stages, state_maps
+from appliance.rules.code.syn_proxy import Cookies
 from appliance.rules.code.tables import Tables
 from appliance.rules.code.token_bucket import TokenBucket, define_conforms
 from appliance.rules.model import Action, Direction, Mode, Rule, RuleSet
@@ -62,7 +63,10 @@ class Shared:
         self.states.update(state_maps(rules.stages))
         self.flows = Flows(module, rules.connections) if rules.connections else None
         if self.flows:
-            self.states.update(STATE_MAPS)
+            self.states.update(flows.STATE_MAPS)
+        self.cookies = Cookies(module, rules.syn_proxy) if rules.syn_proxy else None
+        if self.cookies:
+            self.states.update(syn_proxy.STATE_MAPS)
         self.conforms = define_conforms(module)
         self.blocks = BlockMaps(module, rules)
         self.states.update(self.blocks.states)
@@ -124,9 +128,12 @@ def _weight(rule: Rule) -> int:
 
 
 class Chain:
-    """Writes rules into one function. `decide(verdict, index)` writes what ends the judgement. For one thread."""
+    """Writes rules into one function. `decide(verdict, index)` writes what ends the judgement; `record` is where the
+    fields lie, if they aren't variables. For one thread."""
 
-    def __init__(self, shared: Shared, code: Code, fields: Fields, decide: Decide) -> None:
+    def __init__(
+        self, shared: Shared, code: Code, fields: Fields, decide: Decide, record: Pointer | None = None
+    ) -> None:
         self.shared = shared
         self.code = code
         self.fields = fields
@@ -136,7 +143,7 @@ class Chain:
         self.bucket = TokenBucket(memory, shared.conforms, shared.newcomers)
         self.test = RetransmitTest(memory)
         self.blocks = Blocks(memory, shared.blocks)
-        self.acting = Acting(memory, self.blocks, shared.count, decide)
+        self.acting = Acting(memory, self.blocks, shared.count, decide, record, shared.cookies)
 
     def steps(self, steps: Iterable[Step]) -> None:
         """Rules and checkpoints, one after the other."""

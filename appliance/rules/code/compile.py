@@ -115,10 +115,11 @@ class _Program:
         self.cursor = Cursor(self.module, code, self.fields, self._allowlist, self.malformed)
         parse_frame(self.cursor)
         write_hosts(code, self.fields, self.plan.rules)
-        chain = Chain(self.shared, code, self.fields, self._decide)
+        chain = Chain(self.shared, code, self.fields, self._decide, record)
         chain.blocked(self.way)
         if record is not None and self.shared.has_stages:
             self.shared.stages.prepare(self.cursor, self.way)
+            self._stages(record, Place.FIRST)
             if self.flows:
                 self.flows.track(code, record)
                 if self.shared.log:
@@ -156,20 +157,21 @@ class _Program:
         return known[id(self.plan)]
 
     def _function(self, number: int, steps: Sequence[Step]) -> ir.Function:
-        """Steps as a function of their own: `rules_way_n(record) -> answer`, of the first direction that has them."""
-        code = self.module.subprogram(f"rules_{self.way.value}_{number}", inline=False, record=PTR)
+        """Steps as a function of their own: `rules_way_n(context, record) -> answer`, of the first direction that
+        has them."""
+        code = self.module.subprogram(f"rules_{self.way.value}_{number}", inline=False, context=PTR, record=PTR)
         fields = Fields.inside(code, self.shared.frame, code["record"])
 
         def answer(verdict: U64 | int, index: U64 | int) -> None:
             code.ret(code.or_(code.shl(code.value(index, I64), 8), verdict))
 
-        Chain(self.shared, code, fields, answer).steps(steps)
+        Chain(self.shared, code, fields, answer, code["record"]).steps(steps)
         code.ret(0)
         return code.function
 
     def _call(self, function: ir.Function, record: Pointer) -> None:
         code = self.code
-        answer = code.call(function, record)
+        answer = code.call(function, code["context"], record)
         with code.if_(code.compare(answer, "!=", 0)):
             code.call(self.shared.count, code.resize(code.shr(answer, 8), I32), self.fields["length"])
             self._leave(code.resize(code.and_(answer, 0xFF), I32))

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from appliance.errors import InputRefused
+from appliance.rules.document import syn_proxy
 from appliance.rules.document.connections import asks_for_state, nothing_tracks, read_connections
 from appliance.rules.document.document import Document, read_document
 from appliance.rules.document.elements import ElementReader
@@ -92,6 +93,9 @@ class _Loader:
                 if not is_tracking and asks_for_state(rules[-1]):
                     self.defects.append(nothing_tracks(source.document, at))
         stages = StageReader(self.defaults, {rule.id for rule in rules}, self.defects)
+        proxy = syn_proxy.read_proxy(filter(None, (source.entry.syn_proxy for source in self.sources)), rules)
+        if proxy:
+            stages.stages.append(syn_proxy.stage(next(rule for rule in rules if rule.syn_cookies)))
         for source in self.sources:
             for at, stage in source.numbered("stages", source.entry.stages):
                 stages.read(source.document, stage, at)
@@ -111,6 +115,7 @@ class _Loader:
             rules=tuple(rules),
             stages=tuple(stages.stages),
             connections=read_connections(filter(None, (source.entry.connections for source in self.sources))),
+            syn_proxy=proxy,
             sets={name: found for name, found in self.sets.sets.items() if isinstance(found, LiveSet)},
             allowlist_sets=allowlist_sets,
             texts={source.document.file: source.document.text for source in [self.sources[-1], *self.sources[:-1]]},

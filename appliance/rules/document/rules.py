@@ -12,6 +12,7 @@ from appliance.rules.document.keys import read_key
 from appliance.rules.document.places import KeyPath
 from appliance.rules.document.schema import DefaultsEntry, RateEntry, RetransmitEntry, RuleEntry
 from appliance.rules.document.sets import AnySet
+from appliance.rules.document.syn_proxy import read_cookies
 from appliance.rules.matchers import Layer
 from appliance.rules.model import (
     VERDICT_COUNTERS,
@@ -67,6 +68,7 @@ class RuleReader:
             description=entry.description,
             where=where,
             block=action.block(rate),
+            syn_cookies=read_cookies(document, entry, conditions, at, self.defects),
         )
         if rule.block:
             self._claim(document, rule.blocked_id, (*at, "id"))

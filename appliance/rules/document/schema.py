@@ -148,15 +148,37 @@ class BlockEntry(Entry):
     sources: Capacity = 65536
 
 
+class SynProxyRuleEntry(Entry):
+    """`syn_proxy:` of a rule"""
+
+    mode: Literal["proxy", "reset"] = Field("proxy", description="answer for the server, or make clients come again")
+    mss: Annotated[int, Field(ge=536, le=8960)] = Field(1460, description="bytes: the server's, over IPv4")
+    timestamps: bool = Field(True, description="whether the server has time stamps; without, no SACK and no scale")
+
+
+class SynProxyEntry(Entry):
+    """`syn_proxy:` of a document: what all rules with that action share"""
+
+    flows: Capacity = Field(65536, description="connections that are translated at once")
+    sources: Capacity = Field(65536, description="clients that are known at once, in mode reset")
+    remember: Duration = Field(600.0, description="how long a client is known, in mode reset")
+    idle: Duration = Field(7440.0, description="how long a connection without a segment is kept")
+    closing: Duration = Field(120.0, description="the same of one that was closed or reset")
+    window_scale: Annotated[int, Field(ge=0, le=14)] = Field(
+        10, description="what clients shift the server's windows by"
+    )
+
+
 class RuleEntry(Entry):
     """One entry of `rules:`"""
 
     id: RuleId
-    action: Literal["pass", "drop", "block", "count"]
+    action: Literal["pass", "drop", "block", "count", "syn-proxy"]
     block: BlockEntry | None = None
     match: dict[str, Any] | None = None
     rate: RateEntry | None = None
     retransmit: RetransmitEntry | None = None
+    syn_proxy: SynProxyRuleEntry | None = Field(None, description="how the action syn-proxy answers")
     mode: ModeWord | None = None
     direction: Way | None = None
     description: str = ""
@@ -209,6 +231,7 @@ class RuleSetEntry(Entry):
     rules: list[RuleEntry] = []
     stages: list[StageEntry] = []
     connections: ConnectionsEntry | None = Field(None, description="track connections, for `ct.state`; off if absent")
+    syn_proxy: SynProxyEntry | None = Field(None, description="what all rules with the action syn-proxy share")
 
 
 RULE_SET_KEYS = frozenset(RuleSetEntry.model_fields)

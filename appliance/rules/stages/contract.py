@@ -41,6 +41,7 @@ NARROW = (
     "ct.state",
     "ct.commit",
     "fragment_id",
+    "proved",
 )
 FRAME = tuple((name, ctypes.c_uint64) for name in WIDE) + tuple((name, ctypes.c_uint32) for name in NARROW)
 

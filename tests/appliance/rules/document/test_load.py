@@ -73,11 +73,12 @@ def test_bursts_that_nobody_gave() -> None:
     ("text", "message"),
     [
         ("", "r.yaml:1:1: the document is empty\n"
-         "  hint: known keys are: version, include, defaults, sets, allowlist, rules, stages, connections"),
+         "  hint: known keys are: version, include, defaults, sets, allowlist, rules, stages, connections, syn_proxy"),
         (
             "[1]",
             "r.yaml:1:1: this is a list, not a mapping of keys\n"
-            "  hint: known keys are: version, include, defaults, sets, allowlist, rules, stages, connections",
+            "  hint: known keys are: version, include, defaults, sets, allowlist, rules, stages, connections, "
+            "syn_proxy",
         ),
         ("ruls: []", "r.yaml:1:1: unknown key 'ruls'\n  hint: did you mean 'rules'?"),
         (
@@ -309,7 +310,7 @@ def test_includes(tmp_path: Path) -> None:
     )
     assert _refusal(tmp_path, "include: [a.yaml]", a_yaml="interfaces: []") == (
         "a.yaml:1:1: unknown key 'interfaces'\n  hint: known are: "
-        "allowlist, connections, defaults, include, rules, sets, stages, version"
+        "allowlist, connections, defaults, include, rules, sets, stages, syn_proxy, version"
     )
     twice = "rules: [{id: a, action: drop}]"
     assert _refusal(tmp_path, f"include: [a.yaml]\n{twice}", a_yaml=twice) == (

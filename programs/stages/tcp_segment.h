@@ -1,0 +1,271 @@
+/* SPDX-License-Identifier: GPL-2.0 OR Apache-2.0 */
+/*
+ * TCP segments without data, written in the place of a frame's own, and checksums that follow changes.
+ *
+ *     | Ethernet … | IP … | TCP | options |         what stood behind is cut, or the frame grows
+ *                  ^layer3^layer4
+ *
+ * Numbers of segments are in host order here, and in network order in headers.
+ */
+#ifndef TIDEGATE_TCP_SEGMENT_H
+#define TIDEGATE_TCP_SEGMENT_H
+
+#include <linux/if_ether.h>
+#include <linux/in.h>
+#include <linux/ip.h>
+#include <linux/ipv6.h>
+#include <linux/tcp.h>
+
+#include "stage.h"
+
+#define TCP_HEADER 20 /* bytes without options */
+#define OPTION_BYTES 40 /* the most that there are */
+#define FULL_WINDOW 0xffff
+#define OUR_TTL 64 /* of what the box says itself */
+
+/* Options as words, in network order (RFC 9293 section 3.1, RFC 7323, RFC 2018). */
+#define OPTION_MSS(size) bpf_htonl(0x02040000 | (size))
+#define OPTION_STAMPS bpf_htonl(0x0101080a)          /* NOP NOP, 10 bytes of time stamps */
+#define OPTION_SACK_AND_STAMPS bpf_htonl(0x0402080a) /* SACK permitted, 10 bytes of time stamps */
+#define OPTION_SCALE(shift) bpf_htonl(0x01030300 | (shift))
+
+/* A segment to be written: its header and at most five words of options. */
+struct segment {
+	struct tcphdr tcp;
+	__be32 options[5];
+};
+
+/* What the options of a segment say. Offsets are from the TCP header; 0: isn't there. `bytes` are what is read, with
+ * room for what the last one lacks; `at` is how far. */
+struct options {
+	__u32 stamp; /* TSval */
+	__u32 echo;  /* TSecr */
+	__u32 stamps_at; /* of TSval */
+	__u32 sack_at; /* of the first block */
+	__u32 blocks;
+	__u32 mss;
+	__u32 shift; /* of the window; NO_SHIFT: isn't there */
+	__u32 sack_permitted;
+	__u32 at;
+	__u32 length;
+	__u8 bytes[OPTION_BYTES + 16];
+};
+
+#define NO_SHIFT 15 /* no shift that RFC 7323 allows */
+#define LARGEST_SHIFT 14
+#define MOST_OPTIONS 40 /* one byte each is the least */
+
+#define KIND_END 0
+#define KIND_NOP 1
+#define KIND_MSS 2
+#define KIND_SCALE 3
+#define KIND_SACK_PERMITTED 4
+#define KIND_SACK 5
+#define KIND_STAMPS 8
+
+static __always_inline __u16 fold(__u64 sum)
+{
+	sum = (sum & 0xffffffff) + (sum >> 32);
+	sum = (sum & 0xffffffff) + (sum >> 32);
+	sum = (sum & 0xffff) + (sum >> 16);
+	sum = (sum & 0xffff) + (sum >> 16);
+	return (sum & 0xffff) + (sum >> 16);
+}
+
+/* What a change of a word adds to the sum that a checksum is the complement of (RFC 1624, equation 3). */
+static __always_inline __u64 change(__u32 from, __u32 to)
+{
+	return (__u64)(__u32)~from + to;
+}
+
+static __always_inline __u16 changed(__u16 checksum, __u64 changes)
+{
+	return ~fold((__u64)(__u16)~checksum + changes);
+}
+
+static __always_inline __u32 read_word(const __u8 *bytes)
+{
+	return (__u32)bytes[0] << 24 | (__u32)bytes[1] << 16 | (__u32)bytes[2] << 8 | bytes[3];
+}
+
+/* The options of the frame at work: in a map, where verifiers don't follow what is known of each. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct options);
+} syn_options SEC(".maps");
+
+static __always_inline struct options *frame_options(void)
+{
+	__u32 place = 0;
+
+	return bpf_map_lookup_elem(&syn_options, &place);
+}
+
+static __always_inline void note_option(struct options *found, const __u8 *option, __u32 at, __u32 size)
+{
+	if (option[0] == KIND_STAMPS && size == 10) {
+		found->stamp = read_word(option + 2);
+		found->echo = read_word(option + 6);
+		found->stamps_at = TCP_HEADER + at + 2;
+	} else if (option[0] == KIND_SACK) {
+		found->sack_at = TCP_HEADER + at + 2;
+		found->blocks = size >> 3;
+	} else if (option[0] == KIND_MSS && size == 4) {
+		found->mss = option[2] << 8 | option[3];
+	} else if (option[0] == KIND_SCALE && size == 3) {
+		found->shift = option[2] > LARGEST_SHIFT ? LARGEST_SHIFT : option[2];
+	} else if (option[0] == KIND_SACK_PERMITTED && size == 2) {
+		found->sack_permitted = 1;
+	}
+}
+
+/* One option. Answers 1 behind the last. */
+static long next_option(__u32 round, void *nothing)
+{
+	struct options *found = frame_options();
+	__u32 at, size;
+	__u8 *option;
+
+	if (!found)
+		return 1;
+	at = found->at;
+	if (at >= found->length || at >= OPTION_BYTES)
+		return 1;
+	option = found->bytes + at;
+	if (option[0] == KIND_END)
+		return 1;
+	size = option[0] == KIND_NOP ? 1 : option[1];
+	if (!size || at + size > found->length)
+		return 1;
+	if (size > 1)
+		note_option(found, option, at, size);
+	found->at = at + size;
+	return 0;
+}
+
+/*
+ * Read every option; what comes behind a broken one isn't there. Answers 0, or -1 if the frame ends before. Others find
+ * them by frame_options(). A global function, which Linux proves once.
+ */
+int syn_read_options(struct xdp_md *context, struct frame *frame);
+__attribute__((noinline, weak)) int syn_read_options(struct xdp_md *context, struct frame *frame)
+{
+	struct options *found = frame_options();
+	__u32 length;
+
+	if (!found || !frame)
+		return -1;
+	__builtin_memset(found, 0, sizeof(*found));
+	found->shift = NO_SHIFT;
+	length = frame->payload - frame->layer4 - TCP_HEADER;
+	if (!length)
+		return 0;
+	if (length > OPTION_BYTES || bpf_xdp_load_bytes(context, frame->layer4 + TCP_HEADER, found->bytes, length))
+		return -1;
+	found->length = length;
+	bpf_loop(MOST_OPTIONS, next_option, (void *)0, 0);
+	return 0;
+}
+
+/* Begin a segment of that many bytes; ports go the frame's way. */
+static __always_inline void begin_segment(struct segment *segment, struct frame *frame, __u32 size)
+{
+	__builtin_memset(segment, 0, sizeof(*segment));
+	segment->tcp.source = bpf_htons(frame->source_port);
+	segment->tcp.dest = bpf_htons(frame->destination_port);
+	segment->tcp.doff = size >> 2;
+}
+
+/* Turn the frame around: it goes back to whoever sent it, as if the box were the other one. */
+static __always_inline void turn_ethernet(struct ethhdr *ethernet)
+{
+	__u8 address[ETH_ALEN];
+
+	__builtin_memcpy(address, ethernet->h_source, ETH_ALEN);
+	__builtin_memcpy(ethernet->h_source, ethernet->h_dest, ETH_ALEN);
+	__builtin_memcpy(ethernet->h_dest, address, ETH_ALEN);
+}
+
+/* The header of IP for a segment of `size` bytes behind it. Gives the sum of its addresses, or -1. */
+static __always_inline __s64 write_ipv4(struct xdp_md *context, struct frame *frame, __u32 size, int back)
+{
+	struct iphdr *ip = frame_bytes(context, frame->layer3, sizeof(*ip));
+	__u64 changes;
+	__be16 length;
+	__be32 source;
+
+	if (!ip)
+		return -1;
+	length = bpf_htons(frame->layer4 - frame->layer3 + size);
+	changes = change(ip->tot_len, length);
+	ip->tot_len = length;
+	if (back) {
+		changes += change(ip->ttl, OUR_TTL); /* the first byte of its word, in memory */
+		ip->ttl = OUR_TTL;
+		source = ip->saddr;
+		ip->saddr = ip->daddr;
+		ip->daddr = source;
+	}
+	ip->check = changed(ip->check, changes);
+	return bpf_csum_diff(0, 0, &ip->saddr, 2 * sizeof(ip->saddr), 0);
+}
+
+static __always_inline __s64 write_ipv6(struct xdp_md *context, struct frame *frame, __u32 size, int back)
+{
+	struct ipv6hdr *ip = frame_bytes(context, frame->layer3, sizeof(*ip));
+	struct in6_addr source;
+
+	if (!ip)
+		return -1;
+	ip->payload_len = bpf_htons(frame->layer4 - frame->layer3 - sizeof(*ip) + size);
+	if (back) {
+		ip->hop_limit = OUR_TTL;
+		source = ip->saddr;
+		ip->saddr = ip->daddr;
+		ip->daddr = source;
+	}
+	return bpf_csum_diff(0, 0, (void *)&ip->saddr, 2 * sizeof(ip->saddr), 0);
+}
+
+/*
+ * Put the segment and `data` bytes of zeros behind it in the place of the frame's own; `back` sends it to where the frame came from. Answers 0,
+ * or -1: then the frame is no use to anybody.
+ */
+static __noinline int write_segment(struct xdp_md *context, struct frame *frame, struct segment *segment, __u32 data, int back)
+{
+	__u32 size = segment->tcp.doff << 2, length = frame->layer4 + size + data;
+	struct ethhdr *ethernet;
+	__be16 port;
+	__s64 sum;
+	__u8 zero = 0;
+
+	if (size < TCP_HEADER || size > sizeof(*segment))
+		return -1;
+	if (bpf_xdp_adjust_tail(context, (int)length - (int)frame->length))
+		return -1;
+	if (back) {
+		ethernet = frame_bytes(context, 0, sizeof(*ethernet));
+		if (!ethernet)
+			return -1;
+		turn_ethernet(ethernet);
+		port = segment->tcp.source;
+		segment->tcp.source = segment->tcp.dest;
+		segment->tcp.dest = port;
+	}
+	if (frame->version == VERSION_4)
+		sum = write_ipv4(context, frame, size + data, back);
+	else
+		sum = write_ipv6(context, frame, size + data, back);
+	if (sum < 0)
+		return -1;
+	sum += bpf_htons(IPPROTO_TCP) + bpf_htons(size + data);
+	sum += bpf_csum_diff(0, 0, (void *)segment, sizeof(*segment), 0); /* what isn't used is 0 */
+	segment->tcp.check = ~fold(sum);
+	if (data && bpf_xdp_store_bytes(context, frame->layer4 + size, &zero, 1))
+		return -1;
+	return bpf_xdp_store_bytes(context, frame->layer4, segment, size) ? -1 : 0;
+}
+
+#endif
