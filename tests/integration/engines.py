@@ -12,6 +12,7 @@ from appliance.ebpf.interpreter import Context, Interpreter, PacketMemory
 from appliance.ebpf.platform import PLATFORMS
 from appliance.helpers.model.table import python_helpers
 from appliance.helpers.native.call import Clock
+from appliance.helpers.services import RuntimeServices
 from appliance.jit.collection import Collection
 from appliance.maps.model.models import model
 from appliance.rules import CompiledRules
@@ -37,6 +38,7 @@ class Rules:
         self.spec = FilterSpec.of_rules(compiled, "rules.yaml").spec
         self.maps: Mapping[str, Lookup] = {}
         self.out = b""  # what the last frame was behind the program
+        self.services = RuntimeServices.reproducible()
 
     def _value(self, map_: str, index: int, layout: struct.Struct) -> tuple[int, ...]:
         value = self.maps[map_].lookup(struct.pack("<I", index))
@@ -71,6 +73,7 @@ class NativeRules(Rules):
     def run(self, data: bytes, way: str = "in", time_ns: int = 0) -> str:
         frame = Frame(data, HEADROOM, TAILROOM)
         frame.context.time_ns = time_ns
+        self.services.put_into(frame.context)
         answer = run_loaded(self._collection, NAMES[way], frame.context)
         self.out = frame.data
         return XDP_LINUX.verdicts[answer].value
@@ -93,7 +96,9 @@ class InterpretedRules(Rules):
 
     def run(self, data: bytes, way: str = "in", time_ns: int = 0) -> str:
         packet = PacketMemory(data)
-        answer = self._programs[way].run(Context(XDP_LINUX, FrameContext(time_ns=time_ns), packet))
+        context = FrameContext(time_ns=time_ns)
+        self.services.put_into(context)
+        answer = self._programs[way].run(Context(XDP_LINUX, context, packet))
         self.out = packet.frame
         return XDP_LINUX.verdicts[answer].value
 
