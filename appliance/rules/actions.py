@@ -42,6 +42,7 @@ _ROWS = (
         "answers",
         "a SYN is answered with a cookie; of others there is no more",
     ),
+    ActionRow(Action.CHALLENGE, Action.TX, "challenge", "asks a stage about", "a stage decides, or leaves it"),
 )
 ACTIONS: Mapping[Action, ActionRow] = {row.action: row for row in _ROWS}
 

@@ -29,6 +29,7 @@ class Action(Enum):
     COUNT = "count"
     BLOCK = "block"
     SYN_PROXY = "syn-proxy"
+    CHALLENGE = "challenge"
     TX = "tx"
     REDIRECT = "redirect"
 
@@ -271,6 +272,7 @@ class Rule:
     where: SourceLine
     block: Block | None = None
     syn_cookies: SynCookies | None = None
+    challenge: str | None = None  # the id of the stage that it asks
 
     @property
     def blocked_id(self) -> str:
@@ -284,12 +286,13 @@ class Rule:
 
 
 class Place(Enum):
-    """Where a stage stands: before the rules, which see its mark, or between the last rule and the policy. FIRST is
-    before connections are tracked, and no place that a document can name."""
+    """Where a stage stands: before the rules, which see its mark, between the last rule and the policy, or wherever a
+    rule asks it. FIRST is before connections are tracked, and no place that a document can name."""
 
     FIRST = "first"
     BEFORE_RULES = "before-rules"
     AFTER_RULES = "after-rules"
+    IN_RULES = "in-rules"
 
 
 @dataclass(frozen=True, slots=True)

@@ -244,7 +244,7 @@ def _without(ranges: Ranges, covered: Ranges) -> Ranges:
 
 
 def _decides(rule: Rule) -> bool:
-    return ends(rule.action) and not (rule.rate or rule.retransmit or rule.syn_cookies)
+    return ends(rule.action) and not (rule.rate or rule.retransmit or rule.syn_cookies or rule.challenge)
 
 
 def _covers(holder: Direction, held: Direction) -> bool:

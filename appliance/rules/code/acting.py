@@ -11,10 +11,11 @@ from collections.abc import Callable, Mapping
 
 from llvmlite import ir
 
-from appliance.ir import I64, U64, Pointer
+from appliance.ir import I64, U32, U64, Pointer
 from appliance.rules.actions import ends
 from appliance.rules.code.blocks import Blocks
 from appliance.rules.code.memory import Memory
+from appliance.rules.code.stages import Stages
 from appliance.rules.code.syn_proxy import Cookies
 from appliance.rules.model import Action, Mode, Rule
 from appliance.rules.stages.contract import NEXT
@@ -29,7 +30,7 @@ Decide = Callable[[U64 | int, U64 | int], None]  # the verdict, and the index of
 class Acting:
     """Writes actions into one function. `decide(verdict, index)` writes what ends the judgement, `count` is the
     function that counts what doesn't. `record` is what stages get, and `cookies` what answers SYNs, if the rule set
-    has any. For one thread."""
+    has any; `stages` are those that a rule may ask. For one thread."""
 
     def __init__(
         self,
@@ -39,6 +40,7 @@ class Acting:
         decide: Decide,
         record: Pointer | None,
         cookies: Cookies | None,
+        stages: Stages,
     ) -> None:
         self.memory = memory
         self.code = memory.code
@@ -48,6 +50,7 @@ class Acting:
         self.decide = decide
         self.record = record
         self.cookies = cookies
+        self.stages = stages
 
     def act(self, rule: Rule, following: ir.Block) -> None:
         """What the rule does; frames that it leaves undecided leave for `following`."""
@@ -77,7 +80,15 @@ class Acting:
     def proxy(self, rule: Rule, following: ir.Block) -> U64:
         """What the stage answers to a SYN; what it has no answer to leaves for `following`."""
         assert self.cookies is not None and self.record is not None, "a rule set with that action has stages"
-        verdict = self.cookies.answer(self.code, self.record, rule)
+        return self._unless_next(self.cookies.answer(self.code, self.record, rule), following)
+
+    def challenge(self, rule: Rule, following: ir.Block) -> U64:
+        """What the stage answers that the rule names; what it leaves alone leaves for `following`."""
+        assert rule.challenge is not None and self.record is not None, "a rule with that action names a stage"
+        answer = self.stages.challenge(self.code, self.fields, self.record, rule.challenge)
+        return self._unless_next(answer, following)
+
+    def _unless_next(self, verdict: U32, following: ir.Block) -> U64:
         answered = self.memory.matching.block("answered")
         self.code.builder.cbranch(self.code.compare(verdict, "==", NEXT), following, answered)
         self.code.builder.position_at_end(answered)
@@ -90,4 +101,5 @@ WRITERS: Mapping[Action, Callable[[Acting, Rule, ir.Block], U64 | int | None]] =
     Action.BLOCK: Acting.drop,
     Action.COUNT: Acting.nothing,
     Action.SYN_PROXY: Acting.proxy,
+    Action.CHALLENGE: Acting.challenge,
 }

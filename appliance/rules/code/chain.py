@@ -143,7 +143,7 @@ class Chain:
         self.bucket = TokenBucket(memory, shared.conforms, shared.newcomers)
         self.test = RetransmitTest(memory)
         self.blocks = Blocks(memory, shared.blocks)
-        self.acting = Acting(memory, self.blocks, shared.count, decide, record, shared.cookies)
+        self.acting = Acting(memory, self.blocks, shared.count, decide, record, shared.cookies, shared.stages)
 
     def steps(self, steps: Iterable[Step]) -> None:
         """Rules and checkpoints, one after the other."""

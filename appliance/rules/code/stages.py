@@ -63,6 +63,15 @@ class Stages:
                 with code.if_(code.compare(answer, "!=", NEXT)):
                     self._answered(code, fields, number, answer, leave)
 
+    def challenge(self, code: Code, fields: Fields, record: Pointer, id_: str) -> U32:
+        """What the stage of that id answers, counted; NEXT if it leaves the frame to others. It stands IN_RULES."""
+        number, stage = next((number, each) for number, each in enumerate(self.rules.stages) if each.id == id_)
+        assert isinstance(stage.code, Bitcode), "an object never comes back"
+        answer = self._linked(code, fields, record, stage, stage.code)
+        with code.if_(code.compare(answer, "!=", NEXT)):
+            self._count(code, fields, number, answer)
+        return answer
+
     def _call(self, code: Code, fields: Fields, number: int) -> None:
         """Its program goes on with the frame, and answers for good; if nobody put it there, the frame goes on here."""
         shape = MapShape(MapType.PROG_ARRAY, 4, 4, len(self.rules.stages))

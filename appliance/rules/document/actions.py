@@ -49,6 +49,16 @@ class ActionReader:
             return None
         return Block(self.entry.rate.block_for, rate.per, rate.sources)
 
+    def challenge(self) -> str | None:
+        """The id of the stage that the rule asks; whether there is one is known when all stages are (stages)."""
+        if self.action is not Action.CHALLENGE:
+            return None
+        if self.entry.challenge is None:
+            hint = "say `challenge: {stage: ID}`, of a stage that stands `at: in-rules`"
+            self._refuse("a rule that challenges names a stage", "action", hint=hint)
+            return None
+        return self.entry.challenge.stage
+
     def _key(self, texts: list[str]) -> tuple[KeyPart, ...]:
         def refuse(number: int, bad: BadValue) -> None:
             self.defects.append(self.document.refuse(bad.what, (*self.at, "block", "by", number), hint=bad.hint))

@@ -99,6 +99,7 @@ class _Loader:
         for source in self.sources:
             for at, stage in source.numbered("stages", source.entry.stages):
                 stages.read(source.document, stage, at)
+        stages.check_challenges(rules)
         if len(rules) > MOST_RULES:
             what = f"{len(rules)} rules are more than {MOST_RULES}"
             self.defects.append(self.document.refuse(what, ("rules",), hint="put addresses and ports into sets"))

@@ -68,6 +68,7 @@ class RuleReader:
             description=entry.description,
             where=where,
             block=action.block(rate),
+            challenge=action.challenge(),
             syn_cookies=read_cookies(document, entry, conditions, at, self.defects),
         )
         if rule.block:

@@ -130,6 +130,12 @@ class RateEntry(Entry):
     block_for: Duration | None = Field(None, description="for how long who exceeds it is blocked, such as 10m")
 
 
+class ChallengeEntry(Entry):
+    """`challenge:` of a rule"""
+
+    stage: RuleId = Field(description="the id of a stage that stands `at: in-rules`")
+
+
 class RetransmitEntry(Entry):
     """`retransmit:` of a rule"""
 
@@ -173,12 +179,13 @@ class RuleEntry(Entry):
     """One entry of `rules:`"""
 
     id: RuleId
-    action: Literal["pass", "drop", "block", "count", "syn-proxy"]
+    action: Literal["pass", "drop", "block", "count", "syn-proxy", "challenge"]
     block: BlockEntry | None = None
     match: dict[str, Any] | None = None
     rate: RateEntry | None = None
     retransmit: RetransmitEntry | None = None
     syn_proxy: SynProxyRuleEntry | None = Field(None, description="how the action syn-proxy answers")
+    challenge: ChallengeEntry | None = Field(None, description="whom the action challenge asks")
     mode: ModeWord | None = None
     direction: Way | None = None
     description: str = ""
@@ -190,7 +197,7 @@ class StageEntry(Entry):
     id: RuleId
     object: str = Field(description="a file of LLVM bitcode, by its path from this document")
     program: str = Field(description="the function in it")
-    at: Literal["before-rules", "after-rules"] = Field("before-rules", description="where it stands")
+    at: Literal["before-rules", "in-rules", "after-rules"] = Field("before-rules", description="where it stands")
     constants: dict[str, Annotated[int, Field(ge=0, lt=1 << 64)]] = Field(
         default_factory=dict, description="the numbers that it declares as `extern const`"
     )

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from pathlib import Path
 
 from appliance.errors import InputRefused
 from appliance.rules.document.document import Document
 from appliance.rules.document.places import KeyPath
 from appliance.rules.document.schema import DefaultsEntry, StageEntry
-from appliance.rules.model import Direction, Mode, Place, Stage
+from appliance.rules.model import Direction, Mode, Place, Rule, Stage
 from appliance.rules.stages.bitcode import Bitcode, read_bitcode
 from appliance.rules.stages.object_file import ObjectFile, is_object_file, read_object_file
 from appliance.shipped import shipped
@@ -51,11 +51,25 @@ class StageReader:
             )
         )
 
+    def check_challenges(self, rules: Iterable[Rule]) -> None:
+        """Every rule that asks a stage finds one, and every stage that waits for rules is asked."""
+        known = {stage.id for stage in self.stages if stage.place is Place.IN_RULES}
+        asked = {rule.challenge for rule in rules}
+        for rule in rules:
+            if rule.challenge is not None and rule.challenge not in known:
+                what = f"{rule.id} asks a stage {rule.challenge!r}, and none stands `at: in-rules` under that id"
+                hint = f"there are: {', '.join(sorted(known)) or 'none'}"
+                self.defects.append(InputRefused(what, where=rule.where, hint=hint))
+        for stage in self.stages:
+            if stage.place is Place.IN_RULES and stage.id not in asked:
+                hint = "say `action: challenge` and `challenge: {stage: " + stage.id + "}` in a rule"
+                self.defects.append(InputRefused(f"no rule asks {stage.id}", where=stage.where, hint=hint))
+
     def _check_called(self, document: Document, entry: StageEntry, at: KeyPath) -> None:
         """What an object can't be, since nothing comes back from it."""
         link = "compile it to bitcode, which is linked: docs/stages.md"
         if Place(entry.at) is not Place.AFTER_RULES:
-            what = "an object is called in place of the policy, and can't stand before the rules"
+            what = "an object is called in place of the policy, and can't stand elsewhere"
             self.defects.append(document.refuse(what, (*at, "at"), hint=f"say `at: after-rules`, or {link}"))
         if Mode(entry.mode or self.defaults.mode) is Mode.MONITOR:
             what = "what an object decides can't be held back"

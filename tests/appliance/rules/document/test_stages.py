@@ -53,6 +53,7 @@ def _refused(folder: Path, stages: str) -> str:
         ("{id: known, object: check.bc, program: check}", "rules.yaml:1:15: the id 'known' is taken"),
         ("{id: a, object: check.bc, program: check, at: end}", "before-rules"),
         ("{id: a, object: check.bc, program: check, constants: {x: 1}}", "rules.yaml:1:64: check.bc wants no constant"),
+        ("{id: a, object: check.bc, program: check, at: in-rules}", "rules.yaml:1:10: no rule asks a"),
         ("{id: a, object: limited.bc, program: check}", "limited.bc wants the constant limit"),
         ("{id: a, object: limited.bc, program: check, constants: {limit: 65536}}", "65536 doesn't fit into limit"),
         (
@@ -64,6 +65,30 @@ def _refused(folder: Path, stages: str) -> str:
 )
 def test_a_stage_that_is_wrong_is_told_with_its_place(folder: Path, stage: str, said: str) -> None:
     assert said in _refused(folder, stage)
+
+
+@requires("clang")
+@pytest.mark.parametrize(
+    ("challenge", "said"),
+    [
+        ("challenge: {stage: b}", "x asks a stage 'b', and none stands `at: in-rules` under that id"),
+        ("challenge: {stage: before}", "there are: a"),
+        ("", "a rule that challenges names a stage"),
+    ],
+)
+def test_a_rule_that_challenges_finds_its_stage(folder: Path, challenge: str, said: str) -> None:
+    path = folder / "rules.yaml"
+    path.write_text(f"""\
+stages:
+  - {{id: a, object: check.bc, program: check, at: in-rules}}
+  - {{id: before, object: check.bc, program: check}}
+rules:
+  - {{id: x, action: challenge, {challenge}}}
+  - {{id: y, action: challenge, challenge: {{stage: a}}}}
+""")
+    with pytest.raises(RuleSetRefused) as caught:
+        load_rule_set(path)
+    assert said in str(caught.value)
 
 
 def test_a_stage_that_ships_is_found_by_its_name(tmp_path: Path) -> None:
