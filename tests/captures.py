@@ -22,11 +22,11 @@ def at_once(frames: Iterable[bytes], time_ns: int = 1_000_000_000) -> list[Timed
 def pcap(frames: Iterable[TimedFrame], *, order: str = "<", magic: int = NANOSECONDS, link: int = ETHERNET) -> bytes:
     """A pcap file of whole frames."""
     unit = 1 if magic == NANOSECONDS else 1000
-    data = struct.pack(order + "IHHiIII", magic, 2, 4, 0, 0, 1 << 18, link)
+    data = bytearray(struct.pack(order + "IHHiIII", magic, 2, 4, 0, 0, 1 << 18, link))
     for time_ns, frame in frames:
         seconds, rest = divmod(time_ns, 10**9)
         data += struct.pack(order + "IIII", seconds, rest // unit, len(frame), len(frame)) + frame
-    return data
+    return bytes(data)
 
 
 def block(kind: int, body: bytes, *, order: str = "<") -> bytes:
