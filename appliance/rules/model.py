@@ -28,6 +28,8 @@ class Action(Enum):
     DROP = "drop"
     COUNT = "count"
     BLOCK = "block"
+    REJECT = "reject"
+    MARK = "mark"
     SYN_PROXY = "syn-proxy"
     CHALLENGE = "challenge"
     TX = "tx"
@@ -230,6 +232,24 @@ class Block:
         return round(self.seconds * 10**9)
 
 
+class RejectBy(Enum):
+    """What a rejected frame is answered with. EITHER resets TCP, and tells of everything else that the port is
+    unreachable. The value is what a document says; its place is that in programs/stages/reject.c, from 1 on."""
+
+    RESET = "tcp-reset"
+    PORT = "icmp-port"
+    ADMIN = "icmp-admin"
+    EITHER = "either"
+
+
+@dataclass(frozen=True, slots=True)
+class Reject:
+    """An answer, no more often than `rate` says; beyond that the frame is dropped without one."""
+
+    by: RejectBy
+    rate: Rate
+
+
 @dataclass(frozen=True, slots=True)
 class SynCookies:
     """How the action `syn-proxy` answers a SYN. `resets`: by what makes a client reset the connection, and come again;
@@ -258,7 +278,7 @@ class SynProxy:
 @dataclass(frozen=True, slots=True)
 class Rule:
     """One rule. `index` is its place in the order of evaluation and in the counters; `block` is what it does beside its
-    action to whoever sent the frame."""
+    action to whoever sent the frame; `reject` and `dscp` say more of the actions REJECT and MARK."""
 
     id: str
     index: int
@@ -271,6 +291,8 @@ class Rule:
     description: str
     where: SourceLine
     block: Block | None = None
+    reject: Reject | None = None
+    dscp: int | None = None
     syn_cookies: SynCookies | None = None
     challenge: str | None = None  # the id of the stage that it asks
 

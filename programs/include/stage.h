@@ -96,6 +96,8 @@ struct frame {
 	__u32 ct_commit; /* what becomes of that connection if the frame passes; 0: nothing (programs/stages/flows.c) */
 	__u32 fragment_id;
 	__u32 proved;    /* 1: a SYN of a client that has given back a cookie (programs/stages/syn_proxy.c) */
+	__u32 dscp;      /* 64 and the DSCP that a rule marks the frame with, if it leaves; 0 for none */
+	__u32 reject;    /* how a rule rejects the frame (programs/stages/reject.c) */
 };
 
 /* The head of a stage. `weak` keeps LLVM from changing what callers hand over: verifiers want both arguments. */

@@ -14,15 +14,18 @@ from llvmlite import ir
 from appliance.ir import I64, U32, U64, Pointer
 from appliance.rules.actions import ends
 from appliance.rules.code.blocks import Blocks
-from appliance.rules.code.memory import Memory
+from appliance.rules.code.endings import REJECT
 from appliance.rules.code.stages import Stages
 from appliance.rules.code.syn_proxy import Cookies
-from appliance.rules.model import Action, Mode, Rule
+from appliance.rules.code.token_bucket import TokenBucket
+from appliance.rules.model import Action, Mode, RejectBy, Rule
 from appliance.rules.stages.contract import NEXT
 from hooks.contracts.contract import Verdict
 from hooks.contracts.xdp import XDP_LINUX
 
 VERDICTS = {Action.PASS: XDP_LINUX.number(Verdict.PASS), Action.DROP: XDP_LINUX.number(Verdict.DROP)}
+
+MARKED = 64  # a bit that no DSCP has: one of 0 is a mark, too
 
 Decide = Callable[[U64 | int, U64 | int], None]  # the verdict, and the index of what counts it
 
@@ -34,7 +37,7 @@ class Acting:
 
     def __init__(
         self,
-        memory: Memory,
+        bucket: TokenBucket,
         blocks: Blocks,
         count: ir.Function,
         decide: Decide,
@@ -42,9 +45,9 @@ class Acting:
         cookies: Cookies | None,
         stages: Stages,
     ) -> None:
-        self.memory = memory
-        self.code = memory.code
-        self.fields = memory.fields
+        self.bucket = bucket
+        self.code = bucket.code
+        self.fields = bucket.memory.fields
         self.blocks = blocks
         self.count = count
         self.decide = decide
@@ -70,6 +73,18 @@ class Acting:
         """Whom to block is written down."""
         return VERDICTS[Action.DROP]
 
+    def reject(self, rule: Rule, following: ir.Block) -> U64:
+        """The program has it answered (endings), as often as the rule says."""
+        assert rule.reject is not None, "a rule that rejects says how"
+        self.fields.set(reject=1 + list(RejectBy).index(rule.reject.by))
+        has_tokens = self.bucket.take("reject", rule, rule.reject.rate)
+        verdict: U64 = self.code.select(has_tokens, ir.Constant(I64, REJECT), VERDICTS[Action.DROP])
+        return verdict
+
+    def mark(self, rule: Rule, following: ir.Block) -> None:
+        """Where the frame leaves, it has that DSCP (endings); the last rule that marks it is right."""
+        self.fields.set(dscp=MARKED | (rule.dscp or 0))
+
     def answer(self, rule: Rule, following: ir.Block) -> int:
         """The same for every frame."""
         return VERDICTS[rule.action]
@@ -89,7 +104,7 @@ class Acting:
         return self._unless_next(answer, following)
 
     def _unless_next(self, verdict: U32, following: ir.Block) -> U64:
-        answered = self.memory.matching.block("answered")
+        answered = self.bucket.matching.block("answered")
         self.code.builder.cbranch(self.code.compare(verdict, "==", NEXT), following, answered)
         self.code.builder.position_at_end(answered)
         return self.code.resize(verdict, I64)
@@ -99,6 +114,8 @@ WRITERS: Mapping[Action, Callable[[Acting, Rule, ir.Block], U64 | int | None]] =
     Action.PASS: Acting.answer,
     Action.DROP: Acting.answer,
     Action.BLOCK: Acting.drop,
+    Action.REJECT: Acting.reject,
+    Action.MARK: Acting.mark,
     Action.COUNT: Acting.nothing,
     Action.SYN_PROXY: Acting.proxy,
     Action.CHALLENGE: Acting.challenge,

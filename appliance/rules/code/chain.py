@@ -14,6 +14,7 @@ from appliance.rules.code.acting import VERDICTS, Acting, Decide
 from appliance.rules.code.blocks import BlockMaps, Blocks
 from appliance.rules.code.bpf_module import BpfModule, MapShape
 from appliance.rules.code.decision_log import DecisionLog
+from appliance.rules.code.endings import Endings
 from appliance.rules.code.fields import Fields, FrameLayout
 from appliance.rules.code.flows import Flows
 from appliance.rules.code.match import Matching, cost
@@ -48,7 +49,8 @@ class Shared:
         self._plans: dict[tuple[int, ...], Plan] = {}
         self.functions: dict[int, tuple[ir.Function, ...]] = {}  # by the plan, which is kept in `plans`
         self.sets = SetMaps(module, rules.sets)
-        self.has_stages = bool(rules.stages or rules.connections)
+        self.endings = Endings(module, rules)
+        self.has_stages = bool(rules.stages or rules.connections or self.endings.in_c)
         self.frame = FrameLayout(rules.rules, for_stages=self.has_stages)
         self.states: dict[str, str] = {}  # name → use, in order
         self.counters = module.declare_map(layout.COUNTERS, layout.counters_shape(rules))
@@ -143,7 +145,7 @@ class Chain:
         self.bucket = TokenBucket(memory, shared.conforms, shared.newcomers)
         self.test = RetransmitTest(memory)
         self.blocks = Blocks(memory, shared.blocks)
-        self.acting = Acting(memory, self.blocks, shared.count, decide, record, shared.cookies, shared.stages)
+        self.acting = Acting(self.bucket, self.blocks, shared.count, decide, record, shared.cookies, shared.stages)
 
     def steps(self, steps: Iterable[Step]) -> None:
         """Rules and checkpoints, one after the other."""

@@ -105,7 +105,9 @@ class _Program:
             code.ret(VERDICTS[Action.PASS])
             return
         self.verdict, self.counter = code.variable(I32, 0), code.variable(I32, 0)
-        self.decided, self.malformed = (code.function.append_basic_block(name) for name in ("decided", "malformed"))
+        self.decided, self.malformed, self.leaving = map(
+            code.function.append_basic_block, ("decided", "malformed", "leaving")
+        )
         self.record = record = self._record() if self.shared.is_cut else None
         self.fields = (
             Fields.local(code, self.shared.frame)
@@ -136,6 +138,7 @@ class _Program:
         self._policy()
         self._malformed()
         self._tail()
+        self._leaving()
 
     def _record(self) -> Pointer:
         """Where the fields of the frame lie."""
@@ -180,11 +183,20 @@ class _Program:
         self.shared.stages.ask(self.code, self.fields, record, self.way, place, self._leave)
 
     def _leave(self, verdict: U32) -> None:
-        """The end of every frame that was parsed to its end, counted by now: a connection hears of what passes."""
+        """The end of every frame that was parsed to its end, counted by now."""
+        self.verdict.set(verdict)
+        self.code.builder.branch(self.leaving)
+
+    def _leaving(self) -> None:
+        """What rules have chosen is carried out, and a connection hears of what passes."""
         code = self.code
-        if self.flows and self.record is not None:
-            with code.if_(code.compare(verdict, "==", VERDICTS[Action.PASS])):
-                self.flows.commit(code, self.fields, self.record)
+        code.builder.position_at_end(self.leaving)
+        verdict: U32 = self.verdict.get()
+        if self.record is not None:
+            verdict = self.shared.endings.write(code, self.fields, self.record, verdict)
+            if self.flows:
+                with code.if_(code.compare(verdict, "==", VERDICTS[Action.PASS])):
+                    self.flows.commit(code, self.fields, self.record)
         code.ret(verdict)
 
     def _allowlist(self, family: int) -> None:

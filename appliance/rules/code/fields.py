@@ -24,7 +24,7 @@ STATE = (Field("now", 64), Field("monitored"), Field("deciding", 64), Field("not
 # what stages get beside what the parser finds (stages.contract)
 _OF_STAGES = (
     *(Field(name, 64) for name in ("layer3", "layer4", "payload")),
-    *map(Field, ("payload_length", "way", "stage_monitored", "ct.commit", "proved")),
+    *map(Field, ("payload_length", "way", "stage_monitored", "ct.commit", "proved", "dscp", "reject")),
 )
 
 HOST_SIZE = 16  # bytes of a key that says whose an address is: IPv4 mapped into IPv6, or the /64 and zeros

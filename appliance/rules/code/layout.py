@@ -5,6 +5,7 @@
     frame           per-CPU array   0 ── the fields of the frame being judged, in a set that is cut into functions
     called          programs        number of a stage that is an object ── its program
     rate_ID         array           0 ── the theoretical arrival time of a rule's bucket
+    reject_ID       array           0 ── the same, of a rule's answers
     rsrc_ID rdst_ID LRU hash        host ── the same, of each IPv4 address or IPv6 /64 that came twice
     rkey…_ID        LRU hash        what a rate is per (keys.py) ── the same
     newcomers       array           set ── the same, of who came once, of all rules (newcomers.py)
@@ -61,6 +62,7 @@ _SIZED_BY = {  # of all others it is `sources`
     "rate": "rate",
     "tries": "tries",
     "answers": "answers",
+    "reject": "reject",
 }
 
 # Ids are of small letters, digits, `-`, `_` and `.`; capitals are free to stand for what an identifier can't hold.

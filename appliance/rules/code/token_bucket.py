@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from llvmlite import ir
 
 from appliance.ebpf.map_types import MapType
-from appliance.ir import I32, I64, PTR, U64, Code, Pointer
+from appliance.ir import I32, I64, PTR, U1, U64, Code, Pointer
 from appliance.rules.code import keys
 from appliance.rules.code.bpf_module import BpfModule, MapShape
 from appliance.rules.code.memory import Memory
@@ -116,6 +116,17 @@ class TokenBucket:
             self.code.store(ir.Constant(I32, 0), self.memory.key, align=4)
             self._take(self.memory.lookup(buckets, self.memory.key, within), frame, within, over)
         self.code.builder.position_at_end(over)
+
+    def take(self, kind: str, rule: Rule, rate: Rate) -> U1:
+        """Whether the rule's one bucket of that kind has tokens for the frame, which are taken then."""
+        code, has = self.code, self.code.variable(I64, 0)
+        frame, done = self._frame(rate), self.matching.block("taken")
+        buckets = self.memory.state(kind, rule, MapShape(MapType.ARRAY, 4, 8, 1))
+        bucket = self.memory.element(buckets, 0, done)
+        has.set(code.call(self.conforms, bucket, frame.now, frame.price, frame.burst))
+        code.builder.branch(done)
+        code.builder.position_at_end(done)
+        return code.compare(has.get(), "!=", 0)
 
     def _frame(self, rate: Rate) -> _Frame:
         cost = Cost.of(rate)

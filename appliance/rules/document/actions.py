@@ -7,9 +7,9 @@ from appliance.rules.actions import ACTIONS
 from appliance.rules.document.document import Document
 from appliance.rules.document.keys import read_key
 from appliance.rules.document.places import KeyPath
-from appliance.rules.document.schema import BlockEntry, RuleEntry
-from appliance.rules.model import Action, Block, KeyPart, Rate
-from appliance.rules.values import BadValue
+from appliance.rules.document.schema import BlockEntry, RejectEntry, RuleEntry
+from appliance.rules.model import Action, Block, KeyPart, Rate, Reject, RejectBy
+from appliance.rules.values import DSCP, BadValue, read_number
 
 
 class ActionReader:
@@ -49,6 +49,28 @@ class ActionReader:
             return None
         return Block(self.entry.rate.block_for, rate.per, rate.sources)
 
+    def reject(self) -> Reject | None:
+        """How the rule answers what it rejects."""
+        if self.action is not Action.REJECT:
+            return None
+        entry = self.entry.reject or RejectEntry.model_validate({})
+        by = RejectBy(entry.by) if entry.by else RejectBy.EITHER
+        return Reject(by, Rate("pps", entry.pps, max(1, round(entry.pps)), (), 0))
+
+    def dscp(self) -> int | None:
+        """What the rule marks frames with."""
+        if self.action is not Action.MARK:
+            return None
+        if self.entry.mark is None:
+            what, hint = "the action `mark` needs to know with what", "say, for instance, `mark: {dscp: af11}`"
+            self._refuse(what, "action", hint=hint)
+            return None
+        try:
+            return read_number(DSCP, self.entry.mark.dscp)
+        except BadValue as bad:
+            self._refuse(bad.what, "mark", "dscp", hint=bad.hint)
+            return None
+
     def challenge(self) -> str | None:
         """The id of the stage that the rule asks; whether there is one is known when all stages are (stages)."""
         if self.action is not Action.CHALLENGE:
@@ -65,5 +87,5 @@ class ActionReader:
 
         return read_key(texts, refuse)
 
-    def _refuse(self, what: str, *at: str, hint: str) -> None:
+    def _refuse(self, what: str, *at: str, hint: str | None) -> None:
         self.defects.append(self.document.refuse(what, (*self.at, *at), hint=hint))

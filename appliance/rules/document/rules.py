@@ -68,6 +68,8 @@ class RuleReader:
             description=entry.description,
             where=where,
             block=action.block(rate),
+            reject=action.reject(),
+            dscp=action.dscp(),
             challenge=action.challenge(),
             syn_cookies=read_cookies(document, entry, conditions, at, self.defects),
         )

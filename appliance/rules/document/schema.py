@@ -175,12 +175,34 @@ class SynProxyEntry(Entry):
     )
 
 
+class RejectEntry(Entry):
+    """`reject:` of a rule"""
+
+    by: Literal["tcp-reset", "icmp-port", "icmp-admin"] | None = Field(
+        None, alias="with", description="the answer; if absent, a reset for TCP and `icmp-port` for all else"
+    )
+    pps: Annotated[Amount, Field(gt=0, le=1e6, allow_inf_nan=False)] = Field(
+        100.0, description="how many answers there are in a second; what is beyond is dropped without one"
+    )
+
+
+class MarkEntry(Entry):
+    """`mark:` of a rule"""
+
+    dscp: int | str = Field(description="the codepoint, as a number or by its name, such as af11, ef or cs1")
+
+
+ACTION_ENTRIES = (BlockEntry, RejectEntry, MarkEntry, SynProxyRuleEntry)
+
+
 class RuleEntry(Entry):
     """One entry of `rules:`"""
 
     id: RuleId
-    action: Literal["pass", "drop", "block", "count", "syn-proxy", "challenge"]
+    action: Literal["pass", "drop", "block", "reject", "mark", "count", "syn-proxy", "challenge"]
     block: BlockEntry | None = None
+    reject: RejectEntry | None = None
+    mark: MarkEntry | None = None
     match: dict[str, Any] | None = None
     rate: RateEntry | None = None
     retransmit: RetransmitEntry | None = None

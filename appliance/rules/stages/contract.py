@@ -42,6 +42,8 @@ NARROW = (
     "ct.commit",
     "fragment_id",
     "proved",
+    "dscp",
+    "reject",
 )
 FRAME = tuple((name, ctypes.c_uint64) for name in WIDE) + tuple((name, ctypes.c_uint32) for name in NARROW)
 

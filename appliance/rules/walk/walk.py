@@ -26,6 +26,7 @@ from appliance.rules.sets.members import Members
 from appliance.rules.walk.conditions import has_layer, holds, lies_in, matchers_of
 from appliance.rules.walk.dissector import Dissected
 from appliance.rules.walk.gates import Blocks, Bucket, Handshakes
+from appliance.rules.walk.rejections import is_answered
 
 
 class Outcome(Enum):
@@ -80,6 +81,7 @@ class Walk:
         self.buckets = {rule.index: Bucket(rule.rate) for rule in self.rules.rules if rule.rate}
         self.handshakes = {rule.index: Handshakes(rule.retransmit) for rule in self.rules.rules if rule.retransmit}
         self.blocks = Blocks(self.rules.rules)
+        self.answers = {rule.index: Bucket(rule.reject.rate) for rule in self.rules.rules if rule.reject}
 
     def judge(self, frame: Dissected, way: Direction, time_ns: int) -> Judgement:
         """One frame that goes IN or OUT. What it leaves behind in the state is there for the next one."""
@@ -101,13 +103,20 @@ class Walk:
         steps, decided = self._ask(frame, way, time_ns, is_hit=bool(blocked))
         counted += tuple(step.rule.id for step in steps if step.outcome in COUNTING)
         if decided is not None:
-            return Judgement(ACTIONS[decided.action].verdict or Action.PASS, decided.id, counted, steps)
+            return Judgement(self._verdict(decided, frame, time_ns), decided.id, counted, steps)
         if not has_policy:
             return Judgement(Action.PASS, None, counted, steps)
         if not is_monitored:
             return Judgement(rules.policy, POLICY, (*counted, POLICY), steps)
         hit = bool(blocked) or any(step.outcome is Outcome.MONITORED for step in steps)
         return Judgement(Action.PASS, POLICY, counted if hit else (*counted, POLICY), steps)
+
+    def _verdict(self, rule: Rule, frame: Dissected, time_ns: int) -> Action:
+        """What becomes of a frame that the rule decides."""
+        if rule.reject:
+            is_within = self.answers[rule.index].conforms(frame, time_ns)
+            return Action.TX if is_within and is_answered(frame, rule.reject.by) else Action.DROP
+        return ACTIONS[rule.action].verdict or Action.PASS
 
     def _is_allowed(self, frame: Dissected, way: Direction) -> bool:
         allowed = self.rules.allowlist

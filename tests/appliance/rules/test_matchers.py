@@ -10,7 +10,7 @@ from appliance.rules.actions import ACTIONS
 from appliance.rules.document.check import keys_of
 from appliance.rules.document.conditions import _OPERATORS_OF, _READERS, OPERATORS
 from appliance.rules.document.schema import (
-    BlockEntry,
+    ACTION_ENTRIES,
     DefaultsEntry,
     RateEntry,
     RetransmitEntry,
@@ -22,6 +22,7 @@ from appliance.rules.matchers import FIELDS, MATCHERS, PRESENCE, Layer, Matcher
 from appliance.rules.names import ETHERTYPES, PROTOCOLS, TCP_FLAGS
 from appliance.rules.values import SetType
 
+ENTRIES = (RuleSetEntry, DefaultsEntry, SetEntry, RuleEntry, RateEntry, RetransmitEntry, *ACTION_ENTRIES)
 REFERENCE = (Path(__file__).parents[3] / "docs" / "rules.md").read_text()
 
 
@@ -51,11 +52,7 @@ def test_operators_are_those_of_the_language() -> None:
 @pytest.mark.parametrize(
     "word",
     [
-        *(
-            f"`{key}`"
-            for entry in (RuleSetEntry, DefaultsEntry, SetEntry, RuleEntry, RateEntry, RetransmitEntry, BlockEntry)
-            for key in keys_of(entry)
-        ),
+        *(f"`{key}`" for entry in ENTRIES for key in keys_of(entry)),
         *(f"`{operator}`" for operator in OPERATORS),
         *(f"`{action.value}`" for action in ACTIONS),
         *(f"`{kind.value}`" for kind in SetType),

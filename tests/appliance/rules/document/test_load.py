@@ -213,6 +213,8 @@ def test_documents_that_are_refused(tmp_path: Path, text: str, message: str) -> 
          "  hint: say what those have in common who share a bucket, such as `per: ip.src`"),
         ("rate: {pps: 1, per: ip.src, block_for: 10x}", "2:65: block_for: '10x' isn't a time\n"
          "  hint: write seconds, or a time such as 90s, 10m, 12h or 7d"),
+        ("reject: {pps: 5}", "2:26: `reject` belongs to the action `reject`\n"
+         "  hint: say `action: reject`, or leave the key out"),
         ("block: {for: 10m}", "2:26: `block` belongs to the action `block`\n"
          "  hint: say `action: block`, or leave the key out"),
         ("rate: {pps: 1, sources: 5}", "2:50: sources belongs to a rate with `per`\n"
