@@ -192,7 +192,7 @@ class MarkEntry(Entry):
     dscp: int | str = Field(description="the codepoint, as a number or by its name, such as af11, ef or cs1")
 
 
-ACTION_ENTRIES = (BlockEntry, RejectEntry, MarkEntry, SynProxyRuleEntry)
+ACTION_ENTRIES = (BlockEntry, RejectEntry, MarkEntry, ChallengeEntry, SynProxyRuleEntry)
 
 
 class RuleEntry(Entry):
