@@ -65,15 +65,25 @@ enum flow_state {
 };
 
 struct flow {
-	__u64 seen;                /* when its last frame came */
+	__u64 until;               /* its time, from its last frame on */
 	struct flow_side sides[2]; /* by the way that the side's frames go */
 	__u8 state;
 	__u8 opener;    /* the way of its first frame */
 	__u8 finished;  /* bit `1 << way`: that side's FIN has come */
-	__u8 scale[2];  /* of the windows that a side announces */
+	__u8 scales;    /* of the windows that the sides announce, 4 bits for each way */
 	__u8 scaled;    /* bit `1 << way`: its SYN has offered a window scale */
+	__u8 learned;   /* 1: its beginning wasn't seen */
 	__u16 zero;
 };
+
+/* The side whose frames go that way. LLVM isn't to see that the index has one bit: it would make an `or` of the address. */
+#define FLOW_SIDE(flow, way) \
+	({ \
+		__u32 index = (way) & 1; \
+\
+		asm volatile("" : "+r"(index)); \
+		&(flow)->sides[index]; \
+	})
 
 struct flow_clock {
 	__u64 seen;  /* when frames came last, to the second */
@@ -115,7 +125,8 @@ static __always_inline void flow_key(struct frame *frame, struct flow_key *key)
 	key->version = frame->version;
 }
 
-static __always_inline __u64 flow_timeout(const struct flow *flow, __u8 protocol)
+/* How long a flow in that state lives without a frame. */
+static __always_inline __u64 flow_timeout(__u8 state, __u8 protocol)
 {
 	switch (protocol) {
 	case IPPROTO_TCP:
@@ -128,7 +139,7 @@ static __always_inline __u64 flow_timeout(const struct flow *flow, __u8 protocol
 	default:
 		return flow_config.other;
 	}
-	switch (flow->state) {
+	switch (state) {
 	case FLOW_ESTABLISHED:
 		return flow_config.tcp_established;
 	case FLOW_CLOSING:
@@ -142,17 +153,36 @@ static __always_inline __u64 flow_timeout(const struct flow *flow, __u8 protocol
 	}
 }
 
-/* The flow of that key, or NULL if there is none or its time is over. Another processor's clock may be ahead. */
-static __always_inline struct flow *flow_find(const struct flow_key *key, __u64 now)
+/* A frame of it has come. What is stored is forgotten by verifiers, who would follow each time-out on its own. */
+static __always_inline void flow_seen(struct flow *flow, __u8 protocol, __u64 now)
 {
-	struct flow *flow = bpf_map_lookup_elem(&flows, key);
-
-	if (!flow)
-		flow = bpf_map_lookup_elem(&openings, key);
-	if (flow && (__s64)(now - flow->seen) > (__s64)flow_timeout(flow, key->protocol))
-		flow = NULL;
-	return flow;
+	flow->until = now + flow_timeout(flow->state, protocol);
 }
+
+static __always_inline bool flow_lives(const struct flow *flow, __u64 now)
+{
+	return (__s64)(now - flow->until) <= 0;
+}
+
+/*
+ * Do something with the flow of that key, in either map, if there is one whose time isn't over. The two are kept apart:
+ * to a verifier, a pointer into one map or another is none.
+ */
+#define FLOW_WITH(key, now, something) \
+	do { \
+		struct flow *flow = bpf_map_lookup_elem(&flows, key); \
+\
+		if (flow && flow_lives(flow, now)) { \
+			something; \
+		} \
+		flow = bpf_map_lookup_elem(&openings, key); \
+		if (flow && flow_lives(flow, now)) { \
+			something; \
+		} \
+	} while (0)
+
+/* Proved once where it is called, and not for everything that is known there. */
+#define FLOW_FUNCTION static __attribute__((noinline))
 
 /* A flow begins, in the place of one that is over. */
 static __always_inline void flow_begin(const struct flow_key *key, const struct flow *begun)
@@ -161,12 +191,14 @@ static __always_inline void flow_begin(const struct flow_key *key, const struct 
 	bpf_map_update_elem(&openings, key, begun, BPF_ANY);
 }
 
-/* A flow is kept from now on. */
-static __always_inline void flow_establish(const struct flow_key *key, const struct flow *flow)
+/* A flow moves from those that have only begun to those that are kept. */
+static __always_inline void flow_keep(const struct flow_key *key)
 {
-	struct flow kept = *flow;
+	struct flow *flow = bpf_map_lookup_elem(&openings, key), kept;
 
-	kept.state = FLOW_ESTABLISHED;
+	if (!flow)
+		return;
+	kept = *flow;
 	bpf_map_update_elem(&flows, key, &kept, BPF_ANY);
 	bpf_map_delete_elem(&openings, key);
 }
@@ -179,7 +211,7 @@ static __always_inline void flow_keep_time(__u64 now)
 
 	if (!clock || (clock->seen && (__s64)(now - clock->seen) < (__s64)SECOND))
 		return;
-	if ((!clock->seen || now - clock->seen > flow_config.grace) && clock->learn != LEARN_NEVER)
+	if ((!clock->seen || now - clock->seen > flow_config.grace + SECOND) && clock->learn != LEARN_NEVER)
 		clock->learn = now + flow_config.grace;
 	clock->seen = now;
 }
@@ -190,6 +222,13 @@ static __always_inline bool flow_learning(__u64 now)
 	struct flow_clock *clock = bpf_map_lookup_elem(&flow_clock, &zero);
 
 	return clock && clock->learn != LEARN_NEVER && (__s64)(clock->learn - now) > 0;
+}
+
+/* What doesn't fit the flow that it names. Of a line that carries one direction only nobody can say that. */
+static __always_inline __u32 flow_refused(struct frame *frame)
+{
+	frame->ct_commit = COMMIT_NOTHING;
+	return flow_config.asymmetric ? CT_UNTRACKED : CT_INVALID;
 }
 
 /*

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 OR Apache-2.0 */
 /*
- * Flows of datagrams: UDP (RFC 4787), and every other protocol by its addresses alone.
+ * Flows of datagrams: UDP (RFC 4787), requests of ICMP (RFC 5508), and every other protocol by its addresses alone.
  *
  * The first frame opens, whoever sends it. What the inside opened is kept as soon as it is answered. What the outside
  * opened is answered as soon as the inside speaks, and kept once the outside goes on with it: who forges addresses never
@@ -11,32 +11,29 @@
 
 #include "flow.h"
 
-static __always_inline __u32 track_datagram(struct frame *frame)
+/* A frame of a flow that is there. */
+FLOW_FUNCTION __u32 track_datagram_of(struct frame *frame, struct flow *flow, __u8 protocol)
 {
-	__u64 now = frame_time(frame);
-	struct flow_key key;
-	struct flow *flow;
-
-	flow_key(frame, &key);
-	flow = flow_find(&key, now);
-	if (!flow) {
-		frame->ct_commit = COMMIT_OPEN;
+	flow_seen(flow, protocol, frame_time(frame));
+	if (flow->state >= FLOW_ESTABLISHED)
+		return CT_ESTABLISHED;
+	if (flow->state == FLOW_OPENING && frame->way == flow->opener)
 		return CT_NEW;
-	}
-	flow->seen = now;
-	switch (flow->state) {
-	case FLOW_OPENING:
-		if (frame->way == flow->opener)
-			return CT_NEW;
-		frame->ct_commit = flow->opener == WAY_OUT ? COMMIT_ESTABLISH : COMMIT_ANSWER;
-		return CT_ESTABLISHED;
-	case FLOW_ANSWERED:
-		if (frame->way == flow->opener)
-			frame->ct_commit = COMMIT_ESTABLISH;
-		return CT_ESTABLISHED;
-	default:
-		return CT_ESTABLISHED;
-	}
+	if (frame->way == flow->opener || flow->opener == WAY_OUT)
+		frame->ct_commit = COMMIT_ESTABLISH;
+	else if (flow->state == FLOW_OPENING)
+		frame->ct_commit = COMMIT_ANSWER;
+	return CT_ESTABLISHED;
+}
+
+/* A frame with that key. `answers`: it can't be a first one. */
+static __always_inline __u32 track_datagram(struct frame *frame, const struct flow_key *key, bool answers)
+{
+	FLOW_WITH(key, frame_time(frame), return track_datagram_of(frame, flow, key->protocol));
+	if (answers)
+		return flow_unknown(frame, COMMIT_NOTHING);
+	frame->ct_commit = COMMIT_OPEN;
+	return CT_NEW;
 }
 
 static __always_inline void commit_datagram(struct frame *frame, struct flow_key *key, __u32 action)
@@ -44,19 +41,21 @@ static __always_inline void commit_datagram(struct frame *frame, struct flow_key
 	struct flow *flow, begun = {};
 
 	if (action == COMMIT_OPEN) {
-		begun.seen = frame_time(frame);
 		begun.state = FLOW_OPENING;
-		begun.opener = frame->way;
+		flow_seen(&begun, key->protocol, frame_time(frame));
+		begun.opener = frame->way & 1;
 		flow_begin(key, &begun);
 		return;
 	}
 	flow = bpf_map_lookup_elem(&openings, key);
 	if (!flow)
 		return;
-	if (action == COMMIT_ANSWER)
+	if (action == COMMIT_ANSWER) {
 		flow->state = FLOW_ANSWERED;
-	else
-		flow_establish(key, flow);
+	} else {
+		flow->state = FLOW_ESTABLISHED;
+		flow_keep(key);
+	}
 }
 
 #endif

@@ -25,12 +25,19 @@ from appliance.rules.stages.bitcode import shipped_bitcode
 TRACK, COMMIT = "flows_track", "flows_commit"
 CLOCK = "flow_clock"
 KEY_SIZE, FLOW_SIZE, CLOCK_SIZE = 40, 48, 16  # bytes: struct flow_key, flow, flow_clock
+FRAGMENT_KEY_SIZE, FRAGMENT_SIZE = 40, 16  # bytes: struct fragment_key, fragment
+FRAGMENTED = 16384  # packets in fragments whose first one is remembered
 CLOCK_KEY = bytes(4)
 NEVER_LEARN = struct.pack("=QQ", 0, (1 << 64) - 1)  # struct flow_clock with LEARN_NEVER
 FRAGMENTS_KEPT = 5.0  # seconds
 
 # The maps that a reload hands over: name → what it is to the operator.
-STATE_MAPS = {"flows": "connections.entries", "openings": "connections.openings", CLOCK: "connections.clock"}
+STATE_MAPS = {
+    "flows": "connections.entries",
+    "openings": "connections.openings",
+    "fragments": "connections.fragments",
+    CLOCK: "connections.clock",
+}
 _SIGNATURE = ir.FunctionType(I32, [PTR, PTR])
 
 
@@ -42,6 +49,7 @@ class Flows:
         shapes = {
             "flows": MapShape(MapType.LRU_HASH, KEY_SIZE, FLOW_SIZE, connections.entries),
             "openings": MapShape(MapType.LRU_HASH, KEY_SIZE, FLOW_SIZE, connections.openings),
+            "fragments": MapShape(MapType.LRU_HASH, FRAGMENT_KEY_SIZE, FRAGMENT_SIZE, FRAGMENTED),
             CLOCK: MapShape(MapType.ARRAY, 4, CLOCK_SIZE, 1),
         }
         for name, shape in shapes.items():
