@@ -50,15 +50,19 @@ _NEAR = 0.8  # how alike a slip of the fingers is, by difflib's ratio; a word fo
 
 
 def which_field(name: str) -> str:
-    """A hint for a field that there isn't: what it is called here, a near name, or what its header has."""
+    """A hint for a field that there isn't: what it is called here, or a near name and what its header has."""
     if name in _ELSEWHERE:
         return f"it is `{_ELSEWHERE[name]}` here"
     header, _, rest = name.partition(".")
-    siblings = [known.partition(".")[2] for known in MATCHERS if known.startswith(f"{header}.")]
-    if siblings:
-        near = difflib.get_close_matches(rest, siblings, n=1, cutoff=_NEAR)
-        listed = ", ".join(f"{header}.{sibling}" for sibling in siblings)
-        return f"did you mean '{header}.{near[0]}'?" if near else f"fields of {header} are: {listed}"
-    near = difflib.get_close_matches(name, MATCHERS, n=1, cutoff=_NEAR)
-    headers = ", ".join(dict.fromkeys(known.partition(".")[0] for known in MATCHERS))
-    return f"did you mean {near[0]!r}?" if near else f"there are fields of: {headers}"
+    siblings = [field for known, _, field in map(_parted, MATCHERS) if known == header]
+    if not siblings:
+        near = difflib.get_close_matches(name, MATCHERS, n=1, cutoff=_NEAR)
+        headers = ", ".join(dict.fromkeys(known for known, _, _ in map(_parted, MATCHERS)))
+        return f"did you mean {near[0]!r}?" if near else f"there are fields of: {headers}"
+    near = difflib.get_close_matches(rest, siblings, n=1, cutoff=_NEAR)
+    question = f"did you mean '{header}.{near[0]}'? " if near else ""
+    return f"{question}fields of {header} are: {', '.join(f'{header}.{field}' for field in siblings)}"
+
+
+def _parted(name: str) -> tuple[str, str, str]:
+    return name.partition(".")

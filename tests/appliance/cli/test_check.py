@@ -42,7 +42,7 @@ def test_check_a_box_with_an_object(tidegate: Tidegate, tmp_path: Path) -> None:
     [
         (
             "rules: [{id: a, match: {udp.dprot: 9}, action: drop}]\n",
-            ":3:25: there is no field 'udp.dprot'\n  hint: did you mean 'udp.dport'?",
+            ":3:25: there is no field 'udp.dprot'\n  hint: did you mean 'udp.dport'? fields of udp are: ",
         ),
         ("rules: [{id: a, action: drop}, {id: a, action: pass}]\n", ":3:37: the id 'a' is taken"),
         ("colour: blue\n", ":3:1: "),

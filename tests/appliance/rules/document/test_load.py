@@ -119,7 +119,8 @@ def test_documents_that_are_refused(tmp_path: Path, text: str, message: str) -> 
     ("rest", "message"),
     [
         ("mach: {}", "2:26: unknown key 'mach'\n  hint: did you mean 'match'?"),
-        ("match: {tcp.dprt: 1}", "2:34: there is no field 'tcp.dprt'\n  hint: did you mean 'tcp.dport'?"),
+        ("match: {udp.dprt: 1}", "2:34: there is no field 'udp.dprt'\n"
+         "  hint: did you mean 'udp.dport'? fields of udp are: udp.sport, udp.dport, udp.port, udp.length"),
         ("match: {tpc.dport: 1}", "2:34: there is no field 'tpc.dport'\n  hint: did you mean 'tcp.dport'?"),
         ("match: {ip.dscp: 46}", "2:34: there is no field 'ip.dscp'\n  hint: it is `ip.dsfield.dscp` here"),
         ("match: {vrrp.auth_type: 1}", "2:34: there is no field 'vrrp.auth_type'\n  hint: fields of vrrp are: "
@@ -221,8 +222,9 @@ def test_documents_that_are_refused(tmp_path: Path, text: str, message: str) -> 
          "  hint: say `per: ip.src`, or leave `sources` out"),
         ("rate: {bps: 8000, burst: 100}", "2:51: a burst of 100 bytes is less than one frame\n"
          "  hint: the burst of a bps rate is in bytes; give at least 1514"),
-        ("rate: {pps: 1, per: tcp.dprt}", "2:46: there is no field 'tcp.dprt'\n"
-         "  hint: did you mean 'tcp.dport'?; `flow` is addresses, protocol and ports"),
+        ("rate: {pps: 1, per: ah.sequense}", "2:46: there is no field 'ah.sequense'\n"
+         "  hint: did you mean 'ah.sequence'? fields of ah are: ah.spi, ah.sequence; "
+         "`flow` is addresses, protocol and ports"),
         ("rate: {pps: 1, per: []}", "2:46: per: this list is empty\n  hint: leave the key out, or give it an element"),
         ("rate: {pps: 1, per: 5}", "2:46: per: this is a number, but text is wanted"),
         ("rate: {pps: 1, per: [ip.src, 5]}", "2:55: this is a number, but text is wanted"),
