@@ -16,6 +16,10 @@ from appliance.ir.types import I1, I8, I64, PTR, U1, U8, U64, VOID, AnyType, N, 
 from appliance.ir.values import Values
 
 
+class WrongWidth(AssertionError):
+    """A number is stored in a place that is wider or narrower. A defect of the code that writes code."""
+
+
 class Variable(Generic[V]):
     """A mutable local of the function being written. For one thread."""
 
@@ -29,7 +33,7 @@ class Variable(Generic[V]):
         return value
 
     def set(self, value: V | int) -> None:
-        self._code.builder.store(self._code.value(value, self.type), self.address)
+        self._code.builder.store(self._code.as_wide(value, self.type), self.address)
 
     def add(self, value: V | int) -> None:
         """Of numbers only."""
@@ -50,7 +54,7 @@ class Field(Generic[V]):
         return self._code.load(self.address, self.type, align=self._align)
 
     def store(self, value: V | int) -> None:
-        self._code.store(self._code.value(value, self.type), self.address, align=self._align)
+        self._code.store(self._code.as_wide(value, self.type), self.address, align=self._align)
 
     def add(self, value: V | int) -> None:
         """Plain read, add, write: for counters that one thread alone writes. Of numbers only."""
@@ -88,7 +92,7 @@ class Field(Generic[V]):
 
     def _store_atomic(self, value: V | int, ordering: str) -> None:
         typed = self._code.typed(self.address, self.type)
-        self._code.builder.store_atomic(self._code.value(value, self.type), typed, ordering, self._align)
+        self._code.builder.store_atomic(self._code.as_wide(value, self.type), typed, ordering, self._align)
 
 
 class Storage(Values):
@@ -101,6 +105,14 @@ class Storage(Values):
         if initial is not None:
             variable.set(initial)
         return variable
+
+    def as_wide(self, value: V | int, type_: Type[V]) -> V:
+        """The value for a place of that type. LLVM stores what is wider, too, over what lies behind the place."""
+        typed: Any = self.value(value, type_)
+        if isinstance(type_, ir.IntType) and typed.type != type_:
+            raise WrongWidth(f"a place of {type_} can't hold {typed.type}; resize the value")
+        given: V = typed
+        return given
 
     def buffer(self, size: int, align: int = 8) -> Pointer:
         """`size` bytes of the function's own stack, as a pointer."""

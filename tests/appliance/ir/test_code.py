@@ -2,9 +2,11 @@
 
 import ctypes
 
+import pytest
 from llvmlite import ir
 
 from appliance.ir import I32, I64, PTR, Code, Engine
+from appliance.ir.storage import WrongWidth
 
 
 class Pair(ctypes.Structure):
@@ -51,3 +53,12 @@ def test_atomics() -> None:
     with Engine(module) as engine:
         cell = ctypes.c_uint64(0)
         assert engine.function("f", ctypes.c_uint64, ctypes.c_void_p)(ctypes.byref(cell)) == 9
+
+
+def test_a_place_takes_numbers_of_its_own_width_alone() -> None:
+    """LLVM takes others, and writes over what lies behind it."""
+    module = ir.Module("m")
+    code = Code.define(module, "wide", I64, pair=PTR, number=I64)
+    for place in (code.variable(I32).set, code.field(code["pair"], Pair, "first").store):
+        with pytest.raises(WrongWidth, match="a place of i32 can't hold i64; resize the value"):
+            place(code["number"])  # type: ignore[arg-type]
