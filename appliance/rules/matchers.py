@@ -141,6 +141,7 @@ class Field:
     width: int = 32
     places: tuple[Bits, ...] = ()
     is_optional: bool = False  # worked out only for rules that ask for it
+    absent: int | None = None  # the number that stands for none, in one of several places that a matcher has
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,15 +173,17 @@ class Matcher:
 
 STATE_FIELD = "ct.state"  # what no parser knows, but connection tracking
 
+_NO_VLAN = 0xFFFF  # no VLAN id has 16 bits
+
 # What the parser works out while it walks from header to header, and what it must know to do so.
 PARSED = (
     Field("length", 64),
     Field("ethertype"),
     Field("vlan_depth"),
-    Field("vlan_0"),
-    Field("vlan_1"),
-    Field("vlan_2"),
-    Field("vlan_3"),
+    Field("vlan_0", absent=_NO_VLAN),
+    Field("vlan_1", absent=_NO_VLAN),
+    Field("vlan_2", absent=_NO_VLAN),
+    Field("vlan_3", absent=_NO_VLAN),
     Field("version"),  # 0 for a frame without an IP packet
     Field("source_high", 64, (IPV6[64:128],)),
     Field("source_low", 64, (IPV6[128:192],)),  # IPv4 addresses stand here, mapped: ::ffff:192.0.2.1
@@ -317,6 +320,7 @@ def _fields(rows: Iterable[Matcher]) -> dict[str, Field]:
 
 MATCHERS: dict[str, Matcher] = {matcher.name: matcher for matcher in _ALL}
 FIELDS: dict[str, Field] = _fields(_ALL)
+ABSENT_NUMBERS: dict[str, int] = {name: field.absent for name, field in FIELDS.items() if field.absent is not None}
 
 
 def find_matcher(name: str) -> Matcher | None:

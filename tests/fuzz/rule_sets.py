@@ -16,7 +16,7 @@ from scapy.layers.l2 import ARP, Dot1Q, Ether
 
 from appliance.errors import SourceLine
 from appliance.rules.document.keys import read_key
-from appliance.rules.matchers import MATCHERS, Layer, Matcher
+from appliance.rules.matchers import ABSENT_NUMBERS, MATCHERS, Layer, Matcher
 from appliance.rules.model import (
     Action,
     BitTest,
@@ -174,7 +174,7 @@ def _live_sets(chance: random.Random, frames: Sequence[Dissected]) -> list[LiveS
         SetType.PREFIX: hosts,
         SetType.PORT: [frame["destination_port"] for frame in frames],
         SetType.MAC: [frame["eth.src"].to_bytes(6, "big").hex(":") for frame in frames],
-        SetType.NUMBER: [frame["length"] for frame in frames],
+        SetType.NUMBER: [*(frame["length"] for frame in frames), *ABSENT_NUMBERS.values()],
     }
     types = [*((each,) for each in SetType), COMBINED]
     found = []

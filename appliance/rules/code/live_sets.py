@@ -17,7 +17,7 @@ from llvmlite import ir
 from appliance.ir import I16, I32, I64, U1, Code, N, Number, Pointer
 from appliance.rules.code.fields import Fields
 from appliance.rules.code.set_maps import SetMaps
-from appliance.rules.matchers import Matcher
+from appliance.rules.matchers import ABSENT_NUMBERS, Matcher
 from appliance.rules.model import InCombinations, InSets, Membership
 from appliance.rules.ranges import Ranges
 from appliance.rules.sets.elements import Part
@@ -60,6 +60,8 @@ class LiveSetMatching:
         found = block("found")
         for field in condition.matcher.fields:
             other = block("other")
+            if field in ABSENT_NUMBERS:  # which a set may hold: it is asked in wider numbers than the field's
+                self.matching.unless(self.code.compare(self.fields[field], "!=", ABSENT_NUMBERS[field]), other)
             for membership in condition.memberships:
                 member = block("member")
                 self._membership(condition.matcher, field, membership, member, other)

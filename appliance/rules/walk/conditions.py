@@ -6,7 +6,7 @@ from bisect import bisect_right
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from appliance.rules.matchers import PRESENCE, Layer, Matcher
+from appliance.rules.matchers import ABSENT_NUMBERS, PRESENCE, Layer, Matcher
 from appliance.rules.model import (
     Condition,
     HasBits,
@@ -84,6 +84,7 @@ def _in_sets(condition: InSets, frame: Dissected, sets: Sets) -> bool:
     return condition.negated is not any(
         all(_is_member(membership, matcher, field, frame, sets) for membership in condition.memberships)
         for field in matcher.fields
+        if frame.fields.get(field) != ABSENT_NUMBERS.get(field, -1)
     )
 
 

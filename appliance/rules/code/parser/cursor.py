@@ -16,7 +16,7 @@ from appliance.rules.code.bpf_module import BpfModule
 from appliance.rules.code.fields import Fields
 from appliance.rules.code.parser.bits import read
 from appliance.rules.headers import ETHERNET, Header
-from appliance.rules.matchers import FIELDS
+from appliance.rules.matchers import ABSENT_NUMBERS, FIELDS
 from appliance.rules.slices import ABSENT
 from hooks.contracts.xdp import XDP_LINUX
 
@@ -42,7 +42,6 @@ PARSE_ERRORS = (
 )
 
 MOST_TAGS = 4
-NO_VLAN = 0xFFFF  # no VLAN id has 16 bits
 _CONTEXT = {field.name: field.offset for field in XDP_LINUX.context.fields}
 
 
@@ -65,8 +64,7 @@ class Cursor:
         self.on_addresses = on_addresses
         self.malformed = malformed
         fields.clear()
-        for index in range(MOST_TAGS):
-            self.set(**{f"vlan_{index}": NO_VLAN})
+        self.set(**ABSENT_NUMBERS)
         self.set(**dict.fromkeys(fields.slices, ABSENT))
         self.reason = code.variable(I32, 0)
         self.layer3 = code.variable(I64, ETHERNET.size)
