@@ -9,7 +9,7 @@ summed up by id, so that a rule may move to another place in the list without ta
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -30,6 +30,7 @@ from appliance.maps.control.map_of_maps import MapOfMaps
 from appliance.maps.control.packed import Replaced
 from appliance.rules.code.compile import INWARD_PROGRAM, OUTWARD_PROGRAM, compile_rule_set
 from appliance.rules.code.layout import CompiledRules
+from appliance.rules.code.redirects import Exit, entry, stand_ins
 from appliance.rules.model import LiveSet
 from appliance.rules.sets.running import RunningSet
 from hooks.contracts.contract import HookPoint
@@ -69,8 +70,9 @@ class FilterSpec:
     def of_rules(cls, rules: CompiledRules, source: str) -> FilterSpec:
         """A compiled rule set by the road of every object: bytes, loader, specs."""
         spec = with_called(load_object(rules.object, source), rules)
+        contents = {**rules.contents, **stand_ins(rules.exits)}
         filled = {
-            name: replace(declared, contents=rules.contents.get(name, declared.contents))
+            name: replace(declared, contents=contents.get(name, declared.contents))
             for name, declared in spec.maps.items()
         }
         return cls(replace(spec, maps=filled), INWARD_PROGRAM, OUTWARD_PROGRAM, rules)
@@ -154,6 +156,17 @@ class Generation:
     def refill(self, sets: Mapping[str, LiveSet]) -> dict[str, Replaced]:
         """Make every live set what it is in `sets`, by difference, while frames flow. What changed, by name."""
         return {name: running.replace(sets[name].contents) for name, running in self.sets.items()}
+
+    def point(self, index_of: Callable[[Exit], int | None]) -> None:
+        """Make the maps of interfaces what `index_of` says of each, for any number of times; None: it isn't there."""
+        for name, exits in (self.filter_spec.rules.exits if self.filter_spec.rules else {}).items():
+            map_ = self.collection.maps[name]
+            for number, exit_ in enumerate(exits):
+                key, index = entry(number), index_of(exit_)
+                if index is not None:
+                    map_.update(key, entry(index))
+                elif map_.lookup(key) is not None:
+                    map_.delete(key)
 
     def filling_maps(self) -> Mapping[str, Map]:
         """The maps that fill up as frames come: how full they are is worth watching. A rule's are called by its id and

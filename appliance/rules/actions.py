@@ -35,6 +35,8 @@ _ROWS = (
     ActionRow(Action.DROP, Action.DROP, None, "drops", "the frame is dropped"),
     ActionRow(Action.BLOCK, Action.DROP, "block", "blocks", "it is dropped, and so is what its source sends next"),
     ActionRow(Action.REJECT, Action.TX, "reject", "rejects", "its sender is told, and it goes no further"),
+    ActionRow(Action.REDIRECT, Action.REDIRECT, "redirect", "redirects", "it leaves by another interface of the box"),
+    ActionRow(Action.MIRROR, None, "mirror", "mirrors", "another interface of the box gets a copy"),
     ActionRow(Action.MARK, None, "mark", "marks", "it is given a DSCP, should it leave"),
     ActionRow(Action.COUNT, None, None, "counts", "the frame is counted"),
     ActionRow(

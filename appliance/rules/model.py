@@ -29,6 +29,7 @@ class Action(Enum):
     COUNT = "count"
     BLOCK = "block"
     REJECT = "reject"
+    MIRROR = "mirror"
     MARK = "mark"
     SYN_PROXY = "syn-proxy"
     CHALLENGE = "challenge"
@@ -278,7 +279,8 @@ class SynProxy:
 @dataclass(frozen=True, slots=True)
 class Rule:
     """One rule. `index` is its place in the order of evaluation and in the counters; `block` is what it does beside its
-    action to whoever sent the frame; `reject` and `dscp` say more of the actions REJECT and MARK."""
+    action to whoever sent the frame; `reject` and `dscp` say more of the actions REJECT and MARK,
+    `to` is the interface of REDIRECT and MIRROR."""
 
     id: str
     index: int
@@ -293,6 +295,7 @@ class Rule:
     block: Block | None = None
     reject: Reject | None = None
     dscp: int | None = None
+    to: str | None = None
     syn_cookies: SynCookies | None = None
     challenge: str | None = None  # the id of the stage that it asks
 

@@ -15,6 +15,7 @@ from appliance.ir import I64, U32, U64, Pointer
 from appliance.rules.actions import ends
 from appliance.rules.code.blocks import Blocks
 from appliance.rules.code.endings import REJECT
+from appliance.rules.code.redirects import Redirects
 from appliance.rules.code.stages import Stages
 from appliance.rules.code.syn_proxy import Cookies
 from appliance.rules.code.token_bucket import TokenBucket
@@ -33,7 +34,8 @@ Decide = Callable[[U64 | int, U64 | int], None]  # the verdict, and the index of
 class Acting:
     """Writes actions into one function. `decide(verdict, index)` writes what ends the judgement, `count` is the
     function that counts what doesn't. `record` is what stages get, and `cookies` what answers SYNs, if the rule set
-    has any; `stages` are those that a rule may ask. For one thread."""
+    has any; `stages` are those that a rule may ask, `redirects` the interfaces that rules send to. For one
+    thread."""
 
     def __init__(
         self,
@@ -44,6 +46,7 @@ class Acting:
         record: Pointer | None,
         cookies: Cookies | None,
         stages: Stages,
+        redirects: Redirects,
     ) -> None:
         self.bucket = bucket
         self.code = bucket.code
@@ -54,6 +57,7 @@ class Acting:
         self.record = record
         self.cookies = cookies
         self.stages = stages
+        self.redirects = redirects
 
     def act(self, rule: Rule, following: ir.Block) -> None:
         """What the rule does; frames that it leaves undecided leave for `following`."""
@@ -80,6 +84,14 @@ class Acting:
         has_tokens = self.bucket.take("reject", rule, rule.reject.rate)
         verdict: U64 = self.code.select(has_tokens, ir.Constant(I64, REJECT), VERDICTS[Action.DROP])
         return verdict
+
+    def redirect(self, rule: Rule, following: ir.Block) -> U64:
+        """By the entry of its interface, if there is one."""
+        return self.redirects.redirect(self.code, rule.to or "")
+
+    def mirror(self, rule: Rule, following: ir.Block) -> None:
+        """A copy is sent where the program ends (endings), to the interface of the last rule that says so."""
+        self.fields.set(mirror=1 + self.redirects.mirrored.index(rule.to or ""))
 
     def mark(self, rule: Rule, following: ir.Block) -> None:
         """Where the frame leaves, it has that DSCP (endings); the last rule that marks it is right."""
@@ -115,6 +127,8 @@ WRITERS: Mapping[Action, Callable[[Acting, Rule, ir.Block], U64 | int | None]] =
     Action.DROP: Acting.answer,
     Action.BLOCK: Acting.drop,
     Action.REJECT: Acting.reject,
+    Action.REDIRECT: Acting.redirect,
+    Action.MIRROR: Acting.mirror,
     Action.MARK: Acting.mark,
     Action.COUNT: Acting.nothing,
     Action.SYN_PROXY: Acting.proxy,

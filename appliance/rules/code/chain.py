@@ -20,6 +20,7 @@ from appliance.rules.code.flows import Flows
 from appliance.rules.code.match import Matching, cost
 from appliance.rules.code.memory import Memory
 from appliance.rules.code.newcomers import Newcomers
+from appliance.rules.code.redirects import Redirects
 from appliance.rules.code.retransmit import RetransmitTest
 from appliance.rules.code.set_maps import SetMaps
 from appliance.rules.code.stages import Stages, state_maps
@@ -50,6 +51,7 @@ class Shared:
         self.functions: dict[int, tuple[ir.Function, ...]] = {}  # by the plan, which is kept in `plans`
         self.sets = SetMaps(module, rules.sets)
         self.endings = Endings(module, rules)
+        self.redirects = Redirects(module, rules)
         self.has_stages = bool(rules.stages or rules.connections or self.endings.in_c)
         self.frame = FrameLayout(rules.rules, for_stages=self.has_stages)
         self.states: dict[str, str] = {}  # name → use, in order
@@ -145,7 +147,9 @@ class Chain:
         self.bucket = TokenBucket(memory, shared.conforms, shared.newcomers)
         self.test = RetransmitTest(memory)
         self.blocks = Blocks(memory, shared.blocks)
-        self.acting = Acting(self.bucket, self.blocks, shared.count, decide, record, shared.cookies, shared.stages)
+        self.acting = Acting(
+            self.bucket, self.blocks, shared.count, decide, record, shared.cookies, shared.stages, shared.redirects
+        )
 
     def steps(self, steps: Iterable[Step]) -> None:
         """Rules and checkpoints, one after the other."""

@@ -71,6 +71,7 @@ def compile_rule_set(rules: RuleSet, *, with_tables: bool = True, with_log: bool
         contents=dict(shared.sets.contents),
         sets=shared.sets.used,
         state_maps=dict(shared.states),
+        exits=dict(shared.redirects.exits),
         seconds=time.perf_counter() - began,
     )
 
@@ -197,7 +198,7 @@ class _Program:
             if self.flows:
                 with code.if_(code.compare(verdict, "==", VERDICTS[Action.PASS])):
                     self.flows.commit(code, self.fields, self.record)
-        code.ret(verdict)
+        code.ret(self.shared.redirects.mirror(code, self.fields, verdict, self.way))
 
     def _allowlist(self, family: int) -> None:
         """Written where the addresses become known: what is on the list passes, whatever else is wrong with it."""

@@ -3,6 +3,7 @@
     a rule         fields          at the end, by C in programs/stages
     reject         reject = how    reject(context, frame), if the verdict is REJECT ── TX, or DROP
     mark           dscp = which    mark(context, frame), if the frame leaves: PASS or REDIRECT
+    mirror         mirror = where  redirects.mirror, last of all, if the frame passes or is dropped
 
 A verdict that is none of XDP's stands for an ending that has to be written yet.
 """

@@ -14,7 +14,7 @@ from llvmlite import ir
 
 from appliance.ir import I32, I64, Code, Value, Variable
 from appliance.rules.matchers import FIELDS, PARSED, PRESENCE, Field, Matcher
-from appliance.rules.model import Rule, matched
+from appliance.rules.model import Action, Rule, matched
 from appliance.rules.stages import contract
 
 # what the program itself keeps: the time, once a rule has asked for it; whether a monitored rule has matched; and which
@@ -30,7 +30,10 @@ _OF_STAGES = (
 HOST_SIZE = 16  # bytes of a key that says whose an address is: IPv4 mapped into IPv6, or the /64 and zeros
 SIDES = {"ip.src": "source", "ip.dst": "destination"}
 
-_EVERY = {**FIELDS, **{field.name: field for field in (*STATE, *_OF_STAGES)}}
+# where a rule wants a copy of the frame to go (redirects)
+_OF_RULES = (Field("mirror"),)
+
+_EVERY = {**FIELDS, **{field.name: field for field in (*STATE, *_OF_RULES, *_OF_STAGES)}}
 _TYPES: dict[int, ir.IntType] = {32: I32, 64: I64}
 _C_TYPES = {32: ctypes.c_uint32, 64: ctypes.c_uint64}
 # what the program has beside the record: what the parser works out, and what a walk through tables reads (walk)
@@ -66,6 +69,8 @@ class FrameLayout:
         read.update(name for matcher in matchers for name in matcher.reads)
         if any(rule.retransmit for rule in rules):
             read.update(_RETRANSMIT)
+        if any(rule.action is Action.MIRROR for rule in rules):
+            read.add("mirror")
         shared = contract.FRAME if for_stages else ()
         read.update(name for name, _ in shared)
         self.layers = frozenset([*(matcher.layer for matcher in matchers), *(part.layer for part in parts)])

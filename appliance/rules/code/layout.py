@@ -43,6 +43,7 @@ from appliance.rules.model import (
     POLICY,
     VERDICT_COUNTERS,
     Action,
+    Direction,
     LiveSet,
     Mode,
     Rule,
@@ -97,7 +98,8 @@ class CompiledRules:
     that a rule uses, by name. `state_maps` are the maps that a reload hands over: name → what it is to the operator
     (see state_use). `counted` are the rules in order, then the answers of stages (see stage_index), those whom rules
     blocked (see blocked_index), then VERDICT_COUNTERS. `called` are the stages whose objects have to be loaded as
-    well, by their places in the array CALLED.
+    well, by their places in the array CALLED. `exits` are what the entries of maps of interfaces, by their names, must
+    be: an interface of that name, or the one where frames of that direction leave (redirects).
     """
 
     object: bytes
@@ -109,6 +111,7 @@ class CompiledRules:
     seconds: float
     rule_count: int
     called: Mapping[int, Stage] = field(default_factory=dict)
+    exits: Mapping[str, tuple[str | Direction, ...]] = field(default_factory=dict)
     counters: str = COUNTERS
     parse_errors: str = ERRORS
     parse_error_reasons: tuple[str, ...] = PARSE_ERRORS

@@ -7,7 +7,7 @@ from appliance.rules.actions import ACTIONS
 from appliance.rules.document.document import Document
 from appliance.rules.document.keys import read_key
 from appliance.rules.document.places import KeyPath
-from appliance.rules.document.schema import BlockEntry, RejectEntry, RuleEntry
+from appliance.rules.document.schema import BlockEntry, RejectEntry, RuleEntry, TargetEntry
 from appliance.rules.model import Action, Block, KeyPart, Rate, Reject, RejectBy
 from appliance.rules.values import DSCP, BadValue, read_number
 
@@ -56,6 +56,17 @@ class ActionReader:
         entry = self.entry.reject or RejectEntry.model_validate({})
         by = RejectBy(entry.by) if entry.by else RejectBy.EITHER
         return Reject(by, Rate("pps", entry.pps, max(1, round(entry.pps)), (), 0))
+
+    def to(self) -> str | None:
+        """The interface that the rule sends frames to."""
+        if self.action not in (Action.REDIRECT, Action.MIRROR):
+            return None
+        entry: TargetEntry | None = getattr(self.entry, self.action.value)
+        if entry is None:
+            name = self.action.value
+            self._refuse(f"the action `{name}` needs an interface", "action", hint=f"say `{name}: {{to: eth2}}`")
+            return None
+        return entry.to
 
     def dscp(self) -> int | None:
         """What the rule marks frames with."""

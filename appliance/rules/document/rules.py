@@ -70,6 +70,7 @@ class RuleReader:
             block=action.block(rate),
             reject=action.reject(),
             dscp=action.dscp(),
+            to=action.to(),
             challenge=action.challenge(),
             syn_cookies=read_cookies(document, entry, conditions, at, self.defects),
         )

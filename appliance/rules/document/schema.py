@@ -186,22 +186,30 @@ class RejectEntry(Entry):
     )
 
 
+class TargetEntry(Entry):
+    """`redirect:` and `mirror:` of a rule"""
+
+    to: Annotated[str, Field(pattern=r"^[^\s/]{1,15}$")] = Field(description="an interface that the box serves")
+
+
 class MarkEntry(Entry):
     """`mark:` of a rule"""
 
     dscp: int | str = Field(description="the codepoint, as a number or by its name, such as af11, ef or cs1")
 
 
-ACTION_ENTRIES = (BlockEntry, RejectEntry, MarkEntry, ChallengeEntry, SynProxyRuleEntry)
+ACTION_ENTRIES = (BlockEntry, RejectEntry, TargetEntry, MarkEntry, ChallengeEntry, SynProxyRuleEntry)
 
 
 class RuleEntry(Entry):
     """One entry of `rules:`"""
 
     id: RuleId
-    action: Literal["pass", "drop", "block", "reject", "mark", "count", "syn-proxy", "challenge"]
+    action: Literal["pass", "drop", "block", "reject", "redirect", "mirror", "mark", "count", "syn-proxy", "challenge"]
     block: BlockEntry | None = None
     reject: RejectEntry | None = None
+    redirect: TargetEntry | None = None
+    mirror: TargetEntry | None = None
     mark: MarkEntry | None = None
     match: dict[str, Any] | None = None
     rate: RateEntry | None = None

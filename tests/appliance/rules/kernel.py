@@ -11,11 +11,12 @@ import os
 import shutil
 import struct
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 
 from appliance.rules import CompiledRules
+from appliance.rules.code.redirects import stand_ins
 from tests.bpffs import BPFFS
 from tests.capabilities import requires
 
@@ -24,7 +25,7 @@ LARGEST_GROWTH = 512  # bytes that a program may put in front of a frame and beh
 SHORTEST = 14  # bytes: the kernel runs no frame shorter than an Ethernet header
 
 _SYS_BPF = 321  # x86_64
-_LOOKUP, _OBJ_GET, _TEST_RUN, _UPDATE_BATCH = 1, 7, 10, 26
+_LOOKUP, _UPDATE, _OBJ_GET, _TEST_RUN, _UPDATE_BATCH = 1, 2, 7, 10, 26
 _libc = ctypes.CDLL(None, use_errno=True)
 _numbers = itertools.count()
 
@@ -68,6 +69,7 @@ class KernelRules:
                 self._open[pinned.name], _ = _bpf(_OBJ_GET, struct.pack("<QII", ctypes.addressof(path), 0, 0))
             for name, entries in self.compiled.contents.items():
                 self._fill(name, entries)
+            self.point(stand_ins(self.compiled.exits))
         finally:
             shutil.rmtree(self._home)
         return self
@@ -90,6 +92,12 @@ class KernelRules:
         memories = [ctypes.create_string_buffer(part, len(part)) for part in data]
         places = [ctypes.addressof(memory) for memory in memories]
         _bpf(_UPDATE_BATCH, struct.pack("<QQQQIIQQ", 0, 0, *places, len(entries), self._open[name], 0, 0))
+
+    def point(self, contents: Mapping[str, Sequence[tuple[bytes, bytes]]]) -> None:
+        """Put entries into maps of interfaces, which take one at a time."""
+        for name, entries in contents.items():
+            for key, value in entries:
+                self._element(_UPDATE, name, key, ctypes.create_string_buffer(value, len(value)))
 
     def _element(self, command: int, name: str, key: bytes, value: ctypes.Array[ctypes.c_char]) -> None:
         key_buffer = ctypes.create_string_buffer(key, len(key))
