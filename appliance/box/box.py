@@ -19,6 +19,7 @@ from pathlib import Path
 
 from appliance import __version__
 from appliance.box.config import BoxConfig, load_box_config
+from appliance.box.exits import index_of_exits
 from appliance.box.generation import FilterSpec, Generation
 from appliance.box.sd_notify import notify
 from appliance.box.signals import ENDING, RELOAD, SignalInbox
@@ -65,6 +66,7 @@ class Box:
         config = load_box_config(self._path)
         self._config = config
         self._generation = Generation.load(FilterSpec.of(config), config.workers)
+        self._generation.point(index_of_exits(config.leaves))
         running.callback(self._end_generation)
         self._loaded_at = time.time()
         server = MetricsServer(config.metrics_address, config.metrics_port, BoxCollector(self.snapshot))
@@ -121,6 +123,8 @@ class Box:
         workers could not be ended, for then nothing is served any more."""
         try:
             traffic.watch()
+            if self._generation is not None:
+                self._generation.point(index_of_exits(self._config.leaves))
             complaint = ""
         except Exception as error:
             if traffic.stuck:
@@ -168,7 +172,9 @@ class Box:
         assert self._generation is not None
         if config.rules is not None and config.rules.sets and config.rules == self._config.rules:
             return _described(self._generation.refill(config.rules.sets))
-        self._exchange(Generation.load(FilterSpec.of(config), config.workers, self._generation))
+        successor = Generation.load(FilterSpec.of(config), config.workers, self._generation)
+        successor.point(index_of_exits(config.leaves))
+        self._exchange(successor)
         try:
             return _described(self._generation.refill(config.rules.sets if config.rules else {}))
         except Exception as error:

@@ -17,13 +17,14 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationError
 
+from appliance.box.exits import unserved_exits
 from appliance.errors import InputRefused, SourceLine
 from appliance.rules.document.check import check
 from appliance.rules.document.document import Document, read_document
 from appliance.rules.document.load import parse_rule_set
 from appliance.rules.document.schema import RULE_SET_KEYS, Entry, Version
 from appliance.rules.errors import RuleSetRefused
-from appliance.rules.model import RuleSet
+from appliance.rules.model import Direction, RuleSet
 
 _INTERFACE = "an interface as `ip link` shows it: 15 characters at most, no space, no slash; altnames aren't looked up"
 InterfaceName = Annotated[str, Field(pattern=r"^[^\s/]{1,15}$", description=_INTERFACE)]
@@ -105,6 +106,14 @@ class BoxConfig:
     rules: RuleSet | None
     program: ProgramConfig | None
 
+    @property
+    def leaves(self) -> dict[Direction, str]:
+        """The interfaces where frames leave that pass each way, if there is one inline passage."""
+        inline = [passage for passage in self.passages if passage.inside]
+        if len(inline) != 1:
+            return {}
+        return {Direction.IN: inline[0].interfaces[1], Direction.OUT: inline[0].outside}
+
 
 def load_box_config(path: str | Path) -> BoxConfig:
     """Read a box's document and every file that it names. Raises RuleSetRefused with all defects that were found."""
@@ -120,6 +129,10 @@ def load_box_config(path: str | Path) -> BoxConfig:
     whole = entry or _what_is_left(own)
     if whole is not None:
         defects += _contradictions(document, whole)
+        if rules is not None:
+            inline = [each for each in whole.interfaces if each.inside]
+            served = [name for each in whole.interfaces for name in (each.outside, each.inside) if name]
+            defects += unserved_exits(rules, served, len(inline))
     if defects or entry is None:
         raise RuleSetRefused(sorted(defects, key=_position))
     address, port = _listen(entry.metrics.listen) or ("", 0)

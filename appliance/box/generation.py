@@ -163,10 +163,11 @@ class Generation:
             map_ = self.collection.maps[name]
             for number, exit_ in enumerate(exits):
                 key, index = entry(number), index_of(exit_)
-                if index is not None:
-                    map_.update(key, entry(index))
-                elif map_.lookup(key) is not None:
+                known = map_.lookup(key)
+                if index is None and known is not None:
                     map_.delete(key)
+                elif index is not None and known != entry(index):
+                    map_.update(key, entry(index))
 
     def filling_maps(self) -> Mapping[str, Map]:
         """The maps that fill up as frames come: how full they are is worth watching. A rule's are called by its id and

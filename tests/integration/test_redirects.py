@@ -1,4 +1,4 @@
-"""Frames that rules send elsewhere, where the maps of interfaces are filled: in Linux, and as the native code says it."""
+"""Frames that rules send elsewhere, where the maps of interfaces are filled: in Linux, and as native code."""
 
 from __future__ import annotations
 

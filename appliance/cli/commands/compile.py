@@ -8,9 +8,13 @@ import click
 
 from appliance.cli.fill import PINS, write_fill
 from appliance.cli.output import counted, warn
-from appliance.errors import CannotRun
+from appliance.errors import CannotRun, InputRefused
+from appliance.rules import CompiledRules, RuleSet
 from appliance.rules.code.compile import compile_rule_set
+from appliance.rules.code.redirects import entry
 from appliance.rules.document.load import load_rule_set
+from appliance.rules.model import Action, Mode
+from hooks.interfaces.netdev import interface_state
 
 
 @click.command()
@@ -31,17 +35,43 @@ def command(rules: Path, output: Path, fill: Path | None, pins: str) -> None:
       tidegate compile rules.yaml -o rules.o
       tidegate compile rules.yaml -o rules.o --fill maps
     """
-    compiled = compile_rule_set(load_rule_set(rules))
+    rule_set = load_rule_set(rules)
+    _refuse_mirrors(rule_set)
+    compiled = compile_rule_set(rule_set)
     try:
         output.write_bytes(compiled.object)
     except OSError as error:
         raise CannotRun(f"can't be written: {error.strerror}", where=str(output)) from error
     print(f"{output}: {len(compiled.object)} bytes, {counted(len(compiled.rules), 'rule')}")
     if fill is not None:
-        written = write_fill(fill, compiled.contents, pins.rstrip("/"))
+        written = write_fill(fill, {**compiled.contents, **_interfaces(compiled)}, pins.rstrip("/"))
         print(f"{fill}: {counted(len(written), 'file')} for `bpftool batch file`")
         return
     for name, entries in compiled.contents.items():
         if entries:
             whose = f"whoever loads it must put {len(entries)} entries into map `{name}` (see --fill)"
             warn(f"an object can't carry a large set: {whose}")
+    for name, exits in compiled.exits.items():
+        listed = ", ".join(map(str, exits))
+        warn(f"an object can't carry interfaces: whoever loads it must put {listed} into map `{name}` (see --fill)")
+
+
+def _refuse_mirrors(rules: RuleSet) -> None:
+    """Where frames pass to a host and not to an interface, no copy of them can be sent."""
+    for rule in rules.rules:
+        if rule.action is Action.MIRROR and rule.mode is Mode.ENFORCE:
+            hint = "Linux's XDP can't let a frame pass to its host and send a copy as well; `tidegate run` sends both"
+            raise InputRefused(f"rule {rule.id!r} mirrors, which only a box does", where=rule.where, hint=hint)
+
+
+def _interfaces(compiled: CompiledRules) -> dict[str, list[tuple[bytes, bytes]]]:
+    """The entries of its maps of interfaces, by the indices that they have on this machine. Raises CannotRun."""
+    entries: dict[str, list[tuple[bytes, bytes]]] = {}
+    for name, exits in compiled.exits.items():
+        for number, interface in enumerate(map(str, exits)):
+            state = interface_state(interface)
+            if state is None:
+                hint = "`--fill` looks interfaces up where it runs: run it on the machine that loads the object"
+                raise CannotRun(f"there is no interface {interface} here", hint=hint)
+            entries.setdefault(name, []).append((entry(number), entry(state.index)))
+    return entries

@@ -22,7 +22,7 @@ from appliance.ebpf.map_types import MapType
 from appliance.ir import I32, U32, U64, Code, Pointer
 from appliance.rules.code.bpf_module import BpfModule, MapShape
 from appliance.rules.code.fields import Fields
-from appliance.rules.model import Action, Direction, RuleSet
+from appliance.rules.model import Action, Direction, Mode, RuleSet
 from hooks.contracts.contract import Verdict
 from hooks.contracts.xdp import XDP_LINUX
 
@@ -82,7 +82,9 @@ class Redirects:
 
 
 def _targets(rules: RuleSet, action: Action) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(rule.to for rule in rules.rules if rule.action is action and rule.to))
+    """What the enforced rules of that action name."""
+    acting = (rule for rule in rules.rules if rule.action is action and rule.mode is Mode.ENFORCE)
+    return tuple(dict.fromkeys(rule.to for rule in acting if rule.to))
 
 
 def stand_ins(exits: Mapping[str, tuple[Exit, ...]]) -> dict[str, list[tuple[bytes, bytes]]]:

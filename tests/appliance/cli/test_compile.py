@@ -85,3 +85,27 @@ def _bpftool(*words: str) -> str:
 
 def _bytes(numbers: list[str]) -> bytes:
     return bytes(int(number, 16) for number in numbers)
+
+
+def test_interfaces_are_looked_up_where_the_maps_are_written(tidegate: Tidegate, home: Path) -> None:
+    (home / "r.yaml").write_text("rules: [{id: a, action: redirect, redirect: {to: lo}}]\n")
+    told = tidegate("compile", "r.yaml", "-o", "r.o")
+    assert told.err.endswith("whoever loads it must put lo into map `redirects` (see --fill)\n")
+    assert tidegate("compile", "r.yaml", "-o", "r.o", "--fill", "maps", "--pins", "/pins").status == 0
+    assert (home / "maps" / "redirects.bpftool").read_text() == (
+        "map update pinned /pins/redirects key hex 00 00 00 00 value hex 01 00 00 00 any\n"
+    )
+    (home / "r.yaml").write_text("rules: [{id: a, action: redirect, redirect: {to: nowhere0}}]\n")
+    refused = tidegate("compile", "r.yaml", "-o", "r.o", "--fill", "maps")
+    assert refused.status == 2
+    assert refused.err.startswith("tidegate: there is no interface nowhere0 here\n  hint: `--fill` looks interfaces up")
+
+
+def test_a_copy_beside_a_passing_frame_is_nothing_that_xdp_can_do(tidegate: Tidegate, home: Path) -> None:
+    rule = "rules: [{id: a, action: mirror, mirror: {to: lo}%s}]\n"
+    (home / "r.yaml").write_text(rule % "")
+    refused = tidegate("compile", "r.yaml", "-o", "r.o")
+    assert refused.status == 1
+    assert refused.err.startswith("tidegate: r.yaml:1:9: rule 'a' mirrors, which only a box does\n")
+    (home / "r.yaml").write_text(rule % ", mode: monitor")
+    assert tidegate("compile", "r.yaml", "-o", "r.o").status == 0

@@ -26,6 +26,6 @@ def test_a_key_of_an_action_is_a_key_of_rules() -> None:
 
 
 def test_what_ends_a_judgement_says_what_becomes_of_the_frame() -> None:
-    assert {action for action in ACTIONS if not ends(action)} == {Action.COUNT, Action.MARK}
+    assert {action for action in ACTIONS if not ends(action)} == {Action.COUNT, Action.MARK, Action.MIRROR}
     assert ends(Action.TX)
     assert {row.verdict for row in ACTIONS.values()} - {None} <= {Action.PASS, Action.DROP, Action.TX, Action.REDIRECT}
