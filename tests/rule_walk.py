@@ -23,7 +23,7 @@ from appliance.rules.model import (
 )
 from appliance.rules.ranges import Ranges
 
-TCP, UDP, ICMP, ICMPV6 = 6, 17, 1, 58
+TCP, UDP, SCTP, ICMP, ICMPV6 = 6, 17, 132, 1, 58
 _ETHERNET = bytes.fromhex("020000000002020000000001")
 _FRAGMENT_HEADER = 44
 
@@ -47,14 +47,14 @@ class Packet:
     @property
     def transport(self) -> int:
         """The protocol whose header is there to be read, or 0."""
-        known = (TCP, UDP, ICMP) if self.version == 4 else (TCP, UDP, ICMPV6)
+        known = (TCP, UDP, SCTP, ICMP if self.version == 4 else ICMPV6)
         return self.protocol if self.version and self.offset == 0 and self.protocol in known else 0
 
     def fields(self) -> dict[str, int]:
         """What conditions read, by the names of the parser's fields."""
         found = {"version": self.version, "source": self.source, "destination": self.destination}
         found |= {"protocol": self.protocol, "ip.ttl": self.ttl if self.version else 0}
-        if self.transport in (TCP, UDP):
+        if self.transport in (TCP, UDP, SCTP):
             found |= {"source_port": self.first, "destination_port": self.second}
         elif self.transport:
             found |= {"icmp_type": self.first, "icmp_code": self.second}
@@ -83,6 +83,8 @@ class Packet:
             return struct.pack("!HHIIHHHH", self.first, self.second, 1, 1, 0x5002, 0, 0, 0)
         if self.transport == UDP:
             return struct.pack("!HHHH", self.first, self.second, 16, 0) + bytes(8)
+        if self.transport == SCTP:
+            return struct.pack("!HHII", self.first, self.second, 1, 0)
         if self.transport:
             return struct.pack("!BBHI", self.first, self.second, 0, 0)
         return bytes(range(200, 224))  # of another protocol or fragment, which must not be taken for ports
@@ -134,7 +136,7 @@ def _holds(condition: Condition, packet: Packet, fields: dict[str, int]) -> bool
 
 def _has(packet: Packet, layer: Layer) -> bool:
     versions = {Layer.IP: (4, 6), Layer.IPV4: (4,), Layer.IPV6: (6,)}
-    transports = {Layer.TCP: TCP, Layer.UDP: UDP, Layer.ICMP: ICMP, Layer.ICMPV6: ICMPV6}
+    transports = {Layer.TCP: TCP, Layer.UDP: UDP, Layer.SCTP: SCTP, Layer.ICMP: ICMP, Layer.ICMPV6: ICMPV6}
     if layer in transports:
         return packet.transport == transports[layer]
     return layer is Layer.FRAME or packet.version in versions.get(layer, ())

@@ -24,14 +24,14 @@ from appliance.rules.model import (
 )
 from appliance.rules.ranges import Ranges, union
 from appliance.rules.values import Addresses
-from tests.rule_walk import ICMP, ICMPV6, TCP, UDP, Packet
+from tests.rule_walk import ICMP, ICMPV6, SCTP, TCP, UDP, Packet
 
 FILE = "random.yaml"
 SIZES = (3, 30, 120, 500)
 _V4_BASES = (0, 0x0A000000, 0x0A0A0000, 0xC0000200, 0xC6336400, 0xE0000001)
 _V6_BASES = (0, 0x20010DB8 << 96, 0x20010DB8_00010000 << 64, (0x20010DB8 << 96) + 1, 0xFE80 << 112)
 _PORTS = (0, 22, 53, 80, 443, 1023, 1024, 8080, 32768, 65535)
-_PROTOCOLS = (0, ICMP, TCP, UDP, 47, 50, ICMPV6, 89, 255)
+_PROTOCOLS = (0, ICMP, TCP, UDP, 47, 50, ICMPV6, 89, SCTP, 255)
 _EXTENSIONS, _NOTHING_FOLLOWS = (0, 43, 44, 51, 60, 135, 139, 140), 59  # RFC 8200; what the parser walks through
 _BITS = {4: 32, 6: 128}
 
@@ -121,6 +121,7 @@ def _range(chance: random.Random, ends: tuple[int, ...], largest: int) -> tuple[
 _CONDITIONS: dict[str, Callable[[random.Random], Ranges]] = {
     **dict.fromkeys(("ip.src", "ip.dst", "ipv6.src", "ipv6.dst"), _small),
     **dict.fromkeys(("tcp.sport", "tcp.dport", "tcp.port", "udp.sport", "udp.dport", "udp.port"), _port_ranges),
+    **dict.fromkeys(("sctp.sport", "sctp.dport", "sctp.port"), _port_ranges),
     **dict.fromkeys(("icmp.type", "icmp.code", "icmpv6.type", "icmpv6.code"), _small),
     "ip.proto": _protocols,
     "ip.version": _versions,
@@ -153,9 +154,9 @@ def _towards(chance: random.Random, packet: Packet, condition: Condition) -> Pac
         side = "source" if name == "src" else "destination"
         return replace(packet, **{side: _edge(chance, ranges, (1 << _BITS[packet.version]) - 1)}) if ranges else packet
     assert isinstance(condition, InRanges | NoneInRanges)
-    protocols = {"tcp": TCP, "udp": UDP, "icmp": ICMP, "icmpv6": ICMPV6}
+    protocols = {"tcp": TCP, "udp": UDP, "sctp": SCTP, "icmp": ICMP, "icmpv6": ICMPV6}
     if header in protocols:
-        largest = 0xFFFF if header in ("tcp", "udp") else 0xFF
+        largest = 0xFF if header.startswith("icmp") else 0xFFFF
         place = {"sport": "first", "dport": "second", "type": "first", "code": "second"}.get(name)
         place = place or chance.choice(("first", "second"))
         return replace(packet, protocol=protocols[header], **{place: _edge(chance, condition.ranges, largest)})

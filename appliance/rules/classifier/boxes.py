@@ -24,7 +24,7 @@ _PORTS: tuple[Range, ...] = ((0, SOURCE.largest),)
 _LOW_WORD = (1 << WORD_BITS) - 1
 
 # protocols whose first header fields stand in the lanes of the ports
-_TRANSPORTS = {Layer.TCP: 6, Layer.UDP: 17, Layer.ICMP: 1, Layer.ICMPV6: 58}
+_TRANSPORTS = {Layer.TCP: 6, Layer.UDP: 17, Layer.SCTP: 132, Layer.ICMP: 1, Layer.ICMPV6: 58}
 _LANE_OF_FIELD = {"source_port": 0, "destination_port": 1, "icmp_type": 0, "icmp_code": 1}
 _VERSIONS = {Layer.IPV4: (4,), Layer.IPV6: (6,), Layer.ICMP: (4,), Layer.ICMPV6: (6,)}
 
@@ -95,6 +95,9 @@ _READ: dict[str, Callable[[_Wanted, Condition], None]] = {
     "udp.sport": _ports,
     "udp.dport": _ports,
     "udp.port": _ports,
+    "sctp.sport": _ports,
+    "sctp.dport": _ports,
+    "sctp.port": _ports,
     "icmp.type": _ports,
     "icmp.code": _ports,
     "icmpv6.type": _ports,

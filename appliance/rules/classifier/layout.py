@@ -10,8 +10,8 @@ What is known of a frame is words of 64 bits. Those of addresses come first, the
            │ 0         │  0  │ protocol   │  0  │ destination │  0  │ source     │
            └───────────┴─────┴────────────┴─────┴─────────────┴─────┴────────────┘
 
-A port is that of TCP or UDP; an ICMP message has its type in place of the source port and its code in place of the
-destination port. `protocol` is twice IP's number, and one more if the header of layer 4 is in the frame: fragments
+A port is that of TCP, UDP or SCTP; an ICMP message has its type in place of the source port and its code in place of
+the destination port. `protocol` is twice IP's number, and one more if the header of layer 4 is in the frame: fragments
 behind the first have none. Above each number stands a guard, so that all of them are compared at once: high + guards -
 rest keeps the guards of the numbers that aren't above `high`, and rest + guards - low those that aren't below `low`.
 

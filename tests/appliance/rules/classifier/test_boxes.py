@@ -61,6 +61,13 @@ def test_what_no_table_can_say_stays_code(conditions: tuple[Condition, ...]) -> 
     assert boxes(rule_of(*conditions), FAMILIES) is None
 
 
+@pytest.mark.parametrize("name", ["tcp.dport", "udp.dport", "sctp.dport", "icmp.type", "icmpv6.type"])
+def test_every_transport_with_ports_or_types_has_a_row(name: str) -> None:
+    found = boxes(rule_of(ports(name, (8, 8))), FAMILIES)
+    assert found is not None
+    assert any(found.values())
+
+
 def test_ranges_of_several_fields_multiply_up_to_the_limit() -> None:
     v4, v6 = FAMILIES
     pairs = ports("tcp.sport", (1, 1), (3, 3)), ports("tcp.dport", (5, 5), (7, 9))

@@ -33,6 +33,7 @@ def test_a_cut_is_a_window_of_one_field(seed: int, family: Family, nodes: int) -
         assert width == 0 or any(first <= bit and bit + width <= end for first, end in fields(family.words))
 
 
+@settings(deadline=None)
 @given(st.integers(0, 1 << 32), st.integers(0, 2 * WORD_BITS - WIDEST), st.integers(1, WIDEST))
 def test_a_box_is_in_every_child_that_a_frame_in_it_leads_to(seed: int, bit: int, width: int) -> None:
     chance = random.Random(seed)
