@@ -11,7 +11,7 @@ program: {object: firewall.bpf.o, inward: xdp_firewall}      somebody's own eBPF
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -143,9 +143,16 @@ def load_box_config(path: str | Path) -> BoxConfig:
         exits_on_failure=entry.on_failure == "exit",
         metrics_address=address,
         metrics_port=port,
-        rules=None if entry.program else rules,
+        rules=None if entry.program else _as_seen(rules, entry),
         program=_program(document, entry.program) if entry.program else None,
     )
+
+
+def _as_seen(rules: RuleSet, entry: BoxEntry) -> RuleSet:
+    """A tap hears both directions as one, so nothing that needs to tell them apart can be said there."""
+    if rules.connections is None or all(interface.mode == "inline" for interface in entry.interfaces):
+        return rules
+    return replace(rules, connections=replace(rules.connections, asymmetric=True))
 
 
 def _what_is_left(own: dict[str, Any]) -> BoxEntry | None:

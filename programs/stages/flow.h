@@ -112,6 +112,9 @@ enum flow_commit {
 
 #define RESET_KEPT (10 * SECOND) /* what still flies when a connection is reset */
 
+/* A function of its own, proved with what it is given. */
+#define FLOW_FUNCTION static __attribute__((noinline))
+
 static __always_inline void flow_key(struct frame *frame, struct flow_key *key)
 {
 	bool outward = frame->way == WAY_OUT;
@@ -165,27 +168,26 @@ static __always_inline bool flow_lives(const struct flow *flow, __u64 now)
 }
 
 /*
- * Do something with the flow of that key, in either map, if there is one whose time isn't over. The two are kept apart:
- * to a verifier, a pointer into one map or another is none.
+ * Call something for the flow of that key, in either map, if there is one whose time isn't over. The two are kept apart,
+ * also from LLVM, which would share the call: to a verifier, a pointer into one map or another is none.
  */
 #define FLOW_WITH(key, now, something) \
 	do { \
 		struct flow *flow = bpf_map_lookup_elem(&flows, key); \
 \
 		if (flow && flow_lives(flow, now)) { \
-			something; \
+			__attribute__((nomerge)) something; \
+			break; \
 		} \
 		flow = bpf_map_lookup_elem(&openings, key); \
 		if (flow && flow_lives(flow, now)) { \
-			something; \
+			__attribute__((nomerge)) something; \
+			break; \
 		} \
 	} while (0)
 
-/* Proved once where it is called, and not for everything that is known there. */
-#define FLOW_FUNCTION static __attribute__((noinline))
-
 /* A flow begins, in the place of one that is over. */
-static __always_inline void flow_begin(const struct flow_key *key, const struct flow *begun)
+FLOW_FUNCTION void flow_begin(const struct flow_key *key, const struct flow *begun)
 {
 	bpf_map_delete_elem(&flows, key);
 	bpf_map_update_elem(&openings, key, begun, BPF_ANY);

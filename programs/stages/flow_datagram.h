@@ -26,11 +26,20 @@ FLOW_FUNCTION __u32 track_datagram_of(struct frame *frame, struct flow *flow, __
 	return CT_ESTABLISHED;
 }
 
-/* A frame with that key. `answers`: it can't be a first one. */
-static __always_inline __u32 track_datagram(struct frame *frame, const struct flow_key *key, bool answers)
+/* What a frame can be to a flow: its first one, or an answer, or either. */
+enum flow_part {
+	FLOW_OPENS,
+	FLOW_ANSWERS,
+	FLOW_EITHER,
+};
+
+/* A frame with that key. Of a line that carries one direction nobody knows what is new, but of what can be nothing else. */
+static __always_inline __u32 track_datagram(struct frame *frame, const struct flow_key *key, enum flow_part part)
 {
+	if (flow_config.asymmetric && part != FLOW_OPENS)
+		return CT_UNTRACKED;
 	FLOW_WITH(key, frame_time(frame), return track_datagram_of(frame, flow, key->protocol));
-	if (answers)
+	if (part == FLOW_ANSWERS)
 		return flow_unknown(frame, COMMIT_NOTHING);
 	frame->ct_commit = COMMIT_OPEN;
 	return CT_NEW;
@@ -44,7 +53,7 @@ static __always_inline void commit_datagram(struct frame *frame, struct flow_key
 		begun.state = FLOW_OPENING;
 		flow_seen(&begun, key->protocol, frame_time(frame));
 		begun.opener = frame->way & 1;
-		flow_begin(key, &begun);
+		__attribute__((nomerge)) flow_begin(key, &begun);
 		return;
 	}
 	flow = bpf_map_lookup_elem(&openings, key);

@@ -83,7 +83,7 @@ static __always_inline __u32 track_icmp(struct xdp_md *context, struct frame *fr
 		return track_error(context, frame);
 	if (kind == ICMP_OTHER || !icmp_key(context, frame, &key))
 		return flow_refused(frame);
-	return track_datagram(frame, &key, kind == ICMP_REPLY);
+	return track_datagram(frame, &key, kind == ICMP_REPLY ? FLOW_ANSWERS : FLOW_OPENS);
 }
 
 #endif

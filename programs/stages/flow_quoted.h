@@ -133,24 +133,24 @@ static __always_inline bool quoted_key(struct xdp_md *context, struct frame *fra
 	return true;
 }
 
-/* Whether a segment with that sequence number, sent against this frame's way, can be on its way. */
-FLOW_FUNCTION bool quoted_fits(struct frame *frame, struct flow *flow, __u32 sequence)
+/* Whether a packet of that protocol, of TCP with that sequence number, sent against this frame's way, can be on its way. */
+FLOW_FUNCTION int quoted_fits(struct frame *frame, struct flow *flow, __u8 protocol, __u32 sequence)
 {
 	const struct flow_side *sender = FLOW_SIDE(flow, ~frame->way), *receiver = FLOW_SIDE(flow, frame->way);
 	__u32 oldest = flow->state == FLOW_OPENING && !flow->learned ? sender->limit - 1 : receiver->acknowledged;
 
-	return between(oldest, sequence, sender->end);
+	return protocol != IPPROTO_TCP || between(oldest, sequence, sender->end);
 }
 
 static __always_inline __u32 track_error(struct xdp_md *context, struct frame *frame)
 {
 	__u32 sequence = 0;
 	struct flow_key key;
-	bool fits = false;
+	int fits = 0;
 
 	if (!quoted_key(context, frame, &key, &sequence))
 		return flow_refused(frame);
-	FLOW_WITH(&key, frame_time(frame), fits = key.protocol != IPPROTO_TCP || quoted_fits(frame, flow, sequence); break);
+	FLOW_WITH(&key, frame_time(frame), fits = quoted_fits(frame, flow, key.protocol, sequence));
 	return fits ? CT_RELATED : flow_unknown(frame, COMMIT_NOTHING);
 }
 

@@ -209,7 +209,7 @@ static __always_inline void tcp_open(struct xdp_md *context, struct frame *frame
 		set_scale(&begun, ~frame->way, TCP_LARGEST_SCALE);
 		window_answer(context, &begun, frame);
 	}
-	flow_begin(key, &begun);
+	__attribute__((nomerge)) flow_begin(key, &begun);
 }
 
 static __always_inline void tcp_finish(struct flow *flow, struct frame *frame)
@@ -254,7 +254,7 @@ static __always_inline void commit_tcp(struct xdp_md *context, struct frame *fra
 	if (action != COMMIT_OPEN) {
 		int done = 0;
 
-		FLOW_WITH(key, frame_time(frame), done = tcp_change(context, frame, flow, action); break);
+		FLOW_WITH(key, frame_time(frame), done = tcp_change(context, frame, flow, action));
 		if (done && action == COMMIT_ESTABLISH)
 			flow_keep(key);
 		if (done)

@@ -32,7 +32,7 @@ static __always_inline __u32 track(struct xdp_md *context, struct frame *frame)
 	if (is_icmp(frame))
 		return track_icmp(context, frame);
 	flow_key(frame, &key);
-	return track_datagram(frame, &key, false);
+	return track_datagram(frame, &key, FLOW_EITHER);
 }
 
 STAGE(flows_track)
