@@ -19,6 +19,7 @@ from appliance.ebpf.map_types import MapType
 from appliance.ebpf.platform import LINUX
 from appliance.errors import SourceLine
 from appliance.ir import I8, I32, I64, PTR, Code, Pointer, Value
+from appliance.rules.code import stack
 from appliance.rules.stages.bitcode import Bitcode
 from hooks.contracts.xdp import XDP_LINUX
 
@@ -277,7 +278,8 @@ class BpfModule:
     # the object
 
     def emit(self) -> bytes:
-        """Optimise and compile. The module can't be written to afterwards."""
+        """Optimise and compile. The module can't be written to afterwards. Raises StackExceeded."""
+        stack.widen()
         self.module.add_named_metadata("llvm.dbg.cu", self._unit)
         flags = [ir.Constant(I32, 2), "Debug Info Version", ir.Constant(I32, 3)]
         self.module.add_named_metadata("llvm.module.flags", flags)
@@ -300,4 +302,7 @@ class BpfModule:
                 native.get_global_variable(name).linkage = "internal"
             passes = llvm.create_pass_builder(machine, llvm.create_pipeline_tuning_options(speed_level=LEVEL))
             passes.getModulePassManager().run(native, passes)
-            return bytes(machine.emit_object(native))
+            made = bytes(machine.emit_object(native))
+        if (used := stack.stack_used(made)) > stack.SIZE:
+            raise stack.StackExceeded(used, next(iter(self._files), ""))
+        return made

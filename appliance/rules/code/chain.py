@@ -33,7 +33,9 @@ from appliance.rules.model import Action, Direction, Mode, Rule, RuleSet
 # BPF's jumps reach 32767 instructions far, its stack holds 512 bytes, and LLVM's work grows faster than its input.
 LARGEST_FUNCTION = 600
 _EACH_RULE, _GATE, _CHECKPOINT = 4, 20, 8
-# Fields of a frame; what finds no register costs 8 bytes of stack. Slices always lie in the record: if one is compared
+# Fields of a frame; what finds no register costs 8 bytes of stack: half of it is theirs, the other half for maps' keys.
+# Sets of 49 fields with rates by several keys were compiled, and of 62 not (tests/appliance/rules/code/test_stack.py);
+# one that finds no room is refused (stack.StackExceeded). Slices always lie in the record: if one is compared
 # as it is read, verifiers follow both outcomes through all that is read behind it.
 MOST_VARIABLES = 32
 
