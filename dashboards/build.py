@@ -36,9 +36,9 @@ VERDICT_COLOURS = {".*pass.*": GREEN, ".*drop.*": RED, ".*aborted.*": PURPLE, ".
 
 
 def series(name: str, **labels: str) -> str:
-    """A metric of the chosen box, where its labels have these values. A value with `|` is a choice."""
+    """A metric of the chosen box, where its labels have these values. A value with `|` or `+` is a pattern."""
     chosen = {"instance": "$instance", **labels}
-    matchers = (f'{label}{"=~" if "|" in value else "="}"{value}"' for label, value in chosen.items())
+    matchers = (f'{label}{"=~" if set(value) & set("|+") else "="}"{value}"' for label, value in chosen.items())
     return f"tidegate_{name}{{{','.join(matchers)}}}"
 
 
@@ -54,6 +54,7 @@ def rates_by(labels: str, counter: str) -> str:
 
 RECEIVED = series("interface_packets_total", direction="receive")
 DROPPED = series("interface_packets_total", direction="receive", verdict="drop")
+KEEPING_OUT = "drop|block|reject"  # actions of rules that keep a frame out; `ID.blocked` is a drop
 GOOD = series("interface_packets_total", direction="receive", verdict="pass|tx|redirect")
 
 
@@ -141,9 +142,10 @@ def traffic() -> list[PanelBuilder]:
 
 def rules() -> list[PanelBuilder]:
     """Which rule does it. Rules in monitor mode count what they would have dropped, and drop nothing."""
-    enforced = series("rule_packets_total", action="drop", mode="enforce")
-    enforced_bytes = series("rule_bytes_total", action="drop", mode="enforce")
-    monitored = series("rule_packets_total", action="drop", mode="monitor")
+    enforced = series("rule_packets_total", action=KEEPING_OUT, mode="enforce")
+    enforced_bytes = series("rule_bytes_total", action=KEEPING_OUT, mode="enforce")
+    monitored = series("rule_packets_total", action=KEEPING_OUT, mode="monitor")
+    blocked = series("rule_packets_total", rule=".+[.]blocked")
     everything = series("rule_packets_total")
     return [
         graph(
@@ -162,6 +164,12 @@ def rules() -> list[PanelBuilder]:
             f"sum by (rule, action, mode) (increase({everything}[$__range]))",
             "In the time shown. `allowlist`, `policy` and `malformed` are what decided when no rule did.",
             value="Frames",
+        ),
+        graph(
+            "Frames of blocked sources",
+            {"{{rule}} {{mode}}": f"{rates_by('rule, mode', blocked)} or vector(0)"},
+            "What came from sources that a rule has blocked, `ID.blocked` for each such rule. How many are blocked is "
+            "`blocks.…` in the maps below.",
         ),
         graph(
             "Bits dropped by rule",

@@ -300,6 +300,11 @@ class Rule:
     challenge: str | None = None  # the id of the stage that it asks
 
     @property
+    def effects(self) -> tuple[object, ...]:
+        """All that it does with a frame that it decides: rules of the same effects decide alike."""
+        return self.action, self.block, self.reject, self.dscp, self.to, self.challenge, self.syn_cookies
+
+    @property
     def blocked_id(self) -> str:
         """What the frames of those whom it has blocked are counted as."""
         return f"{self.id}.blocked"

@@ -20,6 +20,7 @@ from appliance.rules.matchers import ABSENT_NUMBERS, MATCHERS, Layer, Matcher
 from appliance.rules.model import (
     Action,
     BitTest,
+    Block,
     Condition,
     Direction,
     HasBits,
@@ -33,6 +34,8 @@ from appliance.rules.model import (
     Mode,
     NoneInRanges,
     Rate,
+    Reject,
+    RejectBy,
     Retransmit,
     Rule,
     RuleSet,
@@ -146,18 +149,37 @@ def _rule(chance: random.Random, frames: Sequence[Dissected], index: int) -> Rul
         rate = _rate(chance)
     elif kind < 0.35 and any(Layer.TCP in layers(condition) for condition in conditions):
         retransmit = Retransmit(chance.choice((0.001, 0.5)), 8, chance.choice((0.01, 600)), 65536, 65536)
+    action = chance.choice((Action.PASS, Action.DROP, Action.DROP, Action.COUNT))
+    if chance.random() < 0.2:
+        action = chance.choice((Action.BLOCK, Action.REJECT, Action.MARK, Action.REDIRECT))
+    blocks = action is Action.BLOCK or (action is Action.DROP and rate and rate.per)
     return Rule(
         id=f"r{index}",
         index=index,
         conditions=conditions,
-        action=chance.choice((Action.PASS, Action.DROP, Action.DROP, Action.COUNT)),
+        action=action,
         mode=chance.choice((Mode.ENFORCE, Mode.ENFORCE, Mode.ENFORCE, Mode.MONITOR)),
         direction=chance.choice(tuple(Direction)),
         rate=rate,
         retransmit=retransmit,
         description="",
         where=SourceLine(FILE, index + 1, 1),
+        block=_block(chance, rate) if blocks else None,
+        reject=_reject(chance) if action is Action.REJECT else None,
+        dscp=chance.randrange(64) if action is Action.MARK else None,
+        to=chance.choice(("eth2", "eth3")) if action is Action.REDIRECT else None,
     )
+
+
+def _block(chance: random.Random, rate: Rate | None) -> Block:
+    """By what the rate is per, or by hosts and networks."""
+    by = rate.per if rate and rate.per else _per(chance.choice(("ip.src", "ip.src/8", "ip.src/16/32")))
+    return Block(chance.choice((0.001, 1, 600)), by, 65536)
+
+
+def _reject(chance: random.Random) -> Reject:
+    pps = chance.choice((1, 100))
+    return Reject(chance.choice(tuple(RejectBy)), Rate("pps", pps, pps, (), 0))
 
 
 def _sets_of(condition: Condition) -> tuple[str, ...]:

@@ -181,7 +181,7 @@ class _Search:
         place = f"{holder.id!r} ({holder.where})"
         if not holder.conditions:
             kind, reason = FindingKind.UNREACHABLE, f"rule {place} decides every frame that comes so far"
-        elif rule.action is holder.action and rule.block == holder.block:
+        elif rule.effects == holder.effects:
             kind, reason = FindingKind.REDUNDANT, f"rule {place} matches all that it matches, and decides alike"
         else:
             kind = FindingKind.SHADOWED

@@ -64,6 +64,8 @@ class Shared:
         self.is_cut = any(len(cut(each.steps)) > 1 for each in self.plans.values()) or (
             len(self.frame.names) > MOST_VARIABLES or bool(self.frame.slices) or self.has_stages
         )
+        # In a variable, verifiers would follow both outcomes of a monitored check through all that stands behind it.
+        self.is_cut |= any(rule.block and rule.mode is Mode.MONITOR for rule in rules.rules)
         self.count = self._define_count()
         self.stages = Stages(module, rules, self.count)
         self.states.update(state_maps(rules.stages))

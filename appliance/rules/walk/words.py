@@ -14,6 +14,7 @@ from typing import Any
 from appliance.rules.actions import ACTIONS
 from appliance.rules.matchers import Matcher
 from appliance.rules.model import (
+    Action,
     BitTest,
     Condition,
     Direction,
@@ -48,13 +49,14 @@ def reason(step: Step, frame: Dissected) -> str:
         return f"it matches, within its rate ({_rate(rule.rate)})"
     over = f", over its rate ({_rate(rule.rate)})" if rule.rate else ""
     tested = ", and the source has not passed its test" if rule.retransmit else ""
-    return _MATCHES[step.outcome].format(verb=ACTIONS[rule.action].verb, gate=over or tested)
+    only = "only " if rule.action is Action.COUNT else ""
+    return _MATCHES[step.outcome].format(verb=ACTIONS[rule.action].verb, gate=over or tested, only=only)
 
 
 _MATCHES = {
     Outcome.AFTER_MONITORED: "it matches, behind another monitored rule, which counted the frame",
     Outcome.PASSED_TEST: "it matches, and the source has passed its test",
-    Outcome.COUNTED: "it matches{gate}, and only counts",
+    Outcome.COUNTED: "it matches{gate}, and {only}{verb}",
     Outcome.MONITORED: "it matches{gate}; it only counts, because it is in monitor mode",
     Outcome.DECIDED: "it matches{gate}, and {verb}",
 }

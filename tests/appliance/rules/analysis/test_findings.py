@@ -237,3 +237,30 @@ def test_time_that_runs_out(tmp_path: Path) -> None:
     assert found[0] == (0, [])
     assert 0 < found[2][0] < 100
     assert found[3][0] == 100
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "kind"),
+    [
+        ("action: block", "action: block", "redundant"),
+        ("action: block, block: {for: 1m}", "action: block, block: {for: 2m}", "shadowed"),
+        ("action: reject", "action: reject, reject: {pps: 5}", "shadowed"),
+        ("action: redirect, redirect: {to: a}", "action: redirect, redirect: {to: b}", "shadowed"),
+        ("action: redirect, redirect: {to: a}", "action: redirect, redirect: {to: a}", "redundant"),
+    ],
+)
+def test_rules_decide_alike_if_all_that_they_do_is_alike(tmp_path: Path, first: str, second: str, kind: str) -> None:
+    path = tmp_path / "rules.yaml"
+    match = "match: {udp.dport: 9}"
+    path.write_text(f"rules:\n  - {{id: a, {match}, {first}}}\n  - {{id: b, {match}, {second}}}\n")
+    (finding,) = find_unreached(load_rule_set(path)).findings
+    assert (finding.kind.value, finding.rule.id) == (kind, "b")
+
+
+def test_what_goes_on_keeps_nothing_from_others(tmp_path: Path) -> None:
+    path = tmp_path / "rules.yaml"
+    path.write_text(
+        "rules:\n  - {id: a, action: mark, mark: {dscp: 1}}\n  - {id: b, action: mirror, mirror: {to: x}}\n"
+        "  - {id: c, action: drop}\n"
+    )
+    assert find_unreached(load_rule_set(path)).findings == ()

@@ -107,6 +107,9 @@ def test_a_condition_that_does_not_hold(
         ("action: drop", 1, "in", "it matches, and drops"),
         ("action: pass", 1, "in", "it matches, and passes"),
         ("action: count", 1, "in", "it matches, and only counts"),
+        ("action: mark, mark: {dscp: ef}", 1, "in", "it matches, and marks"),
+        ("action: block, block: {by: ip.dst}", 1, "in", "it matches, and blocks"),
+        ("action: reject", 1, "in", "it matches, and rejects"),
         ("action: drop, mode: monitor", 1, "in", "it matches; it only counts, because it is in monitor mode"),
         (
             "action: drop, rate: {pps: 2, burst: 1, per: ip.src}",
