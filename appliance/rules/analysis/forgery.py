@@ -7,10 +7,11 @@ which it is where the rule asks for `ct.state` too.
 from __future__ import annotations
 
 from appliance.rules.analysis.findings import Finding, FindingKind
-from appliance.rules.model import Condition, HasBits, RuleSet, matched
-from appliance.rules.names import TCP_FLAGS
+from appliance.rules.model import Condition, HasBits, InRanges, RuleSet
+from appliance.rules.names import CT_STATES, TCP_FLAGS
 
 _ACK = TCP_FLAGS["ack"]
+_ESTABLISHED = ((CT_STATES["established"], CT_STATES["established"]),)
 _REASON = (
     "it blocks by frames that need no handshake, so whoever forges them chooses who is blocked; "
     "put those who must not be lost on the allowlist"
@@ -27,8 +28,8 @@ def find_forgeable(rules: RuleSet) -> tuple[Finding, ...]:
 
 
 def _asks_for_a_connection(condition: Condition) -> bool:
-    if any(matcher.name == "ct.state" for matcher in matched(condition)):
-        return True
+    if isinstance(condition, InRanges) and condition.matcher.name == "ct.state":
+        return condition.ranges == _ESTABLISHED
     if not isinstance(condition, HasBits) or condition.matcher.name != "tcp.flags":
         return False
     return any(test.mask & test.wanted & _ACK and not test.negated for test in condition.tests)

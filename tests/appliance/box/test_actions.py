@@ -114,6 +114,20 @@ def test_frames_are_copied_and_sent_to_a_third_interface_that_may_come_back(net:
     assert (box.rule("no"), box.rule("copy")) == (1, 3)
 
 
+def test_a_reload_redirects_and_keeps_who_is_blocked(net: Topology, start: Start) -> None:
+    rules = "rules:\n  - {id: probe, match: {udp.dport: 84}, action: block}\n"
+    box = start(rules)
+    with net.outside.packet_socket() as near, net.inside.packet_socket() as far:
+        near.send(udp(84))
+        wait_until(lambda: box.rule("probe") == 1)
+        box.reload(
+            rules + "  - {id: away, match: {udp.dport: 3}, action: redirect, redirect: {to: inside}}\n", "reloaded"
+        )
+        near.send(udp(85), udp(3, source="10.0.0.9"), udp(4, source="10.0.0.9"))
+        assert far.drain(0.3) == [udp(3, source="10.0.0.9"), udp(4, source="10.0.0.9")]
+    assert (box.rule("probe.blocked"), box.rule("away")) == (1, 1)
+
+
 @pytest.mark.parametrize(
     ("document", "message"),
     [

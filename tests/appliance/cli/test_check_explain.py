@@ -133,3 +133,15 @@ def test_nobody_reads_it(rules: Path, tmp_path: Path) -> None:
     done = process("check", rules, "--explain", capture, shell="| head -1")
     assert (done.returncode, done.stderr) == (0, b"")
     assert done.stdout.startswith(b"frame 1: ")
+
+
+def test_who_is_blocked_is_told_with_the_rule_that_did_it(tidegate: Tidegate, tmp_path: Path) -> None:
+    rules, capture = tmp_path / "r.yaml", tmp_path / "c.pcap"
+    rules.write_text("rules:\n  - {id: probe, match: {udp.dport: 9}, action: block}\n")
+    frames = [bytes(Ether(**MACS) / IP(src="203.0.113.9") / UDP(dport=port)) for port in (9, 10)]
+    capture.write_bytes(pcap(at_once(frames)))
+    assert tidegate("check", rules, "--explain", capture).out.splitlines() == [
+        f"frame 1: 42 bytes from outside: drop, by rule 'probe' ({rules}:2:5)",
+        f"  {rules}:2:5 probe: it matches, and blocks",
+        f"frame 2: 42 bytes from outside: drop, blocked by rule 'probe' ({rules}:2:5)",
+    ]
