@@ -76,7 +76,7 @@ class NativeRules(Rules):
         self.services.put_into(frame.context)
         answer = run_loaded(self._collection, NAMES[way], frame.context)
         self.out = frame.data
-        return XDP_LINUX.verdicts[answer].value
+        return XDP_LINUX.answer(answer).value
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -100,7 +100,7 @@ class InterpretedRules(Rules):
         self.services.put_into(context)
         answer = self._programs[way].run(Context(XDP_LINUX, context, packet))
         self.out = packet.frame
-        return XDP_LINUX.verdicts[answer].value
+        return XDP_LINUX.answer(answer).value
 
 
 ENGINES = {"jit": NativeRules, "interpreter": InterpretedRules}

@@ -5,7 +5,8 @@
     mark           dscp = which    mark(context, frame), if the frame leaves: PASS or REDIRECT
     mirror         mirror = where  redirects.mirror, last of all, if the frame passes or is dropped
 
-A verdict that is none of XDP's stands for an ending that has to be written yet.
+A verdict that is none of XDP's stands for an ending that has to be written yet; a stage that answers the same has not
+said how.
 """
 
 from __future__ import annotations
@@ -42,7 +43,8 @@ class Endings:
         """What the program answers where rules have decided on that verdict."""
         answer = code.variable(I32, verdict)
         if Action.REJECT in self.actions:
-            with code.if_(code.compare(verdict, "==", REJECT)):
+            is_rejected = code.and_(code.compare(verdict, "==", REJECT), code.compare(fields["reject"], "!=", 0))
+            with code.if_(is_rejected):
                 answer.set(self._call(code, Action.REJECT, record))
         if Action.MARK in self.actions:
             passes, redirected = (code.compare(answer.get(), "==", number) for number in _LEAVING)

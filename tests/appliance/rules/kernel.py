@@ -106,7 +106,7 @@ class KernelRules:
 
     def run(self, frame: bytes, way: str = "in", times: int = 1) -> str:
         """The verdict, of the last time if more than one (BPF_PROG_TEST_RUN)."""
-        return VERDICTS[struct.unpack_from("<I", self._test_run(frame, way, times), 4)[0]]
+        return VERDICTS.get(struct.unpack_from("<I", self._test_run(frame, way, times), 4)[0], "aborted")
 
     def nanoseconds(self, frame: bytes, times: int, way: str = "in") -> int:
         """What one run takes, by the kernel's own account of `times` runs."""
