@@ -12,6 +12,7 @@ used twice) is found by `tidegate check` alone.
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from pydantic.json_schema import models_json_schema
 from appliance.box.config import BoxEntry
 from appliance.rules.document.conditions import OPERATORS
 from appliance.rules.document.schema import RuleSetEntry
-from appliance.rules.matchers import MATCHERS
+from appliance.rules.matchers import MATCHERS, OUTER, OUTER_MATCHERS
 from appliance.rules.slices import BASES, LARGEST
 
 TARGET = Path(__file__).with_name("tidegate.schema.json")
@@ -62,10 +63,17 @@ def _match() -> Schema:
         "properties": fields,
         "patternProperties": {
             r"^\S+( \. \S+)+$": {"$ref": "#/$defs/Value"},  # a combination
+            _outer(): {"$ref": "#/$defs/Value"},
             rf"^({'|'.join(BASES)})\[\d+:[1-{LARGEST}]\]( *& *\S+)?$": {"$ref": "#/$defs/Value"},
         },
         "additionalProperties": False,
     }
+
+
+def _outer() -> str:
+    """The names of fields of the outermost headers, as one pattern."""
+    names = "|".join(re.escape(name.removeprefix(OUTER)) for name in OUTER_MATCHERS)
+    return rf"^{re.escape(OUTER)}({names})$"
 
 
 def _value() -> Schema:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from appliance.rules.actions import ACTIONS
 from appliance.rules.matchers import MATCHERS, Layer
+from appliance.rules.tunnels import MEANINGS
 from appliance.rules.values import FlagsKind, NumberKind
 
 TARGET = Path(__file__).with_name("rules.md")
@@ -57,7 +58,13 @@ def _listed(numbers: Mapping[str, int], *, with_numbers: bool) -> str:
     return ", ".join(f"`{name}`" + f"\N{NO-BREAK SPACE}{number}" * with_numbers for name, number in ordered)
 
 
-PARTS = {"actions": actions, "fields": fields, "names": names}
+def tunnels() -> str:
+    """The kinds of tunnels."""
+    lines = ["| kind | what it is |", "|---|---|"]
+    return "\n".join([*lines, *(f"| `{kind.value}` | {meaning} |" for kind, meaning in MEANINGS.items())])
+
+
+PARTS = {"actions": actions, "tunnels": tunnels, "fields": fields, "names": names}
 
 
 def text(before: str) -> str:

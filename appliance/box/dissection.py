@@ -12,6 +12,7 @@ from appliance.ebpf.objects.objects import load_object
 from appliance.helpers.native.call import Clock
 from appliance.jit.collection import Collection
 from appliance.rules.model import Rule
+from appliance.rules.tunnels import Tunnels
 from appliance.rules.walk import Dissected, dissector
 from appliance.rules.walk.dissector import BATCH, DISSECTED, PROGRAM, SEEN
 
@@ -19,8 +20,8 @@ from appliance.rules.walk.dissector import BATCH, DISSECTED, PROGRAM, SEEN
 class Dissection(Closeable):
     """The dissector, loaded; it reads every field, and what the rules have of their own. For one thread."""
 
-    def __init__(self, rules: Iterable[Rule] = ()) -> None:
-        self._dissector = dissector(rules)
+    def __init__(self, rules: Iterable[Rule] = (), tunnels: Tunnels | None = None) -> None:
+        self._dissector = dissector(rules, tunnels)
         spec = load_object(self._dissector.object, "dissector.o")
         loops = ReplayLoop(spec.programs[PROGRAM].hook, PROGRAM, None)
         self._collection = Collection.load(spec, programs=(PROGRAM,), clock=Clock.FRAME, loops=loops)

@@ -83,7 +83,7 @@ def _explained(rules: RuleSet, capture: Capture, numbers: frozenset[int]) -> Ite
     """The walk sees every frame, for what it remembers. Connections it knows by what the compiled rules say of them."""
     walk, deciders = Walk(rules), _deciders(rules)
     states = connection_states(rules, capture)
-    with Dissection(rules.rules) as dissection:
+    with Dissection(rules.rules, rules.tunnels) as dissection:
         found = zip(capture.records(), dissection.frames(capture), states, strict=True)
         for number, (record, dissected, state) in enumerate(found, 1):
             frame = dissected.with_fields({STATE_FIELD: state})

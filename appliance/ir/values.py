@@ -78,6 +78,10 @@ class Values:
         result: U1 = self.builder.icmp_signed(operator, *self._pair(left, right))
         return result
 
+    def not_(self, condition: U1) -> U1:
+        result: U1 = self.builder.not_(condition)
+        return result
+
     def is_null(self, pointer: Pointer) -> U1:
         return self.compare(self.integer(pointer), "==", 0)
 

@@ -80,6 +80,17 @@ IPV6 = Header("IPv6", 40, 0x86DD)  # RFC 8200 section 3
 IPV6_EXTENSION = Header("IPv6 extension", 8, 0)  # the first 8 bytes of any, RFC 8200 section 4
 IPV6_FRAGMENT = Header("IPv6 fragment", 8, 44)  # RFC 8200 section 4.5
 
+# What wraps packets. Of those that stand behind UDP, `number` is the port.
+GRE = Header("GRE", 4, 47)  # RFC 2784 section 2
+GRE_KEY = Header("GRE key", 4, 0)  # RFC 2890 section 2
+VXLAN = Header("VXLAN", 8, 4789)  # RFC 7348 section 5
+GENEVE = Header("GENEVE", 8, 6081)  # RFC 8926 section 3.4
+GTP = Header("GTP-U", 8, 2152)  # 3GPP TS 29.281 section 5.1
+GTP_OPTIONAL = Header("GTP-U optional fields", 4, 0)
+GTP_EXTENSION = Header("GTP-U extension", 4, 0)  # the least there is of one, section 5.2
+MPLS = Header("MPLS label", 4, 0x8847)  # RFC 3032 section 2.1
+PPPOE = Header("PPPoE", 8, 0x8864)  # RFC 2516 section 4, with the protocol of PPP behind it
+
 ICMP = Header("ICMP", 8, 1)  # RFC 792
 IGMP = Header("IGMP", 8, 2)  # RFC 3376 section 4
 TCP = Header("TCP", 20, 6)  # RFC 9293 section 3.1

@@ -18,20 +18,26 @@ from appliance.rules.headers import (
     ARP,
     ESP,
     ETHERNET,
+    GENEVE,
+    GRE_KEY,
+    GTP,
     ICMP,
     ICMPV6,
     IGMP,
     IPV4,
     IPV6,
     OSPF,
+    PPPOE,
     SCTP,
     TCP,
     UDP,
     VRRP,
+    VXLAN,
     Bits,
     Header,
 )
 from appliance.rules.slices import Slice, read_slice
+from appliance.rules.tunnels import MOST_DEPTH, MOST_LABELS, Tunnel
 from appliance.rules.values import (
     ARP_OPCODE,
     BYTE,
@@ -83,6 +89,31 @@ class Layer(Enum):
     VRRP = "VRRP advertisements"
     OSPF = "OSPF packets, of versions 2 and 3"
     ESP = "ESP packets"
+    GRE_KEY = "packets in GRE with a key"
+    VXLAN = "frames in VXLAN"
+    GENEVE = "packets in GENEVE"
+    GTP = "packets in GTP-U"
+    MPLS = "packets behind MPLS labels"
+    PPPOE = "packets in a PPPoE session"
+
+
+@dataclass(frozen=True, slots=True)
+class OuterLayer:
+    """The same as `layer`, of what a frame has outside of all tunnels."""
+
+    layer: Layer
+
+    @property
+    def name(self) -> str:
+        return f"OUTER_{self.layer.name}"
+
+    @property
+    def value(self) -> str:
+        """In words."""
+        return f"{self.layer.value}, outside of all tunnels"
+
+
+AnyLayer = Layer | OuterLayer
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +129,7 @@ IP_OPTIONS = "ip.options"
 IP_OPTION_WORDS = tuple(f"ip.opt.type_{number}" for number in range(4))  # 256 types
 
 # `transport` is the number of the header that was read last: an IP protocol, or the ethertype of what isn't IP.
-PRESENCE: Mapping[Layer, Presence | None] = {
+_PRESENCE: Mapping[Layer, Presence | None] = {
     Layer.FRAME: None,
     Layer.VLAN: Presence("vlan_depth", "!=", 0),
     Layer.ARP: Presence("transport", "==", ARP.number),
@@ -118,6 +149,35 @@ PRESENCE: Mapping[Layer, Presence | None] = {
     Layer.VRRP: Presence("transport", "==", VRRP.number),
     Layer.OSPF: Presence("transport", "==", OSPF.number),
     Layer.ESP: Presence("transport", "==", ESP.number),
+    Layer.GRE_KEY: Presence("gre_keyed", "!=", 0),
+    Layer.VXLAN: Presence("vxlan", "!=", 0),
+    Layer.GENEVE: Presence("geneve", "!=", 0),
+    Layer.GTP: Presence("gtp", "!=", 0),
+    Layer.MPLS: Presence("mpls_depth", "!=", 0),
+    Layer.PPPOE: Presence("pppoe", "!=", 0),
+}
+
+OUTER = "outer."  # what the names of outer fields begin with
+
+
+def _outside(shown: Presence | None) -> Presence | None:
+    return None if shown is None else Presence(OUTER + shown.field, shown.relation, shown.number)
+
+
+PRESENCE: Mapping[AnyLayer, Presence | None] = {
+    each: where
+    for layer, shown in _PRESENCE.items()
+    for each, where in ((layer, shown), (OuterLayer(layer), _outside(shown)))
+}
+
+# The layers of what tunnels alone have, and of which kind the tunnel must be.
+TUNNEL_LAYERS: Mapping[AnyLayer, Tunnel] = {
+    Layer.GRE_KEY: Tunnel.GRE,
+    Layer.VXLAN: Tunnel.VXLAN,
+    Layer.GENEVE: Tunnel.GENEVE,
+    Layer.GTP: Tunnel.GTP,
+    Layer.MPLS: Tunnel.MPLS,
+    Layer.PPPOE: Tunnel.PPPOE,
 }
 
 # Headers that are read only for rules that name a field of theirs. One that is cut short isn't there.
@@ -149,7 +209,7 @@ class Matcher:
     """One field of the rule language. `fields` are the numbers that it reads; one of them has to match."""
 
     name: str
-    layer: Layer
+    layer: AnyLayer
     kind: Kind
     fields: tuple[str, ...]
     doc: str
@@ -162,7 +222,7 @@ class Matcher:
         halves = ("_high", "_low") if self.holds_both_families else ("",)
         found = tuple(f"{field}{half}" for field in self.fields for half in halves)
         presence = PRESENCE[self.layer]
-        version = ("version",) if self.holds_both_families else ()
+        version = (version_of(self.fields[0]),) if self.holds_both_families else ()
         return (*found, *version, *((presence.field,) if presence else ()))
 
     @property
@@ -171,9 +231,15 @@ class Matcher:
         return isinstance(self.kind, AddressKind) and 6 in self.kind.families
 
 
+def version_of(side: str) -> str:
+    """The field that says of which IP version an address is: a `source`, a `destination`, or an outer one."""
+    return f"{OUTER}version" if side.startswith(OUTER) else "version"
+
+
 STATE_FIELD = "ct.state"  # what no parser knows, but connection tracking
 
 _NO_VLAN = 0xFFFF  # no VLAN id has 16 bits
+_NO_LABEL = 0xFFFF_FFFF  # no MPLS label has 32 bits
 
 # What the parser works out while it walks from header to header, and what it must know to do so.
 PARSED = (
@@ -207,12 +273,31 @@ PARSED = (
     Field("fragment_id", is_optional=True),  # what the fragments of one packet have in common, of either family
     Field("stage.mark", is_optional=True),  # what a stage wrote there (stages.contract)
     Field(STATE_FIELD, is_optional=True),  # what connection tracking says (values.CT_STATE)
+    Field("tunnel_depth", is_optional=True),
+    Field("tunnel_more", is_optional=True),
+    Field("gre_keyed", is_optional=True),
+    Field("vxlan", is_optional=True),
+    Field("geneve", is_optional=True),
+    Field("gtp", is_optional=True),
+    Field("pppoe", is_optional=True),
+    Field("mpls_depth", is_optional=True),
+    *(Field(f"mpls_{number}", is_optional=True, absent=_NO_LABEL) for number in range(MOST_LABELS)),
+)
+
+# What is known of tunnels, and stays while one level after the other is read.
+TUNNEL_FIELDS = (
+    *("tunnel_depth", "tunnel_more", "gre_keyed", "gre.key", "vxlan", "vxlan.vni", "geneve", "geneve.vni"),
+    *("gtp", "gtp.teid", "pppoe", "pppoe.session_id", "mpls_depth"),
+    *(f"mpls_{number}" for number in range(MOST_LABELS)),
 )
 
 _IP_VERSION = NumberKind("IP version", 15)
 _DEPTH = NumberKind("number of VLAN tags", 4)
 _FLOW = NumberKind("number", (1 << 20) - 1)
 _VRRP_VERSION = NumberKind("number", 15)
+_TUNNELS = NumberKind("number of tunnels", MOST_DEPTH)
+_NETWORK_ID = NumberKind("number", (1 << 24) - 1)
+_LABEL = NumberKind("number", (1 << 20) - 1)
 
 Where = str | Bits | tuple[str, ...] | tuple[Bits, ...]
 
@@ -228,6 +313,7 @@ def _row(name: str, layer: Layer, kind: Kind, where: Where, doc: str, field: str
 
 _L = Layer
 _PORTS = ("source_port", "destination_port")
+_LABELS = tuple(f"mpls_{number}" for number in range(MOST_LABELS))
 _ALL = (
     _row("frame.len", _L.FRAME, NUMBER, "length", "bytes of the frame, from the Ethernet header on"),
     _row("eth.type", _L.FRAME, ETHERTYPE, "ethertype", "the ethertype behind all VLAN tags"),
@@ -302,6 +388,14 @@ _ALL = (
     _row("esp.sequence", _L.ESP, NUMBER, ESP[32:64], "sequence number"),
     _row("stage.mark", _L.FRAME, NUMBER, "stage.mark", "what a stage before the rules said of the frame, or 0"),
     _row("ct.state", _L.FRAME, CT_STATE, STATE_FIELD, "what the frame is to the connection that it belongs to"),
+    _row("tunnel.depth", _L.FRAME, _TUNNELS, "tunnel_depth", f"how many tunnels were looked into, 0 to {MOST_DEPTH}"),
+    _row("tunnel.more", _L.FRAME, TRUTH, "tunnel_more", "there is one more tunnel, too deep to be looked into"),
+    _row("gre.key", _L.GRE_KEY, NUMBER, GRE_KEY[0:32], "the key of the innermost GRE header"),
+    _row("vxlan.vni", _L.VXLAN, _NETWORK_ID, VXLAN[32:56], "network identifier of the innermost VXLAN header"),
+    _row("geneve.vni", _L.GENEVE, _NETWORK_ID, GENEVE[32:56], "network identifier of the innermost GENEVE header"),
+    _row("gtp.teid", _L.GTP, NUMBER, GTP[32:64], "tunnel endpoint identifier of the innermost GTP-U header"),
+    _row("mpls.label", _L.MPLS, _LABEL, _LABELS, "any label of the innermost stack"),
+    _row("pppoe.session_id", _L.PPPOE, SHORT, PPPOE[16:32], "session of the innermost PPPoE header"),
 )
 
 
@@ -318,14 +412,36 @@ def _fields(rows: Iterable[Matcher]) -> dict[str, Field]:
     return fields
 
 
+# What can be asked of the outermost headers as well: everything of the link, of IP, and of what stands in IP.
+_INNER_ONLY = (*TUNNEL_LAYERS, Layer.ARP)
+TUNNELS_OWN = ("tunnel.depth", "tunnel.more")
+_INNER_FIELDS = ("frame.len", "stage.mark", STATE_FIELD, *TUNNELS_OWN)
+
+
+def _outer(row: Matcher) -> Matcher:
+    fields = tuple(OUTER + field for field in row.fields)
+    assert isinstance(row.layer, Layer)
+    return Matcher(OUTER + row.name, OuterLayer(row.layer), row.kind, fields, f"{row.doc}, outside of all tunnels")
+
+
 MATCHERS: dict[str, Matcher] = {matcher.name: matcher for matcher in _ALL}
+OUTER_MATCHERS: dict[str, Matcher] = {
+    OUTER + row.name: _outer(row) for row in _ALL if row.layer not in _INNER_ONLY and row.name not in _INNER_FIELDS
+}
 FIELDS: dict[str, Field] = _fields(_ALL)
-ABSENT_NUMBERS: dict[str, int] = {name: field.absent for name, field in FIELDS.items() if field.absent is not None}
+OUTER_FIELDS: dict[str, Field] = {
+    OUTER + name: Field(OUTER + name, field.width, absent=field.absent) for name, field in FIELDS.items()
+}
+ABSENT_NUMBERS: dict[str, int] = {
+    name: field.absent for name, field in {**FIELDS, **OUTER_FIELDS}.items() if field.absent is not None
+}
 
 
 def find_matcher(name: str) -> Matcher | None:
     """The row of that name, or what a slice such as `payload[0:4] & 0xff` reads; None if there is none. Raises BadValue
     for a slice that is written wrongly."""
+    if name in OUTER_MATCHERS:
+        return OUTER_MATCHERS[name]
     if name in MATCHERS or "[" not in name:
         return MATCHERS.get(name)
     wanted = read_slice(name)

@@ -7,12 +7,13 @@ from dataclasses import dataclass, field, replace
 from enum import Enum
 
 from appliance.errors import SourceLine
-from appliance.rules.matchers import Layer, Matcher
+from appliance.rules.matchers import AnyLayer, Matcher
 from appliance.rules.ranges import Ranges
 from appliance.rules.sets.contents import Contents
 from appliance.rules.sets.elements import ElementType
 from appliance.rules.stages.bitcode import Bitcode
 from appliance.rules.stages.object_file import ObjectFile
+from appliance.rules.tunnels import Tunnels
 from appliance.rules.values import Addresses
 
 # What decides a frame when no rule does. They are counted behind the rules, in this order, and no rule has such an id.
@@ -140,7 +141,7 @@ def matched(condition: Condition) -> tuple[Matcher, ...]:
     return condition.matchers if isinstance(condition, InCombinations) else (condition.matcher,)
 
 
-def layers(condition: Condition) -> frozenset[Layer]:
+def layers(condition: Condition) -> frozenset[AnyLayer]:
     """What a frame must have for the condition to hold."""
     return frozenset(matcher.layer for matcher in matched(condition))
 
@@ -179,7 +180,7 @@ class KeyPart:
 
     name: str
     field: str
-    layer: Layer
+    layer: AnyLayer
     lengths: tuple[int, int] | None = None
 
     @property
@@ -369,7 +370,8 @@ class Connections:
 class RuleSet:
     """A whole rule set. `texts` are the files that it was read from, the first one first, for the line information.
 
-    `sets` are those that lie in maps; the elements of the others are in the conditions.
+    `sets` are those that lie in maps; the elements of the others are in the conditions. `tunnels` is None where none
+    are looked into.
     """
 
     file: str
@@ -385,6 +387,7 @@ class RuleSet:
     stages: tuple[Stage, ...] = ()
     connections: Connections | None = None
     syn_proxy: SynProxy | None = None
+    tunnels: Tunnels | None = None
 
     def in_rooms_of(self, other: RuleSet) -> RuleSet:
         """The same with live sets as large as the other one's of their names, wherever their elements have room there

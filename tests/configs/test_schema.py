@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from appliance.rules.matchers import MATCHERS
+from appliance.rules.matchers import MATCHERS, OUTER_MATCHERS
 from configs import build_schema
 from tests.yaml_files import load
 
@@ -23,7 +23,11 @@ def test_the_committed_file_is_what_the_code_makes() -> None:
 
 
 def test_a_match_knows_every_matcher() -> None:
-    assert SCHEMA["$defs"]["Match"]["properties"].keys() == MATCHERS.keys()
+    match = SCHEMA["$defs"]["Match"]
+    assert match["properties"].keys() == MATCHERS.keys()
+    (outer,) = [pattern for pattern in match["patternProperties"] if pattern.startswith(r"^outer")]
+    assert all(re.match(outer, name) for name in OUTER_MATCHERS)
+    assert not re.match(outer, "outer.frame.len")
 
 
 def test_every_reference_leads_somewhere() -> None:

@@ -21,21 +21,39 @@ from appliance.box.decisions import DecisionReplay
 from appliance.box.dissection import Dissection
 from appliance.box.generation import FilterSpec
 from appliance.box.offline_replay import ENGINES
+from appliance.closeable import Closeable
 from appliance.datapath.captures import FRAME, Capture
 from appliance.datapath.layout import VERDICTS, ReplayFrame
 from appliance.errors import TidegateError
 from appliance.rules import RuleSet, compile_rule_set
 from appliance.rules.analysis import find_unreached
 from appliance.rules.model import Direction
+from appliance.rules.tunnels import Tunnels
 from appliance.rules.walk import Judgement, Outcome, Walk
 from appliance.rules.walk.words import reason
-from tests.fuzz.rule_sets import FILE, random_frame, random_rule_set
+from tests.fuzz.rule_sets import FILE, TUNNELS, random_frame, random_rule_set
 
 FRAMES = 5000  # of one rule set
 EXPLAINED = 100  # of them
 LOGGED = 4  # of so many rule sets one, whose log of decisions is tried as well
 SETS = 2  # in one process, between two looks at the clock
 WAYS = (Direction.IN, Direction.OUT)
+
+
+class Dissections(Closeable):
+    """A dissection for each way to open tunnels, loaded when it is first asked for. For one thread."""
+
+    def __init__(self) -> None:
+        self._known: dict[Tunnels | None, Dissection] = {}
+
+    def of(self, tunnels: Tunnels | None) -> Dissection:
+        if tunnels not in self._known:
+            self._known[tunnels] = Dissection((), tunnels)
+        return self._known[tunnels]
+
+    def close(self) -> None:
+        for dissection in self._known.values():
+            dissection.close()
 
 
 def random_capture(chance: random.Random, frames: int) -> Capture:
@@ -52,6 +70,14 @@ def random_capture(chance: random.Random, frames: int) -> Capture:
     return capture
 
 
+def judged(chance: random.Random, capture: Capture, dissections: Dissections) -> tuple[RuleSet, list[Judgement]]:
+    """A random rule set about the frames of a capture, and what the walk says of them."""
+    tunnels = chance.choice(TUNNELS)
+    dissection = dissections.of(tunnels)
+    rules = random_rule_set(chance, list(dissection.frames(capture)), tunnels)
+    return rules, walked(rules, capture, dissection)
+
+
 def walked(rules: RuleSet, capture: Capture, dissection: Dissection) -> list[Judgement]:
     """What the walk says of every frame."""
     walk, judgements = Walk(rules), list[Judgement]()
@@ -62,12 +88,11 @@ def walked(rules: RuleSet, capture: Capture, dissection: Dissection) -> list[Jud
     return judgements
 
 
-def disagreements(seed: int, dissection: Dissection, frames: int = FRAMES, engine: str = "jit") -> Iterator[str]:
+def disagreements(seed: int, dissections: Dissections, frames: int = FRAMES, engine: str = "jit") -> Iterator[str]:
     """What a compiled random rule set does otherwise than the walk."""
     chance = random.Random(seed)
     with random_capture(chance, frames) as capture:
-        rules = random_rule_set(chance, list(dissection.frames(capture)))
-        judgements = walked(rules, capture, dissection)
+        rules, judgements = judged(chance, capture, dissections)
         yield from unfounded(seed, rules, judgements)
         if seed % LOGGED == 0:
             yield from decided_otherwise(seed, rules, capture, judgements)
@@ -108,14 +133,14 @@ def unfounded(seed: int, rules: RuleSet, judgements: list[Judgement]) -> Iterato
 
 
 def _finds_from(seed: int) -> list[str]:
-    with Dissection() as dissection:
-        return [find for number in range(seed, seed + SETS) for find in _finds_of(number, dissection)]
+    with Dissections() as dissections:
+        return [find for number in range(seed, seed + SETS) for find in _finds_of(number, dissections)]
 
 
-def _finds_of(seed: int, dissection: Dissection) -> list[str]:
+def _finds_of(seed: int, dissections: Dissections) -> list[str]:
     """What is wrong with one rule set; that it isn't accepted is, too."""
     try:
-        return list(disagreements(seed, dissection))
+        return list(disagreements(seed, dissections))
     except TidegateError as error:
         return [f"seed {seed}: {error}"]
 

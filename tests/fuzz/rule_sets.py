@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import ipaddress
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 
 from scapy.layers.inet import ICMP, IP, TCP, UDP, IPOption_LSRR, IPOption_Router_Alert, IPOption_RR
@@ -15,8 +15,9 @@ from scapy.layers.inet6 import ICMPv6EchoRequest, IPv6, IPv6ExtHdrFragment, IPv6
 from scapy.layers.l2 import ARP, Dot1Q, Ether
 
 from appliance.errors import SourceLine
+from appliance.rules.document.fields import FieldReader
 from appliance.rules.document.keys import read_key
-from appliance.rules.matchers import ABSENT_NUMBERS, MATCHERS, Layer, Matcher
+from appliance.rules.matchers import ABSENT_NUMBERS, MATCHERS, OUTER_MATCHERS, Layer, Matcher, version_of
 from appliance.rules.model import (
     Action,
     BitTest,
@@ -44,6 +45,7 @@ from appliance.rules.model import (
 from appliance.rules.ranges import Range, Ranges, union
 from appliance.rules.sets.contents import Packer
 from appliance.rules.sets.elements import ElementType
+from appliance.rules.tunnels import MOST_DEPTH, Tunnel, Tunnels
 from appliance.rules.values import (
     V4_MAXIMUM,
     Addresses,
@@ -57,11 +59,13 @@ from appliance.rules.values import (
 )
 from appliance.rules.walk import Dissected
 from appliance.rules.walk.conditions import numbers_of
+from tests.fuzz.nested_frames import nested_frame
 
 COMBINED = (SetType.PREFIX, SetType.PORT)
 HOSTS = ("192.0.2.1", "192.0.2.77", "198.51.100.9", "10.1.2.3")
 HOSTS6 = ("2001:db8::1", "2001:db8::2", "2001:db8:1::1", "fe80::1")
 FILE = "random.yaml"
+NESTED = 200  # templates with tunnels
 
 
 @cache
@@ -81,14 +85,24 @@ def templates() -> tuple[bytes, ...]:
     frames += [ether / IP(options=[IPOption_RR(), IPOption_LSRR(), IPOption_Router_Alert()]) / UDP()]
     frames += [ether / IP(flags="MF") / UDP(), ether / IP(frag=5) / b"rest of it", ether / IP(proto=50) / bytes(20)]
     frames += [ether / v6 / IPv6ExtHdrHopByHop() / IPv6ExtHdrFragment(m=1) / UDP(), ether / b"no packet"]
-    return tuple(bytes(frame) for frame in frames)
+    chance = random.Random(1)
+    return (*(bytes(frame) for frame in frames), *(nested_frame(chance) for _ in range(NESTED)))
+
+
+# what rule sets open: nothing, often; else all kinds, or some
+TUNNELS = (
+    *(None, None, None),
+    Tunnels(1, frozenset(Tunnel)),
+    Tunnels(MOST_DEPTH, frozenset(Tunnel)),
+    Tunnels(2, frozenset([Tunnel.GRE, Tunnel.VXLAN, Tunnel.MPLS])),
+)
 
 
 def _per(*texts: str) -> tuple[KeyPart, ...]:
     def refuse(number: int, bad: BadValue) -> None:
         raise bad
 
-    return read_key(list(texts), refuse)
+    return read_key(list(texts), FieldReader(TUNNELS[-1]), refuse)
 
 
 # what rates are per
@@ -109,6 +123,9 @@ _PER = tuple(
 )
 
 
+_OUTER_PER = (*_PER, _per("outer.ip.src"), _per("outer.ip.dst/16/48", "gre.key"), _per("outer.udp.dport", "ip.src"))
+
+
 def random_frame(chance: random.Random) -> bytes:
     """A template, as it is, with other hosts and ports, or with bytes changed or cut away."""
     frame = bytearray(chance.choice(templates()))
@@ -122,9 +139,12 @@ def random_frame(chance: random.Random) -> bytes:
     return bytes(frame)
 
 
-def random_rule_set(chance: random.Random, frames: Sequence[Dissected], most: int = 25) -> RuleSet:
-    """Up to so many rules, about those frames."""
-    rules = tuple(_rule(chance, frames, index) for index in range(chance.randrange(most + 1)))
+def random_rule_set(
+    chance: random.Random, frames: Sequence[Dissected], tunnels: Tunnels | None = None, most: int = 25
+) -> RuleSet:
+    """Up to so many rules, about those frames, which were dissected with those tunnels."""
+    matchers = {**MATCHERS, **OUTER_MATCHERS} if tunnels else MATCHERS
+    rules = tuple(_rule(chance, frames, matchers, index) for index in range(chance.randrange(most + 1)))
     allowed = _addresses(chance, frames, "source") if chance.random() < 0.2 else Addresses()
     live = {name for rule in rules for condition in rule.conditions for name in _sets_of(condition)}
     return RuleSet(
@@ -136,17 +156,18 @@ def random_rule_set(chance: random.Random, frames: Sequence[Dissected], most: in
         allowlist=allowed,
         rules=rules,
         texts={FILE: ""},
+        tunnels=tunnels,
         sets={found.name: found for found in _live_sets(chance, frames) if found.name in live},
     )
 
 
-def _rule(chance: random.Random, frames: Sequence[Dissected], index: int) -> Rule:
-    names = chance.sample(sorted(MATCHERS), chance.choice((0, 1, 1, 2, 2, 3)))
-    conditions = tuple(condition for name in names for condition in _conditions(chance, frames, MATCHERS[name]))
+def _rule(chance: random.Random, frames: Sequence[Dissected], matchers: Mapping[str, Matcher], index: int) -> Rule:
+    names = chance.sample(sorted(matchers), chance.choice((0, 1, 1, 2, 2, 3)))
+    conditions = tuple(condition for name in names for condition in _conditions(chance, frames, matchers[name]))
     rate, retransmit = None, None
     kind = chance.random()
     if kind < 0.15:
-        rate = _rate(chance)
+        rate = _rate(chance, _PER if matchers is MATCHERS else _OUTER_PER)
     elif kind < 0.35 and any(Layer.TCP in layers(condition) for condition in conditions):
         retransmit = Retransmit(chance.choice((0.001, 0.5)), 8, chance.choice((0.01, 600)), 65536, 65536)
     action = chance.choice((Action.PASS, Action.DROP, Action.DROP, Action.COUNT))
@@ -214,8 +235,8 @@ def _never(number: int, bad: BadValue) -> None:
     raise bad
 
 
-def _rate(chance: random.Random) -> Rate:
-    per = chance.choice(_PER)
+def _rate(chance: random.Random, keys: Sequence[tuple[KeyPart, ...]]) -> Rate:
+    per = chance.choice(keys)
     if chance.random() < 0.5:
         return Rate("pps", chance.choice((1, 100, 12345.678)), chance.choice((1, 5, 100)), per, 65536)
     return Rate("bps", chance.choice((8000, 1e6, 98765.4321)), chance.choice((1514, 5000)), per, 65536)
@@ -227,7 +248,11 @@ def _conditions(chance: random.Random, frames: Sequence[Dissected], matcher: Mat
         return _in_sets(chance, matcher, kind)
     if matcher.holds_both_families:
         found = _addresses(chance, frames, matcher.fields[0])
-        return [InAddresses(matcher, found if matcher.name.startswith("ip.") else Addresses((), found.v6))]
+        return [
+            InAddresses(
+                matcher, found if isinstance(kind, AddressKind) and 4 in kind.families else Addresses((), found.v6)
+            )
+        ]
     if isinstance(kind, FlagsKind):
         return [HasBits(matcher, tuple(_bit_test(chance, kind) for _ in range(chance.choice((1, 1, 2)))))]
     largest = kind.maximum if isinstance(kind, NumberKind) else {AddressKind: V4_MAXIMUM, TruthKind: 1}[type(kind)]
@@ -267,7 +292,7 @@ def _addresses(chance: random.Random, frames: Sequence[Dissected], side: str) ->
     found: dict[int, list[Range]] = {4: [], 6: []}
     for _ in range(chance.choice((1, 1, 3, 70))):
         frame = chance.choice(frames)
-        bits = 128 if frame["version"] == 6 else 32
+        bits = 128 if frame[version_of(side)] == 6 else 32
         host = bits - chance.choice((8, 24, 31, bits, bits, bits // 2))
         low = frame.address(side) >> host << host
         found[6 if bits == 128 else 4].append((low & (1 << bits) - 1, (low | (1 << host) - 1) & (1 << bits) - 1))

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, fields
 from functools import cache
 from typing import Any
 
-from appliance.rules.matchers import MATCHERS, PRESENCE, Layer, Matcher
+from appliance.rules.matchers import MATCHERS, OUTER_MATCHERS, PRESENCE, AnyLayer, Matcher
 from appliance.rules.model import BitTest, Condition, HasBits, InAddresses, InCombinations, InRanges, NoneInRanges
 from appliance.rules.ranges import Ranges, complement, intersection, union
 from appliance.rules.values import V4_MAXIMUM, V6_MAXIMUM, FlagsKind, Kind, NumberKind, OptionKind, TruthKind
@@ -48,7 +48,11 @@ _VERSION_OF = {1: 4, 58: 6}
 _LARGEST_PROTOCOL = 0xFF
 _MOST_FLAGS = 12  # bits of a field whose every value is tried
 # The largest value of a field that a matcher has for itself.
-_LIMITS = {matcher.fields[0]: largest_of(matcher.kind) for matcher in MATCHERS.values() if len(matcher.fields) == 1}
+_LIMITS = {
+    matcher.fields[0]: largest_of(matcher.kind)
+    for matcher in (*MATCHERS.values(), *OUTER_MATCHERS.values())
+    if len(matcher.fields) == 1
+}
 
 
 @dataclass(slots=True)
@@ -129,7 +133,7 @@ def _add(box: Box, condition: Condition) -> None:
         return
     matcher = condition.matcher
     _present(box, matcher.layer, matcher.name)
-    if isinstance(condition, InAddresses) and len(matcher.fields) == 1:
+    if isinstance(condition, InAddresses) and len(matcher.fields) == 1 and matcher.name not in OUTER_MATCHERS:
         _addresses(box, condition)
     elif isinstance(condition, InRanges) and len(matcher.fields) == 1:
         # what every value of the field is in, isn't asked for
@@ -144,7 +148,7 @@ def _add(box: Box, condition: Condition) -> None:
         box.others.append(condition)
 
 
-def _present(box: Box, layer: Layer, asker: str) -> None:
+def _present(box: Box, layer: AnyLayer, asker: str) -> None:
     needed = PRESENCE[layer]
     if needed is not None:
         number = ((needed.number, needed.number),)

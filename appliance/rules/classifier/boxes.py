@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from itertools import product
 
 from appliance.rules.classifier.layout import DESTINATION, GUARDS, PROTOCOL, SOURCE, WORD_BITS, Family
-from appliance.rules.matchers import Layer
+from appliance.rules.matchers import AnyLayer, Layer
 from appliance.rules.model import Condition, InAddresses, InCombinations, InRanges, InSets, NoneInRanges, Rule
 from appliance.rules.ranges import Range, Ranges, complement, intersection, prefixes
 from appliance.rules.values import Addresses
@@ -123,7 +123,7 @@ def boxes(rule: Rule, families: tuple[Family, ...]) -> dict[Family, list[Box]] |
     return found if all(each is not None for each in found.values()) else None  # type: ignore[return-value]
 
 
-def _layer(wanted: _Wanted, layer: Layer) -> None:
+def _layer(wanted: _Wanted, layer: AnyLayer) -> None:
     """What a condition says by its layer alone."""
     if layer in _TRANSPORTS:
         there = 2 * _TRANSPORTS[layer] + 1

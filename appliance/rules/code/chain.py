@@ -55,14 +55,17 @@ class Shared:
         self.endings = Endings(module, rules)
         self.redirects = Redirects(module, rules)
         self.has_stages = bool(rules.stages or rules.connections or self.endings.in_c)
-        self.frame = FrameLayout(rules.rules, for_stages=self.has_stages)
+        self.frame = FrameLayout(rules.rules, tunnels=rules.tunnels, for_stages=self.has_stages)
         self.states: dict[str, str] = {}  # name → use, in order
         self.counters = module.declare_map(layout.COUNTERS, layout.counters_shape(rules))
         self.errors = module.declare_map(layout.ERRORS, layout.errors_shape())
         self.tables = Tables(module, self.sets)
         self.plans = {way: self._plan(way, with_tables=with_tables) for way in (Direction.IN, Direction.OUT)}
         self.is_cut = any(len(cut(each.steps)) > 1 for each in self.plans.values()) or (
-            len(self.frame.names) > MOST_VARIABLES or bool(self.frame.slices) or self.has_stages
+            len(self.frame.names) > MOST_VARIABLES
+            or bool(self.frame.slices)
+            or self.has_stages
+            or rules.tunnels is not None
         )
         # In a variable, verifiers would follow both outcomes of a monitored check through all that stands behind it.
         self.is_cut |= any(rule.block and rule.mode is Mode.MONITOR for rule in rules.rules)

@@ -35,7 +35,7 @@ from llvmlite import ir
 
 from appliance.ebpf.map_types import MapType
 from appliance.errors import SourceLine
-from appliance.ir import I32, I64, PTR, U32, U64, Pointer
+from appliance.ir import I32, I64, PTR, U32, U64, Pointer, Variable
 from appliance.rules.code import layout
 from appliance.rules.code.acting import VERDICTS
 from appliance.rules.code.bpf_module import BpfModule, MapShape
@@ -45,6 +45,7 @@ from appliance.rules.code.keys import write_hosts
 from appliance.rules.code.layout import CompiledRules
 from appliance.rules.code.match import Matching
 from appliance.rules.code.parser.cursor import Cursor
+from appliance.rules.code.parser.levels import parse_levels
 from appliance.rules.code.parser.parser import parse_frame
 from appliance.rules.model import ALLOWLIST, MALFORMED, POLICY, Action, Direction, Mode, Place, RuleSet
 
@@ -83,6 +84,7 @@ class _Program:
         self.shared = shared
         self.module = shared.module
         self.way = way
+        self.cursor: Cursor | None = None
         defaults = shared.rules
         self.plan = shared.plans[way]
         self.has_policy = way is Direction.IN or defaults.direction is not Direction.IN
@@ -115,13 +117,12 @@ class _Program:
             if record is None
             else Fields.parsed_into(code, self.shared.frame, record)
         )
-        self.cursor = Cursor(self.module, code, self.fields, self._allowlist, self.malformed)
-        parse_frame(self.cursor)
+        self.reason = self._parse(record)
         write_hosts(code, self.fields, self.plan.rules)
         chain = Chain(self.shared, code, self.fields, self._decide, record)
         chain.blocked(self.way)
         if record is not None and self.shared.has_stages:
-            self.shared.stages.prepare(self.cursor, self.way)
+            self.shared.stages.prepare(self.fields, self.cursor, self.way)
             self._stages(record, Place.FIRST)
             if self.flows:
                 self.flows.track(code, record)
@@ -140,6 +141,16 @@ class _Program:
         self._malformed()
         self._tail()
         self._leaving()
+
+    def _parse(self, record: Pointer | None) -> Variable[U32]:
+        """Every field of the frame. Gives the index of the reason, for a frame that is malformed."""
+        code, frame = self.code, self.shared.frame
+        if frame.tunnels:
+            assert record is not None
+            return parse_levels(self.module, code, frame, record, self._allowlist, self.malformed)
+        self.cursor = Cursor(self.module, code, self.fields, self._allowlist, self.malformed)
+        parse_frame(self.cursor)
+        return self.cursor.reason
 
     def _record(self) -> Pointer:
         """Where the fields of the frame lie."""
@@ -249,7 +260,7 @@ class _Program:
             code.ret(VERDICTS[Action.PASS])
             return
         key = code.buffer(4, align=4)
-        code.store(self.cursor.reason.get(), key, align=4)
+        code.store(self.reason.get(), key, align=4)
         value = self.module.helper(code, "map_lookup_elem", self.shared.errors, key)
         with code.if_(code.compare(code.integer(value), "!=", 0)):
             code.store(code.add(code.load(value, I64, align=8), 1), value, align=8)

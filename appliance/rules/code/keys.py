@@ -17,6 +17,7 @@ from llvmlite import ir
 
 from appliance.ir import I64, U64, Code, Pointer
 from appliance.rules.code.fields import SIDES, Fields
+from appliance.rules.matchers import version_of
 from appliance.rules.model import HOST, KeyPart, Rule
 
 _ALL = (1 << 64) - 1
@@ -70,7 +71,7 @@ def kind(per: tuple[KeyPart, ...]) -> str:
 def _address(code: Code, fields: Fields, side: str, lengths: tuple[int, int]) -> tuple[U64, U64]:
     """High and low half, in network order; of each family's bits so many as count."""
     v4, v6 = lengths
-    is_v4 = code.compare(fields["version"], "==", 4)
+    is_v4 = code.compare(fields[version_of(side)], "==", 4)
     of_v4 = _leading(96 + v4 - 64)
     high_of_v6, low_of_v6 = _leading(min(v6, 64)), _leading(v6 - 64)
     high: U64 = fields[f"{side}_high"]

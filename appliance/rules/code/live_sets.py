@@ -17,13 +17,14 @@ from llvmlite import ir
 from appliance.ir import I16, I32, I64, U1, Code, N, Number, Pointer
 from appliance.rules.code.fields import Fields
 from appliance.rules.code.set_maps import SetMaps
-from appliance.rules.matchers import ABSENT_NUMBERS, Matcher
+from appliance.rules.matchers import ABSENT_NUMBERS, OUTER, Matcher, version_of
 from appliance.rules.model import InCombinations, InSets, Membership
 from appliance.rules.ranges import Ranges
 from appliance.rules.sets.elements import Part
 from appliance.rules.values import Addresses, AddressKind
 
-ADDRESSES = frozenset({"source", "destination"})  # fields of two halves; an IPv4 address is in the low one
+# fields of two halves; an IPv4 address is in the low one
+ADDRESSES = frozenset({"source", "destination", f"{OUTER}source", f"{OUTER}destination"})
 NO_ADDRESS = (0,)  # the families of a set whose elements hold none
 
 
@@ -114,9 +115,11 @@ class LiveSetMatching:
             self.ask(name, fields, families[0], found)  # an address that isn't the packet's own is IPv4's
             return
         missing = self.matching.block("missing")
+        versions = {version_of(field) for field in fields if field in ADDRESSES}
         for family in families:
             other = self.matching.block("other")
-            self.matching.unless(self.code.compare(self.fields["version"], "==", family), other)
+            for version in sorted(versions):
+                self.matching.unless(self.code.compare(self.fields[version], "==", family), other)
             self.ask(name, fields, family, found)
             self.code.builder.branch(missing)
             self.code.builder.position_at_end(other)

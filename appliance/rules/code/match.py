@@ -13,7 +13,7 @@ from appliance.rules.code.bpf_module import BpfModule
 from appliance.rules.code.fields import Fields
 from appliance.rules.code.live_sets import LiveSetMatching
 from appliance.rules.code.set_maps import LOW_HALF, SetMaps
-from appliance.rules.matchers import PRESENCE, Layer
+from appliance.rules.matchers import PRESENCE, AnyLayer, version_of
 from appliance.rules.model import (
     BitTest,
     Condition,
@@ -28,6 +28,7 @@ from appliance.rules.model import (
 from appliance.rules.ranges import Ranges
 from appliance.rules.values import Addresses, OptionKind
 
+_ORDER = list(PRESENCE)
 MOST_COMPARES = 64  # ranges; a larger set is a map
 _LOOKUP = 30  # compares that one in a live set's map is worth
 LARGEST_IN_BITMAP = 0xFFFF  # 8 KiB of bits; sets with a number above it are tries
@@ -56,7 +57,7 @@ class Matching:
     def conditions(self, conditions: tuple[Condition, ...], otherwise: ir.Block) -> None:
         """Leave for `otherwise` unless every condition holds; what tells most frames apart comes first."""
         needed = {layer for condition in conditions for layer in layers(condition)}
-        for layer in sorted(needed, key=lambda layer: list(Layer).index(layer), reverse=True):
+        for layer in sorted(needed, key=_ORDER.index, reverse=True):
             self.presence(layer, otherwise)
         for condition in sorted(conditions, key=cost):
             if isinstance(condition, HasBits):
@@ -75,7 +76,7 @@ class Matching:
             else:
                 self._ranges(condition, otherwise)
 
-    def presence(self, layer: Layer, otherwise: ir.Block) -> None:
+    def presence(self, layer: AnyLayer, otherwise: ir.Block) -> None:
         """Leave for `otherwise` unless the frame has that layer."""
         needed = PRESENCE[layer]
         if needed is not None:
@@ -111,7 +112,7 @@ class Matching:
     def addresses(self, side: str, addresses: Addresses, otherwise: ir.Block) -> None:
         """Leave for `otherwise` unless the frame's `source` or `destination` is among the addresses."""
         found, not_v4 = self.block("found"), self.block("not_v4")
-        version = self.fields["version"]
+        version = self.fields[version_of(side)]
         if addresses.v4:
             self.unless(self.code.compare(version, "==", 4), not_v4)
             self.family(side, 4, addresses.v4, found, otherwise)

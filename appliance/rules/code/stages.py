@@ -41,15 +41,16 @@ class Stages:
         self.rules = rules
         self.count = count
 
-    def prepare(self, cursor: Cursor, way: Direction) -> None:
-        """Behind the parser: what it knows beside the fields."""
-        cursor.set(
-            layer3=cursor.layer3.get(),
-            layer4=cursor.layer4.get(),
-            payload=cursor.payload.get(),
-            payload_length=cursor.payload_length.get(),
-            way=WAYS[way],
-        )
+    def prepare(self, fields: Fields, cursor: Cursor | None, way: Direction) -> None:
+        """Behind the parser: what it knows beside the fields. Without a cursor that is in the record already."""
+        if cursor:
+            fields.set(
+                layer3=cursor.layer3.get(),
+                layer4=cursor.layer4.get(),
+                payload=cursor.payload.get(),
+                payload_length=cursor.payload_length.get(),
+            )
+        fields.set(way=WAYS[way])
 
     def ask(self, code: Code, fields: Fields, record: Pointer, way: Direction, place: Place, leave: Leave) -> None:
         """Every stage of that direction that stands there, one behind the other."""

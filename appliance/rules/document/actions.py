@@ -5,6 +5,7 @@ from __future__ import annotations
 from appliance.errors import InputRefused
 from appliance.rules.actions import ACTIONS
 from appliance.rules.document.document import Document
+from appliance.rules.document.fields import FieldReader
 from appliance.rules.document.keys import read_key
 from appliance.rules.document.places import KeyPath
 from appliance.rules.document.schema import BlockEntry, RejectEntry, RuleEntry, TargetEntry
@@ -15,8 +16,11 @@ from appliance.rules.values import DSCP, BadValue, read_number
 class ActionReader:
     """Reads the keys that belong to one rule's action, and collects what is wrong with them. For one thread."""
 
-    def __init__(self, document: Document, entry: RuleEntry, at: KeyPath, defects: list[InputRefused]) -> None:
+    def __init__(
+        self, document: Document, entry: RuleEntry, at: KeyPath, fields: FieldReader, defects: list[InputRefused]
+    ) -> None:
         self.document = document
+        self.fields = fields
         self.entry = entry
         self.at = at
         self.action = Action(entry.action)
@@ -96,7 +100,7 @@ class ActionReader:
         def refuse(number: int, bad: BadValue) -> None:
             self.defects.append(self.document.refuse(bad.what, (*self.at, "block", "by", number), hint=bad.hint))
 
-        return read_key(texts, refuse)
+        return read_key(texts, self.fields, refuse)
 
     def _refuse(self, what: str, *at: str, hint: str | None) -> None:
         self.defects.append(self.document.refuse(what, (*self.at, *at), hint=hint))

@@ -5,20 +5,23 @@ from __future__ import annotations
 from typing import Any
 
 from appliance.rules.document.elements import ElementReader, each
+from appliance.rules.document.fields import FieldReader
 from appliance.rules.document.places import KeyPath
 from appliance.rules.field_hints import which_field
-from appliance.rules.matchers import MATCHERS, Matcher
+from appliance.rules.matchers import Matcher
 from appliance.rules.model import Condition, InCombinations
 from appliance.rules.sets.elements import ElementType
-from appliance.rules.values import AddressKind, NumberKind
+from appliance.rules.values import AddressKind, BadValue, NumberKind
 
 COMBINED = " . "
 
 
-def read_combination(reader: ElementReader, name: str, value: Any, path: KeyPath) -> tuple[Condition, ...]:
+def read_combination(
+    reader: ElementReader, fields: FieldReader, name: str, value: Any, path: KeyPath
+) -> tuple[Condition, ...]:
     """`ip.src . tcp.dport: "@set"`: the fields together are an element of a set."""
     before = len(reader.defects)
-    matchers = [_field(reader, part.strip(), path) for part in name.split(COMBINED)]
+    matchers = [_field(reader, fields, part.strip(), path) for part in name.split(COMBINED)]
     operators = value if isinstance(value, dict) else {"eq": value}
     conditions = []
     for operator, names in operators.items():
@@ -33,12 +36,16 @@ def read_combination(reader: ElementReader, name: str, value: Any, path: KeyPath
     return tuple(conditions) if len(reader.defects) == before else ()
 
 
-def _field(reader: ElementReader, name: str, path: KeyPath) -> Matcher | None:
+def _field(reader: ElementReader, fields: FieldReader, name: str, path: KeyPath) -> Matcher | None:
     """One field of a combination. Refuses those whose values no set has."""
-    matcher = MATCHERS.get(name)
-    if matcher is None:
-        reader.refuse(f"there is no field {name!r}", path, which_field(name), key=True)
-    elif not isinstance(matcher.kind, NumberKind | AddressKind):
+    try:
+        matcher = fields.find(name)
+        if matcher.slice:
+            raise BadValue(f"there is no field {name!r}", which_field(name))
+    except BadValue as bad:
+        reader.refuse(bad.what, path, bad.hint, key=True)
+        return None
+    if not isinstance(matcher.kind, NumberKind | AddressKind):
         reader.refuse(f"{name} can't stand in a combination", path, "make it a condition of its own", key=True)
     elif len(matcher.fields) > 1:
         hint = "name one of them, such as tcp.dport"

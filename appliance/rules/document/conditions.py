@@ -14,12 +14,15 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from appliance.errors import InputRefused
 from appliance.rules.document.combinations import COMBINED, read_combination
+from appliance.rules.document.document import Document
 from appliance.rules.document.elements import ElementReader, NumbersAndSets
+from appliance.rules.document.fields import FieldReader
 from appliance.rules.document.places import KeyPath
+from appliance.rules.document.sets import AnySet
 from appliance.rules.errors import did_you_mean
-from appliance.rules.field_hints import which_field
-from appliance.rules.matchers import Matcher, find_matcher
+from appliance.rules.matchers import Matcher
 from appliance.rules.model import (
     BitTest,
     Condition,
@@ -49,20 +52,27 @@ OPERATORS = ("eq", "any", "all", "not", "any_not", "gt", "lt", "in")
 class Reader(ElementReader):
     """Reads the conditions of one document, and collects what is wrong with them. For one thread."""
 
+    def __init__(
+        self,
+        document: Document,
+        sets: Mapping[str, AnySet | None],
+        fields: FieldReader,
+        defects: list[InputRefused],
+    ) -> None:
+        super().__init__(document, sets, defects)
+        self.fields = fields
+
     def match(self, match: Mapping[str, Any], path: KeyPath) -> tuple[Condition, ...]:
         """Every condition of a rule's `match:`."""
         conditions: list[Condition] = []
         for name, value in match.items():
             if COMBINED in name:
-                conditions += read_combination(self, name, value, (*path, name))
+                conditions += read_combination(self, self.fields, name, value, (*path, name))
                 continue
             try:
-                matcher = find_matcher(name)
+                matcher = self.fields.find(name)
             except BadValue as bad:
                 self.refuse(bad.what, (*path, name), bad.hint, key=True)
-                continue
-            if matcher is None:
-                self.refuse(f"there is no field {name!r}", (*path, name), which_field(name), key=True)
                 continue
             conditions += self._conditions(matcher, value, (*path, name))
         return tuple(conditions)

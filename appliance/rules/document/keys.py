@@ -11,8 +11,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
+from appliance.rules.document.fields import FieldReader
 from appliance.rules.field_hints import which_field
-from appliance.rules.matchers import MATCHERS, Layer, Matcher
+from appliance.rules.matchers import Layer, Matcher, find_matcher
 from appliance.rules.model import HOST, LARGEST_KEY, KeyPart
 from appliance.rules.values import AddressKind, BadValue, NumberKind
 
@@ -28,12 +29,12 @@ _FLOW = (
 )
 
 
-def read_key(texts: list[str], refuse: Callable[[int, BadValue], None]) -> tuple[KeyPart, ...]:
+def read_key(texts: list[str], fields: FieldReader, refuse: Callable[[int, BadValue], None]) -> tuple[KeyPart, ...]:
     """The parts of a key; `refuse(number, why)` is told each text that can't be read."""
     parts: list[KeyPart] = []
     for number, text in enumerate(texts):
         try:
-            for part in _read(text.strip()):
+            for part in _read(text.strip(), fields):
                 _check(part, parts)
                 parts.append(part)
         except BadValue as bad:
@@ -41,14 +42,15 @@ def read_key(texts: list[str], refuse: Callable[[int, BadValue], None]) -> tuple
     return tuple(parts)
 
 
-def _read(text: str) -> Iterator[KeyPart]:
+def _read(text: str, fields: FieldReader) -> Iterator[KeyPart]:
     if text == FLOW:
         yield from _FLOW
         return
     name, slash, lengths = text.partition("/")
-    matcher = MATCHERS.get(name)
-    if matcher is None:
+    known = find_matcher(name)
+    if known is None or known.slice:
         raise BadValue(f"there is no field {name!r}", f"{which_field(name)}; `{FLOW}` is addresses, protocol and ports")
+    matcher = fields.find(name)
     if len(matcher.fields) != 1:
         raise BadValue(f"{name} stands for several places of a frame", "name one of them")
     if matcher.holds_both_families:

@@ -21,12 +21,13 @@ from appliance.rules.document.elements import ElementReader
 from appliance.rules.document.places import KeyPath
 from appliance.rules.document.rules import RuleReader
 from appliance.rules.document.salvage import Salvaged, salvage
-from appliance.rules.document.schema import DefaultsEntry, RuleSetEntry
+from appliance.rules.document.schema import DefaultsEntry, RuleSetEntry, TunnelsEntry
 from appliance.rules.document.sets import SetReader, defects_of_file
 from appliance.rules.document.stages import StageReader
 from appliance.rules.errors import RuleSetRefused
 from appliance.rules.model import Action, Direction, LiveSet, Mode, Rule, RuleSet
 from appliance.rules.ranges import union
+from appliance.rules.tunnels import Tunnel, Tunnels
 from appliance.rules.values import PREFIX, Addresses
 
 MOST_RULES = 100_000
@@ -70,6 +71,7 @@ class _Loader:
         self.source = source
         self.document = source.document
         self.defaults = source.entry.defaults
+        self.tunnels: Tunnels | None = None
         self.defects: list[InputRefused] = []
         self.sources: list[_Source] = []
         self.sets = SetReader(self.defects)
@@ -78,13 +80,14 @@ class _Loader:
         self._gather(self.source, (Path(self.document.file).resolve(),))
         given = [source.entry.defaults.model_dump(exclude_unset=True) for source in self.sources]
         self.defaults = DefaultsEntry.model_validate({key: each[key] for each in given for key in each})
+        self.tunnels = self._tunnels()
         for source in self.sources:
             self.defects += source.salvaged.defects
             self.sets.forget(source.salvaged.wrong)
             for name, entry in source.entry.sets.items():
                 self.sets.define(source.document, name, entry)
         allowlist, allowlist_sets = self._allowlist()
-        reader = RuleReader(self.defaults, self.sets.sets, self.defects)
+        reader = RuleReader(self.defaults, self.sets.sets, self.tunnels, self.defects)
         rules: list[Rule] = []
         is_tracking = any(source.entry.connections for source in self.sources)
         for source in self.sources:
@@ -119,8 +122,18 @@ class _Loader:
             syn_proxy=proxy,
             sets={name: found for name, found in self.sets.sets.items() if isinstance(found, LiveSet)},
             allowlist_sets=allowlist_sets,
+            tunnels=self.tunnels,
             texts={source.document.file: source.document.text for source in [self.sources[-1], *self.sources[:-1]]},
         )
+
+    def _tunnels(self) -> Tunnels | None:
+        """What the documents say together, as of `defaults`."""
+        given = [entry.model_dump(exclude_unset=True) for each in self.sources if (entry := each.entry.tunnels)]
+        if not given:
+            return None
+        entry = TunnelsEntry.model_validate({key: each[key] for each in given for key in each})
+        kinds = frozenset(map(Tunnel, entry.kinds))
+        return Tunnels(entry.depth, kinds) if entry.depth and kinds else None
 
     # files
 

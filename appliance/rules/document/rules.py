@@ -8,6 +8,7 @@ from appliance.errors import InputRefused, SourceLine
 from appliance.rules.document.actions import ActionReader
 from appliance.rules.document.conditions import Reader
 from appliance.rules.document.document import Document
+from appliance.rules.document.fields import FieldReader
 from appliance.rules.document.keys import read_key
 from appliance.rules.document.places import KeyPath
 from appliance.rules.document.schema import DefaultsEntry, RateEntry, RetransmitEntry, RuleEntry
@@ -26,6 +27,7 @@ from appliance.rules.model import (
     Rule,
     layers,
 )
+from appliance.rules.tunnels import Tunnels
 from appliance.rules.values import BadValue
 
 RESERVED_IDS = frozenset(VERDICT_COUNTERS)
@@ -37,9 +39,16 @@ SLOWEST = {"pps": 1e-6, "bps": 1.0}  # what a frame costs must fit into 62 bits 
 class RuleReader:
     """Reads the rules of one document after the other, and collects what is wrong with them. For one thread."""
 
-    def __init__(self, defaults: DefaultsEntry, sets: Mapping[str, AnySet | None], defects: list[InputRefused]) -> None:
+    def __init__(
+        self,
+        defaults: DefaultsEntry,
+        sets: Mapping[str, AnySet | None],
+        tunnels: Tunnels | None,
+        defects: list[InputRefused],
+    ) -> None:
         self.defaults = defaults
         self.sets = sets
+        self.fields = FieldReader(tunnels)
         self.defects = defects
         self.places: dict[str, SourceLine] = {}
 
@@ -50,11 +59,11 @@ class RuleReader:
         if entry.id in RESERVED_IDS:
             what = f"the id {entry.id!r} is that of a counter of every rule set"
             self.defects.append(document.refuse(what, (*at, "id"), hint="choose another id"))
-        reader = Reader(document, self.sets, self.defects)
+        reader = Reader(document, self.sets, self.fields, self.defects)
         conditions = reader.match(entry.match or {}, (*at, "match"))
         defaults = self.defaults
         rate = self._rate(document, entry.rate, (*at, "rate")) if entry.rate else None
-        action = ActionReader(document, entry, at, self.defects)
+        action = ActionReader(document, entry, at, self.fields, self.defects)
         action.check_keys()
         rule = Rule(
             id=entry.id,
@@ -108,7 +117,7 @@ class RuleReader:
         def refuse(number: int, bad: BadValue) -> None:
             self.defects.append(document.refuse(bad.what, (*at, number), hint=bad.hint))
 
-        return read_key(texts, refuse)
+        return read_key(texts, self.fields, refuse)
 
     def _retransmit(
         self, document: Document, rule: RuleEntry, conditions: tuple[Condition, ...], at: KeyPath

@@ -9,6 +9,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstr
 from pydantic_core import PydanticCustomError, PydanticKnownError
 
 from appliance.rules.sets.elements import MOST_KEYS, MOST_TYPES
+from appliance.rules.tunnels import MOST_DEPTH, Tunnel
 
 
 def _whole(value: Any) -> Any:
@@ -66,6 +67,7 @@ _TIME_SCHEMA = WithJsonSchema({"anyOf": [{"type": "number"}, {"type": "string", 
 Duration = Annotated[float, BeforeValidator(_time), Field(gt=0, le=LONGEST, allow_inf_nan=False), _TIME_SCHEMA]
 Pause = Annotated[float, BeforeValidator(_time), Field(ge=0, le=LONGEST, allow_inf_nan=False), _TIME_SCHEMA]
 
+TunnelWord = Literal["ip", "gre", "vxlan", "geneve", "gtp", "mpls", "pppoe"]
 TypeWord = Literal["prefix", "port", "mac", "number"]
 SetTypes = Annotated[
     list[TypeWord],
@@ -89,6 +91,17 @@ class DefaultsEntry(Entry):
     mode: ModeWord = Field("enforce", description="mode of rules that name none, of the policy and of malformed")
     malformed: Literal["pass", "drop"] = Field("drop", description="what becomes of a malformed frame")
     direction: Way = Field("both", description="direction of rules that name none, and of policy and malformed")
+
+
+class TunnelsEntry(Entry):
+    """`tunnels:`"""
+
+    depth: Annotated[int, Field(ge=0, le=MOST_DEPTH)] = Field(
+        1, description="how many wrappings are looked into, one inside of the other; 0: none"
+    )
+    kinds: list[TunnelWord] = Field(
+        default_factory=lambda: [kind.value for kind in Tunnel], description="which; if absent, all of them"
+    )
 
 
 class SetEntry(Entry):
@@ -263,6 +276,7 @@ class RuleSetEntry(Entry):
     version: Version = 1
     include: list[str] = []
     defaults: DefaultsEntry = Field(default_factory=lambda: DefaultsEntry.model_validate({}))
+    tunnels: TunnelsEntry | None = Field(None, description="packets in packets; if absent, none is looked into")
     sets: dict[SetName, SetEntry] = {}
     allowlist: list[Any] = []
     rules: list[RuleEntry] = []

@@ -6,7 +6,7 @@ from bisect import bisect_right
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from appliance.rules.matchers import ABSENT_NUMBERS, PRESENCE, Layer, Matcher
+from appliance.rules.matchers import ABSENT_NUMBERS, PRESENCE, AnyLayer, Matcher, version_of
 from appliance.rules.model import (
     Condition,
     HasBits,
@@ -30,7 +30,7 @@ _RELATIONS: dict[str, Callable[[int, int], bool]] = {
 }
 
 
-def has_layer(frame: Dissected, layer: Layer) -> bool:
+def has_layer(frame: Dissected, layer: AnyLayer) -> bool:
     """Whether the frame has what a matcher of that layer looks at."""
     needed = PRESENCE[layer]
     return needed is None or _RELATIONS[needed.relation](frame[needed.field], needed.number)
@@ -72,7 +72,7 @@ def _in_addresses(condition: InAddresses, frame: Dissected, _: Sets) -> bool:
 
 def _is_among(addresses: Addresses, frame: Dissected, side: str) -> bool:
     families = {4: addresses.v4, 6: addresses.v6}
-    return lies_in(families.get(frame["version"], ()), frame.address(side))
+    return lies_in(families.get(frame[version_of(side)], ()), frame.address(side))
 
 
 def _has_bits(condition: HasBits, frame: Dissected, _: Sets) -> bool:
@@ -100,9 +100,8 @@ def _is_member(wanted: Membership, matcher: Matcher, field: str, frame: Dissecte
 
 def _in_combinations(condition: InCombinations, frame: Dissected, sets: Sets) -> bool:
     values = [_value(matcher, matcher.fields[0], frame) for matcher in condition.matchers]
-    return condition.negated is not any(
-        sets[name].has(values, _family(condition.matchers, frame)) for name in condition.sets
-    )
+    family = _family(condition.matchers, frame)
+    return condition.negated is not (family > 0 and any(sets[name].has(values, family) for name in condition.sets))
 
 
 def _value(matcher: Matcher, field: str, frame: Dissected) -> int:
@@ -110,8 +109,12 @@ def _value(matcher: Matcher, field: str, frame: Dissected) -> int:
 
 
 def _family(matchers: Sequence[Matcher], frame: Dissected) -> int:
-    """The family of the addresses among these fields: the packet's, or IPv4 where only ARP and the like have some."""
-    return frame["version"] if any(matcher.holds_both_families for matcher in matchers) else 4
+    """The family of the addresses among these fields: the packet's, or IPv4 where only ARP and the like have some. 0 if
+    one is of another packet's family than the next."""
+    versions = {frame[version_of(each.fields[0])] for each in matchers if each.holds_both_families}
+    if len(versions) > 1:
+        return 0
+    return versions.pop() if versions else 4
 
 
 HOLDS: dict[type[Condition], Callable[[Any, Dissected, Sets], bool]] = {

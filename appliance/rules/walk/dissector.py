@@ -20,9 +20,11 @@ from appliance.ir import I32, Code, Pointer
 from appliance.rules.code.bpf_module import BpfModule, MapShape
 from appliance.rules.code.fields import Fields, FrameLayout
 from appliance.rules.code.parser.cursor import PARSE_ERRORS, Cursor
+from appliance.rules.code.parser.levels import parse_levels
 from appliance.rules.code.parser.parser import parse_frame
-from appliance.rules.matchers import MATCHERS
+from appliance.rules.matchers import MATCHERS, OUTER_MATCHERS, version_of
 from appliance.rules.model import Rule
+from appliance.rules.tunnels import Tunnels
 from hooks.contracts.contract import Verdict
 from hooks.contracts.xdp import XDP_LINUX
 
@@ -58,7 +60,7 @@ class Dissected:
     def address(self, side: str) -> int:
         """The `source` or `destination` address, 32 bits of an IPv4 packet and 128 of an IPv6 one."""
         low = self.fields[f"{side}_low"]
-        return low & 0xFFFFFFFF if self.fields["version"] == 4 else self.fields[f"{side}_high"] << 64 | low
+        return low & 0xFFFFFFFF if self.fields[version_of(side)] == 4 else self.fields[f"{side}_high"] << 64 | low
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,9 +79,11 @@ class Dissector:
         return Dissected(fields, reason, bool(found.addressed))
 
 
-def dissector(rules: Iterable[Rule] = ()) -> Dissector:
-    """Compile the parser alone. It reads every field of the table, and what the rules have of their own."""
-    layout = FrameLayout(rules, MATCHERS.values())
+def dissector(rules: Iterable[Rule] = (), tunnels: Tunnels | None = None) -> Dissector:
+    """Compile the parser alone. It reads every field of the table, and what the rules have of their own; with tunnels,
+    the outer fields too."""
+    others = [*MATCHERS.values(), *(OUTER_MATCHERS.values() if tunnels else ())]
+    layout = FrameLayout(rules, others, tunnels)
     size = ctypes.sizeof(Dissection) + ctypes.sizeof(layout.record)
     module = BpfModule({"dissector": ""})
     seen = module.declare_map(SEEN, MapShape(MapType.ARRAY, 4, 8, 1))
@@ -109,11 +113,15 @@ def _parse(module: BpfModule, code: Code, layout: FrameLayout, place: Pointer) -
 
     malformed = code.function.append_basic_block("malformed")
     code.field(place, Dissection, "addressed").store(0)
-    fields = Fields.parsed_into(code, layout, code.at(place, ctypes.sizeof(Dissection)))
-    cursor = Cursor(module, code, fields, addressed, malformed)
-    parse_frame(cursor)
+    record = code.at(place, ctypes.sizeof(Dissection))
+    if layout.tunnels:
+        reason = parse_levels(module, code, layout, record, addressed, malformed)
+    else:
+        cursor = Cursor(module, code, Fields.parsed_into(code, layout, record), addressed, malformed)
+        parse_frame(cursor)
+        reason = cursor.reason
     code.field(place, Dissection, "reason").store(_GOOD)
     code.ret(_PASS)
     code.builder.position_at_end(malformed)
-    code.field(place, Dissection, "reason").store(cursor.reason.get())
+    code.field(place, Dissection, "reason").store(reason.get())
     code.ret(_PASS)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from appliance.rules.code.keys import kind
 from appliance.rules.code.token_bucket import CLOCK_SLACK, TICKS, Cost
-from appliance.rules.matchers import MATCHERS
+from appliance.rules.matchers import MATCHERS, version_of
 from appliance.rules.model import Block, Direction, KeyPart, Rate, Retransmit, Rule
 from appliance.rules.names import TCP_FLAGS
 from appliance.rules.walk.conditions import has_layer
@@ -44,7 +44,7 @@ def key_of(per: tuple[KeyPart, ...], frame: Dissected) -> Key | None:
 def _part(part: KeyPart, frame: Dissected) -> tuple[int, int]:
     if part.lengths is None:
         return 0, frame[part.field]
-    version = frame["version"]
+    version = frame[version_of(part.field)]
     if version == 4:
         return version, frame[f"{part.field}_low"] >> 32 - part.lengths[0]
     return version, (frame[f"{part.field}_high"] << 64 | frame[f"{part.field}_low"]) >> 128 - part.lengths[1]

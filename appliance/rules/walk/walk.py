@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from appliance.rules.actions import ACTIONS, ends
-from appliance.rules.matchers import Matcher
+from appliance.rules.matchers import OUTER, Matcher, version_of
 from appliance.rules.model import (
     ALLOWLIST,
     MALFORMED,
@@ -119,11 +119,13 @@ class Walk:
         return ACTIONS[rule.action].verdict or Action.PASS
 
     def _is_allowed(self, frame: Dissected, way: Direction) -> bool:
+        """By the outermost addresses: those inside of a tunnel are what its sender likes them to be."""
         allowed = self.rules.allowlist
-        ranges = allowed.v4 if frame["version"] == 4 else allowed.v6
-        address = frame.address("source" if way is Direction.IN else "destination")
+        side = (OUTER if self.rules.tunnels else "") + ("source" if way is Direction.IN else "destination")
+        version, address = frame[version_of(side)], frame.address(side)
+        ranges = allowed.v4 if version == 4 else allowed.v6
         sets = (self.sets[name] for name in self.rules.allowlist_sets)
-        return lies_in(ranges, address) or any(found.has((address,), frame["version"]) for found in sets)
+        return lies_in(ranges, address) or any(found.has((address,), version) for found in sets)
 
     def _blocked(self, frame: Dissected, way: Direction, time_ns: int) -> tuple[Rule, ...]:
         """The rules that count the frame for having blocked its source: the first monitored one, the first enforced."""

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from appliance.rules.actions import ACTIONS
-from appliance.rules.matchers import Matcher
+from appliance.rules.matchers import Matcher, version_of
 from appliance.rules.model import (
     Action,
     BitTest,
@@ -75,7 +75,7 @@ def difference(condition: Condition, frame: Dissected) -> str:
 def value_of(matcher: Matcher, frame: Dissected) -> str:
     """What a frame has in the places that a matcher looks at."""
     if matcher.holds_both_families:
-        return " and ".join(address(frame["version"], frame.address(field)) for field in matcher.fields)
+        return " and ".join(address(frame[version_of(field)], frame.address(field)) for field in matcher.fields)
     values = numbers_of(matcher, frame)
     there = [value for value in values if not isinstance(matcher.kind, NumberKind) or value <= matcher.kind.maximum]
     return " and ".join(number(matcher.kind, value) for value in there) or "not there"
@@ -113,7 +113,8 @@ def _none_in_ranges(condition: NoneInRanges, frame: Dissected) -> str:
 
 
 def _in_addresses(condition: InAddresses, frame: Dissected) -> str:
-    matcher, version = condition.matcher, frame["version"]
+    matcher = condition.matcher
+    version = frame[version_of(matcher.fields[0])]
     ranges = condition.addresses.v4 if version == 4 else condition.addresses.v6
     wanted = _listed([_network(version, each) for each in ranges], f"any IPv{version} network")
     return f"{matcher.name} is {value_of(matcher, frame)}, not in {wanted}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
@@ -17,23 +18,26 @@ from appliance.rules.document.schema import (
     RuleEntry,
     RuleSetEntry,
     SetEntry,
+    TunnelsEntry,
+    TunnelWord,
 )
-from appliance.rules.matchers import FIELDS, MATCHERS, PRESENCE, Layer, Matcher
+from appliance.rules.matchers import FIELDS, MATCHERS, OUTER_FIELDS, OUTER_MATCHERS, PRESENCE, Layer, Matcher
 from appliance.rules.names import ETHERTYPES, PROTOCOLS, TCP_FLAGS
+from appliance.rules.tunnels import MEANINGS, Tunnel
 from appliance.rules.values import SetType
 
-ENTRIES = (RuleSetEntry, DefaultsEntry, SetEntry, RuleEntry, RateEntry, RetransmitEntry, *ACTION_ENTRIES)
+ENTRIES = (RuleSetEntry, DefaultsEntry, SetEntry, RuleEntry, RateEntry, RetransmitEntry, TunnelsEntry, *ACTION_ENTRIES)
 REFERENCE = (Path(__file__).parents[3] / "docs" / "rules.md").read_text()
 
 
-@pytest.mark.parametrize("matcher", MATCHERS.values(), ids=lambda matcher: matcher.name)
+@pytest.mark.parametrize("matcher", [*MATCHERS.values(), *OUTER_MATCHERS.values()], ids=lambda matcher: matcher.name)
 def test_a_matcher_is_whole(matcher: Matcher) -> None:
     assert matcher.doc
     assert matcher.layer in PRESENCE
     assert type(matcher.kind) in _OPERATORS_OF
     assert type(matcher.kind) in _READERS
     assert matcher.reads
-    assert set(matcher.reads) <= FIELDS.keys()
+    assert set(matcher.reads) <= FIELDS.keys() | OUTER_FIELDS.keys()
 
 
 @pytest.mark.parametrize("matcher", MATCHERS.values(), ids=lambda matcher: matcher.name)
@@ -45,6 +49,11 @@ def test_every_layer_is_somebodys() -> None:
     assert {matcher.layer for matcher in MATCHERS.values()} == set(Layer)
 
 
+def test_every_kind_of_tunnel_has_a_meaning_and_a_word() -> None:
+    assert MEANINGS.keys() == set(Tunnel)
+    assert set(get_args(TunnelWord)) == {kind.value for kind in Tunnel}
+
+
 def test_operators_are_those_of_the_language() -> None:
     assert {operator for operators in _OPERATORS_OF.values() for operator in operators} == set(OPERATORS)
 
@@ -53,6 +62,7 @@ def test_operators_are_those_of_the_language() -> None:
     "word",
     [
         *(f"`{key}`" for entry in ENTRIES for key in keys_of(entry)),
+        *(f"`{kind.value}`" for kind in Tunnel),
         *(f"`{operator}`" for operator in OPERATORS),
         *(f"`{action.value}`" for action in ACTIONS),
         *(f"`{kind.value}`" for kind in SetType),

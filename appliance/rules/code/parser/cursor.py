@@ -28,6 +28,8 @@ PARSE_ERRORS = (
     "ipv4_version",
     "ipv4_header_length",
     "ipv4_total_length",
+    "ipv4_ah_truncated",
+    "ipv4_ah_nested",
     "ipv6_truncated",
     "ipv6_version",
     "ipv6_payload_length",
@@ -39,9 +41,19 @@ PARSE_ERRORS = (
     "udp_length",
     "icmp_truncated",
     "icmpv6_truncated",
+    "gre_truncated",
+    "vxlan_truncated",
+    "geneve_truncated",
+    "gtp_truncated",
+    "gtp_extension_nested",
+    "mpls_truncated",
+    "mpls_nested",
+    "pppoe_truncated",
+    "pppoe_length",
 )
 
 MOST_TAGS = 4
+NO_TAGS = {name: ABSENT_NUMBERS[name] for name in (f"vlan_{index}" for index in range(MOST_TAGS))}
 _CONTEXT = {field.name: field.offset for field in XDP_LINUX.context.fields}
 
 
@@ -63,9 +75,7 @@ class Cursor:
         self.fields = fields
         self.on_addresses = on_addresses
         self.malformed = malformed
-        fields.clear()
-        self.set(**ABSENT_NUMBERS)
-        self.set(**dict.fromkeys(fields.slices, ABSENT))
+        self.forget()
         self.reason = code.variable(I32, 0)
         self.layer3 = code.variable(I64, ETHERNET.size)
         self.layer4 = code.variable(I64, 0)
@@ -88,25 +98,54 @@ class Cursor:
         """Whether something reads one of these fields."""
         return any(name in self.fields.variables for name in names)
 
+    def forget(self) -> None:
+        """Nothing was read yet."""
+        self.fields.clear()
+        self.set(**ABSENT_NUMBERS)
+        self.set(**dict.fromkeys(self.fields.slices, ABSENT))
+
+    def behind(self, size: int) -> U64 | int:
+        """So far behind where the frame begins."""
+        return size
+
+    def left(self, offset: U64) -> U64:
+        """How many bytes there are from there on."""
+        left: U64 = self.code.sub(self["length"], offset)
+        return left
+
+    def claimed(self, length: U32, offset: U64, reason: str) -> U32:
+        """A length that a header says of what begins there: the frame is malformed if it has less."""
+        self.refuse_if(self.code.compare(self.code.resize(length, I64), ">", self.left(offset)), reason)
+        return length
+
+    def is_whole(self) -> U1:
+        """Whether this is no fragment."""
+        return self.code.compare(self["fragment"], "==", 0)
+
+    def settle(self) -> None:
+        """From here on it doesn't matter how layer 4 was reached."""
+
     def refuse_if(self, condition: U1, reason: str) -> None:
         """The frame is malformed, for that reason, if the condition holds."""
         with self.code.if_(condition):
-            self.reason.set(PARSE_ERRORS.index(reason))
-            self.code.builder.branch(self.malformed)
+            self.refuse(reason)
+
+    def refuse(self, reason: str) -> None:
+        """The frame is malformed, for that reason."""
+        self.reason.set(PARSE_ERRORS.index(reason))
+        self.code.builder.branch(self.malformed)
 
     def header(self, offset: U64 | int, header: Header, reason: str) -> Pointer:
         """A pointer to a header, of which all that it must have is in the frame."""
         pointer = self._place(offset)
-        end = self.code.at(pointer, header.size)
-        self.refuse_if(self.code.compare(self.code.integer(end), ">", self.code.integer(self.end)), reason)
+        self.refuse_if(self._is_beyond(pointer, offset, header.size), reason)
         return pointer
 
     @contextmanager
     def header_if_there(self, offset: U64 | int, header: Header) -> Iterator[Pointer]:
         """What is written inside runs with a pointer to the header, if all that it must have is in the frame."""
         pointer = self._place(offset)
-        end = self.code.at(pointer, header.size)
-        with self.code.if_(self.code.compare(self.code.integer(end), "<=", self.code.integer(self.end))):
+        with self.code.if_(self.code.not_(self._is_beyond(pointer, offset, header.size))):
             yield pointer
 
     def read(self, pointer: Pointer, header: Header) -> None:
@@ -124,14 +163,24 @@ class Cursor:
         self.payload_length.set(code.sub(self.layer4_length.get(), size))
 
     def _place(self, offset: U64 | int) -> Pointer:
-        return opaque(self.code, self.code.at(self.data, offset)) if not isinstance(offset, int) else self.data
+        place = self.code.at(self.data, offset)
+        return place if isinstance(offset, int) else opaque(self.code, place)
+
+    def _is_beyond(self, pointer: Pointer, offset: U64 | int, size: int) -> U1:
+        """Whether so many bytes from the pointer on, which points to that offset, go beyond the end of the frame."""
+        end = self.code.at(pointer, size)
+        return self.code.compare(self.code.integer(end), ">", self.code.integer(self.end))
 
 
 def frame_length(code: Code, data: Pointer, end: Pointer) -> U64:
     """How many bytes the frame has, as a number that LLVM can't look behind. Else it makes of a comparison with 0, in
     the 32 bits that are enough, one of the two pointers' low halves, which no verifier takes."""
-    length = code.sub(code.integer(end), code.integer(data))
-    hidden: U64 = code.builder.asm(ir.FunctionType(I64, [I64]), "", "=r,0", [length], False)
+    return opaque_number(code, code.sub(code.integer(end), code.integer(data)))
+
+
+def opaque_number(code: Code, number: U64) -> U64:
+    """The same number, as LLVM knows nothing of it: what bounds it from here on isn't left out as needless."""
+    hidden: U64 = code.builder.asm(ir.FunctionType(I64, [I64]), "", "=r,0", [number], False)
     return hidden
 
 

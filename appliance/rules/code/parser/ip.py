@@ -34,9 +34,9 @@ def parse_ipv4(cursor: Cursor) -> None:
 
     size = read(code, header, IPV4[4:8] * 4)
     cursor.refuse_if(code.compare(size, "<", IPV4.size), "ipv4_header_length")
-    available = code.sub(cursor["length"], cursor.layer3.get())
     cursor.refuse_if(code.compare(total, "<", size), "ipv4_total_length")
-    cursor.refuse_if(code.compare(code.resize(total, I64), ">", available), "ipv4_total_length")
+    there = cursor.claimed(total, cursor.layer3.get(), "ipv4_total_length")
+    cursor.refuse_if(code.compare(there, "<", size), "ipv4_truncated")  # options of which a first fragment has a part
     if cursor.keeps_any((IP_OPTIONS, *IP_OPTION_WORDS)):
         with code.if_(code.compare(size, ">", IPV4.size)):
             cursor.set(**{IP_OPTIONS: 1})
@@ -44,12 +44,10 @@ def parse_ipv4(cursor: Cursor) -> None:
             parse_ip_options(cursor, start, code.resize(code.sub(size, IPV4.size), I64))
     with code.if_(code.compare(cursor["fragment_offset"], "==", 0)):
         cursor.layer4.set(code.add(cursor.layer3.get(), code.resize(size, I64)))
-        cursor.layer4_length.set(code.sub(total, size))
-        is_icmpv6 = code.compare(protocol, "==", ICMPV6.number)
-        cursor.upper.set(code.select(is_icmpv6, 0, protocol))
-    if Layer.AH in cursor.fields.layers:
-        with code.if_(code.compare(cursor.upper.get(), "==", AH.number)):
-            _authentication(cursor)
+        cursor.layer4_length.set(code.sub(there, size))
+        cursor.upper.set(protocol)
+        with code.if_(code.compare(protocol, ">=", AH.number)):
+            _behind_authentication(cursor)
 
 
 def parse_ipv6(cursor: Cursor) -> None:
@@ -63,10 +61,8 @@ def parse_ipv6(cursor: Cursor) -> None:
     cursor.on_addresses(6)
 
     after = code.add(cursor.layer3.get(), IPV6.size)
-    available = code.sub(cursor["length"], after)
-    cursor.refuse_if(code.compare(code.resize(payload, I64), ">", available), "ipv6_payload_length")
+    cursor.layer4_length.set(cursor.claimed(payload, after, "ipv6_payload_length"))
     cursor.layer4.set(after)
-    cursor.layer4_length.set(payload)
     done = cursor.code.function.append_basic_block("transport")
     _extensions(cursor, 0, done)
     code.builder.branch(done)
@@ -74,6 +70,26 @@ def parse_ipv6(cursor: Cursor) -> None:
     cursor.set(protocol=cursor.upper.get())
     is_icmp = code.compare(cursor.upper.get(), "==", ICMP.number)
     with code.if_(code.or_(code.compare(cursor.elsewhere.get(), "!=", 0), is_icmp)):
+        cursor.upper.set(0)
+
+
+def _behind_authentication(cursor: Cursor) -> None:
+    """In IPv4, what an authentication header is in front of; and ICMPv6, which has nothing to say there."""
+    code = cursor.code
+    with code.if_(code.compare(cursor.upper.get(), "==", AH.number)):
+        header = cursor.header(cursor.layer4.get(), IPV6_EXTENSION, "ipv4_ah_truncated")
+        following, length = read(code, header, IPV6_EXTENSION[0:8]), read(code, header, IPV6_EXTENSION[8:16])
+        size = code.shl(code.add(length, 2), 2)
+        if Layer.AH in cursor.fields.layers:
+            _authentication(cursor)
+        left = cursor.layer4_length.get()
+        cursor.refuse_if(code.compare(size, ">", left), "ipv4_ah_truncated")
+        cursor.refuse_if(code.compare(following, "==", AH.number), "ipv4_ah_nested")
+        cursor.layer4_length.set(code.sub(left, size))
+        cursor.layer4.set(code.add(cursor.layer4.get(), code.resize(size, I64)))
+        cursor.upper.set(following)
+        cursor.set(protocol=following)
+    with code.if_(code.compare(cursor.upper.get(), "==", ICMPV6.number)):
         cursor.upper.set(0)
 
 

@@ -12,6 +12,8 @@ from appliance.rules.slices import Slice
 def parse_slices(cursor: Cursor) -> None:
     """Behind the other headers: every slice that some rule asks for."""
     code = cursor.code
+    if cursor.fields.slices:
+        cursor.settle()
     for name, wanted in cursor.fields.slices.items():
         start, length = _base(cursor, wanted)
         with (
@@ -30,6 +32,6 @@ def _base(cursor: Cursor, wanted: Slice) -> tuple[U64, U32]:
     if wanted.base == "transport":
         is_here = code.compare(cursor.elsewhere.get(), "==", 0)
         return cursor.layer4.get(), code.select(is_here, cursor.layer4_length.get(), 0)
-    rest = code.resize(code.sub(cursor["length"], cursor.layer3.get()), I32)
+    rest = code.resize(cursor.left(cursor.layer3.get()), I32)
     is_ip = code.compare(cursor["version"], "!=", 0)
     return cursor.layer3.get(), code.select(is_ip, cursor["ip_length"], rest)

@@ -63,7 +63,7 @@ def _udp(cursor: Cursor) -> None:
     length = read(code, header, UDP[32:48])
     cursor.refuse_if(code.compare(length, "<", UDP.size), "udp_length")
     # a fragment holds less than the datagram, whose length this is
-    with code.if_(code.compare(cursor["fragment"], "==", 0)):
+    with code.if_(cursor.is_whole()):
         cursor.refuse_if(code.compare(length, ">", cursor.layer4_length.get()), "udp_length")
     cursor.set(transport=UDP.number)
     cursor.ends(UDP.size)

@@ -36,8 +36,10 @@ def test_case(case: RuleCase, tmp_path: Path, dissection: Dissection) -> None:
     walk = Walk(rules)
     now = 10**9
     with Capture.of([step.frame for step in case.steps], case.name) as capture:
-        if any(matcher.slice for rule in rules.rules for each in rule.conditions for matcher in matched(each)):
-            with Dissection(rules.rules) as special:
+        if rules.tunnels or any(
+            matcher.slice for rule in rules.rules for each in rule.conditions for matcher in matched(each)
+        ):
+            with Dissection(rules.rules, rules.tunnels) as special:
                 dissected = list(special.frames(capture))
         else:
             dissected = list(dissection.frames(capture))
