@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 
-from appliance.rules.matchers import MATCHERS
+from appliance.rules.matchers import MATCHERS, OUTER
 
 # What others call these fields: Wireshark, nftables and bpfilter, in this order.
 _ELSEWHERE = {
@@ -53,6 +53,10 @@ def which_field(name: str) -> str:
     """A hint for a field that there isn't: what it is called here, or a near name and what its header has."""
     if name in _ELSEWHERE:
         return f"it is `{_ELSEWHERE[name]}` here"
+    if name.startswith(OUTER):
+        inner = name.removeprefix(OUTER)
+        is_there = inner in MATCHERS
+        return f"it has no `{OUTER}`: write {inner}" if is_there else f"{which_field(inner)}; with `{OUTER}` in front"
     header, _, rest = name.partition(".")
     siblings = [field for known, _, field in map(_parted, MATCHERS) if known == header]
     if not siblings:
