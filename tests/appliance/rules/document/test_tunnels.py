@@ -81,7 +81,7 @@ def test_outer_fields_are_the_fields_where_nothing_is_opened(tmp_path: Path) -> 
             "1:39: there is no field 'outer.udp.dprt'\n  hint: did you mean 'udp.dport'? "
             "fields of udp are: udp.sport, udp.dport, udp.port, udp.length; with `outer.` in front",
         ),
-        ("tunnels: {depth: 4}", "1:18: depth is 4, more than 3"),
+        ("tunnels: {depth: 4}", "1:18: depth: 4 must be at most 3"),
     ],
 )
 def test_documents_that_are_refused(tmp_path: Path, text: str, message: str) -> None:
