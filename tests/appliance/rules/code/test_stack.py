@@ -10,12 +10,16 @@ from appliance.rules import compile_rule_set, load_rule_set
 from appliance.rules.code import chain, stack
 from appliance.rules.code.chain import MOST_VARIABLES
 from appliance.rules.code.fields import FrameLayout
-from appliance.rules.matchers import MATCHERS, Layer, Matcher
+from appliance.rules.matchers import MATCHERS, OUTER_MATCHERS, TUNNEL_LAYERS, TUNNELS_OWN, Layer, Matcher
 from appliance.rules.model import RuleSet
+from appliance.rules.tunnels import MOST_DEPTH
 from appliance.rules.values import MAC, AddressKind, FlagsKind, TruthKind
 
 # what is read without a stage
-NAMES = tuple(name for name, matcher in MATCHERS.items() if name.partition(".")[0] not in ("ct", "stage"))
+WITHOUT_STAGES = tuple(name for name in MATCHERS if name.partition(".")[0] not in ("ct", "stage"))
+# and without a tunnel
+NAMES = tuple(name for name in WITHOUT_STAGES if MATCHERS[name].layer not in TUNNEL_LAYERS and name not in TUNNELS_OWN)
+FIELDS = {**MATCHERS, **OUTER_MATCHERS}
 KEYS = ("[ip.src, ip.dst]", "flow", "[ip.src, ip.ttl, ip.len]")
 RETRANSMIT = "  - {id: again, match: {tcp.flags: {all: [syn]}}, retransmit: {}, action: drop}\n"
 
@@ -31,14 +35,12 @@ def value(matcher: Matcher, number: int) -> str:
     return f"'02:00:00:00:00:{number:02x}'" if kind is MAC else "1"
 
 
-def rules(folder: Path, names: tuple[str, ...]) -> RuleSet:
+def rules(folder: Path, names: tuple[str, ...], head: str = "") -> RuleSet:
     """A rule for each field, every fifth with a rate that has a key."""
-    lines = ["rules:\n", RETRANSMIT]
+    lines = [head, "rules:\n", RETRANSMIT]
     for number, name in enumerate(names):
         rate = f", rate: {{pps: 5, per: {KEYS[number % len(KEYS)]}}}" if number % 5 == 0 else ""
-        lines.append(
-            f"  - {{id: r{number}, match: {{{name}: {value(MATCHERS[name], number)}}}, action: count{rate}}}\n"
-        )
+        lines.append(f"  - {{id: r{number}, match: {{{name}: {value(FIELDS[name], number)}}}, action: count{rate}}}\n")
     path = folder / "rules.yaml"
     path.write_text("".join(lines))
     return load_rule_set(path)
@@ -60,6 +62,12 @@ def test_as_many_fields_as_one_function_takes_have_room(tmp_path: Path, step: in
 
 def test_a_rule_set_of_every_field_has_room(tmp_path: Path) -> None:
     made = compile_rule_set(rules(tmp_path, NAMES))
+    assert 0 < stack.stack_used(made.object) <= stack.SIZE
+
+
+def test_a_rule_set_of_every_field_of_tunnels_has_room(tmp_path: Path) -> None:
+    names = (*WITHOUT_STAGES, *OUTER_MATCHERS)
+    made = compile_rule_set(rules(tmp_path, names, f"tunnels: {{depth: {MOST_DEPTH}}}\n"))
     assert 0 < stack.stack_used(made.object) <= stack.SIZE
 
 
