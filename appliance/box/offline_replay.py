@@ -24,6 +24,7 @@ from appliance.ebpf.interpreter import Context, Interpreter, PacketMemory
 from appliance.ebpf.platform import PLATFORMS
 from appliance.helpers.model.table import python_helpers
 from appliance.helpers.native.call import Clock
+from appliance.helpers.services import RuntimeServices
 from appliance.jit.collection import Collection, held_programs
 from appliance.maps.model.models import models
 from appliance.rules.code.layout import CompiledRules
@@ -100,6 +101,8 @@ class InterpretedReplay(Closeable):
             verifier.verify(program)
         self._maps = models(self._spec.maps)
         self._host = FrameContext(random_state=RANDOM_SEED)
+        self._services = RuntimeServices.reproducible()
+        self._services.put_into(self._host)
 
     def replay(self, capture: Capture) -> ReplayResult:
         self._maps |= models({name: self._spec.maps[name] for name in self._state})

@@ -2,8 +2,8 @@
 /*
  * Which clients have proved themselves by a reset, and which servers' clients may have cookies.
  *
- * Where no cookie was given nobody looks for one: an ACK of a connection that is none of ours costs a look at one entry.
- * Servers whose places are the same are looked at together.
+ * Where no cookie was ever given there are no flows, and nobody looks for one: a segment of a connection with such a
+ * server costs a look at two entries. Servers whose places are the same are looked at together.
  */
 #ifndef TIDEGATE_SYN_KNOWN_H
 #define TIDEGATE_SYN_KNOWN_H
@@ -24,25 +24,33 @@ struct {
 	__type(value, __u64);
 } syn_given SEC(".maps");
 
-static __always_inline __u64 *given(const struct frame *frame)
+static __always_inline __u64 *given_by(const struct address *address, __u32 port)
 {
-	__u64 server = frame->destination.high ^ frame->destination.low ^ (__u64)frame->destination_port << 48;
+	__u64 server = address->high ^ address->low ^ (__u64)port << 48;
 	__u32 place = server * GOLDEN_RATIO >> (64 - GIVEN_BITS);
 
 	return bpf_map_lookup_elem(&syn_given, &place);
 }
 
+static __always_inline int were_ever_given(const struct frame *frame)
+{
+	__u64 *there = given_by(&frame->destination, frame->destination_port);
+	__u64 *here = given_by(&frame->source, frame->source_port);
+
+	return there && here && (*there | *here);
+}
+
 static __always_inline void cookies_given(struct frame *frame)
 {
-	__u64 *last = given(frame), now = frame_time(frame);
+	__u64 *last = given_by(&frame->destination, frame->destination_port), now = frame_time(frame);
 
-	if (last && now - *last > SECOND)
+	if (last && (!*last || now - *last > SECOND))
 		*last = now;
 }
 
 static __always_inline int were_cookies_given(struct frame *frame)
 {
-	__u64 *last = given(frame);
+	__u64 *last = given_by(&frame->destination, frame->destination_port);
 
 	return last && *last && frame_time(frame) - *last < LIFE_OF_COOKIES + SECOND;
 }

@@ -355,7 +355,7 @@ STAGE(syn_proxy_flows)
 	if (!frame)
 		return NEXT;
 	frame->proved = 0;
-	if (frame->transport != IPPROTO_TCP || frame->layer3 > LARGEST_LAYER3)
+	if (frame->transport != IPPROTO_TCP || frame->layer3 > LARGEST_LAYER3 || !were_ever_given(frame))
 		return NEXT;
 	make_key(frame, &key);
 	flow = bpf_map_lookup_elem(&syn_flows, &key);

@@ -19,6 +19,7 @@ from tests.bench import (
     bench_peers,
     bench_reload,
     bench_start,
+    bench_syn_proxy,
     bench_tcp,
     bench_verifier,
 )
@@ -35,6 +36,7 @@ BENCHMARKS: Mapping[str, Benchmark] = {
     "maps": bench_maps.main,
     "blocklist": bench_blocklist.main,
     "classifier": bench_classifier.main,
+    "syn_proxy": bench_syn_proxy.main,
     "lookups": bench_lookups.main,
     "compile": bench_compile.main,
     "native": bench_native.main,
