@@ -172,7 +172,8 @@ static __always_inline int translate(struct xdp_md *context, struct frame *frame
 		number = bpf_htonl(frame->tcp_sequence);
 		changes.even += change(tcp->seq, number);
 		tcp->seq = number;
-		window = bpf_htons(scaled(frame->tcp_window, flow->server_left, flow->server_right));
+		frame->tcp_window = scaled(frame->tcp_window, flow->server_left, flow->server_right);
+		window = bpf_htons(frame->tcp_window);
 	} else {
 		if (frame->tcp_flags & TCP_ACK) {
 			number = bpf_htonl(frame->tcp_acknowledgement - flow->delta);

@@ -211,38 +211,52 @@ static __always_inline int stranger(struct xdp_md *context, struct frame *frame,
 	return XDP_DROP;
 }
 
-/* A reset, whichever way the frame goes. */
-static __always_inline int reset(struct xdp_md *context, struct frame *frame, __u32 sequence, int back)
+/* A reset that goes the frame's way; with an acknowledgement, unless that is 0. */
+static __always_inline int reset(struct xdp_md *context, struct frame *frame, __u32 sequence, __u32 acknowledgement)
 {
 	struct segment segment;
 
 	begin_segment(&segment, frame, TCP_HEADER);
 	segment.tcp.seq = bpf_htonl(sequence);
+	segment.tcp.ack_seq = bpf_htonl(acknowledgement);
 	segment.tcp.rst = 1;
-	if (back)
-		return write_segment(context, frame, &segment, 0, 1) ? XDP_DROP : XDP_TX;
-	frame->tcp_flags = TCP_RST;
+	segment.tcp.ack = !!acknowledgement;
+	frame->tcp_flags = acknowledgement ? TCP_RST | TCP_ACK : TCP_RST;
 	frame->tcp_sequence = sequence;
-	frame->tcp_acknowledgement = 0;
+	frame->tcp_acknowledgement = acknowledgement;
 	return become(context, frame, &segment, 0);
 }
 
-/* The server has answered the SYN: the client may send, and shall say so. */
+/* To a server that has an older connection: what it acknowledges is nothing that the client has sent (RFC 9293, 3.5.2). */
+static __always_inline int reset_older(struct xdp_md *context, struct frame *frame)
+{
+	struct segment segment;
+
+	begin_segment(&segment, frame, TCP_HEADER);
+	segment.tcp.seq = bpf_htonl(frame->tcp_acknowledgement);
+	segment.tcp.rst = 1;
+	return write_segment(context, frame, &segment, 0, 1) ? XDP_DROP : XDP_TX;
+}
+
+/*
+ * The server has answered the SYN: the client may send, and shall say so. What is asked next sees the SYN-ACK that the
+ * client would have got, and finds the window's scale, which segments without a SYN may carry for nothing (RFC 7323, 2.1).
+ */
 static __always_inline int opened(struct xdp_md *context, struct frame *frame, struct syn_flow *flow)
 {
 	struct options *options = frame_options();
 	struct segment segment;
-	int is_scaled;
+	int is_scaled, answer;
 
 	if (!options || frame->fragment || syn_read_options(context, frame))
 		return XDP_DROP;
+	is_scaled = flow->client_shift != NO_SHIFT;
 	if (flow->state == OPENING) {
 		flow->server = frame->tcp_sequence;
 		flow->delta = flow->cookie - flow->server;
 		flow->stamp_delta = flow->stamp - options->stamp;
 		if (!options->stamps_at)
 			flow->stamp = 0;
-		is_scaled = flow->client_shift != NO_SHIFT;
 		flow->client_left = is_scaled && options->shift == NO_SHIFT ? flow->client_shift : 0;
 		flow->server_left = is_scaled && options->shift != NO_SHIFT ? options->shift : 0;
 		flow->server_right = is_scaled ? syn_proxy_config.shift : 0;
@@ -250,18 +264,21 @@ static __always_inline int opened(struct xdp_md *context, struct frame *frame, s
 	}
 	flow->until = frame_time(frame) + syn_proxy_config.idle;
 	begin_segment(&segment, frame, TCP_HEADER);
+	segment.options[0] = is_scaled ? OPTION_SCALE(syn_proxy_config.shift & 15) : flow->stamp ? OPTION_NOTHING : 0;
+	segment.tcp.doff += flow->stamp ? 4 : is_scaled;
 	if (flow->stamp) {
-		segment.tcp.doff += 3;
-		segment.options[0] = OPTION_STAMPS;
-		segment.options[1] = bpf_htonl(options->stamp + flow->stamp_delta);
-		segment.options[2] = bpf_htonl(options->echo);
+		segment.options[1] = OPTION_STAMPS;
+		segment.options[2] = bpf_htonl(options->stamp + flow->stamp_delta);
+		segment.options[3] = bpf_htonl(options->echo);
 	}
 	segment.tcp.seq = bpf_htonl(flow->cookie);
 	segment.tcp.ack_seq = bpf_htonl(flow->first + 1);
 	segment.tcp.ack = 1;
 	segment.tcp.window = bpf_htons(scaled(frame->tcp_window, 0, flow->server_right)); /* of a SYN-ACK it isn't scaled */
 	frame->tcp_sequence = flow->cookie;
-	return become(context, frame, &segment, 1);
+	answer = become(context, frame, &segment, 1);
+	frame->payload_length = 0;
+	return answer;
 }
 
 static __always_inline int is_answered(const struct frame *frame, const struct syn_flow *flow)
@@ -273,11 +290,11 @@ static __always_inline int is_answered(const struct frame *frame, const struct s
 static __always_inline int refused(struct xdp_md *context, struct frame *frame, struct syn_flow *flow)
 {
 	if (!(frame->tcp_flags & TCP_RST))
-		return reset(context, frame, frame->tcp_acknowledgement, 1); /* it has an older connection: RFC 9293, 3.5.2 */
+		return reset_older(context, frame);
 	if (!is_answered(frame, flow))
 		return XDP_DROP;
 	flow->until = 0;
-	return reset(context, frame, flow->cookie + 1, 0);
+	return reset(context, frame, flow->cookie + 1, flow->first + 1);
 }
 
 static __always_inline int go_on(struct xdp_md *context, struct frame *frame, struct syn_flow *flow, int from_client)

@@ -27,6 +27,7 @@
 #define OPTION_MSS(size) bpf_htonl(0x02040000 | (size))
 #define OPTION_STAMPS bpf_htonl(0x0101080a)          /* NOP NOP, 10 bytes of time stamps */
 #define OPTION_SACK_AND_STAMPS bpf_htonl(0x0402080a) /* SACK permitted, 10 bytes of time stamps */
+#define OPTION_NOTHING bpf_htonl(0x01010101) /* NOP, four times */
 #define OPTION_SCALE(shift) bpf_htonl(0x01030300 | (shift))
 
 /* A segment to be written: its header and at most five words of options. */

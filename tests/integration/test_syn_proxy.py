@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import socket
 import struct
 import threading
@@ -10,17 +11,26 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
+from scapy.layers.inet import IP, TCP
+from scapy.layers.inet6 import IPv6
+from scapy.layers.l2 import Ether
 
 from tests.appliance.box.conftest import HEAD, RunningBox
 from tests.netns import Host, Topology
+from tests.stages import build_stage
 
 PORT = 8080
 MEGABYTES = 3
 PROXY = """
 rules:
   - {id: cookies, match: {tcp.flags: {all: [syn], not: [ack]}, tcp.dport: 8080}, direction: in, action: syn-proxy}
+"""
+TRACKED = """\
+  - {id: nobody-asked, match: {ct.state: invalid}, action: drop}
+connections: {grace: 0}
 """
 
 
@@ -30,9 +40,16 @@ def net() -> Iterator[Topology]:
         yield topology
 
 
-@pytest.fixture(scope="module")
-def box(net: Topology, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningBox]:
-    with running(net, tmp_path_factory.mktemp("box"), PROXY) as running_box:
+@pytest.fixture
+def own_net() -> Iterator[Topology]:
+    """For a box of other rules."""
+    with Topology(ipv6=True, offloads=False) as topology:
+        yield topology
+
+
+@pytest.fixture(scope="module", params=["", TRACKED], ids=["alone", "with-connections"])
+def box(request: pytest.FixtureRequest, net: Topology) -> Iterator[RunningBox]:
+    with TemporaryDirectory() as folder, running(net, Path(folder), PROXY + request.param) as running_box:
         yield running_box
 
 
@@ -93,10 +110,14 @@ def serving(server: socket.socket, serve: Callable[[socket.socket], object]) -> 
         thread.join(10)
 
 
+def address(net: Topology, family: int) -> str:
+    return net.inside.ipv6 if family == socket.AF_INET6 else net.inside.ipv4
+
+
 def connect(net: Topology, family: int) -> socket.socket:
     client = net.outside.open_socket(family, socket.SOCK_STREAM)
     client.settimeout(30)
-    client.connect((net.inside.ipv6 if family == socket.AF_INET6 else net.inside.ipv4, PORT))
+    client.connect((address(net, family), PORT))
     return client
 
 
@@ -139,6 +160,11 @@ def settings(net: Topology, options: str) -> Iterator[None]:
         host.sysctl(f"ipv4/{name}", 1)
 
 
+def assert_nothing_was_invalid(box: RunningBox) -> None:
+    found = [number for name, number in box.metrics().items() if "rule_packets" in name and "nobody-asked" in name]
+    assert sum(found) == 0
+
+
 @FAMILIES
 @pytest.mark.parametrize("options", OPTIONS)
 def test_megabytes_go_both_ways(net: Topology, box: RunningBox, family: int, options: str) -> None:
@@ -150,6 +176,7 @@ def test_megabytes_go_both_ways(net: Topology, box: RunningBox, family: int, opt
             assert exchange(client, blob("up")) == blob("down")
         assert uploads == [blob("up")]
     assert box.rule("cookies") == before + 1
+    assert_nothing_was_invalid(box)
 
 
 @FAMILIES
@@ -216,18 +243,113 @@ def test_a_port_that_is_closed_resets(net: Topology, box: RunningBox, family: in
         client.recv(10)
 
 
+def echo_until_reset(connection: socket.socket) -> object:
+    connection.sendall(connection.recv(10))
+    try:
+        return connection.recv(10)
+    except ConnectionResetError:
+        return "reset"
+
+
 @FAMILIES
 def test_a_port_is_used_again(net: Topology, box: RunningBox, family: int) -> None:
     """Ten connections of the same ports: each has a flow of its own."""
     server = listening(net.inside, family)
-    with serving(server, lambda connection: connection.sendall(connection.recv(10))):
+    with serving(server, echo_until_reset) as answers:
         for number in range(10):
             client = net.outside.open_socket(family, socket.SOCK_STREAM)
             client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             client.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             client.bind(("", 5555))
             client.settimeout(30)
-            client.connect((net.inside.ipv6 if family == socket.AF_INET6 else net.inside.ipv4, PORT))
+            client.connect((address(net, family), PORT))
             with client:
                 client.sendall(b"%d" % number)
                 assert client.recv(10) == b"%d" % number
+            wait_until(lambda number=number: answers == ["reset"] * (number + 1))
+
+
+@FAMILIES
+def test_good_connections_are_made_while_a_flood_runs(net: Topology, box: RunningBox, family: int) -> None:
+    """Forged SYNs, more than any backlog holds, from sources that answer nothing."""
+    before = box.rule("cookies")
+    flood = threading.Thread(target=forge, args=(net, family))
+    server = listening(net.inside, family)
+    with serving(server, lambda connection: connection.sendall(connection.recv(10))) as answers:
+        flood.start()
+        for made in itertools.count(1):
+            with connect(net, family) as client:
+                client.sendall(b"%d" % made)
+                assert client.recv(10) == b"%d" % made
+            if not flood.is_alive():
+                break
+    assert len(answers) == made
+    assert made > 20
+    assert box.rule("cookies") - before == FORGED + made
+    assert half_open(net.inside) == 0
+
+
+FORGED, FLOOD_RATE = 5_000, 5_000  # frames, and frames a second
+
+
+def forge(net: Topology, family: int) -> None:
+    """SYNs from ever other ports, at a bounded rate."""
+    source = "10.0.9.9" if family == socket.AF_INET else "fd00:9::9"
+    frame = Ether(src=net.outside.ethernet, dst=net.inside.ethernet)
+    frame /= (IP if family == socket.AF_INET else IPv6)(src=source, dst=address(net, family))
+    frame /= TCP(sport=1, dport=PORT, flags="S", options=[("MSS", 1460)])
+    template = bytes(frame)
+    at = 14 + (20 if family == socket.AF_INET else 40)
+    with net.outside.packet_socket() as wire:
+        for number in range(1, FORGED + 1):
+            wire.send(template[:at] + struct.pack("!H", number) + template[at + 2 :])
+            if number % 100 == 0:
+                time.sleep(100 / FLOOD_RATE)
+
+
+def half_open(host: Host) -> int:
+    lines = host.run(["ss", "-Hnt", "state", "syn-recv"]).stdout
+    return len(lines.splitlines())
+
+
+LOSSY = """
+stages: [{id: loss, object: loss.bc, program: loss, at: after-rules}]
+"""
+LOSS = """
+#include "stage.h"
+
+STAGE(loss)
+{
+	if (!frame)
+		return NEXT;
+	return bpf_get_prandom_u32() % 64 ? NEXT : XDP_DROP;
+}
+"""
+
+
+@FAMILIES
+def test_a_way_that_loses_frames(own_net: Topology, tmp_path: Path, family: int) -> None:
+    """One of 64, in both directions: SACK blocks and retransmissions are translated, too."""
+    (tmp_path / "loss.c").write_text(LOSS)
+    build_stage(tmp_path / "loss.c")
+    with running(own_net, tmp_path, PROXY + LOSSY) as lossy:
+        server = listening(own_net.inside, family)
+        with serving(server, lambda connection: exchange(connection, blob("down"))) as uploads:
+            with connect(own_net, family) as client:
+                assert exchange(client, blob("up")) == blob("down")
+            wait_until(lambda: uploads == [blob("up")])
+        assert lossy.rule("loss.drop") > 10
+
+
+@FAMILIES
+def test_a_client_that_is_reset_comes_again_by_itself(own_net: Topology, tmp_path: Path, family: int) -> None:
+    """Its program doesn't notice; and it is known from then on."""
+    with running(own_net, tmp_path, PROXY.replace("syn-proxy}", "syn-proxy, syn_proxy: {mode: reset}}")) as resetting:
+        server = listening(own_net.inside, family)
+        with serving(server, lambda connection: exchange(connection, blob("down"))) as uploads:
+            for _ in range(2):
+                with connect(own_net, family) as client:
+                    assert exchange(client, blob("up")) == blob("down")
+            wait_until(lambda: uploads == [blob("up")] * 2)
+        assert resetting.rule("cookies") == 1
+        assert resetting.rule("syn-proxy.drop") == 1

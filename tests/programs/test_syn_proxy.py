@@ -161,7 +161,7 @@ def test_a_handshake(ends: Ends, tags: int) -> None:
     options = [("MSS", 1460), ("SAckOK", b""), ("Timestamp", (77, 1010)), ("NOP", None), ("WScale", 9)]
     verdict, opened = ends.server(flags="SA", seq=ISN, ack=FIRST + 1, window=65160, options=options)
     assert verdict == "pass"
-    options = [("NOP", None), ("NOP", None), ("Timestamp", (stamp, 1010))]
+    options = [("NOP", None), ("WScale", 7), ("NOP", None), ("NOP", None), ("Timestamp", (stamp, 1010))]
     numbers = {"seq": told.seq, "ack": FIRST + 1, "window": 65160 >> 7}
     assert bytes(opened) == bytes(ends.frame("out", flags="A", **numbers, options=options, data=b"\0"))
 
@@ -273,7 +273,7 @@ def test_a_server_that_refuses(ends: Ends) -> None:
     assert ends.server(flags="R", seq=0)[0] == "drop", "of nothing that was asked"
     verdict, passed = ends.server(flags="RA", seq=0, ack=FIRST + 1)
     assert verdict == "pass"
-    assert bytes(passed) == bytes(ends.frame("out", flags="R", seq=told.seq + 1 & 0xFFFFFFFF, window=0))
+    assert bytes(passed) == bytes(ends.frame("out", flags="RA", seq=told.seq + 1 & 0xFFFFFFFF, ack=FIRST + 1, window=0))
 
 
 def test_a_server_with_an_older_connection_is_told(ends: Ends) -> None:
