@@ -8,6 +8,7 @@ from tests.bench import (
     bench_blocklist,
     bench_classifier,
     bench_compile,
+    bench_defence,
     bench_filter,
     bench_forwarding,
     bench_lab,
@@ -42,5 +43,6 @@ BENCHMARKS: Mapping[str, Benchmark] = {
     "native": bench_native.main,
     "peers": bench_peers.main,
     "lab": bench_lab.main,
+    "defence": bench_defence.main,
     "verifier": bench_verifier.main,
 }

@@ -24,7 +24,9 @@ from tests.recordings.registry import RECORDINGS
 
 DEFAULT = Path(__file__).parents[2] / "configs" / "rulesets" / "default.yaml"
 MOST = 0.001  # of all frames
-PASSING = frozenset({"policy", "allowlist", "established"})  # what counts and drops nothing
+PASSING = frozenset(
+    {"policy", "allowlist", "established", "established-icmp-fragments"}
+)  # what counts and drops nothing
 PACKAGES = Path(__file__).parents[1] / "recordings" / "packages.txt"
 
 # By recording, and by the rule that drops: how many frames at most, and why that must be.

@@ -75,7 +75,8 @@ def _dnsmasq(line: Line, place: Host, folder: Path) -> None:
     line.serve(
         place, "dnsmasq", "--keep-in-foreground", "--conf-file=/dev/null", "--no-resolv", "--no-hosts", "--user=root",
         "--pid-file", "--address=/example.org/198.18.1.7", "--address=/example.org/2001:db8:1::7",
-        f"--txt-record=long.example.org,{long}", "--edns-packet-max=4096", "--enable-tftp",
+        f"--txt-record=long.example.org,{long}", f"--txt-record=huge.example.org,{long},{long}",
+        "--edns-packet-max=4096", "--enable-tftp",
         f"--tftp-root={files(folder)}", "--local=/example.org/", port=53,
     )  # fmt: skip
 
@@ -94,6 +95,8 @@ def names(line: Line, _folder: Path) -> None:
         client.run(["dig", f"@{address}", "+tries=1", "+short", *questions])
         client.run(["dig", f"@{address}", "+tries=1", "+ignore", "+bufsize=1232", *["long.example.org", "TXT"] * 10])
         client.run(["dig", f"@{address}", "+tries=1", "+tcp", "long.example.org", "TXT"])
+    for address in FAR:
+        line.inside.run(["dig", f"@{address}", "+tries=1", "+bufsize=4096", "huge.example.org", "TXT"])  # in fragments
 
 
 def tftp(line: Line, _folder: Path) -> None:
@@ -219,6 +222,8 @@ def pings(line: Line, _folder: Path) -> None:
     for client, address in _pairs(line):
         client.run(["ping", "-n", "-c", "20", "-i", "0.03", address])
         client.run(["ping", "-n", "-c", "10", "-i", "0.03", "-s", "1400", address])
+    for address in FAR:
+        line.inside.run(["ping", "-n", "-c", "5", "-i", "0.03", "-s", "3000", address])  # in fragments, both ways
 
 
 def narrow_link(line: Line, folder: Path) -> None:
