@@ -248,15 +248,19 @@ def scans(line: Line, _folder: Path) -> None:
         line.inside.run(["nmap", "-n", "-Pn", "--max-rate", "2000", *options, address], timeout=PATIENCE)
 
 
+STREAMS = {
+    5201: (FAR[0], ["-u", "-b", "40M", "-l", "1200", "-R"]),
+    5202: (FAR[1], ["-b", "50M", "-R"]),
+    5203: (FAR[1], ["-b", "50M"]),
+}
+
+
 def bulk_server(line: Line, _folder: Path) -> None:
-    line.serve(line.far, "iperf3", "-s", port=5201)
+    for port in STREAMS:  # a server is busy for a moment behind each test
+        line.serve(line.far, "iperf3", "-s", "-p", str(port), port=port)
 
 
 def bulk(line: Line, _folder: Path) -> None:
     """A stream of UDP datagrams from outside, as of a film, and one of TCP in each direction."""
-    for address, options in (
-        (FAR[0], ["-u", "-b", "40M", "-l", "1200", "-R"]),
-        (FAR[1], ["-b", "50M", "-R"]),
-        (FAR[1], ["-b", "50M"]),
-    ):
-        line.inside.run(["iperf3", "-c", address, "-t", "1", *options], timeout=PATIENCE)
+    for port, (address, options) in STREAMS.items():
+        line.inside.run(["iperf3", "-c", address, "-p", str(port), "-t", "1", *options], timeout=PATIENCE)
