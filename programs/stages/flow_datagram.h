@@ -38,7 +38,7 @@ static __always_inline __u32 track_datagram(struct frame *frame, const struct fl
 {
 	if (flow_config.asymmetric && part != FLOW_OPENS)
 		return CT_UNTRACKED;
-	FLOW_WITH(key, frame_time(frame), return track_datagram_of(frame, flow, key->protocol));
+	FLOW_WITH(key, frame_time(frame), return track_datagram_of(frame, flow, FLOW_PROTOCOL(key)));
 	if (part == FLOW_ANSWERS)
 		return flow_unknown(frame, COMMIT_NOTHING);
 	frame->ct_commit = COMMIT_OPEN;
@@ -51,7 +51,7 @@ static __always_inline void commit_datagram(struct frame *frame, struct flow_key
 
 	if (action == COMMIT_OPEN) {
 		begun.state = FLOW_OPENING;
-		flow_seen(&begun, key->protocol, frame_time(frame));
+		flow_seen(&begun, FLOW_PROTOCOL(key), frame_time(frame));
 		begun.opener = frame->way & 1;
 		__attribute__((nomerge)) flow_begin(key, &begun);
 		return;

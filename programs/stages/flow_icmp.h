@@ -67,8 +67,7 @@ static __always_inline bool icmp_key(struct xdp_md *context, struct frame *frame
 
 	if (!identifier)
 		return false;
-	flow_key(frame, key);
-	key->inside_port = key->outside_port = bpf_ntohs(*identifier);
+	flow_key_with(frame, key, bpf_ntohs(*identifier), bpf_ntohs(*identifier));
 	return true;
 }
 

@@ -104,6 +104,7 @@ static __always_inline bool quoted_read_v6(struct xdp_md *context, __u64 offset,
 static __always_inline bool quoted_key(struct xdp_md *context, struct frame *frame, struct flow_key *key, __u32 *sequence)
 {
 	struct quoted quoted = {};
+	__u32 sender = 0, receiver = 0;
 	__be16 *ports;
 	bool found, is_ports, is_icmp, inward = frame->way == WAY_IN;
 
@@ -111,25 +112,20 @@ static __always_inline bool quoted_key(struct xdp_md *context, struct frame *fra
 					      quoted_read_v6(context, frame->layer4 + ICMP_HEADER, &quoted);
 	if (!found || quoted.source.low != frame->destination.low || quoted.source.high != frame->destination.high)
 		return false;
-	__builtin_memset(key, 0, sizeof(*key));
 	key->inside = inward ? quoted.source : quoted.destination;
 	key->outside = inward ? quoted.destination : quoted.source;
-	key->protocol = quoted.protocol;
-	key->version = frame->version;
 	is_ports = quoted.protocol == IPPROTO_TCP || quoted.protocol == IPPROTO_UDP;
 	is_icmp = quoted.protocol == IPPROTO_ICMP || quoted.protocol == IPPROTO_ICMPV6;
-	if (!is_ports && !is_icmp)
-		return true;
-	ports = frame_bytes(context, quoted.offset, 8);
-	if (!ports)
-		return false;
-	if (is_icmp) {
-		key->inside_port = key->outside_port = bpf_ntohs(ports[2]);
-		return true;
+	if (is_ports || is_icmp) {
+		ports = frame_bytes(context, quoted.offset, 8);
+		if (!ports)
+			return false;
+		sender = bpf_ntohs(ports[is_icmp ? 2 : 0]);
+		receiver = bpf_ntohs(ports[is_icmp ? 2 : 1]);
+		*sequence = (__u32)bpf_ntohs(ports[2]) << 16 | bpf_ntohs(ports[3]);
 	}
-	key->inside_port = bpf_ntohs(ports[inward ? 0 : 1]);
-	key->outside_port = bpf_ntohs(ports[inward ? 1 : 0]);
-	*sequence = (__u32)bpf_ntohs(ports[2]) << 16 | bpf_ntohs(ports[3]);
+	key->ends = inward ? FLOW_ENDS(sender, receiver, quoted.protocol, frame->version) :
+			     FLOW_ENDS(receiver, sender, quoted.protocol, frame->version);
 	return true;
 }
 
@@ -150,7 +146,7 @@ static __always_inline __u32 track_error(struct xdp_md *context, struct frame *f
 
 	if (!quoted_key(context, frame, &key, &sequence))
 		return flow_refused(frame);
-	FLOW_WITH(&key, frame_time(frame), fits = quoted_fits(frame, flow, key.protocol, sequence));
+	FLOW_WITH(&key, frame_time(frame), fits = quoted_fits(frame, flow, FLOW_PROTOCOL(&key), sequence));
 	return fits ? CT_RELATED : flow_unknown(frame, COMMIT_NOTHING);
 }
 
