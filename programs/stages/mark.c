@@ -3,32 +3,40 @@
  * Writes the DSCP that a rule has chosen (`action: mark`) into a packet that leaves: IPv4's, whose checksum follows by
  * what has changed (RFC 1624), or IPv6's, which has none. ECN stays what it is.
  *
+ * Of a packet in a tunnel the outermost header is marked, which is what routers see.
+ *
  *     IPv4   version:4 length:4 | DSCP:6 ECN:2            IPv6   version:4 | DSCP:6 ECN:2 | flow label:20
  */
-#include "packet.h"
-#include "stage.h"
+#include "link.h"
 
 #define DSCP 0x3f
 #define IPV6_DSCP_SHIFT 22
 
 STAGE(mark)
 {
-	__u32 dscp, sum, before, after;
+	__u32 dscp, sum, before, after, version;
 	struct ipv4 *ip;
+	__u8 *first;
+	__u64 at;
 
 	if (!frame || !frame->dscp)
 		return NEXT;
 	dscp = frame->dscp & DSCP;
-	if (frame->version == VERSION_6) {
-		__be32 *word = frame_bytes(context, frame->layer3, sizeof(*word));
+	at = link_length(context);
+	first = at ? frame_bytes(context, at, 1) : 0;
+	if (!first)
+		return NEXT;
+	version = *first >> 4;
+	if (version == VERSION_6) {
+		__be32 *word = frame_bytes(context, at, sizeof(*word));
 
 		if (word)
 			*word = bpf_htonl((bpf_ntohl(*word) & ~(DSCP << IPV6_DSCP_SHIFT)) | dscp << IPV6_DSCP_SHIFT);
 		return NEXT;
 	}
-	if (frame->version != VERSION_4)
+	if (version != VERSION_4)
 		return NEXT;
-	ip = frame_bytes(context, frame->layer3, sizeof(*ip));
+	ip = frame_bytes(context, at, sizeof(*ip));
 	if (!ip)
 		return NEXT;
 	before = ip->service;

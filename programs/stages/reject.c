@@ -7,8 +7,10 @@
  *
  * An answer is sent only to where a single host can have it (RFC 1122 section 3.2.2, RFC 4443 section 2.4): not to a
  * reset or an error, not for a later fragment, nor for what was sent to many, by IP or by Ethernet, or came from many.
+ * What came in a tunnel has no answer: it would have to go back through the tunnel, whose ends aren't ours.
  * How many answers there are in a second is the rule's to say; whoever forges a source has them sent to that source.
  */
+#include "link.h"
 #include "reply.h"
 
 /* of frame->reject, appliance/rules/code/acting.py says the same */
@@ -34,7 +36,6 @@
  * 1280 (RFC 4443 section 2.4). */
 #define QUOTE_4 548
 #define QUOTE_6 1232
-#define LARGEST_LINK 30 /* bytes of Ethernet and four VLAN tags */
 
 struct icmp {
 	__u8 type;
@@ -71,7 +72,7 @@ static __always_inline int may_answer(struct xdp_md *context, struct frame *fram
 		return 0;
 	if (frame->version != VERSION_4 && frame->version != VERSION_6)
 		return 0;
-	if (frame->fragment_offset || is_error(frame))
+	if (frame->fragment_offset || is_error(frame) || link_length(context) != frame->layer3)
 		return 0;
 	return is_host(frame, &frame->source) && is_host(frame, &frame->destination);
 }

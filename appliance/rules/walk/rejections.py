@@ -21,7 +21,7 @@ def is_answered(frame: Dissected, by: RejectBy) -> bool:
     """Whether there is an answer to that frame, if the rule's rate lets one go."""
     if (frame["eth.dst"] | frame["eth.src"]) & _TO_MANY or frame["version"] not in (4, 6):
         return False
-    if frame["fragment_offset"] or _is_error(frame):
+    if frame["fragment_offset"] or frame["tunnel_depth"] or _is_error(frame):
         return False
     if not all(_is_host(frame["version"], frame.address(side)) for side in ("source", "destination")):
         return False

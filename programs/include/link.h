@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: GPL-2.0 OR Apache-2.0 */
+/*
+ * The outermost IP header of a frame. Where rules look into tunnels, struct frame is about the packet inside.
+ *
+ *     | Ethernet | VLAN tags | IP … | a tunnel's header | IP … |
+ *                            ^ link_length()            ^ frame->layer3
+ */
+#ifndef TIDEGATE_LINK_H
+#define TIDEGATE_LINK_H
+
+#include "packet.h"
+#include "stage.h"
+
+#define ETHERTYPE_VLAN_9100 0x9100
+#define LARGEST_LINK 30 /* bytes of Ethernet and four VLAN tags */
+
+/* Bytes of Ethernet and VLAN tags in front of an IP header; 0 if something else comes behind them. */
+static __always_inline __u64 link_length(struct xdp_md *context)
+{
+	__u64 length = sizeof(struct ethernet);
+
+	for (int i = 0; i <= MAX_VLAN_TAGS; i++) {
+		__be16 *type = frame_bytes(context, length - sizeof(*type), sizeof(*type));
+
+		if (!type)
+			return 0;
+		if (*type == bpf_htons(ETHERTYPE_IPV4) || *type == bpf_htons(ETHERTYPE_IPV6))
+			return length;
+		if (*type != bpf_htons(ETHERTYPE_VLAN) && *type != bpf_htons(ETHERTYPE_QINQ) &&
+		    *type != bpf_htons(ETHERTYPE_VLAN_9100))
+			return 0;
+		length += sizeof(struct vlan);
+	}
+	return 0;
+}
+
+#endif
