@@ -13,17 +13,17 @@ import socket
 from hooks.linux import filter as kernel
 from hooks.linux.if_packet import ETH_P_ALL, PACKET_IGNORE_OUTGOING, PACKET_STATISTICS, SOL_PACKET, tpacket_stats
 
-# Load a word or a half at an offset, compare with a constant, return how many bytes to keep.
+# Load a word, a byte or a half at an offset, compare with a constant, return how many bytes to keep.
 _LOAD_WORD = kernel.BPF_LD | kernel.BPF_W | kernel.BPF_ABS
-_LOAD_HALF = kernel.BPF_LD | kernel.BPF_H | kernel.BPF_ABS
+_LOAD_REST = {1: kernel.BPF_LD | kernel.BPF_B | kernel.BPF_ABS, 2: kernel.BPF_LD | kernel.BPF_H | kernel.BPF_ABS}
 _JUMP_EQUAL = kernel.BPF_JMP | kernel.BPF_JEQ | kernel.BPF_K
 _RETURN = kernel.BPF_RET | kernel.BPF_K
 _SOURCE_OFFSET = 6  # of the source address in an Ethernet header (IEEE 802.3)
 
 
 class FrameCounter:
-    """Counts frames received by `interface` whose Ethernet source is `source` (6 bytes), from now on.
-    For one thread."""
+    """Counts frames received by `interface` whose Ethernet source is `source` (6 bytes) or begins with it (5), from now
+    on. For one thread."""
 
     def __init__(self, interface: str, source: bytes) -> None:
         """Open it in the calling thread's namespace."""
@@ -34,7 +34,7 @@ class FrameCounter:
         program = (kernel.sock_filter * 6)(
             kernel.sock_filter(_LOAD_WORD, 0, 0, _SOURCE_OFFSET),
             kernel.sock_filter(_JUMP_EQUAL, 0, 3, int.from_bytes(source[:4], "big")),
-            kernel.sock_filter(_LOAD_HALF, 0, 0, _SOURCE_OFFSET + 4),
+            kernel.sock_filter(_LOAD_REST[len(source) - 4], 0, 0, _SOURCE_OFFSET + 4),
             kernel.sock_filter(_JUMP_EQUAL, 0, 1, int.from_bytes(source[4:], "big")),
             kernel.sock_filter(_RETURN, 0, 0, 1),
             kernel.sock_filter(_RETURN, 0, 0, 0),

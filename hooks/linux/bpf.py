@@ -1,5 +1,5 @@
 """include/uapi/linux/bpf.h: what programs and helpers hand each other about routes and MTUs, and the system call that
-asks what is attached where."""
+asks what is attached where, makes maps, and loads and runs programs."""
 
 from __future__ import annotations
 
@@ -9,7 +9,16 @@ import platform
 
 NR_BPF = {"x86_64": 321, "aarch64": 280}  # __NR_bpf of asm/unistd.h
 
+BPF_MAP_CREATE = 0
+BPF_MAP_LOOKUP_ELEM = 1
+BPF_MAP_UPDATE_ELEM = 2
+BPF_PROG_LOAD = 5
+BPF_PROG_TEST_RUN = 10
 BPF_PROG_QUERY = 16
+
+BPF_MAP_TYPE_ARRAY = 2
+BPF_PROG_TYPE_XDP = 6
+BPF_F_TEST_XDP_LIVE_FRAMES = 1 << 1
 
 BPF_TCX_INGRESS = 46
 BPF_TCX_EGRESS = 47
@@ -77,6 +86,70 @@ class bpf_prog_query(ctypes.Structure):
         ("link_ids", ctypes.c_uint64),
         ("link_attach_flags", ctypes.c_uint64),
         ("revision", ctypes.c_uint64),
+    )
+
+
+class bpf_map_create(ctypes.Structure):
+    """The first fields of union bpf_attr for BPF_MAP_CREATE, which has no name of its own."""
+
+    _fields_ = (
+        ("map_type", ctypes.c_uint32),
+        ("key_size", ctypes.c_uint32),
+        ("value_size", ctypes.c_uint32),
+        ("max_entries", ctypes.c_uint32),
+        ("map_flags", ctypes.c_uint32),
+        ("pad", ctypes.c_uint32),
+    )
+
+
+class bpf_map_elem(ctypes.Structure):
+    """For BPF_MAP_*_ELEM: `key` and `value` are addresses."""
+
+    _fields_ = (
+        ("map_fd", ctypes.c_uint32),
+        ("pad", ctypes.c_uint32),
+        ("key", ctypes.c_uint64),
+        ("value", ctypes.c_uint64),
+        ("flags", ctypes.c_uint64),
+    )
+
+
+class bpf_prog_load(ctypes.Structure):
+    """The first fields for BPF_PROG_LOAD. `insn_cnt` counts slots; `license` and `log_buf` are addresses."""
+
+    _fields_ = (
+        ("prog_type", ctypes.c_uint32),
+        ("insn_cnt", ctypes.c_uint32),
+        ("insns", ctypes.c_uint64),
+        ("license", ctypes.c_uint64),
+        ("log_level", ctypes.c_uint32),
+        ("log_size", ctypes.c_uint32),
+        ("log_buf", ctypes.c_uint64),
+        ("kern_version", ctypes.c_uint32),
+        ("prog_flags", ctypes.c_uint32),
+    )
+
+
+class bpf_prog_test_run(ctypes.Structure):
+    """`test` of union bpf_attr. The kernel writes `retval` and `duration`, the mean nanoseconds of a run."""
+
+    _fields_ = (
+        ("prog_fd", ctypes.c_uint32),
+        ("retval", ctypes.c_uint32),
+        ("data_size_in", ctypes.c_uint32),
+        ("data_size_out", ctypes.c_uint32),
+        ("data_in", ctypes.c_uint64),
+        ("data_out", ctypes.c_uint64),
+        ("repeat", ctypes.c_uint32),
+        ("duration", ctypes.c_uint32),
+        ("ctx_size_in", ctypes.c_uint32),
+        ("ctx_size_out", ctypes.c_uint32),
+        ("ctx_in", ctypes.c_uint64),
+        ("ctx_out", ctypes.c_uint64),
+        ("flags", ctypes.c_uint32),
+        ("cpu", ctypes.c_uint32),
+        ("batch_size", ctypes.c_uint32),
+        ("pad", ctypes.c_uint32),
     )
 
 

@@ -1,0 +1,1 @@
+"""eBPF in Linux itself: its maps and programs, as descriptors."""
