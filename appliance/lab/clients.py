@@ -5,37 +5,82 @@ from __future__ import annotations
 import http.client
 import itertools
 import json
-import os
-import socket
-import struct
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, NamedTuple
 
-from appliance.lab import dns
-from appliance.lab.server import DNS_PORT, HTTP_PORT, body
-from appliance.lab.worker import Lab
+from appliance.lab.network import CLIENT_IPV4, CLIENT_IPV6, SERVER_IPV4, SERVER_IPV6
+from appliance.lab.requests import Asking, ask_name, fetch, ping
+from appliance.lab.worker import STEP, Lab
+
+TOLD = 100  # unanswered requests that are told one by one
+
+
+class Pace(NamedTuple):
+    """So many clients of a kind in each IP version, each asking `pause` seconds after the last answer, or after
+    `patience` seconds without one."""
+
+    clients: int
+    pause: float
+    patience: float
+
 
 # A box may let a new source's first SYN fall and pass its retransmission, so a connection may take some seconds.
-HTTP_TIMEOUT = 15.0
-ANSWER_TIMEOUT = 3.0
-ECHO_REQUEST, ECHO_REPLY = {4: 8, 6: 128}, {4: 0, 6: 129}  # RFC 792, RFC 4443
+USUAL: Mapping[str, Pace] = {"http": Pace(1, 0.2, 15.0), "dns": Pace(1, 0.02, 3.0), "ping": Pace(1, 0.1, 3.0)}
+# Some 500 requests a second, of which one that is lost holds its client up for a second.
+HURRIED: Mapping[str, Pace] = {"http": Pace(2, 0.2, 3.0), "dns": Pace(4, 0.02, 1.0), "ping": Pace(3, 0.05, 1.0)}
+
+
+@dataclass
+class Tally:
+    """Requests made, answered rightly, and ended one way or the other; and those that ended badly: seconds since
+    `begun`, kind, and where they came from. Clients count, any thread may read."""
+
+    kinds: tuple[str, ...]
+    begun: float = field(default_factory=time.monotonic)
+    counts: dict[str, list[int]] = field(init=False)
+    unanswered: list[tuple[float, str, str, int]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.counts = {kind: [0, 0, 0] for kind in self.kinds}
+
+
+class Tallies:
+    """The tally of now, and the one that is told: that of the last step, or of all time where there are no steps.
+    Clients write under the lock, any thread may read; one turns to the next step."""
+
+    def __init__(self, kinds: Iterable[str]) -> None:
+        self._kinds = tuple(kinds)
+        self.now = self.told = Tally(self._kinds)
+        self.lock = threading.Lock()
+
+    def document(self) -> dict[str, Any]:
+        """What the lab is told."""
+        return {"counts": self.told.counts, "unanswered": self.told.unanswered}
+
+    def turn_to(self, step: float) -> None:
+        """Begin step 1, 2…; 0 ends the step: what is asked from then on counts nowhere."""
+        self.now = Tally(self._kinds)
+        if step:
+            self.told = self.now
 
 
 @dataclass
 class Client:
-    """Makes one kind of request, from one address after another, `pause` seconds apart; ends when `over` is set.
-    A thread of its own counts; any may read."""
+    """Makes one kind of request, from one address after another; ends when `over` is set. `number` of `count` that do
+    the same: no two requests of theirs have the same number. A thread of its own."""
 
     kind: str
-    request: Callable[[int, str], bool]
-    sources: list[str]
-    pause: float
-    sent: int = 0
-    received: int = 0
+    request: Callable[[Asking], bool]
+    sources: Sequence[str]
+    pace: Pace
+    number: int
+    tallies: Tallies
     thread: threading.Thread = field(init=False)
 
     def start(self, over: threading.Event) -> None:
@@ -43,96 +88,68 @@ class Client:
         self.thread.start()
 
     def _run(self, over: threading.Event) -> None:
-        for number, source in zip(itertools.count(1), itertools.cycle(self.sources), strict=False):
-            if over.wait(self.pause):
+        for number in itertools.count(1 + self.number, self.pace.clients):
+            if over.wait(self.pace.pause):
                 break
-            self.sent += 1
-            with suppress(OSError, http.client.HTTPException):
-                self.received += self.request(number, source)
+            self._ask(number, self.sources[number % len(self.sources)])
+
+    def _ask(self, number: int, source: str) -> None:
+        tally, asking = self.tallies.now, Asking(number, source, self.pace.patience)
+        began = time.monotonic()
+        self._add(tally, 0)
+        answered = False
+        with suppress(OSError, http.client.HTTPException):
+            answered = self.request(asking)
+        if answered:
+            self._add(tally, 1)
+        elif len(tally.unanswered) < TOLD:
+            tally.unanswered.append((round(began - tally.begun, 3), self.kind, source, asking.port))
+        self._add(tally, 2)
+
+    def _add(self, tally: Tally, column: int) -> None:
+        with self.tallies.lock:
+            tally.counts[self.kind][column] += 1
 
 
-def fetch(server: str, number: int, source: str) -> bool:
-    """Fetch a body over HTTP in a new connection; whether it is right to the last byte."""
-    connection = http.client.HTTPConnection(server, HTTP_PORT, HTTP_TIMEOUT, source_address=(source, 0))
-    try:
-        connection.request("GET", f"/{number}")
-        response = connection.getresponse()
-        return response.status == 200 and response.read() == body(number)
-    finally:
-        connection.close()
+REQUESTS: Mapping[str, Callable[[str, Asking], bool]] = {"http": fetch, "dns": ask_name, "ping": ping}
+VERSIONS = ("4", "6")
 
 
-def ask_name(server: str, number: int, source: str, timeout: float = ANSWER_TIMEOUT) -> bool:
-    """Ask one DNS question, once; whether the right answer came in time."""
-    question = dns.query(number)
-    with socket.socket(_family(server), socket.SOCK_DGRAM) as asking:
-        asking.settimeout(timeout)
-        asking.bind((source, 0))
-        asking.connect((server, DNS_PORT))
-        asking.send(question)
-        return asking.recv(2048) == dns.answer(question)
+def clients_settings(paces: Mapping[str, Pace]) -> dict[str, Any]:
+    """What the worker is started with."""
+    return {
+        "servers": {"4": SERVER_IPV4, "6": SERVER_IPV6},
+        "sources": {"4": CLIENT_IPV4, "6": CLIENT_IPV6},
+        "paces": paces,
+    }
 
 
-def ping(server: str, number: int, source: str) -> bool:
-    """Send one echo request; whether its own reply came in time."""
-    family = _family(server)
-    version = 6 if family == socket.AF_INET6 else 4
-    protocol = socket.IPPROTO_ICMPV6 if version == 6 else socket.IPPROTO_ICMP
-    rest = struct.pack("!HH", os.getpid() & 0xFFFF, number & 0xFFFF) + b"tidegate lab".ljust(56, b".")
-    request = bytes((ECHO_REQUEST[version], 0)) + b"\0\0" + rest
-    if version == 4:  # the kernel fills in the checksum of ICMPv6 only
-        request = request[:2] + _checksum(request).to_bytes(2, "big") + request[4:]
-    with socket.socket(family, socket.SOCK_RAW, protocol) as asking:
-        asking.bind((source, 0))
-        asking.connect((server, 0))
-        asking.send(request)
-        return _await_echo(asking, version, rest)
-
-
-def _await_echo(asking: socket.socket, version: int, rest: bytes) -> bool:
-    end = time.monotonic() + ANSWER_TIMEOUT
-    while (left := end - time.monotonic()) > 0:
-        asking.settimeout(left)
-        message = asking.recv(2048)
-        if version == 4:
-            message = message[(message[0] & 0x0F) * 4 :]  # a raw IPv4 socket gives the IP header too
-        if message[0] == ECHO_REPLY[version] and message[4:] == rest:
-            return True
-    return False
-
-
-def _family(address: str) -> socket.AddressFamily:
-    return socket.AF_INET6 if ":" in address else socket.AF_INET
-
-
-def _checksum(data: bytes) -> int:
-    """The Internet checksum (RFC 1071) of an even number of bytes."""
-    total: int = sum(struct.unpack(f"!{len(data) // 2}H", data))
-    total = (total & 0xFFFF) + (total >> 16)
-    return ~(total + (total >> 16)) & 0xFFFF
-
-
-def make_clients(servers: dict[str, str], sources: dict[str, list[str]]) -> list[Client]:
-    """One for every kind of request, by IPv4 and by IPv6."""
-    kinds = (("http", fetch, 0.2), ("dns", ask_name, 0.02), ("ping", ping, 0.1))
-    clients = []
-    for version in ("4", "6"):
-        for kind, request, pause in kinds:
-            server = servers[version]
-            clients.append(Client(kind + version, _bound(request, server), sources[version], pause))
-    return clients
-
-
-def _bound(request: Callable[[str, int, str], bool], server: str) -> Callable[[int, str], bool]:
-    return lambda number, source: request(server, number, source)
+def make_clients(settings: Mapping[str, Any]) -> tuple[list[Client], Tallies]:
+    """All of them, of every kind of request by IPv4 and by IPv6."""
+    paces = {kind: Pace(*pace) for kind, pace in settings["paces"].items()}
+    tallies = Tallies(kind + version for version in VERSIONS for kind in paces)
+    clients = [
+        Client(
+            kind + version,
+            partial(REQUESTS[kind], settings["servers"][version]),
+            settings["sources"][version],
+            pace,
+            number,
+            tallies,
+        )
+        for version in VERSIONS
+        for kind, pace in paces.items()
+        for number in range(pace.clients)
+    ]
+    return clients, tallies
 
 
 def main() -> None:
-    settings = json.loads(sys.argv[1])
-    clients = make_clients(settings["servers"], settings["sources"])
-    lab = Lab(lambda: {client.kind: [client.sent, client.received] for client in clients})
+    clients, tallies = make_clients(json.loads(sys.argv[1]))
+    lab = Lab(tallies.document, {STEP: tallies.turn_to})
     over = threading.Event()
     if lab.ready():
+        tallies.turn_to(1)
         for client in clients:
             client.start(over)
         while not lab.is_over(1.0):

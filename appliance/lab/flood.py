@@ -1,90 +1,52 @@
-"""The lab's attackers: prepared frames at a bounded rate, each round from other forged sources.
+"""The lab's attackers: a process that sends a mix of attacks at the rate that it is told.
 
-A forged source moves from round to round without any checksum being computed again. An Internet checksum is a sum of
-16-bit words modulo 65535, so what is added to the upper half of the address and taken from the lower half leaves the
-checksums of IP, TCP and UDP right:
-
-    source    [ upper + step ][ lower - step ]        (both modulo 65535; RFC 1624)
+Up to some hundred thousand frames a second leave by a packet socket, evenly; more than that the kernel itself makes
+(`attacks/in_kernel.py`), where it can.
 """
 
 from __future__ import annotations
 
-import bisect
 import json
-import struct
+import os
 import sys
-import time
-from collections.abc import Sequence
+from collections.abc import Mapping
+from contextlib import closing, suppress
+from typing import Any
 
-from appliance.lab.attacks import RESERVED_FIRST_BYTES, AttackFrame, attack_frames
-from appliance.lab.names import ATTACK_NAMES
-from appliance.lab.worker import Counts, Lab
-from hooks.af_packet.generator import FrameGenerator
+from appliance.lab.attacks.frames import attack_frames
+from appliance.lab.attacks.in_kernel import KernelFlood
+from appliance.lab.attacks.mix import deal
+from appliance.lab.attacks.sockets import SocketFlood
+from appliance.lab.worker import RATE, Lab
+from hooks.errors import HookError
 
-FRAMES_EACH = 48
-BATCH = 64
-PAUSE_SECONDS = 0.002
-LONGEST_LAG = 0.05  # seconds of frames to catch up on at most; older ones are never sent
-STEP = 40503  # the sources of one round lie this far from those of the last
-
-_WORDS = struct.Struct("!HH")
-
-
-class Flood:
-    """Sends the frames round and round, and knows exactly how many of each attack have left. For one thread."""
-
-    def __init__(self, interface: str, frames: Sequence[AttackFrame]) -> None:
-        self.sent = 0
-        self._generator = FrameGenerator(interface, [frame.data for frame in frames])
-        self._count = len(frames)
-        self._sources = [
-            (begin + frame.source_offset, *_WORDS.unpack_from(frame.data, frame.source_offset))
-            for begin, frame in zip(self._generator.offsets, frames, strict=True)
-        ]
-        self._numbers = {
-            name: [number for number, frame in enumerate(frames) if frame.attack == name] for name in ATTACK_NAMES
-        }
-
-    def send(self, count: int) -> int:
-        """Send up to `count` frames, the next in order; return how many left."""
-        first = self.sent % self._count
-        sent = self._generator.send(first, min(count, BATCH, self._count - first))
-        self.sent += sent
-        if sent and self.sent % self._count == 0:
-            self._move_sources(self.sent // self._count)
-        return sent
-
-    def counts(self) -> Counts:
-        """How many frames of each attack have left."""
-        rounds, rest = divmod(self.sent, self._count)
-        return {
-            name: [rounds * len(numbers) + bisect.bisect_left(numbers, rest)] for name, numbers in self._numbers.items()
-        }
-
-    def _move_sources(self, rounds: int) -> None:
-        step = rounds * STEP % 65535
-        buffer = self._generator.buffer
-        for offset, upper, lower in self._sources:
-            moved = (upper + step) % 65535
-            if moved >> 8 not in RESERVED_FIRST_BYTES:
-                _WORDS.pack_into(buffer, offset, moved, (lower - step) % 65535)
+SOCKET_FRAMES = 576  # different ones, of all attacks together
+KERNEL_FRAMES = 240  # fewer: they are copied, and their sources are drawn anew for every frame
+PAUSE_SECONDS = 0.001
+HURRY = -10  # an attacker is another machine, and what this one has to do doesn't hold it back
 
 
 def main() -> None:
     settings = json.loads(sys.argv[1])
-    rate = float(settings["rate"])
-    flood = Flood(settings["interface"], attack_frames(FRAMES_EACH))
-    lab = Lab(flood.counts)
-    if lab.ready():
-        start = time.monotonic()
-        while not lab.is_over(PAUSE_SECONDS):
-            lag = (time.monotonic() - start) * rate - flood.sent
-            if lag > LONGEST_LAG * rate:
-                start += lag / rate - LONGEST_LAG
-                lag = LONGEST_LAG * rate
-            while lag >= 1 and (left := flood.send(int(lag))):
-                lag -= left
-        lab.report()
+    with suppress(PermissionError):
+        os.nice(HURRY)
+    with closing(open_flood(settings)) as flood:
+        lab = Lab(flood.counts, {RATE: flood.set_rate})
+        if lab.ready():
+            flood.set_rate(settings["rate"])
+            while not lab.is_over(PAUSE_SECONDS):
+                flood.catch_up()
+            lab.report()
+
+
+def open_flood(settings: Mapping[str, Any]) -> SocketFlood | KernelFlood:
+    """What sends as the settings say, or by a socket where the kernel doesn't do it."""
+    if settings["in_kernel"]:
+        try:
+            return KernelFlood(settings["interface"], attack_frames(deal(settings["mix"], KERNEL_FRAMES)))
+        except HookError as error:
+            sys.stderr.write(f"a packet socket sends the attack, slowly: {error}\n")
+    return SocketFlood(settings["interface"], attack_frames(deal(settings["mix"], SOCKET_FRAMES)))
 
 
 if __name__ == "__main__":

@@ -16,8 +16,11 @@ What the server answers to forged sources goes to a gateway that nobody is: thro
 
 from __future__ import annotations
 
+import os
 from contextlib import ExitStack
 
+from appliance.lab.errors import LabFailed
+from hooks.interfaces.ethtool import set_features
 from hooks.interfaces.netns import Namespace, owned_name, remove_leftovers
 
 PREFIX = "tglab"  # namespaces: tglab<pid>-<role>
@@ -51,6 +54,32 @@ class LabNetwork:
             self._build()
             self._owned = undo.pop_all()
         return self
+
+    @property
+    def towards_the_box(self) -> tuple[Namespace, str]:
+        """Where a flood leaves that the bridge would slow down: the uplink's own port."""
+        return self.uplink, "box"
+
+    def take_in_as_a_card(self) -> None:
+        """Let the box's outside take frames in as a card does: into one queue, which overflows, and which softirqs of
+        the last processor empty. Otherwise whoever sends does the box's work itself, and no flood is faster than it.
+
+            live frames   ── NAPI (rx-gro) ──┐
+                                             ├─ RPS ──> backlog of the last processor ──> the tap, nftables, the bridge
+            the clients'  ── netif_rx ───────┘          (net.core.netdev_max_backlog, 1000)
+
+        The box must be there already, because it switches the receive offloads off; no two frames of the lab's floods
+        can be joined. Raises LabFailed. Sources: Documentation/networking/scaling.rst; drivers/net/veth.c.
+        """
+        with self.box.entered():
+            set_features(OUTSIDE, {"rx-gro": True})
+        last = max(os.sched_getaffinity(0))
+        mask = f"{1 << last % 32:x}" + ",00000000" * (last // 32)
+        queue = f"/sys/class/net/{OUTSIDE}/queues/rx-0/rps_cpus"
+        steer = f"mount -t sysfs none /sys && echo {mask} > {queue}"
+        done = self.box.run(["unshare", "--mount", "sh", "-c", steer], check=False)  # /sys doesn't follow by itself
+        if done.returncode:
+            raise LabFailed(f"{OUTSIDE} can't be steered to one processor (RPS): {done.stderr.strip()}")
 
     def __exit__(self, *_: object) -> None:
         self._owned.close()

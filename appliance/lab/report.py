@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 
@@ -21,6 +21,16 @@ class Traffic:
     def delivered(self) -> float:
         """The part that was received, 0 to 1; 0 if nothing was sent."""
         return self.received / self.sent if self.sent else 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Unanswered:
+    """A good request without its answer: seconds since the traffic began, and where it came from (port 0: none)."""
+
+    seconds: float
+    kind: str
+    source: str
+    port: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,12 +54,14 @@ class BoxCounts:
 
 @dataclass(frozen=True, slots=True)
 class LabReport:
-    """One moment of the lab; the last one is final and exact. `seconds` since the traffic began."""
+    """One moment of the lab; the last one is final and exact. `seconds` since the traffic began; `unanswered` are the
+    first hundred good requests that got no answer."""
 
     seconds: float
     good_by_kind: Mapping[str, Traffic]
     attack_by_kind: Mapping[str, Traffic]
     box: BoxCounts
+    unanswered: Sequence[Unanswered] = ()
 
     @property
     def good(self) -> Traffic:
@@ -72,5 +84,6 @@ class LabReport:
                 "dropped": box.dropped,
                 "capture_dropped": box.capture_dropped,
             },
+            "unanswered": [asdict(each) for each in self.unanswered],
             "rules": {id_: {"packets": hits.packets, "bytes": hits.bytes} for id_, hits in box.rules.items()},
         }

@@ -6,6 +6,7 @@
      │ ── "go" ──────────────────────────> works
      │ ── "count" ───────────────────────>
      │ <──────────────── counts, as JSON ──
+     │ ── "rate 50000", "step 2" ────────> (attackers, clients) works otherwise from now on
      │ closes its standard input ────────> finishes what it has begun
      │ <──────────────────── last counts ── ends
 
@@ -21,12 +22,13 @@ import subprocess
 import sys
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from types import MappingProxyType
 from typing import Any
 
 from appliance.lab.errors import LabFailed
 from hooks.interfaces.netns import Namespace
 
-READY, GO, COUNT = "ready", "go", "count"
+READY, GO, COUNT, RATE, STEP = "ready", "go", "count", "rate", "step"
 FINISH_SECONDS = 30.0
 
 Counts = dict[str, list[int]]
@@ -54,12 +56,16 @@ class Worker:
         """Let it begin. Raises LabFailed if it has ended."""
         self._write(GO)
 
-    def count(self) -> Counts:
-        """What it has counted so far. Raises LabFailed if it has ended."""
+    def set(self, name: str, value: float) -> None:
+        """Let it work otherwise from now on: RATE, STEP."""
+        self._write(f"{name} {value}")
+
+    def count(self) -> Any:
+        """What it has counted so far: Counts, of clients a document. Raises LabFailed if it has ended."""
         self._write(COUNT)
         return self._counts(self._read())
 
-    def finish(self) -> Counts:
+    def finish(self) -> Any:
         """Let it finish what it has begun, wait for that, and return its last counts. Raises LabFailed."""
         try:
             last, _ = self._process.communicate(timeout=FINISH_SECONDS)
@@ -89,19 +95,23 @@ class Worker:
             self._process.stdin.write(f"{word}\n")
             self._process.stdin.flush()
 
-    def _counts(self, text: str) -> Counts:
+    def _counts(self, text: str) -> Any:
         if not text:
             raise LabFailed(f"the lab's {self.name} ended early", hint="its message stands above")
-        counts: Counts = json.loads(text)
-        return counts
+        return json.loads(text)
 
 
 class Lab:
-    """The worker's end of the line: its own standard input and output. `counts` is asked when the lab asks.
-    For one thread."""
+    """The worker's end of the line: its own standard input and output. `counts` is asked when the lab asks, and those
+    of `settings` are called with the number that follows their name. For one thread."""
 
-    def __init__(self, counts: Callable[[], Counts] = dict) -> None:
+    def __init__(
+        self,
+        counts: Callable[[], Mapping[str, Any]] = dict,
+        settings: Mapping[str, Callable[[float], None]] = MappingProxyType({}),
+    ) -> None:
         self._counts = counts
+        self._settings = settings
         self._heard = b""  # read from the lab and not yet understood; no file object, whose buffer select can't see
 
     def ready(self) -> bool:
@@ -112,8 +122,11 @@ class Lab:
     def is_over(self, seconds: float) -> bool:
         """Wait so long, answering meanwhile, or until the lab is over."""
         word = self._hear(seconds)
-        if word == COUNT:
+        name, _, value = (word or "").partition(" ")
+        if name == COUNT:
             self.report()
+        elif name in self._settings:
+            self._settings[name](float(value))
         return word == ""
 
     def report(self) -> None:

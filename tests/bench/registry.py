@@ -14,6 +14,7 @@ from tests.bench import (
     bench_forwarding,
     bench_lab,
     bench_latency,
+    bench_limit,
     bench_lookups,
     bench_maps,
     bench_memory,
@@ -46,5 +47,6 @@ BENCHMARKS: Mapping[str, Benchmark] = {
     "peers": bench_peers.main,
     "lab": bench_lab.main,
     "defence": bench_defence.main,
+    "limit": bench_limit.main,
     "verifier": bench_verifier.main,
 }

@@ -1,4 +1,4 @@
-"""`tidegate lab`: a network under attack in a few namespaces, with the box between, live."""
+"""`tidegate lab`: a network under attack in a few namespaces, with the box between, live; or its breaking point."""
 
 from __future__ import annotations
 
@@ -12,32 +12,90 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
+from appliance.cli.limit_table import LimitView
 from appliance.cli.output import json_option, print_json
-from appliance.lab.lab import run_lab
+from appliance.lab.attacks.mix import Mix, read_mix
+from appliance.lab.attacks.names import KINDS
+from appliance.lab.lab import ATTACK_RATE, run_lab
+from appliance.lab.limit.run import HIGHEST_RATE, SECONDS_EACH, find_limits
 from appliance.lab.report import LabReport, Traffic
 
+SECONDS = 20.0
+LOST_SHOWN = 5
 ATTACK_LIMIT = 0.01  # an attack of which more gets through was not held back
 
 
 @click.command()
 @click.argument("config", metavar="[CONFIG]", required=False, type=click.Path(path_type=Path))
-@click.option("--seconds", type=click.FloatRange(min=1, max=86400), default=20, show_default=True)
+@click.option(
+    "--seconds",
+    type=click.FloatRange(min=1, max=86400),
+    help=f"Length of the traffic, {SECONDS:g} by default; with --find-limit of each search, {SECONDS_EACH:g}.",
+)
+@click.option(
+    "--attack",
+    "attacks",
+    multiple=True,
+    metavar="KIND[=SHARE]",
+    help=f"An attack and its share of the frames, as often as you like: {', '.join(KINDS)}; each as KIND+vlan, too.",
+)
+@click.option(
+    "--rate",
+    type=click.FloatRange(min=1, max=1e8),
+    help=f"Frames a second of all attacks, {ATTACK_RATE:g} by default; with --find-limit the highest to try.",
+)
+@click.option("--find-limit", is_flag=True, help="Find the breaking point: of the box, of nftables, of no filter.")
 @json_option
-def command(config: Path | None, seconds: float, as_json: bool) -> None:
+def command(
+    config: Path | None,
+    seconds: float | None,
+    attacks: tuple[str, ...],
+    rate: float | None,
+    find_limit: bool,
+    as_json: bool,
+) -> None:
     """Run the box between attackers, clients and a server in a private network.
 
     CONFIG is a box or a rule set; the default is configs/rulesets/default.yaml. Needs root. Everything is made in
     network namespaces of its own, touches no real interface, and is removed at the end.
+
+    With --find-limit, the rate of the attack is raised and lowered until it is known at how many frames a second 99.9 %
+    of the good requests are still answered; by the box, by nftables with the rules closest to the default rule set, and
+    by a bridge without any filter, in the same network. That takes less than three minutes.
     """
+    mix = read_mix(attacks)
+    if find_limit:
+        _find_limit(config, mix, seconds or SECONDS_EACH, rate or HIGHEST_RATE, as_json)
+    else:
+        _run(config, mix, seconds or SECONDS, rate or ATTACK_RATE, as_json)
+
+
+def _run(config: Path | None, mix: Mix, seconds: float, rate: float, as_json: bool) -> None:
     if as_json:
-        print_json(run_lab(config, seconds).as_json())
+        print_json(run_lab(config, seconds, attack_rate=rate, mix=mix).as_json())
         return
     console = Console(highlight=False)
     console.print(f"attackers and clients ── tidegate ── server: {seconds:g} seconds, in a private network")
     with Live(Text("starting …"), console=console, transient=True) as live:
-        report = run_lab(config, seconds, lambda moment: live.update(_view_that_fits(moment, console)))
+
+        def show(moment: LabReport) -> None:
+            live.update(_view_that_fits(moment, console))
+
+        report = run_lab(config, seconds, show, attack_rate=rate, mix=mix)
     console.print(_view(report))
     console.print(_summary(report))
+
+
+def _find_limit(config: Path | None, mix: Mix, seconds: float, highest: float, as_json: bool) -> None:
+    if as_json:
+        print_json(find_limits(config, mix, highest=highest, seconds=seconds).as_json())
+        return
+    console = Console(highlight=False)
+    console.print("the highest rate of attack at which 99.9 % of good requests are answered, in a private network")
+    with Live(Text("starting …"), console=console, transient=True) as live:
+        view = LimitView(live.update)
+        report = find_limits(config, mix, highest=highest, seconds=seconds, on_step=view.add)
+    console.print(view.table(report))
 
 
 def _view_that_fits(report: LabReport, console: Console) -> Group:
@@ -93,4 +151,8 @@ def _summary(report: LabReport) -> Text:
     served = "every good request was answered" if not lost else f"{lost} of {good.sent} good requests went unanswered"
     held = f"{attack.received} of {attack.sent} attack frames reached the server ({attack.delivered:.2%})"
     style = "green" if not lost and attack.delivered < ATTACK_LIMIT else "red"
-    return Text(f"\n{served}; {held}.", style=style)
+    told = "".join(
+        f"\n  {each.kind} from {each.source}{f' port {each.port}' if each.port else ''} after {each.seconds:.1f} s"
+        for each in report.unanswered[:LOST_SHOWN]
+    )
+    return Text(f"\n{served}; {held}.{told}", style=style)

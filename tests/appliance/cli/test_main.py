@@ -111,7 +111,7 @@ def test_a_full_disk_is_said(name: str) -> None:
 
 
 def test_a_lab_that_was_ended_did_not_succeed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("appliance.cli.commands.lab.run_lab", lambda *_: sys.exit(128 + signal.SIGTERM))
+    monkeypatch.setattr("appliance.cli.commands.lab.run_lab", lambda *_, **__: sys.exit(128 + signal.SIGTERM))
     with pytest.raises(SystemExit) as ended:
         main(["lab", "--json"])
     assert ended.value.code == 143

@@ -14,7 +14,7 @@ from appliance.errors import InputRefused
 from appliance.lab import dns
 from appliance.lab.box import read_metrics
 from appliance.lab.config import lab_config
-from appliance.lab.report import BoxCounts, LabReport, RuleHits, Traffic
+from appliance.lab.report import BoxCounts, LabReport, RuleHits, Traffic, Unanswered
 
 RULES = """\
 version: 1
@@ -61,12 +61,14 @@ def test_metrics_become_counts() -> None:
 def test_the_report_is_the_documented_document() -> None:
     good = {"http4": Traffic(10, 10), "dns4": Traffic(5, 4)}
     attack = {"syn": Traffic(1000, 3), "xmas": Traffic(500, 0)}
-    report = LabReport(2.0004, good, attack, read_metrics(METRICS))
+    lost = [Unanswered(1.25, "dns4", "198.18.0.5", 37810)]
+    report = LabReport(2.0004, good, attack, read_metrics(METRICS), lost)
     assert report.as_json() == {
         "seconds": 2.0,
         "good": {"sent": 15, "received": 14},
         "attack": {"sent": 1500, "received": 3},
         "box": {"received": 203, "passed": 190, "dropped": 13, "capture_dropped": 3},
+        "unanswered": [{"seconds": 1.25, "kind": "dns4", "source": "198.18.0.5", "port": 37810}],
         "rules": {"xmas": {"packets": 12, "bytes": 720}},
     }
     assert (report.attack.delivered, Traffic().delivered) == (0.002, 0.0)
