@@ -140,6 +140,9 @@ def traffic() -> list[PanelBuilder]:
     ]
 
 
+FIRST_WORD = "'kind', '$1', 'rule', '([^-.]+).*'"  # of a rule's name, for label_replace()
+
+
 def rules() -> list[PanelBuilder]:
     """Which rule does it. Rules in monitor mode count what they would have dropped, and drop nothing."""
     enforced = series("rule_packets_total", action=KEEPING_OUT, mode="enforce")
@@ -152,6 +155,11 @@ def rules() -> list[PanelBuilder]:
             "Which rules drop",
             {"{{rule}}": f"topk(10, {rates_by('rule', enforced)})"},
             "The ten rules that drop most. A rule that drops good traffic: give it `mode: monitor` and reload.",
+        ),
+        graph(
+            "Dropped by kind",
+            {"{{kind}}": f"sum by (kind) (label_replace({rates_by('rule', enforced)}, {FIRST_WORD}))"},
+            "The rules' drops by the first word of their names: what kind of attack it is (docs/defence.md).",
         ),
         graph(
             "Which rules would drop",
