@@ -24,7 +24,7 @@ from appliance.ebpf.platform import PLATFORMS
 from appliance.ebpf.spec import MapSpec, ProgramSpec
 from appliance.helpers.native.call import Clock, MapSite
 from appliance.ir import NativeCode, Pointer, compile_module, memory
-from appliance.jit.program import LARGEST_INLINED, emit_entry, emit_program
+from appliance.jit.program import LARGEST_INLINED, emit_entry, emit_program, emit_twin
 from appliance.maps.kind import Shape
 from appliance.maps.operations import link_operations
 from appliance.verifier.program import VerifiedProgram
@@ -85,7 +85,11 @@ def compile_(key: BuildKey) -> NativeCode:
     bodies: dict[str, ir.Function] = {}
     for name, program in proved.items():
         twin = next((other for other in bodies if _is_one(program, proved[other]) and not key.targets), None)
-        bodies[name] = bodies[twin] if twin else emit_program(module, program, sites, key.clock)
+        bodies[name] = (
+            emit_twin(module, program, bodies[twin])
+            if twin is not None
+            else emit_program(module, program, sites, key.clock)
+        )
     if key.targets:
         for body in bodies.values():
             body.linkage = "external"

@@ -3,6 +3,7 @@
 emit_program    i64 program_NAME(ptr HostContext)       internal, so that a loop in the same module inlines it
                 i64 body_NAME(ptr HostContext)          the same of a program that makes tail calls, of which
 emit_entry      i64 program_NAME(ptr HostContext)       begins a run
+emit_twin       another name for a program, of one that is the same code
 emit_raw        i64 raw_NAME(ptr memory, i64 length)    exported; for bytecode that runs without a hook
 """
 
@@ -62,6 +63,14 @@ def emit_program(
         entry.attributes.add("noinline")
     _write(_plan(program, maps, clock, entry))
     return entry
+
+
+def emit_twin(module: ir.Module, program: VerifiedProgram, body: ir.Function) -> ir.Function:
+    """A program that is the same code as one that is written already: another name for it, which callers inline."""
+    code = Code.define(module, body_name(program), I64, context=PTR)
+    code.function.attributes.add("alwaysinline")
+    code.ret(code.call(body, code["context"]))
+    return code.function
 
 
 def emit_entry(module: ir.Module, program: VerifiedProgram, body: ir.Function) -> ir.Function:

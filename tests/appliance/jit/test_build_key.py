@@ -9,12 +9,13 @@ from typing import Any
 import pytest
 from llvmlite import ir
 
+from appliance.datapath.test_run import export_programs
 from appliance.ebpf.spec import CollectionSpec, MapSpec
 from appliance.helpers.native.call import Clock
 from appliance.jit import build_key
 from appliance.jit.build_key import compile_, prove
 from appliance.jit.collection import Collection
-from appliance.jit.program import LARGEST_INLINED, emit_program
+from appliance.jit.program import LARGEST_INLINED, emit_program, entry_name
 from appliance.jit.run import emit_run
 from appliance.verifier.program import VerifiedProgram
 from appliance.verifier.reports.report import Rejected
@@ -163,5 +164,7 @@ def test_a_large_program_under_two_names_is_written_once(
         for name in ("count", "other", "count"):
             run_loaded(loaded, name, FrameContext())
         assert number(loaded.maps["hits"].lookup(KEY)) == 3
+    with Collection.load(twins, loops=export_programs) as loaded:
+        assert all(loaded.engine.address(entry_name(name)) for name in ("count", "other"))
     with Collection.load(twins, loops=run_loops, targets=True):
-        assert emitted[written:] == ["count", "other"]  # tail calls reach each by its name
+        assert emitted[2 * written :] == ["count", "other"]  # tail calls reach each by its name
