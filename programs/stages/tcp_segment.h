@@ -230,6 +230,14 @@ static __always_inline __s64 write_ipv6(struct xdp_md *context, struct frame *fr
 	return bpf_csum_diff(0, 0, (void *)&ip->saddr, 2 * sizeof(ip->saddr), 0);
 }
 
+/* Whether IP stands in Ethernet and its tags: what else is in front of it has a length of its own. */
+static __always_inline int is_in_ethernet(struct xdp_md *context, const struct frame *frame)
+{
+	__be16 *type = frame_bytes(context, frame->layer3 - sizeof(*type), sizeof(*type));
+
+	return type && *type == bpf_htons(frame->version == VERSION_4 ? ETH_P_IP : ETH_P_IPV6);
+}
+
 /*
  * Put the segment and `data` bytes of zeros behind it in the place of the frame's own; `back` sends it to where the frame came from. Answers 0,
  * or -1: then the frame is no use to anybody.
@@ -242,7 +250,7 @@ static __noinline int write_segment(struct xdp_md *context, struct frame *frame,
 	__s64 sum;
 	__u8 zero = 0;
 
-	if (size < TCP_HEADER || size > sizeof(*segment))
+	if (size < TCP_HEADER || size > sizeof(*segment) || !is_in_ethernet(context, frame))
 		return -1;
 	if (bpf_xdp_adjust_tail(context, (int)length - (int)frame->length))
 		return -1;

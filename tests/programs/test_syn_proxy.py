@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
 from scapy.layers.inet import IP, TCP
 from scapy.layers.inet6 import IPv6
 from scapy.layers.l2 import Dot1Q, Ether
+from scapy.layers.ppp import PPP, PPPoE
 from scapy.packet import Packet
 
 from appliance.rules import compile_rule_set, load_rule_set
@@ -41,10 +43,12 @@ class Line:
     rules: NativeRules | InterpretedRules | KernelRules
     now: int = BEGIN
 
+    def own_time(self) -> tuple[int, ...]:
+        return () if isinstance(self.rules, KernelRules) else (self.now,)
+
     def pass_on(self, frame: Packet, way: str) -> tuple[str, Packet]:
         """The verdict, and the frame behind the program, whose sums and lengths are right."""
-        own = () if isinstance(self.rules, KernelRules) else (self.now,)
-        verdict = self.rules.run(bytes(frame), way, *own)
+        verdict = self.rules.run(bytes(frame), way, *self.own_time())
         assert_sums_are_right(self.rules.out)
         return verdict, Ether(self.rules.out)
 
@@ -370,11 +374,21 @@ def test_other_segments_are_none_of_its_business(ends: Ends) -> None:
     assert ends.line.rules.packets()["proxy"] == before
 
 
-def test_fragments_and_tunnels_are_dropped(line: Line) -> None:
+def test_fragments_are_dropped(line: Line) -> None:
     ends = Ends(line, 4, next(_ports))
     frame = ends.frame("in", flags="S", seq=FIRST)
     frame[IP].flags = "MF"
     assert line.pass_on(frame, "in")[0] == "drop"
+
+
+def test_what_lies_in_tunnels_is_dropped(tmp_path: Path) -> None:
+    (tmp_path / "rules.yaml").write_text("tunnels: {depth: 1, kinds: [ip, pppoe]}\n" + RULES)
+    with NativeRules(compile_rule_set(load_rule_set(tmp_path / "rules.yaml"))) as rules:
+        ends = Ends(Line(rules), 4, next(_ports))
+        inner = bytes(ends.frame("in", flags="S", seq=FIRST)[IP])
+        for outer in (IP(src="203.0.113.1", dst="203.0.113.2", proto=4), PPPoE(sessionid=1) / PPP(proto=0x21)):
+            assert rules.run(bytes(Ether(src=CLIENT, dst=SERVER) / outer / inner), "in", BEGIN) == "drop"
+        assert ends.client(flags="S", seq=FIRST)[0] == "tx"
 
 
 @in_our_time

@@ -278,3 +278,14 @@ def test_a_pipe_is_no_capture(rules: Path, capture: Path) -> None:
     done = process("replay", rules, shell=f"<(cat {capture})")
     assert (done.returncode, done.stdout) == (1, b"")
     assert done.stderr.endswith(b": not a regular file\n  hint: save the capture to a file first\n")
+
+
+@both
+def test_syns_are_answered_as_a_box_answers_them(tidegate: Tidegate, tmp_path: Path, engine: str) -> None:
+    """Cookies need secrets, which a replay has of its own."""
+    rules, file = tmp_path / "rules.yaml", tmp_path / "syns.pcap"
+    rules.write_text("rules: [{id: syn, match: {tcp.flags: {all: [syn], not: [ack]}}, action: syn-proxy}]\n")
+    syns = [bytes(Ether(**MACS) / IP(dst="192.0.2.1") / TCP(sport=port, dport=80, flags="S")) for port in (5, 6)]
+    file.write_bytes(pcap(at_once(syns)))
+    verdicts = tidegate("replay", rules, file, "--engine", engine, "--json").document["verdicts"]
+    assert verdicts == {"pass": 0, "drop": 0, "tx": 2, "redirect": 0, "aborted": 0}
