@@ -20,6 +20,7 @@ from appliance.jit.collection import Collection
 from appliance.rules.actions import ends
 from appliance.rules.code.compile import compile_rule_set
 from appliance.rules.code.decision_log import BATCH, COUNTED, SEEN, STATES
+from appliance.rules.code.flows import CLOCK
 from appliance.rules.code.layout import Counted
 from appliance.rules.model import VERDICT_COUNTERS, Mode, RuleSet
 from hooks.contracts.contract import Verdict
@@ -83,9 +84,12 @@ class DecisionReplay(Closeable):
                 found.append(_decision(VERDICTS[verdict], counted[index - 1] if index else None))
         return found
 
-    def states(self, capture: Capture) -> list[int]:
-        """What connection tracking says of every frame, in order (values.CT_STATE). Begins with empty state."""
+    def states(self, capture: Capture, *, learns: bool) -> list[int]:
+        """What connection tracking says of every frame, in order (values.CT_STATE). Begins with empty state; a box that
+        `learns` has just started, and has its grace."""
         begin_anew(self._collection.maps, self._spec.state_maps)
+        if learns:
+            self._collection.maps[CLOCK].reset()
         found: list[int] = []
         for start in range(0, len(capture), BATCH):
             stop = min(start + BATCH, len(capture))
@@ -107,9 +111,9 @@ def _decision(verdict: Verdict, last: Counted | None) -> Decision:
     return Decision(verdict, last.id, last.where)
 
 
-def connection_states(rules: RuleSet, capture: Capture) -> list[int]:
+def connection_states(rules: RuleSet, capture: Capture, *, learns: bool = False) -> list[int]:
     """What connection tracking says of every frame; 0, untracked, where a rule set tracks none."""
     if rules.connections is None:
         return [0] * len(capture)
     with DecisionReplay.of_rules(rules, two_ways=True) as replayed:
-        return replayed.states(capture)
+        return replayed.states(capture, learns=learns)

@@ -71,4 +71,4 @@ def _states(rules: RuleSet, case: RuleCase) -> list[int]:
                 struct.pack_into("=I", capture.table, place + ReplayFrame.program.offset, step.way == "out")
                 struct.pack_into("=Q", capture.table, place + ReplayFrame.time_ns.offset, now)
                 number += 1
-        return connection_states(rules, capture)
+        return connection_states(rules, capture, learns=True)
