@@ -20,7 +20,9 @@ from appliance.rules.model import Direction, matched
 from appliance.rules.walk import Walk
 from tests.rule_cases import RuleCase, load_cases
 
-CASES = tuple(case for case in load_cases() if "stages:" not in case.rules)  # a walk runs no code
+# A walk runs no code, and what connections are it takes from a replay, where no box has just started.
+_NOT_HERE = ("stages:", "grace: 1")
+CASES = tuple(case for case in load_cases() if not any(words in case.rules for words in _NOT_HERE))
 BETWEEN = 100_000  # nanoseconds from a frame to the next
 
 
