@@ -12,6 +12,7 @@
 #include "stage.h"
 
 #define ETHERTYPE_VLAN_9100 0x9100
+#define ETHERTYPE_VLAN_9200 0x9200
 #define LARGEST_LINK 30 /* bytes of Ethernet and four VLAN tags */
 
 /* Bytes of Ethernet and VLAN tags in front of an IP header; 0 if something else comes behind them. */
@@ -27,11 +28,17 @@ static __always_inline __u64 link_length(struct xdp_md *context)
 		if (*type == bpf_htons(ETHERTYPE_IPV4) || *type == bpf_htons(ETHERTYPE_IPV6))
 			return length;
 		if (*type != bpf_htons(ETHERTYPE_VLAN) && *type != bpf_htons(ETHERTYPE_QINQ) &&
-		    *type != bpf_htons(ETHERTYPE_VLAN_9100))
+		    *type != bpf_htons(ETHERTYPE_VLAN_9100) && *type != bpf_htons(ETHERTYPE_VLAN_9200))
 			return 0;
 		length += sizeof(struct vlan);
 	}
 	return 0;
+}
+
+/* Whether the packet that the frame is about is the outermost: what answers it goes back without a tunnel or labels. */
+static __always_inline int is_outermost(struct xdp_md *context, struct frame *frame)
+{
+	return link_length(context) == frame->layer3;
 }
 
 #endif

@@ -8,6 +8,7 @@
 #ifndef TIDEGATE_REPLY_H
 #define TIDEGATE_REPLY_H
 
+#include "link.h"
 #include "packet.h"
 #include "stage.h"
 
@@ -70,10 +71,14 @@ static __always_inline __u16 fold(__u64 sum)
 	return sum;
 }
 
-/* Whether nothing stands between the IP header and the transport header: no options, no extension headers. */
-static __always_inline int is_plain(struct frame *frame)
+/*
+ * Whether it can be answered in place: nothing stands between Ethernet and IP but VLAN tags, and nothing between IP and the
+ * transport header: no tunnel, no options, no extension headers.
+ */
+static __always_inline int is_plain(struct xdp_md *context, struct frame *frame)
 {
-	return frame->layer4 - frame->layer3 == (frame->version == VERSION_4 ? sizeof(struct ipv4) : sizeof(struct ipv6));
+	return is_outermost(context, frame) &&
+	       frame->layer4 - frame->layer3 == (frame->version == VERSION_4 ? sizeof(struct ipv4) : sizeof(struct ipv6));
 }
 
 /*

@@ -84,7 +84,7 @@ STAGE(dns_truncate)
 		return NEXT;
 	if (frame->way != WAY_IN || frame->transport != PROTOCOL_UDP || frame->destination_port != DNS_PORT)
 		return NEXT;
-	if (frame->fragment || !is_plain(frame) || frame->payload_length < sizeof(*dns))
+	if (frame->fragment || !is_plain(context, frame) || frame->payload_length < sizeof(*dns))
 		return XDP_DROP;
 	if (!is_too_many(frame_time(frame)))
 		return NEXT;

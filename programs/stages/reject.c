@@ -72,7 +72,7 @@ static __always_inline int may_answer(struct xdp_md *context, struct frame *fram
 		return 0;
 	if (frame->version != VERSION_4 && frame->version != VERSION_6)
 		return 0;
-	if (frame->fragment_offset || is_error(frame) || link_length(context) != frame->layer3)
+	if (frame->fragment_offset || is_error(frame) || !is_outermost(context, frame))
 		return 0;
 	return is_host(frame, &frame->source) && is_host(frame, &frame->destination);
 }

@@ -31,6 +31,7 @@
  *       | SYN a, again               |                              |
  *       |--------------------------->|----------------------------->|
  */
+#include "link.h"
 #include "syn_cookies.h"
 #include "syn_flow.h"
 #include "syn_known.h"
@@ -50,7 +51,6 @@ extern const struct syn_proxy_config {
 #define SETTING_RESET (1ULL << 17)
 
 #define SMALLER_BY_IPV6 20 /* its header is so much larger */
-#define LARGEST_LAYER3 30  /* behind four tags of VLANs; what lies deeper is in a tunnel */
 
 EXTERN_MAP(BPF_MAP_TYPE_LRU_HASH, struct syn_flow_key, struct syn_flow, syn_flows);
 
@@ -134,7 +134,7 @@ __attribute__((noinline, weak)) int syn_proxy_answer(struct xdp_md *context, str
 		return NEXT;
 	if (frame->transport != IPPROTO_TCP || handshake(frame) != TCP_SYN || frame->proved)
 		return NEXT;
-	if (frame->fragment || frame->layer3 > LARGEST_LAYER3)
+	if (frame->fragment || !is_outermost(context, frame))
 		return XDP_DROP;
 	if (settings & SETTING_RESET)
 		return challenge(context, frame);
@@ -372,7 +372,7 @@ STAGE(syn_proxy_flows)
 	if (!frame)
 		return NEXT;
 	frame->proved = 0;
-	if (frame->transport != IPPROTO_TCP || frame->layer3 > LARGEST_LAYER3 || !were_ever_given(frame))
+	if (frame->transport != IPPROTO_TCP || !were_ever_given(frame) || !is_outermost(context, frame))
 		return NEXT;
 	make_key(frame, &key);
 	flow = bpf_map_lookup_elem(&syn_flows, &key);

@@ -127,7 +127,7 @@ STAGE(udp_token)
 		return XDP_DROP;
 	}
 	token = token_at(frame, now, 1);
-	if (!token || !is_plain(frame) || frame->fragment)
+	if (!token || !is_plain(context, frame) || frame->fragment)
 		return XDP_DROP;
 	if (frame->monitored)
 		return XDP_TX;
