@@ -215,7 +215,8 @@ static __always_inline void tcp_open(struct xdp_md *context, struct frame *frame
 static __always_inline void tcp_finish(struct flow *flow, struct frame *frame)
 {
 	flow->finished |= 1 << (frame->way & 1);
-	flow->state = flow->finished == 3 ? FLOW_CLOSED : FLOW_CLOSING;
+	if (flow->state != FLOW_RESET) /* else it crossed the reset, and has nothing to close */
+		flow->state = flow->finished == 3 ? FLOW_CLOSED : FLOW_CLOSING;
 }
 
 /* Do that with a flow that is there; 0 if it begins anew instead. */
