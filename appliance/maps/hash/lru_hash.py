@@ -30,6 +30,8 @@ from appliance.maps.kind import Kind, Shape, define, internal
 from appliance.maps.map_ops import HASHED
 from appliance.maps.memory import Memory
 
+LARGE = 4 << 20  # bytes of a table: about as far as a processor's TLB reaches with pages of the usual size
+
 
 class LruOperations(HashOperations):
     """A hash whose elements begin with a byte that says whether they were used, the reference bit. For one thread."""
@@ -125,6 +127,12 @@ def _size(shape: Shape) -> int:
     return HashLayout.of(shape, referenced=True).size
 
 
+def _memory(shape: Shape, size: int) -> Memory:
+    """The two lines of a lookup lie anywhere in it, and in a large table each would miss the TLB. Unlike another hash,
+    this one is made to be full: what it needs, it will have."""
+    return Memory(size, huge_pages=size >= LARGE)
+
+
 def _initialise(memory: Memory, shape: Shape) -> None:
     initialise(memory, shape, referenced=True)
 
@@ -140,6 +148,7 @@ def _emit_lookup(module: ir.Module, shape: Shape) -> None:
 LRU_HASH = Kind(
     check=_check,
     size=_size,
+    memory=_memory,
     initialise=_initialise,
     count=count,
     emit=_emit,
