@@ -14,6 +14,8 @@ COPY hooks hooks
 # appliance/shipped has links to these.
 COPY configs configs
 COPY docs/rejections docs/rejections
+COPY programs/include programs/include
+COPY programs/stages programs/stages
 RUN python3 -m venv /opt/tidegate \
     && /opt/tidegate/bin/pip install --no-cache-dir --disable-pip-version-check --require-hashes -r requirements.lock \
     && /opt/tidegate/bin/pip install --no-cache-dir --disable-pip-version-check --no-deps --no-build-isolation .

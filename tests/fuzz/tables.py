@@ -32,6 +32,7 @@ _V4_BASES = (0, 0x0A000000, 0x0A0A0000, 0xC0000200, 0xC6336400, 0xE0000001)
 _V6_BASES = (0, 0x20010DB8 << 96, 0x20010DB8_00010000 << 64, (0x20010DB8 << 96) + 1, 0xFE80 << 112)
 _PORTS = (0, 22, 53, 80, 443, 1023, 1024, 8080, 32768, 65535)
 _PROTOCOLS = (0, ICMP, TCP, UDP, 47, 50, ICMPV6, 89, SCTP, 255)
+_AH = 51  # is walked through in IPv4 as well
 _EXTENSIONS, _NOTHING_FOLLOWS = (0, 43, 44, 51, 60, 135, 139, 140), 59  # RFC 8200; what the parser walks through
 _BITS = {4: 32, 6: 128}
 
@@ -140,7 +141,7 @@ def random_packet(chance: random.Random, rules: RuleSet) -> Packet:
             packet = _towards(chance, packet, condition)
     if chance.random() < 0.15:
         packet = replace(packet, offset=chance.choice((0, 0, 1, 185)), more=True)
-    if packet.version == 6 and packet.protocol in _EXTENSIONS:
+    if packet.protocol in (_EXTENSIONS if packet.version == 6 else (_AH,)):
         packet = replace(packet, protocol=_NOTHING_FOLLOWS)
     if packet.transport in (ICMP, ICMPV6):
         packet = replace(packet, first=packet.first & 0xFF, second=packet.second & 0xFF)

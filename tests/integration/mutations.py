@@ -19,6 +19,7 @@ from scapy.packet import Packet
 
 MACS = {"dst": "02:00:00:00:00:02", "src": "02:00:00:00:00:01"}
 LONGEST = 3000  # bytes: what the kernel takes in a test run
+_RECORD_ROUTE = b"\x07\x07\x04" + bytes(4) + b"\x00"  # RFC 791, with room for one address, and the end
 SOURCES = ("10.1.2.3", "127.0.0.1", "198.51.99.7", "203.0.100.9", "8.8.8.8", "224.0.0.1", "100.64.0.1")
 SOURCES6 = ("2001:4860::8", "::1", "fe80::1", "2001:db8::1", "fc00::7", "ff02::1", "2606:4700::9")
 TARGETS = ("203.0.113.5", "203.0.113.6", "100.64.9.9")
@@ -70,7 +71,7 @@ def _ipv4(dice: random.Random) -> Packet:
     fragment = dice.choice(
         ({}, {}, {}, {}, {}, {"flags": "MF"}, {"flags": "MF"}, {"flags": "evil"}, {"frag": 1}, {"frag": 100})
     )
-    options = dice.choice(([], [], [b"\x01" * 4], [b"\x01" * 40]))
+    options = dice.choice(([], [], [b"\x01" * 4], [b"\x01" * 40], [_RECORD_ROUTE]))
     head = IP(
         src=dice.choice(SOURCES), dst=dice.choice(TARGETS), ttl=dice.choice((1, 64, 255)), options=options, **fragment
     )

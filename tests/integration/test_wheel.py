@@ -18,7 +18,8 @@ from tests.appliance.box.conftest import HEAD, RunningBox
 from tests.appliance.box.wire import arrivals, udp
 from tests.netns import Topology
 
-SOURCES = ("appliance", "hooks", "configs", "docs/rejections", "pyproject.toml", "README.md", "LICENSE")
+FOLDERS = ("appliance", "hooks", "configs", "docs/rejections", "programs/include", "programs/stages")
+SOURCES = (*FOLDERS, "pyproject.toml", "README.md", "LICENSE")
 PIP = ("-m", "pip", "--disable-pip-version-check", "--quiet")
 LOCK = Path("requirements.lock").resolve()
 SHIPPED = [
@@ -26,8 +27,11 @@ SHIPPED = [
     *Path("configs").glob("*.service"),
     *Path("configs").glob("*.yaml"),
     *Path("configs/lists").iterdir(),
+    *Path("configs/rulesets").glob("*.nft"),
     *Path("configs/rulesets").rglob("*.yaml"),
     *Path("docs/rejections").iterdir(),
+    *Path("programs/include").glob("*.h"),
+    *Path("programs/stages").iterdir(),
 ]
 pytestmark = pytest.mark.timeout(300)  # the first one waits for the environment
 
