@@ -26,6 +26,8 @@ UNTRACED = (
     "tests/appliance/cli/test_exec.py::test_no_end_is_a_message",
     "tests/docs/test_rejections.py",
     "tests/integration/test_differential.py",
+    "tests/integration/test_rule_cases.py",
+    "tests/integration/test_syn_proxy.py",
 )
 
 
