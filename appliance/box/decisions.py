@@ -20,8 +20,8 @@ from appliance.jit.collection import Collection
 from appliance.rules.actions import ends
 from appliance.rules.code.compile import compile_rule_set
 from appliance.rules.code.decision_log import BATCH, COUNTED, SEEN, STATES
-from appliance.rules.code.flows import CLOCK
 from appliance.rules.code.layout import Counted
+from appliance.rules.code.stages.flows import CLOCK
 from appliance.rules.model import VERDICT_COUNTERS, Mode, RuleSet
 from hooks.contracts.contract import Verdict
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Protocol
 
-from appliance.rules.code.flows import CLOCK, CLOCK_KEY, NEVER_LEARN
+from appliance.rules.code.stages.flows import CLOCK, CLOCK_KEY, NEVER_LEARN
 
 
 class StateMap(Protocol):

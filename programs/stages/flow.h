@@ -8,7 +8,7 @@
  *     flow_clock array      when frames came last, and until when unknown flows are learned
  *
  * Two maps of flows, so that whoever sends from a million addresses pushes out others of his kind, and nobody's
- * connection. Sizes and time-outs come from the document (`connections:`; appliance/rules/code/flows.py).
+ * connection. Sizes and time-outs come from the document (`connections:`; appliance/rules/code/stages/flows.py).
  */
 #ifndef TIDEGATE_FLOW_H
 #define TIDEGATE_FLOW_H

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from appliance.rules import compile_rule_set, load_rule_set
-from appliance.rules.code.flows import CLOCK, CLOCK_KEY, NEVER_LEARN
+from appliance.rules.code.stages.flows import CLOCK, CLOCK_KEY, NEVER_LEARN
 from tests.integration.engines import NativeRules
 from tests.rule_cases import build
 

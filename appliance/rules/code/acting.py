@@ -13,12 +13,12 @@ from llvmlite import ir
 
 from appliance.ir import I64, U32, U64, Pointer
 from appliance.rules.actions import ends
-from appliance.rules.code.blocks import Blocks
-from appliance.rules.code.endings import REJECT
 from appliance.rules.code.redirects import Redirects
-from appliance.rules.code.stages import Stages
-from appliance.rules.code.syn_proxy import Cookies
-from appliance.rules.code.token_bucket import TokenBucket
+from appliance.rules.code.stages.calls import Stages
+from appliance.rules.code.stages.endings import REJECT
+from appliance.rules.code.stages.syn_proxy import Cookies
+from appliance.rules.code.state.blocks import Blocks
+from appliance.rules.code.state.token_bucket import TokenBucket
 from appliance.rules.model import Action, Mode, RejectBy, Rule
 from appliance.rules.stages.contract import NEXT
 from hooks.contracts.contract import Verdict

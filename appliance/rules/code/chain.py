@@ -9,24 +9,26 @@ from llvmlite import ir
 from appliance.ir import I32, I64, Code, Pointer
 from appliance.rules.classifier.layout import VERDICT_BITS
 from appliance.rules.classifier.plan import Checkpoint, Plan, plan, without_tables
-from appliance.rules.code import flows, layout, newcomers, syn_proxy
+from appliance.rules.code import layout
 from appliance.rules.code.acting import VERDICTS, Acting, Decide
-from appliance.rules.code.blocks import BlockMaps, Blocks
 from appliance.rules.code.bpf_module import BpfModule, MapShape
 from appliance.rules.code.decision_log import DecisionLog
-from appliance.rules.code.endings import Endings
 from appliance.rules.code.fields import Fields, FrameLayout
-from appliance.rules.code.flows import Flows
+from appliance.rules.code.lookups.set_maps import SetMaps
+from appliance.rules.code.lookups.tables import Tables
 from appliance.rules.code.match import Matching, cost
-from appliance.rules.code.memory import Memory
-from appliance.rules.code.newcomers import Newcomers
 from appliance.rules.code.redirects import Redirects
-from appliance.rules.code.retransmit import RetransmitTest
-from appliance.rules.code.set_maps import SetMaps
-from appliance.rules.code.stages import Stages, state_maps
-from appliance.rules.code.syn_proxy import Cookies
-from appliance.rules.code.tables import Tables
-from appliance.rules.code.token_bucket import TokenBucket, define_conforms
+from appliance.rules.code.stages import flows, syn_proxy
+from appliance.rules.code.stages.calls import Stages, state_maps
+from appliance.rules.code.stages.endings import Endings
+from appliance.rules.code.stages.flows import Flows
+from appliance.rules.code.stages.syn_proxy import Cookies
+from appliance.rules.code.state import newcomers
+from appliance.rules.code.state.blocks import BlockMaps, Blocks
+from appliance.rules.code.state.memory import Memory
+from appliance.rules.code.state.newcomers import Newcomers
+from appliance.rules.code.state.retransmit import RetransmitTest
+from appliance.rules.code.state.token_bucket import TokenBucket, define_conforms
 from appliance.rules.model import Action, Direction, Mode, Rule, RuleSet
 
 # How much is written into one function, in compares or so. A larger set is cut into functions, none larger than this:

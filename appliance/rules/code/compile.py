@@ -41,12 +41,12 @@ from appliance.rules.code.acting import VERDICTS
 from appliance.rules.code.bpf_module import BpfModule, MapShape
 from appliance.rules.code.chain import Chain, Shared, Step, cut
 from appliance.rules.code.fields import Fields
-from appliance.rules.code.keys import write_hosts
 from appliance.rules.code.layout import CompiledRules
 from appliance.rules.code.match import Matching
 from appliance.rules.code.parser.cursor import Cursor
 from appliance.rules.code.parser.levels import parse_levels
 from appliance.rules.code.parser.parser import parse_frame
+from appliance.rules.code.state.keys import write_hosts
 from appliance.rules.model import ALLOWLIST, MALFORMED, POLICY, Action, Direction, Mode, Place, RuleSet
 
 SECTION = "xdp"

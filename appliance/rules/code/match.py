@@ -11,8 +11,8 @@ from llvmlite import ir
 from appliance.ir import I32, I64, I128, U1, U64, Code, N, Number, Pointer
 from appliance.rules.code.bpf_module import BpfModule
 from appliance.rules.code.fields import Fields
-from appliance.rules.code.live_sets import LiveSetMatching
-from appliance.rules.code.set_maps import LOW_HALF, SetMaps
+from appliance.rules.code.lookups.live_sets import LiveSetMatching
+from appliance.rules.code.lookups.set_maps import LOW_HALF, SetMaps
 from appliance.rules.matchers import PRESENCE, AnyLayer, version_of
 from appliance.rules.model import (
     BitTest,

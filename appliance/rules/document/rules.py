@@ -33,7 +33,7 @@ from appliance.rules.values import BadValue
 RESERVED_IDS = frozenset(VERDICT_COUNTERS)
 DEFAULT_SOURCES = 65536
 LARGEST_FRAME = 1514  # bytes, the least sensible burst of a bps rate
-SLOWEST = {"pps": 1e-6, "bps": 1.0}  # what a frame costs must fit into 62 bits (code.token_bucket)
+SLOWEST = {"pps": 1e-6, "bps": 1.0}  # what a frame costs must fit into 62 bits (code.state.token_bucket)
 
 
 class RuleReader:

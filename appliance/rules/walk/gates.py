@@ -1,7 +1,7 @@
 """What a rule's rate or test says of a frame that it matches, with what it remembers of earlier ones.
 
-The same arithmetic as `code.token_bucket` and `code.retransmit`, in plain Python and with memory for everybody: where
-the maps' room is enough, both say the same. Time is in nanoseconds, modulo 2**64.
+The same arithmetic as `token_bucket` and `retransmit` of `code.state`, in plain Python and with memory for everybody:
+where the maps' room is enough, both say the same. Time is in nanoseconds, modulo 2**64.
 """
 
 from __future__ import annotations
@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
-from appliance.rules.code.keys import kind
-from appliance.rules.code.token_bucket import CLOCK_SLACK, TICKS, Cost
+from appliance.rules.code.state.keys import kind
+from appliance.rules.code.state.token_bucket import CLOCK_SLACK, TICKS, Cost
 from appliance.rules.matchers import MATCHERS, version_of
 from appliance.rules.model import Block, Direction, KeyPart, Rate, Retransmit, Rule
 from appliance.rules.names import TCP_FLAGS

@@ -8,7 +8,7 @@ import pytest
 
 from appliance.box.generation import FilterSpec, Generation
 from appliance.rules import compile_rule_set, load_rule_set
-from appliance.rules.code.flows import FLOW_SIZE, KEY_SIZE, STATE_MAPS
+from appliance.rules.code.stages.flows import FLOW_SIZE, KEY_SIZE, STATE_MAPS
 
 KEPT = 1000
 

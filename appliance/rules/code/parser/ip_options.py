@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from appliance.ir import I64, U64, Pointer
 from appliance.rules.code.bpf_module import BpfModule
-from appliance.rules.code.branchless import all_ones_if_equal
+from appliance.rules.code.lookups.branchless import all_ones_if_equal
 from appliance.rules.code.parser.cursor import Cursor
 from appliance.rules.code.parser.options import OptionWalk
 from appliance.rules.matchers import IP_OPTION_WORDS

@@ -23,7 +23,7 @@ from appliance.ebpf.map_types import MapType
 from appliance.ir import I32, I64, PTR, U32, U64, Code, Pointer
 from appliance.rules.code import layout
 from appliance.rules.code.bpf_module import BpfModule, MapShape
-from appliance.rules.code.memory import Memory
+from appliance.rules.code.state.memory import Memory
 from appliance.rules.model import Rate, Rule
 
 NAME = "newcomers"

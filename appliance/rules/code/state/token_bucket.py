@@ -21,10 +21,10 @@ from llvmlite import ir
 
 from appliance.ebpf.map_types import MapType
 from appliance.ir import I32, I64, PTR, U1, U64, Code, Pointer
-from appliance.rules.code import keys
 from appliance.rules.code.bpf_module import BpfModule, MapShape
-from appliance.rules.code.memory import Memory
-from appliance.rules.code.newcomers import Newcomers
+from appliance.rules.code.state import keys
+from appliance.rules.code.state.memory import Memory
+from appliance.rules.code.state.newcomers import Newcomers
 from appliance.rules.model import Rate, Rule
 
 TICKS = 16  # per nanosecond

@@ -16,7 +16,7 @@ from llvmlite import ir
 
 from appliance.ir import I16, I32, I64, U1, Code, N, Number, Pointer
 from appliance.rules.code.fields import Fields
-from appliance.rules.code.set_maps import SetMaps
+from appliance.rules.code.lookups.set_maps import SetMaps
 from appliance.rules.matchers import ABSENT_NUMBERS, OUTER, Matcher, version_of
 from appliance.rules.model import InCombinations, InSets, Membership
 from appliance.rules.ranges import Ranges

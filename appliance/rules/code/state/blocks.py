@@ -21,9 +21,10 @@ from llvmlite import ir
 
 from appliance.ebpf.map_types import MapType
 from appliance.ir import Pointer
-from appliance.rules.code import keys, layout
+from appliance.rules.code import layout
 from appliance.rules.code.bpf_module import BpfModule, MapShape
-from appliance.rules.code.memory import Memory
+from appliance.rules.code.state import keys
+from appliance.rules.code.state.memory import Memory
 from appliance.rules.model import Block, Direction, Rule, RuleSet
 
 Act = Callable[[Rule, ir.Block], None]  # what becomes of whom a rule blocked; the block where who goes on goes on

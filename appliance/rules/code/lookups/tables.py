@@ -8,8 +8,8 @@ from appliance.ir import I64, U64, Code
 from appliance.rules.classifier.layout import NODE_SIZE, NOTHING, Table
 from appliance.rules.code.bpf_module import BpfModule
 from appliance.rules.code.fields import Fields
-from appliance.rules.code.set_maps import SetMaps
-from appliance.rules.code.walk import TableMaps, define_walk, frame_words
+from appliance.rules.code.lookups.set_maps import SetMaps
+from appliance.rules.code.lookups.walk import TableMaps, define_walk, frame_words
 
 
 class Tables:

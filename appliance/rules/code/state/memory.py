@@ -11,10 +11,10 @@ from collections.abc import Callable
 from llvmlite import ir
 
 from appliance.ir import I32, I64, U32, U64, Code, Pointer
-from appliance.rules.code import keys
 from appliance.rules.code.bpf_module import BpfModule, MapShape
 from appliance.rules.code.fields import Fields
 from appliance.rules.code.match import Matching
+from appliance.rules.code.state import keys
 from appliance.rules.model import LARGEST_KEY, KeyPart, Rule
 
 _ANY = 0  # BPF_ANY, include/uapi/linux/bpf.h

@@ -25,8 +25,8 @@ from appliance.ir import I32, I64, U1, U64, Code, Pointer
 from appliance.rules.classifier import layout
 from appliance.rules.classifier.layout import DESTINATION, PROTOCOL, SOURCE, V4, Family
 from appliance.rules.code.bpf_module import BpfModule
-from appliance.rules.code.branchless import lower, sign
 from appliance.rules.code.fields import Fields
+from appliance.rules.code.lookups.branchless import lower, sign
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,7 +33,7 @@ from appliance.ebpf.map_types import MapType
 from appliance.ir import I32, I64, U32, Pointer
 from appliance.rules.code.bpf_module import MapShape
 from appliance.rules.code.fields import HOST_SIZE
-from appliance.rules.code.memory import Memory
+from appliance.rules.code.state.memory import Memory
 from appliance.rules.model import Retransmit, Rule
 from appliance.rules.names import TCP_FLAGS
 

@@ -1,0 +1,1 @@
+"""Sets and tables in an object: their maps, and the code that asks them."""

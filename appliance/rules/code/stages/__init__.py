@@ -1,0 +1,1 @@
+"""C that is linked into an object, and where its programs call it."""
