@@ -21,7 +21,8 @@ from pydantic.json_schema import models_json_schema
 from appliance.box.config import BoxEntry
 from appliance.rules.document.conditions import OPERATORS
 from appliance.rules.document.schema import RuleSetEntry
-from appliance.rules.matchers import MATCHERS, OUTER, OUTER_MATCHERS
+from appliance.rules.layers import OUTER
+from appliance.rules.matchers import MATCHERS, OUTER_MATCHERS
 from appliance.rules.slices import BASES, LARGEST
 
 TARGET = Path(__file__).with_name("tidegate.schema.json")

@@ -11,7 +11,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from appliance.rules.actions import ACTIONS
-from appliance.rules.matchers import MATCHERS, Layer
+from appliance.rules.layers import Layer
+from appliance.rules.matchers import MATCHERS
 from appliance.rules.tunnels import MEANINGS
 from appliance.rules.values import FlagsKind, NumberKind
 

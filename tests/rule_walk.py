@@ -9,18 +9,9 @@ import struct
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from appliance.rules.matchers import Layer
-from appliance.rules.model import (
-    Action,
-    Condition,
-    Direction,
-    HasBits,
-    InAddresses,
-    Mode,
-    NoneInRanges,
-    Rule,
-    RuleSet,
-)
+from appliance.rules.conditions import Condition, HasBits, InAddresses, NoneInRanges
+from appliance.rules.layers import Layer
+from appliance.rules.model import Action, Direction, Mode, Rule, RuleSet
 from appliance.rules.ranges import Ranges
 
 TCP, UDP, SCTP, ICMP, ICMPV6 = 6, 17, 132, 1, 58

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import difflib
 
-from appliance.rules.matchers import MATCHERS, OUTER
+from appliance.rules.layers import OUTER
+from appliance.rules.matchers import MATCHERS
 
 # What others call these fields: Wireshark, nftables and bpfilter, in this order.
 _ELSEWHERE = {

@@ -15,32 +15,35 @@ from scapy.layers.inet6 import ICMPv6EchoRequest, IPv6, IPv6ExtHdrFragment, IPv6
 from scapy.layers.l2 import ARP, Dot1Q, Ether
 
 from appliance.errors import SourceLine
-from appliance.rules.document.fields import FieldReader
-from appliance.rules.document.keys import read_key
-from appliance.rules.matchers import ABSENT_NUMBERS, MATCHERS, OUTER_MATCHERS, Layer, Matcher, version_of
-from appliance.rules.model import (
-    Action,
+from appliance.rules.conditions import (
     BitTest,
-    Block,
     Condition,
-    Direction,
     HasBits,
     InAddresses,
     InCombinations,
     InRanges,
     InSets,
+    Membership,
+    NoneInRanges,
+    layers,
+)
+from appliance.rules.document.fields import FieldReader
+from appliance.rules.document.keys import read_key
+from appliance.rules.layers import Layer
+from appliance.rules.matchers import ABSENT_NUMBERS, MATCHERS, OUTER_MATCHERS, Matcher, version_of
+from appliance.rules.model import (
+    Action,
+    Block,
+    Direction,
     KeyPart,
     LiveSet,
-    Membership,
     Mode,
-    NoneInRanges,
     Rate,
     Reject,
     RejectBy,
     Retransmit,
     Rule,
     RuleSet,
-    layers,
 )
 from appliance.rules.ranges import Range, Ranges, union
 from appliance.rules.sets.contents import Packer

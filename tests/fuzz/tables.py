@@ -10,18 +10,9 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from appliance.errors import SourceLine
+from appliance.rules.conditions import Condition, InAddresses, InRanges, NoneInRanges
 from appliance.rules.matchers import MATCHERS
-from appliance.rules.model import (
-    Action,
-    Condition,
-    Direction,
-    InAddresses,
-    InRanges,
-    Mode,
-    NoneInRanges,
-    Rule,
-    RuleSet,
-)
+from appliance.rules.model import Action, Direction, Mode, Rule, RuleSet
 from appliance.rules.ranges import Ranges, union
 from appliance.rules.values import Addresses
 from tests.rule_walk import ICMP, ICMPV6, SCTP, TCP, UDP, Packet

@@ -10,8 +10,9 @@ from collections.abc import Iterator
 import pytest
 
 from appliance.rules.analysis import Analysis, Finding, FindingKind
+from appliance.rules.conditions import Condition
 from appliance.rules.matchers import MATCHERS, OUTER_MATCHERS
-from appliance.rules.model import Condition, RuleSet
+from appliance.rules.model import RuleSet
 from appliance.rules.walk import Outcome, walk
 from appliance.rules.walk.conditions import matchers_of
 from tests.fuzz import fuzz_rules

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from appliance.rules import compile_rule_set, load_rule_set
-from appliance.rules.matchers import MATCHERS, OUTER_MATCHERS, TUNNEL_LAYERS, TUNNELS_OWN
+from appliance.rules.layers import TUNNEL_LAYERS
+from appliance.rules.matchers import MATCHERS, OUTER_MATCHERS, TUNNELS_OWN
 from tests.appliance.rules.kernel import SHORTEST, KernelRules, needs_kernel
 from tests.fuzz.nested_frames import nested_frame
 from tests.integration.engines import InterpretedRules, NativeRules

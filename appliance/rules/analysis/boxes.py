@@ -14,8 +14,9 @@ from dataclasses import dataclass, field, fields
 from functools import cache
 from typing import Any
 
-from appliance.rules.matchers import MATCHERS, OUTER_MATCHERS, PRESENCE, AnyLayer, Matcher
-from appliance.rules.model import BitTest, Condition, HasBits, InAddresses, InCombinations, InRanges, NoneInRanges
+from appliance.rules.conditions import BitTest, Condition, HasBits, InAddresses, InCombinations, InRanges, NoneInRanges
+from appliance.rules.layers import PRESENCE, AnyLayer
+from appliance.rules.matchers import MATCHERS, OUTER_MATCHERS, Matcher
 from appliance.rules.ranges import Ranges, complement, intersection, union
 from appliance.rules.values import V4_MAXIMUM, V6_MAXIMUM, FlagsKind, Kind, NumberKind, OptionKind, TruthKind
 

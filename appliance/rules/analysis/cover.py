@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from appliance.rules.analysis.boxes import Box, Dimension, implied, includes, key_of
-from appliance.rules.model import Condition
+from appliance.rules.conditions import Condition
 from appliance.rules.ranges import Ranges
 
 Boxes = int  # a bit for each box

@@ -31,7 +31,8 @@ from appliance.rules.analysis.boxes import (
     universe,
 )
 from appliance.rules.analysis.cover import Boxes, Holders, bits
-from appliance.rules.model import Direction, InRanges, Mode, Rule, RuleSet
+from appliance.rules.conditions import InRanges
+from appliance.rules.model import Direction, Mode, Rule, RuleSet
 from appliance.rules.ranges import Ranges
 
 MOST_SECONDS = 1.0

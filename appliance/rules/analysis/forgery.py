@@ -7,7 +7,8 @@ which it is where the rule asks for `ct.state` too.
 from __future__ import annotations
 
 from appliance.rules.analysis.findings import Finding, FindingKind
-from appliance.rules.model import Condition, HasBits, InRanges, RuleSet
+from appliance.rules.conditions import Condition, HasBits, InRanges
+from appliance.rules.model import RuleSet
 from appliance.rules.names import CT_STATES, TCP_FLAGS
 
 _ACK = TCP_FLAGS["ack"]

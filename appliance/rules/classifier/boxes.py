@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from itertools import product
 
 from appliance.rules.classifier.layout import DESTINATION, GUARDS, PROTOCOL, SOURCE, WORD_BITS, Family
-from appliance.rules.matchers import AnyLayer, Layer
-from appliance.rules.model import Condition, InAddresses, InCombinations, InRanges, InSets, NoneInRanges, Rule
+from appliance.rules.conditions import Condition, InAddresses, InCombinations, InRanges, InSets, NoneInRanges
+from appliance.rules.layers import AnyLayer, Layer
+from appliance.rules.model import Rule
 from appliance.rules.ranges import Range, Ranges, complement, intersection, prefixes
 from appliance.rules.values import Addresses
 

@@ -14,20 +14,10 @@ from typing import Any
 from llvmlite import ir
 
 from appliance.ir import I32, I64, Code, Value, Variable
-from appliance.rules.matchers import (
-    FIELDS,
-    OUTER,
-    OUTER_FIELDS,
-    PARSED,
-    PRESENCE,
-    AnyLayer,
-    Field,
-    Layer,
-    Matcher,
-    OuterLayer,
-    version_of,
-)
-from appliance.rules.model import Action, Rule, matched
+from appliance.rules.conditions import matched
+from appliance.rules.layers import OUTER, PRESENCE, AnyLayer, Layer, OuterLayer
+from appliance.rules.matchers import FIELDS, OUTER_FIELDS, PARSED, Field, Matcher, version_of
+from appliance.rules.model import Action, Rule
 from appliance.rules.stages import contract
 from appliance.rules.tunnels import Tunnels
 

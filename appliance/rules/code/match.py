@@ -13,8 +13,7 @@ from appliance.rules.code.bpf_module import BpfModule
 from appliance.rules.code.fields import Fields
 from appliance.rules.code.lookups.live_sets import LiveSetMatching
 from appliance.rules.code.lookups.set_maps import LOW_HALF, SetMaps
-from appliance.rules.matchers import PRESENCE, AnyLayer, version_of
-from appliance.rules.model import (
+from appliance.rules.conditions import (
     BitTest,
     Condition,
     HasBits,
@@ -25,6 +24,8 @@ from appliance.rules.model import (
     NoneInRanges,
     layers,
 )
+from appliance.rules.layers import PRESENCE, AnyLayer
+from appliance.rules.matchers import version_of
 from appliance.rules.ranges import Ranges
 from appliance.rules.values import Addresses, OptionKind
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from appliance.rules.conditions import Condition, InCombinations
 from appliance.rules.document.elements import ElementReader, each
 from appliance.rules.document.fields import FieldReader
 from appliance.rules.document.places import KeyPath
 from appliance.rules.field_hints import which_field
 from appliance.rules.matchers import Matcher
-from appliance.rules.model import Condition, InCombinations
 from appliance.rules.sets.elements import ElementType
 from appliance.rules.values import AddressKind, BadValue, NumberKind
 

@@ -15,15 +15,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from appliance.errors import InputRefused
-from appliance.rules.document.combinations import COMBINED, read_combination
-from appliance.rules.document.document import Document
-from appliance.rules.document.elements import ElementReader, NumbersAndSets
-from appliance.rules.document.fields import FieldReader
-from appliance.rules.document.places import KeyPath
-from appliance.rules.document.sets import AnySet
-from appliance.rules.errors import did_you_mean
-from appliance.rules.matchers import Matcher
-from appliance.rules.model import (
+from appliance.rules.conditions import (
     BitTest,
     Condition,
     HasBits,
@@ -33,6 +25,14 @@ from appliance.rules.model import (
     Membership,
     NoneInRanges,
 )
+from appliance.rules.document.combinations import COMBINED, read_combination
+from appliance.rules.document.document import Document
+from appliance.rules.document.elements import ElementReader, NumbersAndSets
+from appliance.rules.document.fields import FieldReader
+from appliance.rules.document.places import KeyPath
+from appliance.rules.document.sets import AnySet
+from appliance.rules.errors import did_you_mean
+from appliance.rules.matchers import Matcher
 from appliance.rules.ranges import Ranges, complement, intersection
 from appliance.rules.values import (
     V4_MAXIMUM,

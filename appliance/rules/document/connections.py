@@ -6,11 +6,12 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from appliance.errors import InputRefused
+from appliance.rules.conditions import matched
 from appliance.rules.document.document import Document
 from appliance.rules.document.places import KeyPath
 from appliance.rules.document.schema import ConnectionsEntry
 from appliance.rules.matchers import STATE_FIELD
-from appliance.rules.model import Connections, Rule, matched
+from appliance.rules.model import Connections, Rule
 
 
 def read_connections(given: Iterable[ConnectionsEntry]) -> Connections | None:

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from appliance.errors import InputRefused
+from appliance.rules.conditions import Membership
 from appliance.rules.document.document import Document
 from appliance.rules.document.places import KeyPath
 from appliance.rules.document.sets import AnySet
 from appliance.rules.errors import did_you_mean
-from appliance.rules.model import LiveSet, Membership
+from appliance.rules.model import LiveSet
 from appliance.rules.ranges import Ranges, union
 from appliance.rules.sets.elements import ElementType
 from appliance.rules.values import (

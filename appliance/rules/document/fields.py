@@ -8,7 +8,8 @@ vxlan.vni               only where VXLAN is looked into: it would never be there
 from __future__ import annotations
 
 from appliance.rules.field_hints import which_field
-from appliance.rules.matchers import OUTER, TUNNEL_LAYERS, TUNNELS_OWN, Matcher, find_matcher
+from appliance.rules.layers import OUTER, TUNNEL_LAYERS
+from appliance.rules.matchers import TUNNELS_OWN, Matcher, find_matcher
 from appliance.rules.tunnels import Tunnels
 from appliance.rules.values import BadValue
 

@@ -13,7 +13,8 @@ from collections.abc import Callable, Iterator
 
 from appliance.rules.document.fields import FieldReader
 from appliance.rules.field_hints import which_field
-from appliance.rules.matchers import Layer, Matcher, find_matcher
+from appliance.rules.layers import Layer
+from appliance.rules.matchers import Matcher, find_matcher
 from appliance.rules.model import HOST, LARGEST_KEY, KeyPart
 from appliance.rules.values import AddressKind, BadValue, NumberKind
 

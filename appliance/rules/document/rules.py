@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from appliance.errors import InputRefused, SourceLine
+from appliance.rules.conditions import Condition, layers
 from appliance.rules.document.actions import ActionReader
 from appliance.rules.document.conditions import Reader
 from appliance.rules.document.document import Document
@@ -14,19 +15,8 @@ from appliance.rules.document.places import KeyPath
 from appliance.rules.document.schema import DefaultsEntry, RateEntry, RetransmitEntry, RuleEntry
 from appliance.rules.document.sets import AnySet
 from appliance.rules.document.syn_proxy import read_cookies
-from appliance.rules.matchers import Layer
-from appliance.rules.model import (
-    VERDICT_COUNTERS,
-    Action,
-    Condition,
-    Direction,
-    KeyPart,
-    Mode,
-    Rate,
-    Retransmit,
-    Rule,
-    layers,
-)
+from appliance.rules.layers import Layer
+from appliance.rules.model import VERDICT_COUNTERS, Action, Direction, KeyPart, Mode, Rate, Retransmit, Rule
 from appliance.rules.tunnels import Tunnels
 from appliance.rules.values import BadValue
 

@@ -6,11 +6,12 @@ from collections.abc import Iterable
 from typing import Any
 
 from appliance.errors import InputRefused
+from appliance.rules.conditions import Condition, layers
 from appliance.rules.document.document import Document
 from appliance.rules.document.places import KeyPath
 from appliance.rules.document.schema import RuleEntry, SynProxyEntry, SynProxyRuleEntry
-from appliance.rules.matchers import Layer
-from appliance.rules.model import Action, Condition, Direction, Mode, Place, Rule, Stage, SynCookies, SynProxy, layers
+from appliance.rules.layers import Layer
+from appliance.rules.model import Action, Direction, Mode, Place, Rule, Stage, SynCookies, SynProxy
 from appliance.rules.stages.bitcode import shipped_bitcode
 
 ID = "syn-proxy"  # of the stage: the head of its counters' names

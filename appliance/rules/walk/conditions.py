@@ -6,8 +6,7 @@ from bisect import bisect_right
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from appliance.rules.matchers import ABSENT_NUMBERS, PRESENCE, AnyLayer, Matcher, version_of
-from appliance.rules.model import (
+from appliance.rules.conditions import (
     Condition,
     HasBits,
     InAddresses,
@@ -17,6 +16,8 @@ from appliance.rules.model import (
     Membership,
     NoneInRanges,
 )
+from appliance.rules.layers import PRESENCE, AnyLayer
+from appliance.rules.matchers import ABSENT_NUMBERS, Matcher, version_of
 from appliance.rules.ranges import Ranges
 from appliance.rules.sets.members import Members
 from appliance.rules.values import Addresses, OptionKind

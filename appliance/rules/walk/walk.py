@@ -10,18 +10,10 @@ from dataclasses import dataclass
 from enum import Enum
 
 from appliance.rules.actions import ACTIONS, ends
-from appliance.rules.matchers import OUTER, Matcher, version_of
-from appliance.rules.model import (
-    ALLOWLIST,
-    MALFORMED,
-    POLICY,
-    Action,
-    Condition,
-    Direction,
-    Mode,
-    Rule,
-    RuleSet,
-)
+from appliance.rules.conditions import Condition
+from appliance.rules.layers import OUTER
+from appliance.rules.matchers import Matcher, version_of
+from appliance.rules.model import ALLOWLIST, MALFORMED, POLICY, Action, Direction, Mode, Rule, RuleSet
 from appliance.rules.sets.members import Members
 from appliance.rules.walk.conditions import has_layer, holds, lies_in, matchers_of
 from appliance.rules.walk.dissector import Dissected

@@ -12,20 +12,18 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from appliance.rules.actions import ACTIONS
-from appliance.rules.matchers import Matcher, version_of
-from appliance.rules.model import (
-    Action,
+from appliance.rules.conditions import (
     BitTest,
     Condition,
-    Direction,
     HasBits,
     InAddresses,
     InCombinations,
     InRanges,
     InSets,
     NoneInRanges,
-    Rate,
 )
+from appliance.rules.matchers import Matcher, version_of
+from appliance.rules.model import Action, Direction, Rate
 from appliance.rules.ranges import Range, prefixes
 from appliance.rules.values import MAC, AddressKind, FlagsKind, Kind, NumberKind, TruthKind
 from appliance.rules.walk.conditions import numbers_of

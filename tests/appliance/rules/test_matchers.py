@@ -21,7 +21,8 @@ from appliance.rules.document.schema import (
     TunnelsEntry,
     TunnelWord,
 )
-from appliance.rules.matchers import FIELDS, MATCHERS, OUTER_FIELDS, OUTER_MATCHERS, PRESENCE, Layer, Matcher
+from appliance.rules.layers import PRESENCE, Layer
+from appliance.rules.matchers import FIELDS, MATCHERS, OUTER_FIELDS, OUTER_MATCHERS, Matcher
 from appliance.rules.names import ETHERTYPES, PROTOCOLS, TCP_FLAGS
 from appliance.rules.tunnels import MEANINGS, Tunnel
 from appliance.rules.values import SetType

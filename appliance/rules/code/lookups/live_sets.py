@@ -17,8 +17,9 @@ from llvmlite import ir
 from appliance.ir import I16, I32, I64, U1, Code, N, Number, Pointer
 from appliance.rules.code.fields import Fields
 from appliance.rules.code.lookups.set_maps import SetMaps
-from appliance.rules.matchers import ABSENT_NUMBERS, OUTER, Matcher, version_of
-from appliance.rules.model import InCombinations, InSets, Membership
+from appliance.rules.conditions import InCombinations, InSets, Membership
+from appliance.rules.layers import OUTER
+from appliance.rules.matchers import ABSENT_NUMBERS, Matcher, version_of
 from appliance.rules.ranges import Ranges
 from appliance.rules.sets.elements import Part
 from appliance.rules.values import Addresses, AddressKind

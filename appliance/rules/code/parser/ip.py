@@ -9,7 +9,7 @@ from appliance.rules.code.parser.bits import read
 from appliance.rules.code.parser.cursor import Cursor, any_of
 from appliance.rules.code.parser.ip_options import parse_ip_options
 from appliance.rules.headers import AH, ICMP, ICMPV6, IPV4, IPV6, IPV6_EXTENSION, IPV6_FRAGMENT
-from appliance.rules.matchers import IP_OPTION_WORDS, IP_OPTIONS, Layer
+from appliance.rules.layers import IP_OPTION_WORDS, IP_OPTIONS, Layer
 
 MOST_EXTENSIONS = 8
 MAPPED_V4 = 0xFFFF << 32  # the low half of ::ffff:0.0.0.0

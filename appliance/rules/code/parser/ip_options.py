@@ -7,7 +7,7 @@ from appliance.rules.code.bpf_module import BpfModule
 from appliance.rules.code.lookups.branchless import all_ones_if_equal
 from appliance.rules.code.parser.cursor import Cursor
 from appliance.rules.code.parser.options import OptionWalk
-from appliance.rules.matchers import IP_OPTION_WORDS
+from appliance.rules.layers import IP_OPTION_WORDS
 from appliance.rules.values import BITS_OF_WORD
 
 

@@ -21,7 +21,7 @@ from appliance.rules.code.parser.ip import parse_ipv4, parse_ipv6
 from appliance.rules.code.parser.slices import parse_slices
 from appliance.rules.code.parser.transport import parse_arp, parse_transport
 from appliance.rules.headers import ARP, ETHERNET, IPV4, IPV6, VLAN
-from appliance.rules.matchers import IP_OPTION_WORDS, IP_OPTIONS, Layer
+from appliance.rules.layers import IP_OPTION_WORDS, IP_OPTIONS, Layer
 
 _TAG_TYPES = (VLAN.number, 0x88A8, 0x9100, 0x9200)  # 802.1Q, 802.1ad, and what was in use before it
 

@@ -7,7 +7,7 @@ from appliance.rules.code.parser.bits import read
 from appliance.rules.code.parser.cursor import Cursor
 from appliance.rules.code.parser.tcp_options import FIELDS, parse_tcp_options
 from appliance.rules.headers import AH, ARP, ICMP, ICMPV6, TCP, UDP, Header
-from appliance.rules.matchers import OPTIONAL
+from appliance.rules.layers import OPTIONAL
 
 
 def parse_transport(cursor: Cursor) -> None:

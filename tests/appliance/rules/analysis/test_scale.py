@@ -8,8 +8,9 @@ import pytest
 
 from appliance.errors import SourceLine
 from appliance.rules.analysis import FindingKind, find_unreached
+from appliance.rules.conditions import InAddresses, InRanges
 from appliance.rules.matchers import MATCHERS
-from appliance.rules.model import Action, Direction, InAddresses, InRanges, Mode, Rule, RuleSet
+from appliance.rules.model import Action, Direction, Mode, Rule, RuleSet
 from appliance.rules.ranges import Range
 from appliance.rules.values import Addresses
 

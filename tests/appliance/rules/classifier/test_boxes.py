@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 
 from appliance.rules.classifier.boxes import MOST_BOXES, boxes
 from appliance.rules.classifier.layout import FAMILIES
+from appliance.rules.conditions import Condition, InAddresses, InRanges, InSets, Membership
 from appliance.rules.matchers import MATCHERS
-from appliance.rules.model import Condition, InAddresses, InRanges, InSets, Membership, Rule
+from appliance.rules.model import Rule
 from appliance.rules.ranges import Ranges
 from appliance.rules.values import Addresses
 from tests.appliance.rules.classifier.asking import frame_of, holds

@@ -10,7 +10,8 @@ from appliance.rules import compile_rule_set, load_rule_set
 from appliance.rules.code import chain, stack
 from appliance.rules.code.chain import MOST_VARIABLES
 from appliance.rules.code.fields import FrameLayout
-from appliance.rules.matchers import MATCHERS, OUTER_MATCHERS, TUNNEL_LAYERS, TUNNELS_OWN, Layer, Matcher
+from appliance.rules.layers import TUNNEL_LAYERS, Layer
+from appliance.rules.matchers import MATCHERS, OUTER_MATCHERS, TUNNELS_OWN, Matcher
 from appliance.rules.model import RuleSet
 from appliance.rules.tunnels import MOST_DEPTH
 from appliance.rules.values import MAC, AddressKind, FlagsKind, TruthKind

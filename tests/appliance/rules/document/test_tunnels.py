@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from appliance.rules import RuleSet, load_rule_set
+from appliance.rules.conditions import matched
 from appliance.rules.errors import RuleSetRefused
 from appliance.rules.matchers import MATCHERS, OUTER_MATCHERS
-from appliance.rules.model import matched
 from appliance.rules.tunnels import Tunnel, Tunnels
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from appliance.box.dissection import Dissection
 from appliance.datapath.captures import Capture
-from appliance.rules.matchers import IP_OPTION_WORDS
+from appliance.rules.layers import IP_OPTION_WORDS
 from appliance.rules.values import IP_OPTION
 
 FRAMES = 3000

@@ -11,7 +11,8 @@ import pytest
 from appliance.box.dissection import Dissection
 from appliance.datapath.captures import Capture
 from appliance.rules import load_rule_set
-from appliance.rules.model import Condition, Direction
+from appliance.rules.conditions import Condition
+from appliance.rules.model import Direction
 from appliance.rules.walk import Outcome, Walk, conditions, words
 from tests.rule_cases import build
 
