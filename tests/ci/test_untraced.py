@@ -37,7 +37,11 @@ def test_every_test_is_in_one_part() -> None:
     assert {Path(folder).name for folder in first} == {
         folder.name for folder in Path("tests/appliance").iterdir() if folder.is_dir()
     } - {"rules", "verifier", "__pycache__"}
-    traced, untraced = collected(*marked), collected(*options("test-untraced"))
+    marked_untraced, untraced_first = options("test-untraced")[:2], options("test-untraced")[2:]
+    rest = [f"--ignore={folder}" for folder in untraced_first]
+    assert options("test-untraced-rest") == [*marked_untraced, *rest]
+    assert all(Path(folder).is_dir() for folder in untraced_first)
+    traced, untraced = collected(*marked), collected(*marked_untraced)
     assert untraced == {f"{ROOM}::test_no_end_is_a_message"}
     assert traced | untraced == collected()
     assert not traced & untraced
