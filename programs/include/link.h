@@ -14,6 +14,7 @@
 #define ETHERTYPE_VLAN_9100 0x9100
 #define ETHERTYPE_VLAN_9200 0x9200
 #define LARGEST_LINK 30 /* bytes of Ethernet and four VLAN tags */
+#define FRESH_TTL 64    /* of what the box says itself */
 
 /* Bytes of Ethernet and VLAN tags in front of an IP header; 0 if something else comes behind them. */
 static __always_inline __u64 link_length(struct xdp_md *context)
@@ -33,6 +34,17 @@ static __always_inline __u64 link_length(struct xdp_md *context)
 		length += sizeof(struct vlan);
 	}
 	return 0;
+}
+
+/* Back to whoever sent the frame, as if the box were whom it is for. */
+static __always_inline void turn_link(struct ethernet *ethernet)
+{
+	for (int i = 0; i < 6; i++) {
+		__u8 byte = ethernet->source[i];
+
+		ethernet->source[i] = ethernet->destination[i];
+		ethernet->destination[i] = byte;
+	}
 }
 
 /* Whether the packet that the frame is about is the outermost: what answers it goes back without a tunnel or labels. */

@@ -8,11 +8,11 @@
 #ifndef TIDEGATE_REPLY_H
 #define TIDEGATE_REPLY_H
 
+#include "checksum.h"
 #include "link.h"
 #include "packet.h"
 #include "stage.h"
 
-#define FRESH_TTL 64
 #define LARGEST_REPLY 320 /* bytes of UDP payload */
 
 /* Between Ethernet addresses, IP addresses and ports; 0 if the packet ends before. */
@@ -23,12 +23,7 @@ static __always_inline int turn_around(struct xdp_md *context, struct frame *fra
 
 	if (!ethernet)
 		return 0;
-	for (int i = 0; i < 6; i++) {
-		__u8 byte = ethernet->source[i];
-
-		ethernet->source[i] = ethernet->destination[i];
-		ethernet->destination[i] = byte;
-	}
+	turn_link(ethernet);
 	if (frame->version == VERSION_4) {
 		struct ipv4 *ip = frame_bytes(context, frame->layer3, sizeof(*ip));
 		__be32 source;
@@ -59,16 +54,6 @@ static __always_inline int turn_around(struct xdp_md *context, struct frame *fra
 	ports[0] = ports[1];
 	ports[1] = port;
 	return 1;
-}
-
-static __always_inline __u16 fold(__u64 sum)
-{
-	sum = (sum & 0xffffffff) + (sum >> 32);
-	sum = (sum & 0xffffffff) + (sum >> 32);
-	sum = (sum & 0xffff) + (sum >> 16);
-	sum = (sum & 0xffff) + (sum >> 16);
-	sum = (sum & 0xffff) + (sum >> 16);
-	return sum;
 }
 
 /*

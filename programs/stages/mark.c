@@ -7,6 +7,7 @@
  *
  *     IPv4   version:4 length:4 | DSCP:6 ECN:2            IPv6   version:4 | DSCP:6 ECN:2 | flow label:20
  */
+#include "checksum.h"
 #include "link.h"
 
 #define DSCP 0x3f
@@ -14,7 +15,7 @@
 
 STAGE(mark)
 {
-	__u32 dscp, sum, before, after, version;
+	__u32 dscp, before, after, version;
 	struct ipv4 *ip;
 	__u8 *first;
 	__u64 at;
@@ -41,10 +42,7 @@ STAGE(mark)
 		return NEXT;
 	before = ip->service;
 	after = (before & ~(DSCP << 2)) | dscp << 2;
-	sum = (__u16)~bpf_ntohs(ip->checksum) + (__u16)~before + after; /* RFC 1624, equation 3; the other byte stays */
-	sum = (sum & 0xffff) + (sum >> 16);
-	sum = (sum & 0xffff) + (sum >> 16);
 	ip->service = after;
-	ip->checksum = bpf_htons((__u16)~sum);
+	ip->checksum = changed(ip->checksum, change(before << 8, after << 8)); /* the second byte of its word, in memory */
 	return NEXT;
 }

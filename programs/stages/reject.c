@@ -10,8 +10,8 @@
  * What came in a tunnel has no answer: it would have to go back through the tunnel, whose ends aren't ours.
  * How many answers there are in a second is the rule's to say; whoever forges a source has them sent to that source.
  */
+#include "checksum.h"
 #include "link.h"
-#include "reply.h"
 
 /* of frame->reject, appliance/rules/code/acting.py says the same */
 #define REJECT_RESET 1 /* TCP; what isn't is dropped */
@@ -132,16 +132,6 @@ static __always_inline int write_ip(struct xdp_md *context, struct frame *frame,
 		ip->destination[3] = bpf_htonl(frame->source.low);
 	}
 	return 1;
-}
-
-static __always_inline void turn_link(struct ethernet *ethernet)
-{
-	for (int i = 0; i < 6; i++) {
-		__u8 byte = ethernet->source[i];
-
-		ethernet->source[i] = ethernet->destination[i];
-		ethernet->destination[i] = byte;
-	}
 }
 
 /* RFC 9293 section 3.10.7.1: a reset that the sender accepts, whatever it has sent. */

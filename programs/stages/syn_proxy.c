@@ -31,7 +31,6 @@
  *       | SYN a, again               |                              |
  *       |--------------------------->|----------------------------->|
  */
-#include "link.h"
 #include "syn_cookies.h"
 #include "syn_flow.h"
 #include "syn_known.h"

@@ -10,18 +10,18 @@
 #ifndef TIDEGATE_TCP_SEGMENT_H
 #define TIDEGATE_TCP_SEGMENT_H
 
-#include <linux/if_ether.h>
 #include <linux/in.h>
 #include <linux/ip.h>
 #include <linux/ipv6.h>
 #include <linux/tcp.h>
 
+#include "checksum.h"
+#include "link.h"
 #include "stage.h"
 
 #define TCP_HEADER 20 /* bytes without options */
 #define OPTION_BYTES 40 /* the most that there are */
 #define FULL_WINDOW 0xffff
-#define OUR_TTL 64 /* of what the box says itself */
 
 /* Options as words, in network order (RFC 9293 section 3.1, RFC 7323, RFC 2018). */
 #define OPTION_MSS(size) bpf_htonl(0x02040000 | (size))
@@ -63,26 +63,6 @@ struct options {
 #define KIND_SACK_PERMITTED 4
 #define KIND_SACK 5
 #define KIND_STAMPS 8
-
-static __always_inline __u16 fold(__u64 sum)
-{
-	sum = (sum & 0xffffffff) + (sum >> 32);
-	sum = (sum & 0xffffffff) + (sum >> 32);
-	sum = (sum & 0xffff) + (sum >> 16);
-	sum = (sum & 0xffff) + (sum >> 16);
-	return (sum & 0xffff) + (sum >> 16);
-}
-
-/* What a change of a word adds to the sum that a checksum is the complement of (RFC 1624, equation 3). */
-static __always_inline __u64 change(__u32 from, __u32 to)
-{
-	return (__u64)(__u32)~from + to;
-}
-
-static __always_inline __u16 changed(__u16 checksum, __u64 changes)
-{
-	return ~fold((__u64)(__u16)~checksum + changes);
-}
 
 static __always_inline __u32 read_word(const __u8 *bytes)
 {
@@ -179,16 +159,6 @@ static __always_inline void begin_segment(struct segment *segment, struct frame 
 	segment->tcp.doff = size >> 2;
 }
 
-/* Turn the frame around: it goes back to whoever sent it, as if the box were the other one. */
-static __always_inline void turn_ethernet(struct ethhdr *ethernet)
-{
-	__u8 address[ETH_ALEN];
-
-	__builtin_memcpy(address, ethernet->h_source, ETH_ALEN);
-	__builtin_memcpy(ethernet->h_source, ethernet->h_dest, ETH_ALEN);
-	__builtin_memcpy(ethernet->h_dest, address, ETH_ALEN);
-}
-
 /* The header of IP for a segment of `size` bytes behind it. Gives the sum of its addresses, or -1. */
 static __always_inline __s64 write_ipv4(struct xdp_md *context, struct frame *frame, __u32 size, int back)
 {
@@ -203,8 +173,8 @@ static __always_inline __s64 write_ipv4(struct xdp_md *context, struct frame *fr
 	changes = change(ip->tot_len, length);
 	ip->tot_len = length;
 	if (back) {
-		changes += change(ip->ttl, OUR_TTL); /* the first byte of its word, in memory */
-		ip->ttl = OUR_TTL;
+		changes += change(ip->ttl, FRESH_TTL); /* the first byte of its word, in memory */
+		ip->ttl = FRESH_TTL;
 		source = ip->saddr;
 		ip->saddr = ip->daddr;
 		ip->daddr = source;
@@ -222,7 +192,7 @@ static __always_inline __s64 write_ipv6(struct xdp_md *context, struct frame *fr
 		return -1;
 	ip->payload_len = bpf_htons(frame->layer4 - frame->layer3 - sizeof(*ip) + size);
 	if (back) {
-		ip->hop_limit = OUR_TTL;
+		ip->hop_limit = FRESH_TTL;
 		source = ip->saddr;
 		ip->saddr = ip->daddr;
 		ip->daddr = source;
@@ -230,27 +200,19 @@ static __always_inline __s64 write_ipv6(struct xdp_md *context, struct frame *fr
 	return bpf_csum_diff(0, 0, (void *)&ip->saddr, 2 * sizeof(ip->saddr), 0);
 }
 
-/* Whether IP stands in Ethernet and its tags: what else is in front of it has a length of its own. */
-static __always_inline int is_in_ethernet(struct xdp_md *context, const struct frame *frame)
-{
-	__be16 *type = frame_bytes(context, frame->layer3 - sizeof(*type), sizeof(*type));
-
-	return type && *type == bpf_htons(frame->version == VERSION_4 ? ETH_P_IP : ETH_P_IPV6);
-}
-
 /*
- * Put the segment and `data` bytes of zeros behind it in the place of the frame's own; `back` sends it to where the frame came from. Answers 0,
- * or -1: then the frame is no use to anybody.
+ * Put the segment and `data` bytes of zeros behind it in the place of the frame's own; `back` sends it to where the frame
+ * came from. The packet must be the outermost (link.h). Answers 0, or -1: then the frame is no use to anybody.
  */
 static __noinline int write_segment(struct xdp_md *context, struct frame *frame, struct segment *segment, __u32 data, int back)
 {
 	__u32 size = segment->tcp.doff << 2, length = frame->layer4 + size + data;
-	struct ethhdr *ethernet;
+	struct ethernet *ethernet;
 	__be16 port;
 	__s64 sum;
 	__u8 zero = 0;
 
-	if (size < TCP_HEADER || size > sizeof(*segment) || !is_in_ethernet(context, frame))
+	if (size < TCP_HEADER || size > sizeof(*segment))
 		return -1;
 	if (bpf_xdp_adjust_tail(context, (int)length - (int)frame->length))
 		return -1;
@@ -258,7 +220,7 @@ static __noinline int write_segment(struct xdp_md *context, struct frame *frame,
 		ethernet = frame_bytes(context, 0, sizeof(*ethernet));
 		if (!ethernet)
 			return -1;
-		turn_ethernet(ethernet);
+		turn_link(ethernet);
 		port = segment->tcp.source;
 		segment->tcp.source = segment->tcp.dest;
 		segment->tcp.dest = port;
