@@ -40,8 +40,9 @@ class ProvedProgram:
 @dataclass(frozen=True, slots=True)
 class Built:
     """All of one load. `prototypes` are the SHA-256 of the tables that the proofs relied upon (`hook.NAME`, `helpers`,
-    `map.NAME`), `versions` what made them (`tidegate`, `llvm`, `python`), `processor` the one that the code is for (LLVM's
-    name and features). The first image is the programs' and the loop's, the others the operations that it calls."""
+    `map.NAME`), `versions` what made them (`tidegate`, `llvm`, `python`), `processor` the one that the code is for
+    (LLVM's name and features). The first image is the programs' and the loop's, the others the operations that it
+    calls."""
 
     platform: str
     programs: tuple[ProvedProgram, ...]
