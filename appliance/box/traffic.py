@@ -24,9 +24,9 @@ from appliance.datapath.worker import NO_SERVICES, Progress, Run
 from appliance.epochs import GRACE_SECONDS, GracePeriodExpired
 from appliance.helpers.services import RuntimeServices
 from hooks.errors import HookError
-from hooks.interfaces.isolation import Isolation
 from hooks.interfaces.isolation_watch import IsolationState, IsolationWatch
 from hooks.interfaces.netdev import Interface, find_interface, interface_state
+from hooks.opener.opener import LOCAL, Opener
 
 
 @dataclass
@@ -52,12 +52,14 @@ class Traffic(Closeable):
         workers: int,
         log: Callable[[str], None],
         services: RuntimeServices = NO_SERVICES,
+        opener: Opener = LOCAL,
     ) -> None:
-        """Isolate the interfaces and begin to serve. Raises HookError; everything is then as it was."""
+        """Have `opener` isolate the interfaces, and begin to serve. Raises HookError; everything is then as it was."""
         self._passages = tuple(passages)
         self._run = run
         self._workers = workers
         self._services = services
+        self._opener = opener
         self._log = log
         self._past: dict[str, InterfaceStatistics] = {name: InterfaceStatistics() for name in self.interfaces}
         self._held: dict[PassageConfig, _Held] = {}
@@ -69,7 +71,7 @@ class Traffic(Closeable):
         self._complaints: dict[PassageConfig | None, str] = {}
         self._unequal: dict[PassageConfig, tuple[int, ...]] = {}  # MTUs that differ, as the operator was told
         inline = [name for passage in passages if passage.inside for name in passage.interfaces]
-        self._isolation = IsolationWatch(inline, log)
+        self._isolation = IsolationWatch(inline, log, opener.close_again)
         self._counting = threading.Lock()  # so that what a closing datapath counted is seen once, and not twice
         try:
             for passage in self._passages:
@@ -90,7 +92,7 @@ class Traffic(Closeable):
             if config.inside is None:
                 passage = Passage(find_interface(config.outside))
             else:
-                outside, inside = (taking.enter_context(Isolation(name)) for name in config.interfaces)
+                outside, inside = (taking.enter_context(self._opener.isolate(name)) for name in config.interfaces)
                 passage = Passage(outside, inside)
             self._held[config] = _Held(passage, taking.pop_all())
 
@@ -110,7 +112,9 @@ class Traffic(Closeable):
         if not wanted:
             self._unwire()
         elif self._datapath is None:
-            self._datapath = Datapath(wanted, self._run, workers=self._workers, services=self._services)
+            self._datapath = Datapath(
+                wanted, self._run, workers=self._workers, services=self._services, opener=self._opener
+            )
         else:
             try:
                 lost = self._datapath.rewire(wanted)

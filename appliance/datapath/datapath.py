@@ -29,6 +29,7 @@ from hooks.af_packet.socket import Geometry, PacketSocket
 from hooks.contracts.contract import HookPoint
 from hooks.interfaces.netdev import Interface
 from hooks.linux.if_packet import ETH_HLEN
+from hooks.opener.opener import LOCAL, Opener
 
 STAMPS_SECONDS = 0.05  # until the kernel stamps frames: it patches itself for that, in a thread of its own
 OVERLAP_SECONDS = 0.0005  # in which both sockets accept; longer than a processor is at the taps of one frame
@@ -62,8 +63,10 @@ class Datapath(Closeable):
         services: RuntimeServices = NO_SERVICES,
         spin: int = 0,
         on_failure: Callable[[Sequence[Wiring]], None] = lambda failed: None,
+        opener: Opener = LOCAL,
     ) -> None:
-        """Open every ring and begin to serve. Raises HookError; then nothing stays open."""
+        """Have `opener` open every ring, and begin to serve. Raises HookError; then nothing stays open."""
+        self._opener = opener
         self._threads = [
             WorkerThread(processor, (), services=services, spin=spin, on_failure=on_failure)
             for processor in range(workers)
@@ -72,7 +75,7 @@ class Datapath(Closeable):
         self._counting = threading.Lock()  # held while counts are read, and while ports become others
         self._closed: dict[str, InterfaceStatistics] = {}  # what sockets counted that are closed
         self._flow_key = secrets.randbits(32)
-        planned = plan(passages, [() for _ in self._threads], self._flow_key)
+        planned = plan(passages, [() for _ in self._threads], self._flow_key, opener)
         try:
             for thread, wirings in zip(self._threads, planned.wirings, strict=True):
                 thread.rewire(wirings)
@@ -94,7 +97,7 @@ class Datapath(Closeable):
         Raises HookError, all going on as before, or GracePeriodExpired if a worker does not pause within `timeout`
         seconds: then the others go on, and the sockets are what they were.
         """
-        planned = plan(passages, [thread.wirings for thread in self._threads], self._flow_key)
+        planned = plan(passages, [thread.wirings for thread in self._threads], self._flow_key, self._opener)
         try:
             _await_stamps(planned.all_opened)
             self._pause(timeout)

@@ -17,6 +17,7 @@ from appliance.datapath.worker import Wiring
 from hooks.af_packet.fanout import Fanout
 from hooks.af_packet.socket import Geometry, PacketSocket
 from hooks.interfaces.netdev import Interface, demand_ethernet
+from hooks.opener.opener import LOCAL, Opener
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,9 +49,9 @@ class Plan:
             each.close()
 
 
-def plan(passages: Sequence[Passage], wired: Sequence[Sequence[Wiring]], key: int) -> Plan:
+def plan(passages: Sequence[Passage], wired: Sequence[Sequence[Wiring]], key: int, opener: Opener = LOCAL) -> Plan:
     """Sockets for every passage and every worker; what each of them has `wired` is kept where it can serve.
-    `key` is that of the box, by which its workers share flows (fanout).
+    `key` is that of the box, by which its workers share flows (fanout); `opener` opens what is to be opened.
 
     Raises HookError; then nothing stays open that was not before.
     """
@@ -62,7 +63,7 @@ def plan(passages: Sequence[Passage], wired: Sequence[Sequence[Wiring]], key: in
             for side, interface in enumerate(passage.interfaces):
                 inline = passage.inside is not None
                 peer = first + 1 - side if inline else None
-                sockets = _sockets(made, interface, [known.get(interface.index) for known in there], key)
+                sockets = _sockets(made, interface, [known.get(interface.index) for known in there], key, opener)
                 for own, opened in zip(made.wirings, sockets, strict=True):
                     own.append(Wiring(opened, interface.index, interface.mtu, (INWARD, OUTWARD)[side], peer, inline))
     except BaseException:
@@ -71,7 +72,9 @@ def plan(passages: Sequence[Passage], wired: Sequence[Sequence[Wiring]], key: in
     return made
 
 
-def _sockets(made: Plan, interface: Interface, known: Sequence[PacketSocket | None], key: int) -> list[PacketSocket]:
+def _sockets(
+    made: Plan, interface: Interface, known: Sequence[PacketSocket | None], key: int, opener: Opener
+) -> list[PacketSocket]:
     """Every worker's socket on one interface: those that are known, or others, among which the kernel deals out the
     flows if there are several."""
     demand_ethernet(interface)
@@ -82,7 +85,7 @@ def _sockets(made: Plan, interface: Interface, known: Sequence[PacketSocket | No
     sockets = made.opened.setdefault(interface.index, [])
     fanout = Fanout(key) if len(known) > 1 else None
     for _ in known:
-        sockets.append(PacketSocket(interface.name, geometry, fanout=fanout, muted=True))
+        sockets.append(opener.open_socket(interface.name, geometry, fanout=fanout, muted=True))
         if fanout is not None:
             fanout = Fanout(key, sockets[-1].fanout_group())
     return sockets

@@ -28,11 +28,33 @@ class IsolationState:
     closed_again: int = 0
 
 
-class IsolationWatch:
-    """Looks when it is told to, from one thread; `states` may be read from any."""
+@dataclass(frozen=True, slots=True)
+class Openings:
+    """What let the host's stack in at an interface, in words: `overtaken` does no longer, `left` may still do so."""
 
-    def __init__(self, names: Iterable[str], log: Callable[[str], None]) -> None:
+    overtaken: str | None = None
+    left: str | None = None
+
+
+def close_again(held: Interface) -> Openings:
+    """Close an isolated interface again if it is open to the host. Raises HookError or OSError."""
+    if overtaken := opening(held.index):
+        close_to_host(held.name, held.index)
+    return Openings(overtaken, tcx_programs(held.index))
+
+
+class IsolationWatch:
+    """Looks when it is told to, from one thread; `states` may be read from any. `close_again` is who looks and closes:
+    this process, or one that may."""
+
+    def __init__(
+        self,
+        names: Iterable[str],
+        log: Callable[[str], None],
+        close_again: Callable[[Interface], Openings] = close_again,
+    ) -> None:
         self._log = log
+        self._close_again = close_again
         self._mentioned: dict[tuple[str, bool], float] = {}
         self.states: Mapping[str, IsolationState] = {name: IsolationState() for name in names}
 
@@ -47,18 +69,16 @@ class IsolationWatch:
         if state is None or held is None or held.index != state.index:
             return IsolationState(state is None, closed_again)
         try:
-            if found := opening(held.index):
-                close_to_host(name, held.index)
-            before_all = tcx_programs(held.index)
+            found = self._close_again(held)
         except (HookError, OSError) as error:
             self._mention(name, False, f"the host is not shut out any more: {error}")
             return IsolationState(interface_state(name) is None, closed_again)
-        if found:
+        if found.overtaken:
             closed_again += 1
-            self._mention(name, True, f"{name}: the host was not shut out any more, and is again: {found}")
-        if before_all:
-            self._mention(name, False, f"{name}: the host may not be shut out: {before_all} may let frames through")
-        return IsolationState(before_all is None, closed_again)
+            self._mention(name, True, f"{name}: the host was not shut out any more, and is again: {found.overtaken}")
+        if found.left:
+            self._mention(name, False, f"{name}: the host may not be shut out: {found.left} may let frames through")
+        return IsolationState(found.left is None, closed_again)
 
     def _mention(self, name: str, isolated: bool, text: str) -> None:
         now = time.monotonic()
