@@ -31,7 +31,7 @@ class Opener(Protocol):
         ...
 
     def close_again(self, held: Interface) -> Openings:
-        """Close an isolated interface again if it is open to the host: see IsolationWatch. Raises HookError, OSError."""
+        """Close an isolated interface again if it is open: see IsolationWatch. Raises HookError or OSError."""
         ...
 
 
