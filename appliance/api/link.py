@@ -16,7 +16,8 @@ from contextlib import ExitStack
 from dataclasses import replace
 from types import TracebackType
 
-from appliance.datapath.datapath import Datapath, PacketLoops
+from appliance.datapath.datapath import Datapath
+from appliance.datapath.loop import PacketLoops
 from appliance.datapath.pass_all import PASS_ALL, pass_all
 from appliance.datapath.routing_feed import RoutingFeed, ask_for_routes
 from appliance.datapath.statistics import InterfaceStatistics

@@ -13,9 +13,9 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from appliance.box.called import with_called
+from appliance.box.called import called_by, with_called
 from appliance.box.config import BoxConfig, ProgramConfig
-from appliance.datapath.datapath import PacketLoops
+from appliance.datapath.loop import PacketLoops
 from appliance.datapath.pass_all import PASS_ALL, pass_all
 from appliance.datapath.routing_feed import ask_for_routes
 from appliance.datapath.statistics import Count
@@ -69,7 +69,7 @@ class FilterSpec:
     @classmethod
     def of_rules(cls, rules: CompiledRules, source: str) -> FilterSpec:
         """A compiled rule set by the road of every object: bytes, loader, specs."""
-        spec = with_called(load_object(rules.object, source), rules)
+        spec = with_called(load_object(rules.object, source), called_by(rules))
         contents = {**rules.contents, **stand_ins(rules.exits)}
         filled = {
             name: replace(declared, contents=contents.get(name, declared.contents))

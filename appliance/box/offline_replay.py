@@ -25,7 +25,8 @@ from appliance.ebpf.platform import PLATFORMS
 from appliance.helpers.model.table import python_helpers
 from appliance.helpers.native.call import Clock
 from appliance.helpers.services import RuntimeServices
-from appliance.jit.collection import Collection, held_programs
+from appliance.jit.collection import Collection
+from appliance.jit.plan import held_programs
 from appliance.maps.model.models import models
 from appliance.rules.code.layout import CompiledRules
 from appliance.verifier.verifier import Verifier

@@ -11,14 +11,10 @@ import secrets
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-
-from llvmlite import ir
 
 from appliance.closeable import Closeable
 from appliance.datapath import statistics
 from appliance.datapath.layout import Port
-from appliance.datapath.loop import emit_loop
 from appliance.datapath.statistics import InterfaceStatistics
 from appliance.datapath.wiring import Passage, Plan, plan
 from appliance.datapath.worker import NO_SERVICES, Progress, Run, Wiring, WorkerThread
@@ -26,7 +22,6 @@ from appliance.epochs import GRACE_SECONDS, GracePeriodExpired, default_domain
 from appliance.helpers.services import RuntimeServices
 from hooks.af_packet import handover
 from hooks.af_packet.socket import Geometry, PacketSocket
-from hooks.contracts.contract import HookPoint
 from hooks.interfaces.netdev import Interface
 from hooks.linux.if_packet import ETH_HLEN
 from hooks.opener.opener import LOCAL, Opener
@@ -34,18 +29,6 @@ from hooks.opener.opener import LOCAL, Opener
 STAMPS_SECONDS = 0.05  # until the kernel stamps frames: it patches itself for that, in a thread of its own
 OVERLAP_SECONDS = 0.0005  # in which both sockets accept; longer than a processor is at the taps of one frame
 DRAIN_SECONDS = 0.2  # what can't leave is given up after 0.1 s (see `kick`)
-
-
-@dataclass(frozen=True, slots=True)
-class PacketLoops:
-    """What `Collection.load` calls to have the packet loop written beside the programs of those names."""
-
-    hook: HookPoint
-    inward: str
-    outward: str
-
-    def __call__(self, module: ir.Module, programs: Mapping[str, ir.Function]) -> None:
-        emit_loop(module, {"inward": programs[self.inward], "outward": programs[self.outward]}, self.hook)
 
 
 class Datapath(Closeable):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 from llvmlite import ir
 
@@ -26,6 +27,18 @@ from hooks.linux.if_packet import tpacket2_hdr
 BATCH = 256  # frames served before the other ports get their turn and what is to leave is kicked
 AHEAD = 2  # slots whose memory is asked for before their turn comes
 CACHE_LINE = 64  # bytes
+
+
+@dataclass(frozen=True, slots=True)
+class PacketLoops:
+    """What `Collection.load` calls to have the packet loop written beside the programs of those names."""
+
+    hook: HookPoint
+    inward: str
+    outward: str
+
+    def __call__(self, module: ir.Module, programs: Mapping[str, ir.Function]) -> None:
+        emit_loop(module, {"inward": programs[self.inward], "outward": programs[self.outward]}, self.hook)
 
 
 def emit_loop(module: ir.Module, programs: Mapping[str, ir.Function], hook: HookPoint) -> None:

@@ -1,10 +1,10 @@
 """Everything that one object holds, loaded: maps opened, programs proved, one module of native code.
 
-    CollectionSpec ──> open maps ──> BuildKey ──> verify ──> emit ─────────────────────────┐
-                       (or reuse)                          programs, with the operations │
-                           │                               that they call on maps        ├──> one module
-                           │                               the caller's loops ───────────┘        │
-                           └── addresses ─────────────────────────────────────────> link <────────┘
+    CollectionSpec ──plan──> BuildKey ──> verify ──> emit ─────────────────────────┐
+          │                                        programs, with the operations │
+          │                                        that they call on maps        ├──> one module
+          │                                        the caller's loops ───────────┘        │
+          └──> open maps (or reuse) ── addresses ───────────────────────────> link <──────┘
 
 Code is short-lived and maps are not: a reload loads the next collection with the maps of the running one, swaps the
 code, and then closes the old collection, which keeps what the new one uses. What was proved and compiled before is
@@ -23,21 +23,19 @@ from contextlib import ExitStack
 from dataclasses import replace
 
 from appliance.closeable import Closeable
-from appliance.ebpf.map_types import MapType
-from appliance.ebpf.spec import CollectionSpec, MapSpec, ProgramSpec
+from appliance.ebpf.spec import CollectionSpec
 from appliance.epochs import default_domain
-from appliance.errors import InputRefused
 from appliance.helpers.native.call import Clock
 from appliance.ir import Engine
-from appliance.jit.build_key import BuildKey, Loops, MapPart, compile_, prove
+from appliance.jit.build_key import BuildKey, Loops, compile_, prove
 from appliance.jit.linking import link
+from appliance.jit.plan import opening_order, plan
 from appliance.jit.program import body_name, tail_call_maps
 from appliance.maps.control.map import Map
 from appliance.maps.control.map_of_maps import MapOfMaps
 from appliance.maps.control.opening import control_plane
 from appliance.maps.control.prog_array import ProgArray
 from appliance.maps.control.target import Target
-from appliance.maps.kind import NESTED
 from appliance.verifier.program import VerifiedProgram
 
 PATIENCE = 0.05  # seconds: a batch's end is waited for, so that memory is mostly free again when a collection is closed
@@ -93,9 +91,10 @@ class Collection(Closeable):
         then, and the maps of `reuse` are what they were.
         """
         with ExitStack() as opened:
+            key = plan(spec, programs=programs, processors=processors, clock=clock, loops=loops, targets=targets)
             maps = _open_maps(opened, spec, processors, reuse or {})
+            key = _with_one_symbol_each(key, maps)
             began = time.perf_counter()
-            key = _build_key(spec, _choose(spec, programs), maps, clock, loops, targets)
             verified = dict(prove(key))
             proved = time.perf_counter()
             engine = opened.enter_context(link(key, compile_(key), maps))
@@ -160,48 +159,11 @@ class Collection(Closeable):
         return [map_ for map_ in self.maps.values() if isinstance(map_, ProgArray)]
 
 
-class KernelOnlyProgram(InputRefused):
-    """A program of a hook that only a kernel has: it can be verified, and never run here."""
-
-    def __init__(self, program: ProgramSpec, source: str) -> None:
-        super().__init__(
-            f"the program {program.name!r} is of hook `{program.hook.name}`, which only a kernel has",
-            where=source,
-            hint="it does not run here; `tidegate verify` judges it",
-        )
-
-
-def _choose(spec: CollectionSpec, names: Iterable[str] | None) -> dict[str, ProgramSpec]:
-    every = (name for name, program in spec.programs.items() if program.autoload)
-    wanted = list(every if names is None else names)
-    for name in wanted:
-        if name not in spec.programs:
-            known = ", ".join(spec.programs) or "none"
-            raise InputRefused(f"there is no program {name!r}", where=spec.source, hint=f"programs: {known}")
-    chosen = {name: spec.programs[name] for name in wanted} | {held.name: held for held in held_programs(spec)}
-    for program in chosen.values():
-        if not program.hook.runs_here:
-            raise KernelOnlyProgram(program, spec.source)
-    return chosen
-
-
-def held_programs(spec: CollectionSpec) -> list[ProgramSpec]:
-    """What arrays of programs hold at first. Raises InputRefused if it is not among the programs."""
-    held = []
-    for map_ in spec.maps.values():
-        for _, name in map_.values if map_.type is MapType.PROG_ARRAY else ():
-            if name not in spec.programs:
-                what = f"the map {map_.name!r} holds the program {name!r}, which is not to be loaded"
-                raise InputRefused(what, where=spec.source, hint="let the program load, or the object without the map")
-            held.append(spec.programs[name])
-    return held
-
-
 def _open_maps(opened: ExitStack, spec: CollectionSpec, processors: int, reuse: Mapping[str, Map]) -> dict[str, Map]:
     """Each map by name, those that others hold first; those that are new are closed with `opened`."""
     maps = {}
-    for name, declared in sorted(spec.maps.items(), key=lambda entry: entry[1].type in NESTED):
-        known = reuse.get(name)
+    for name in opening_order(spec):
+        declared, known = spec.maps[name], reuse.get(name)
         if known is not None and replace(known.spec, name=name) == declared and known.processors == processors:
             maps[name] = known
         else:
@@ -220,31 +182,9 @@ def _holds_none(map_: Map) -> bool:
     return not isinstance(map_, MapOfMaps | ProgArray)
 
 
-def _build_key(
-    spec: CollectionSpec,
-    programs: Mapping[str, ProgramSpec],
-    maps: Mapping[str, Map],
-    clock: Clock,
-    loops: Loops | None,
-    targets: bool,
-) -> BuildKey:
-    declared = {name: _without_contents(map_) for name, map_ in spec.maps.items()}
+def _with_one_symbol_each(key: BuildKey, maps: Mapping[str, Map]) -> BuildKey:
+    """Two names of one map, as maps that are taken over may be, are one memory: LLVM takes different names for
+    different memory."""
     symbols: dict[int, str] = {}
-    parts = tuple(
-        MapPart(
-            name,
-            _without_contents(map_.spec),
-            map_.processors,
-            map_.memory_size,
-            symbols.setdefault(id(map_), f"memory.{name}"),
-        )
-        for name, map_ in maps.items()
-    )
-    targets = targets or any(isinstance(map_, ProgArray) for map_ in maps.values())
-    chosen, specs = tuple(programs.items()), tuple(declared.items())
-    return BuildKey(spec.source, spec.platform, chosen, specs, parts, clock, loops, targets)
-
-
-def _without_contents(spec: MapSpec) -> MapSpec:
-    """What proofs and code depend on: the contents of maps that nobody changes, and of no others."""
-    return spec if spec.read_only else replace(spec, contents=())
+    parts = (replace(part, symbol=symbols.setdefault(id(maps[part.name]), part.symbol)) for part in key.maps)
+    return replace(key, maps=tuple(parts))

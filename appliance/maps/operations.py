@@ -18,7 +18,7 @@ from appliance.maps.array.array import ARRAY
 from appliance.maps.array.percpu_array import PERCPU_ARRAY
 from appliance.maps.array.prog_array import PROG_ARRAY
 from appliance.maps.array.redirect_arrays import CPUMAP, DEVMAP, XSKMAP
-from appliance.maps.checks import check_lock
+from appliance.maps.checks import check_lock, check_memory
 from appliance.maps.errors import MapRefused
 from appliance.maps.hash.bloom_filter import BLOOM_FILTER
 from appliance.maps.hash.devmap_hash import DEVMAP_HASH
@@ -74,6 +74,13 @@ def kind_of(spec: MapSpec) -> Kind:
     if spec.inner is not None:
         kind_of(spec.inner)
     return kind
+
+
+def memory_size(spec: MapSpec, processors: int) -> int:
+    """How many bytes a map of that declaration takes. Raises MapRefused as `kind_of` does, and for too many."""
+    size = kind_of(spec).size(Shape.of(spec, processors))
+    check_memory(spec, size)
+    return size
 
 
 def emit_operations(module: ir.Module, spec: MapSpec, processors: int) -> MapOps:

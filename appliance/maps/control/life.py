@@ -20,12 +20,11 @@ from appliance.closeable import Closeable
 from appliance.ebpf.spec import MapSpec
 from appliance.epochs import default_domain
 from appliance.errors import CannotRun
-from appliance.maps.checks import check_memory
 from appliance.maps.control.compiled import control_plane_of
 from appliance.maps.errors import OperationRefused
 from appliance.maps.kind import Shape
 from appliance.maps.map_ops import c_signature, python_name
-from appliance.maps.operations import control_name, exported_operations, kind_of
+from appliance.maps.operations import control_name, exported_operations, kind_of, memory_size
 
 Result = TypeVar("Result")
 
@@ -50,8 +49,7 @@ class OpenMap(Closeable):
         self.spec = spec
         self.processors = processors
         self.shape = Shape.of(spec, processors)
-        size = self._kind.size(self.shape)
-        check_memory(spec, size)
+        size = memory_size(spec, processors)
         try:
             self._memory = self._kind.memory(self.shape, size)
         except OSError as error:

@@ -8,7 +8,8 @@ from contextlib import contextmanager
 import pytest
 from llvmlite import ir
 
-from appliance.datapath.datapath import Datapath, PacketLoops
+from appliance.datapath.datapath import Datapath
+from appliance.datapath.loop import PacketLoops
 from appliance.datapath.wiring import Passage
 from appliance.datapath.worker import Run
 from appliance.ir import I8, I32, I64, PTR, Code, Engine

@@ -9,7 +9,8 @@ import pytest
 from scapy.layers.inet import IP, TCP
 from scapy.layers.l2 import Ether
 
-from appliance.datapath.datapath import Datapath, PacketLoops
+from appliance.datapath.datapath import Datapath
+from appliance.datapath.loop import PacketLoops
 from appliance.datapath.wiring import Passage
 from appliance.datapath.worker import Run
 from appliance.ebpf.isa.assembler import assemble

@@ -7,7 +7,8 @@ from contextlib import ExitStack, contextmanager
 
 import pytest
 
-from appliance.datapath.datapath import Datapath, PacketLoops
+from appliance.datapath.datapath import Datapath
+from appliance.datapath.loop import PacketLoops
 from appliance.datapath.wiring import Passage
 from appliance.datapath.worker import Run
 from appliance.ebpf.isa.assembler import assemble

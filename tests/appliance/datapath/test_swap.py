@@ -11,7 +11,7 @@ from contextlib import contextmanager
 import pytest
 from llvmlite import ir
 
-from appliance.datapath.datapath import PacketLoops
+from appliance.datapath.loop import PacketLoops
 from appliance.datapath.worker import Run
 from appliance.epochs import GracePeriodExpired, default_domain
 from appliance.ir import I64, PTR, Code, Engine

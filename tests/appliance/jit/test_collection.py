@@ -8,7 +8,8 @@ from appliance.ebpf.objects.objects import load_object
 from appliance.ebpf.spec import MapSpec
 from appliance.errors import InputRefused
 from appliance.helpers.native import Clock
-from appliance.jit.collection import Collection, KernelOnlyProgram
+from appliance.jit.collection import Collection
+from appliance.jit.plan import KernelOnlyProgram
 from appliance.maps.control.map import Map
 from appliance.maps.errors import MapFull, MapRefused
 from appliance.verifier.reports.report import Rejected
