@@ -72,6 +72,16 @@ def target_machine(level: int = 2) -> Any:
     )
 
 
+def processor() -> str:
+    """What code is compiled for: LLVM's name of this processor, and every feature that it has (`+`) or lacks (`-`)."""
+    return f"{llvm.get_host_cpu_name()} {llvm.get_host_cpu_features().flatten()}"
+
+
+def llvm_version() -> str:
+    """As in `22.1.0`."""
+    return ".".join(map(str, llvm.llvm_version_info))
+
+
 @cache
 def _target() -> Any:
     llvm.initialize_native_target()
