@@ -21,7 +21,8 @@ from appliance.datapath.worker import NO_SERVICES, Progress, Run, Wiring, Worker
 from appliance.epochs import GRACE_SECONDS, GracePeriodExpired, default_domain
 from appliance.helpers.services import RuntimeServices
 from hooks.af_packet import handover
-from hooks.af_packet.socket import Geometry, PacketSocket
+from hooks.af_packet.geometry import Geometry
+from hooks.af_packet.socket import PacketSocket
 from hooks.interfaces.netdev import Interface
 from hooks.linux.if_packet import ETH_HLEN
 from hooks.opener.opener import LOCAL, Opener

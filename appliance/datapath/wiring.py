@@ -15,7 +15,8 @@ from dataclasses import dataclass, field
 from appliance.datapath.layout import INWARD, OUTWARD
 from appliance.datapath.worker import Wiring
 from hooks.af_packet.fanout import Fanout
-from hooks.af_packet.socket import Geometry, PacketSocket
+from hooks.af_packet.geometry import Geometry
+from hooks.af_packet.socket import PacketSocket
 from hooks.interfaces.netdev import Interface, demand_ethernet
 from hooks.opener.opener import LOCAL, Opener
 

@@ -10,7 +10,10 @@ POLLERR = 0x008
 POLLHUP = 0x010
 POLLNVAL = 0x020
 
-SO_NETNS_COOKIE = 71  # <asm-generic/socket.h>, since Linux 5.14
+SO_SNDBUFFORCE = 32  # <asm-generic/socket.h>
+SO_RCVBUFFORCE = 33
+SO_TIMESTAMPNS = 35  # SO_TIMESTAMPNS_OLD
+SO_NETNS_COOKIE = 71  # since Linux 5.14
 
 MSG_DONTWAIT = 0x40
 MSG_TRUNC = 0x20

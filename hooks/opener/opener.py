@@ -10,7 +10,8 @@ from contextlib import AbstractContextManager
 from typing import Protocol
 
 from hooks.af_packet.fanout import Fanout
-from hooks.af_packet.socket import Geometry, PacketSocket
+from hooks.af_packet.geometry import Geometry
+from hooks.af_packet.socket import PacketSocket
 from hooks.interfaces import isolation_watch
 from hooks.interfaces.isolation import Isolation
 from hooks.interfaces.isolation_watch import Openings

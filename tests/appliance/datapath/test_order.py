@@ -10,7 +10,8 @@ from scapy.layers.l2 import Ether
 
 from appliance.datapath.worker import Run, Wiring, WorkerThread
 from appliance.ir import Engine
-from hooks.af_packet.socket import Geometry, PacketSocket
+from hooks.af_packet.geometry import Geometry
+from hooks.af_packet.socket import PacketSocket
 from hooks.interfaces.netdev import find_interface
 from hooks.linux.if_packet import PACKET_VNET_HDR, SOL_PACKET, VIRTIO_NET_HDR_F_NEEDS_CSUM, virtio_net_hdr
 from tests.appliance.datapath.conftest import Box, running_box
