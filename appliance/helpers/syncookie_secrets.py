@@ -9,6 +9,8 @@ import ctypes
 import hashlib
 import os
 
+from appliance.memory import PRIVATE, Plain, Reserve
+
 KEY_SIZE = 16  # of SipHash
 
 
@@ -21,9 +23,10 @@ class Secrets(ctypes.Structure):
 class SyncookieSecrets:
     """Memory that generated code finds at `address`, for as long as this object is kept. Any thread."""
 
-    def __init__(self, seed: bytes | None = None) -> None:
+    def __init__(self, seed: bytes | None = None, reserve: Reserve = PRIVATE) -> None:
         """Fresh secrets from the system's random numbers; from a `seed`, for a replay or a test, always the same."""
         size = ctypes.sizeof(Secrets)
         drawn = os.urandom(size) if seed is None else hashlib.shake_256(seed).digest(size)
-        self._memory = Secrets.from_buffer_copy(drawn)
-        self.address = ctypes.addressof(self._memory)
+        self._memory = reserve.take(Plain(size))
+        self._memory.write(0, drawn)
+        self.address = self._memory.address

@@ -36,6 +36,7 @@ from appliance.maps.control.map_of_maps import MapOfMaps
 from appliance.maps.control.opening import control_plane
 from appliance.maps.control.prog_array import ProgArray
 from appliance.maps.control.target import Target
+from appliance.memory import PRIVATE, Reserve
 from appliance.verifier.program import VerifiedProgram
 
 PATIENCE = 0.05  # seconds: a batch's end is waited for, so that memory is mostly free again when a collection is closed
@@ -78,6 +79,7 @@ class Collection(Closeable):
         clock: Clock = Clock.MONOTONIC,
         loops: Loops | None = None,
         targets: bool = False,
+        reserve: Reserve = PRIVATE,
     ) -> Collection:
         """Load the programs of those names (None: all that load unless asked not to), those that arrays of programs
         hold at first, and every map.
@@ -86,13 +88,14 @@ class Collection(Closeable):
         is the same in every respect but its name; its initial contents are not put in again. `loops` gets the module
         and the programs' functions, `i64 (ptr HostContext)`, by name, and writes what calls them. `targets` says that
         tail calls from elsewhere may lead to the programs; if there is an array of programs they may in any case.
+        New maps take their memory from the `reserve`.
 
         Raises InputRefused for an unknown name, Rejected, MapRefused or NotCompilable; whatever was opened is closed
         then, and the maps of `reuse` are what they were.
         """
         with ExitStack() as opened:
             key = plan(spec, programs=programs, processors=processors, clock=clock, loops=loops, targets=targets)
-            maps = _open_maps(opened, spec, processors, reuse or {})
+            maps = _open_maps(opened, spec, processors, reuse or {}, reserve)
             key = _with_one_symbol_each(key, maps)
             began = time.perf_counter()
             verified = dict(prove(key))
@@ -159,7 +162,9 @@ class Collection(Closeable):
         return [map_ for map_ in self.maps.values() if isinstance(map_, ProgArray)]
 
 
-def _open_maps(opened: ExitStack, spec: CollectionSpec, processors: int, reuse: Mapping[str, Map]) -> dict[str, Map]:
+def _open_maps(
+    opened: ExitStack, spec: CollectionSpec, processors: int, reuse: Mapping[str, Map], reserve: Reserve
+) -> dict[str, Map]:
     """Each map by name, those that others hold first; those that are new are closed with `opened`."""
     maps = {}
     for name in opening_order(spec):
@@ -167,7 +172,7 @@ def _open_maps(opened: ExitStack, spec: CollectionSpec, processors: int, reuse: 
         if known is not None and replace(known.spec, name=name) == declared and known.processors == processors:
             maps[name] = known
         else:
-            maps[name] = opened.enter_context(control_plane(declared).open(declared, processors))
+            maps[name] = opened.enter_context(control_plane(declared).open(declared, processors, reserve))
     for name, map_ in maps.items():
         if isinstance(map_, MapOfMaps) and map_ is not reuse.get(name):
             map_.name_maps(maps)

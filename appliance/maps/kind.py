@@ -16,7 +16,7 @@ from appliance.ebpf.spec import MapSpec
 from appliance.ir import Code
 from appliance.maps.errors import MapError
 from appliance.maps.map_ops import KEYED, SIGNATURES
-from appliance.maps.memory import Memory
+from appliance.memory import Layout, Memory, Plain
 
 CACHE_LINE = 64
 
@@ -123,16 +123,16 @@ def internal(
     return code
 
 
-def plain_memory(shape: Shape, size: int) -> Memory:
+def plain_memory(shape: Shape, size: int) -> Layout:
     """One piece of memory, which is what most maps live in."""
-    return Memory(size)
+    return Plain(size)
 
 
 @dataclass(frozen=True, slots=True)
 class Kind:
     """One map type.
 
-    `check` raises MapRefused; `size` gives the bytes of a map's memory, and `memory` reserves it (OSError if it can't);
+    `check` raises MapRefused; `size` gives the bytes of a map's memory, and `memory` how they are to lie;
     `initialise` gets that memory, all zero; `count` the entries in it; `emit` writes the `operations` of the type, and
     `emit_lookup` no more than the lookup, of a type whose other operations are much code.
     `failures` says which errno of an operation is which error, where it differs from the usual; `per_processor` maps
@@ -152,5 +152,5 @@ class Kind:
     per_processor: bool = False
     operations: tuple[str, ...] = KEYED
     direct_value: Callable[[Shape, bytes], int | None] = lambda shape, key: None
-    memory: Callable[[Shape, int], Memory] = plain_memory
+    memory: Callable[[Shape, int], Layout] = plain_memory
     control: tuple[str, ...] | None = None

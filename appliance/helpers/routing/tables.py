@@ -10,7 +10,6 @@ Tables that were never fed have no links.
 from __future__ import annotations
 
 import ctypes
-import mmap
 import threading
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -32,6 +31,7 @@ from appliance.helpers.routing.layout import (
     Tables,
 )
 from appliance.helpers.routing.ranges import Prefix, flatten
+from appliance.memory import PRIVATE, Plain, Reserve
 from hooks.linux.rtnetlink import RT_TABLE_LOCAL, RT_TABLE_MAIN
 from hooks.routing.routes import AF_INET, AF_INET6, DEFAULT_RULES, Neighbour, NetworkLink, NextHop, Route, Routing, Rule
 
@@ -47,11 +47,12 @@ class RoutingTables(Closeable):
     Pages that no entry needs take no memory. Any thread may publish and close; who looks things up is a reader.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, reserve: Reserve = PRIVATE) -> None:
+        """Take memory from the reserve. Raises OSError (ENOMEM)."""
         head = 64
-        self._mapping = mmap.mmap(-1, head + 2 * _COPY_SIZE, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
-        self._anchor: ctypes.c_char | None = ctypes.c_char.from_buffer(self._mapping)
-        self._address = ctypes.addressof(self._anchor)
+        self._memory = reserve.take(Plain(head + 2 * _COPY_SIZE))
+        self._address = self._memory.address
+        self._open = True
         self._lock = threading.Lock()
         self._tables = Tables.from_address(self._address)
         self._copies = []
@@ -67,7 +68,7 @@ class RoutingTables(Closeable):
         return self._address
 
     def _check_open(self) -> None:
-        if self._anchor is None:
+        if not self._open:
             raise CannotRun("the routing tables are closed")
 
     def publish(self, routing: Routing) -> None:
@@ -92,9 +93,9 @@ class RoutingTables(Closeable):
 
     def close(self) -> None:
         with self._lock:
-            open_, self._anchor = self._anchor is not None, None
+            open_, self._open = self._open, False
         if open_:
-            default_domain.retire(self._mapping.close)
+            default_domain.retire(self._memory.close)
 
 
 def _lay_out(place: int) -> Copy:

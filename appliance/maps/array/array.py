@@ -21,9 +21,9 @@ from appliance.ir import I32, I64, PTR, U32, Code, Number, Pointer
 from appliance.maps.checks import ARRAY_FLAGS, check_flags, check_key_size, check_sizes
 from appliance.maps.errors import NoSuchEntry
 from appliance.maps.kind import EVERY_PROCESSOR, Flag, Kind, Shape, Weight, define
-from appliance.maps.memory import Memory
 from appliance.maps.read import emit_read
 from appliance.maps.value_lock import copy_in, copy_out, held, without_lock
+from appliance.memory import Memory
 
 INDEX_SIZE = 4
 

@@ -19,7 +19,7 @@ from appliance.maps.array.array import INDEX_SIZE, nothing_to_initialise
 from appliance.maps.checks import COMMON_FLAGS, check_flags, check_key_size, check_sizes
 from appliance.maps.errors import MapRefused
 from appliance.maps.kind import Kind, Shape, Weight, define
-from appliance.maps.memory import Memory
+from appliance.memory import Memory
 
 ADDRESS_SIZE = 8
 NUMBER_SIZE = 4

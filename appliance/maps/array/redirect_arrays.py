@@ -26,8 +26,8 @@ from appliance.maps.array.array import INDEX_SIZE, nothing_to_initialise
 from appliance.maps.checks import REDIRECT_FLAGS, check_flags, check_key_size, check_sizes
 from appliance.maps.errors import MapRefused, NoSuchEntry, TargetRefused
 from appliance.maps.kind import Flag, Kind, Shape, Weight, define
-from appliance.maps.memory import Memory
 from appliance.maps.read import emit_read
+from appliance.memory import Memory
 
 ENTRY = 8
 TARGET_ONLY, WITH_PROGRAM = 4, 8  # sizes of a value

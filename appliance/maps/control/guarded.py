@@ -21,6 +21,7 @@ from appliance.maps.errors import (
     NoSuchEntry,
     OperationRefused,
 )
+from appliance.memory import Reserve
 
 _FAILURES: Mapping[int, type[MapError]] = {
     errno.EEXIST: EntryExists,
@@ -35,8 +36,8 @@ _FAILURES: Mapping[int, type[MapError]] = {
 class GuardedMap(OpenMap):
     """An open map that lets nobody do what its declaration forbids, and that can be frozen. Any thread."""
 
-    def __init__(self, spec: MapSpec, processors: int) -> None:
-        super().__init__(spec, processors)
+    def __init__(self, spec: MapSpec, processors: int, reserve: Reserve) -> None:
+        super().__init__(spec, processors, reserve)
         self._frozen = False
 
     def freeze(self) -> None:

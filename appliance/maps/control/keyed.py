@@ -13,6 +13,7 @@ from appliance.maps.control.batches import Entries, chunk_of, erase, joined, rea
 from appliance.maps.control.guarded import GuardedMap
 from appliance.maps.errors import OperationRefused
 from appliance.maps.kind import EVERY_PROCESSOR, Flag
+from appliance.memory import Reserve
 
 T = TypeVar("T")
 
@@ -20,8 +21,8 @@ T = TypeVar("T")
 class KeyedMap(GuardedMap):
     """Python's way to entries. Keys and values are bytes, in the program's own (host) byte order. Any thread."""
 
-    def __init__(self, spec: MapSpec, processors: int) -> None:
-        super().__init__(spec, processors)
+    def __init__(self, spec: MapSpec, processors: int, reserve: Reserve) -> None:
+        super().__init__(spec, processors, reserve)
         self._chunk = chunk_of(spec.key_size + spec.value_size * self._copies)
 
     # one entry

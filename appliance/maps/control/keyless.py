@@ -9,8 +9,8 @@ from appliance.epochs import default_domain
 from appliance.maps.control.guarded import GuardedMap
 from appliance.maps.kind import Flag
 from appliance.maps.operations import exported_operations
-from appliance.maps.rings.memory import RingMemory
 from appliance.maps.rings.perf_event_array import listen
+from appliance.memory import RingMemory
 
 
 class KeylessMap(GuardedMap):

@@ -25,6 +25,7 @@ from appliance.maps.errors import OperationRefused
 from appliance.maps.kind import Shape
 from appliance.maps.map_ops import c_signature, python_name
 from appliance.maps.operations import control_name, exported_operations, kind_of, memory_size
+from appliance.memory import PRIVATE, Reserve
 
 Result = TypeVar("Result")
 
@@ -36,22 +37,23 @@ class OpenMap(Closeable):
     """
 
     @classmethod
-    def open(cls, spec: MapSpec, processors: int) -> Self:
-        """Check the declaration and reserve the memory.
+    def open(cls, spec: MapSpec, processors: int, reserve: Reserve = PRIVATE) -> Self:
+        """Check the declaration and take the memory from the reserve.
 
         `processors` is the number of workers: a per-CPU map has one value for each. Raises MapRefused if no map can
         be made so, CannotRun if the machine hasn't the memory.
         """
-        return cls(spec, processors)
+        return cls(spec, processors, reserve)
 
-    def __init__(self, spec: MapSpec, processors: int) -> None:
+    def __init__(self, spec: MapSpec, processors: int, reserve: Reserve) -> None:
         self._kind = kind_of(spec)
         self.spec = spec
         self.processors = processors
+        self.reserve = reserve
         self.shape = Shape.of(spec, processors)
         size = memory_size(spec, processors)
         try:
-            self._memory = self._kind.memory(self.shape, size)
+            self._memory = reserve.take(self._kind.memory(self.shape, size))
         except OSError as error:
             raise CannotRun(f"map {spec.name!r}: this machine has not {size} bytes of memory for it") from error
         self._kind.initialise(self._memory, self.shape)

@@ -17,6 +17,7 @@ from appliance.maps.control.map import Map
 from appliance.maps.errors import NoSuchEntry, OperationRefused
 from appliance.maps.kind import ADDRESS_SIZE, EVERY_PROCESSOR, Flag
 from appliance.maps.nested.inner import misfit
+from appliance.memory import Reserve
 
 
 class MapOfMaps(Map):
@@ -27,8 +28,8 @@ class MapOfMaps(Map):
     Any thread.
     """
 
-    def __init__(self, spec: MapSpec, processors: int) -> None:
-        super().__init__(spec, processors)
+    def __init__(self, spec: MapSpec, processors: int, reserve: Reserve) -> None:
+        super().__init__(spec, processors, reserve)
         assert spec.inner is not None
         self.inner = spec.inner
         self._named: Mapping[str, Map] = {}

@@ -26,6 +26,7 @@ from appliance.maps.control.map import Map
 from appliance.maps.control.target import HasTarget, Target
 from appliance.maps.errors import NoSuchEntry, OperationRefused
 from appliance.maps.kind import Flag
+from appliance.memory import Reserve
 from hooks.contracts.contract import HookPoint
 
 Index: TypeAlias = int | bytes  # or the key: 4 bytes in the machine's order
@@ -38,8 +39,8 @@ class ProgArray(Map):
     Any thread may change entries, and load objects that share it.
     """
 
-    def __init__(self, spec: MapSpec, processors: int) -> None:
-        super().__init__(spec, processors)
+    def __init__(self, spec: MapSpec, processors: int, reserve: Reserve) -> None:
+        super().__init__(spec, processors, reserve)
         self._own: Mapping[str, Target] = {}
         self._entries: dict[int, Target] = {}
         self._held: list[Target] = []  # of those in the entries, the ones that are not its own object's

@@ -25,7 +25,7 @@ from appliance.maps.checks import BLOOM_FLAGS, check_flags, check_key_size, chec
 from appliance.maps.errors import MapRefused
 from appliance.maps.hash.hashing import SEEDS, hash_words, key_words
 from appliance.maps.kind import CACHE_LINE, Flag, Kind, Shape, define
-from appliance.maps.memory import Memory
+from appliance.memory import Memory
 
 HASHES = 5  # the kernel's number, where a declaration names none
 LONGEST_VALUE = 512  # bytes; a program's whole stack

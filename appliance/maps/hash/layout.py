@@ -35,7 +35,7 @@ from dataclasses import dataclass
 from appliance.ebpf.map_types import MapType
 from appliance.maps.hash.hashing import SEEDS
 from appliance.maps.kind import CACHE_LINE, Shape, element_size, round_up
-from appliance.maps.memory import Memory
+from appliance.memory import Memory
 
 SLOTS = 7
 PER_PROCESSOR = frozenset({MapType.PERCPU_HASH, MapType.LRU_PERCPU_HASH})

@@ -28,7 +28,7 @@ from appliance.maps.hash.layout import Bucket, HashHeader, HashLayout, count, in
 from appliance.maps.hash.operations import HashOperations
 from appliance.maps.kind import Kind, Shape, define, internal
 from appliance.maps.map_ops import HASHED
-from appliance.maps.memory import Memory
+from appliance.memory import Layout, Memory, Plain
 
 LARGE = 4 << 20  # bytes of a table: about as far as a processor's TLB reaches with pages of the usual size
 
@@ -127,10 +127,10 @@ def _size(shape: Shape) -> int:
     return HashLayout.of(shape, referenced=True).size
 
 
-def _memory(shape: Shape, size: int) -> Memory:
+def _memory(shape: Shape, size: int) -> Layout:
     """The two lines of a lookup lie anywhere in it, and in a large table each would miss the TLB. Unlike another hash,
     this one is made to be full: what it needs, it will have."""
-    return Memory(size, huge_pages=size >= LARGE)
+    return Plain(size, huge_pages=size >= LARGE)
 
 
 def _initialise(memory: Memory, shape: Shape) -> None:

@@ -28,7 +28,7 @@ import ctypes
 from dataclasses import dataclass
 
 from appliance.maps.kind import CACHE_LINE, Shape, element_size, round_up
-from appliance.maps.memory import Memory
+from appliance.memory import Memory
 
 LENGTH_SIZE = 4  # bpf_lpm_trie_key begins with the prefix length, u32 in host order
 ENTRY = 1 << 31  # in a node's `prefix`, beside the length in bits

@@ -21,7 +21,7 @@ from appliance.maps.kind import Kind, Shape
 from appliance.maps.lpm.layout import LENGTH_SIZE, TrieLayout, count
 from appliance.maps.lpm.lookup import Trie, emit_lookup, emit_read
 from appliance.maps.lpm.update import TrieWriter
-from appliance.maps.memory import Memory
+from appliance.memory import Layout, Memory, Plain
 
 LONGEST_DATA = 256  # bytes
 LARGE = 32 << 20  # bytes of a trie: a quarter of a million IPv4 prefixes
@@ -38,9 +38,9 @@ def _size(shape: Shape) -> int:
     return TrieLayout.of(shape).size
 
 
-def _memory(shape: Shape, size: int) -> Memory:
+def _memory(shape: Shape, size: int) -> Layout:
     """A lookup in a large trie reads nodes from all over it, and without huge pages it would miss the TLB at each."""
-    return Memory(size, huge_pages=size >= LARGE)
+    return Plain(size, huge_pages=size >= LARGE)
 
 
 def _nothing_to_initialise(memory: Memory, shape: Shape) -> None:

@@ -31,7 +31,7 @@ from appliance.maps.hash.table import HashTable
 from appliance.maps.kind import ADDRESS_SIZE as WORD
 from appliance.maps.kind import Flag, Kind, Shape, Weight, define
 from appliance.maps.map_ops import HASHED
-from appliance.maps.memory import Memory
+from appliance.memory import Memory
 
 DESCRIPTOR = 4  # bytes of a value, to those who count them: the number by which bpf() names a map
 

@@ -21,7 +21,7 @@ from appliance.ir import I64, U32, Code, Pointer, lock
 from appliance.maps.checks import COMMON_FLAGS, check_flags, check_key_size, check_sizes
 from appliance.maps.kind import CACHE_LINE, Flag, Kind, Shape, define
 from appliance.maps.map_ops import QUEUED
-from appliance.maps.memory import Memory
+from appliance.memory import Memory
 
 
 class RingHeader(ctypes.Structure):

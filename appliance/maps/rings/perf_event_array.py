@@ -24,9 +24,8 @@ from appliance.ir import I32, I64, U32, U64, Code, Pointer
 from appliance.maps.checks import COMMON_FLAGS, ENTRIES_LIMIT, check_flags
 from appliance.maps.errors import MapRefused
 from appliance.maps.kind import CACHE_LINE, Kind, Shape, define
-from appliance.maps.memory import Memory
-from appliance.maps.rings.memory import PAGE, RingMemory
 from appliance.maps.wake import wake
+from appliance.memory import PAGE, Layout, Memory, RingMemory, Rings
 
 DATA_SIZE = 64 * PAGE  # of each worker's ring; pages that no sample touched yet take no memory
 STRIDE = PAGE + 2 * DATA_SIZE
@@ -170,8 +169,8 @@ def _size(shape: Shape) -> int:
     return shape.processors * (PAGE + DATA_SIZE)
 
 
-def _memory(shape: Shape, size: int) -> RingMemory:
-    return RingMemory(PAGE, DATA_SIZE, shape.processors)
+def _memory(shape: Shape, size: int) -> Layout:
+    return Rings(PAGE, DATA_SIZE, shape.processors)
 
 
 def _initialise(memory: Memory, shape: Shape) -> None:

@@ -21,8 +21,6 @@ from appliance.ir import I32, I64, PTR, U64, Code, Field, Pointer, lock
 from appliance.maps.checks import COMMON_FLAGS, check_flags, check_key_size
 from appliance.maps.errors import MapRefused
 from appliance.maps.kind import Kind, Shape, Weight, define
-from appliance.maps.memory import Memory
-from appliance.maps.rings.memory import PAGE, RingMemory
 from appliance.maps.rings.ringbuf_layout import (
     AVAIL_DATA,
     BUSY,
@@ -41,6 +39,7 @@ from appliance.maps.rings.ringbuf_layout import (
     RingState,
 )
 from appliance.maps.wake import wake
+from appliance.memory import PAGE, Layout, Memory, RingMemory, Rings
 
 OPERATIONS = ("output", "reserve", "commit", "query", "drain")
 _NOTHING = ir.Constant(PTR, None)
@@ -201,8 +200,8 @@ def _size(shape: Shape) -> int:
     return DATA + shape.max_entries
 
 
-def _memory(shape: Shape, size: int) -> RingMemory:
-    return RingMemory(DATA, shape.max_entries)
+def _memory(shape: Shape, size: int) -> Layout:
+    return Rings(DATA, shape.max_entries)
 
 
 def _initialise(memory: Memory, shape: Shape) -> None:

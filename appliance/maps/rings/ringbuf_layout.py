@@ -27,7 +27,7 @@ from __future__ import annotations
 
 import ctypes
 
-from appliance.maps.rings.memory import PAGE
+from appliance.memory import PAGE
 
 BUSY, DISCARD = 1 << 31, 1 << 30  # BPF_RINGBUF_BUSY_BIT, BPF_RINGBUF_DISCARD_BIT
 HEADER_SIZE = 8  # BPF_RINGBUF_HDR_SZ
