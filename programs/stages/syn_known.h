@@ -52,7 +52,8 @@ static __always_inline int were_cookies_given(struct frame *frame)
 {
 	__u64 *last = given_by(&frame->destination, frame->destination_port);
 
-	return last && *last && frame_time(frame) - *last < LIFE_OF_COOKIES + SECOND;
+	/* signed: another worker may have written a later time */
+	return last && *last && (__s64)(frame_time(frame) - *last) < (__s64)(LIFE_OF_COOKIES + SECOND);
 }
 
 /* Whose an address is: a /64 in IPv6. Low halves that aren't 0 keep IPv4 apart. */

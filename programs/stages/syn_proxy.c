@@ -153,10 +153,10 @@ static __always_inline int become(struct xdp_md *context, struct frame *frame, s
 	return NEXT;
 }
 
-/* A client has given back a cookie: ask the server, as the client asked. */
-static __always_inline int open(struct xdp_md *context, struct frame *frame, struct syn_flow_key *key)
+/* A client that began with `first` has given back a cookie: ask the server, as the client asked. */
+static __always_inline int open(struct xdp_md *context, struct frame *frame, struct syn_flow_key *key, __u32 first)
 {
-	__u32 first = frame->tcp_sequence - 1, cookie = frame->tcp_acknowledgement - 1;
+	__u32 cookie = frame->tcp_acknowledgement - 1;
 	struct syn_flow flow = {};
 	struct segment segment;
 	struct options *options = frame_options();
@@ -203,7 +203,7 @@ static __always_inline int stranger(struct xdp_md *context, struct frame *frame,
 	if ((flags != TCP_ACK && flags != TCP_RST) || !were_cookies_given(frame))
 		return NEXT;
 	if (flags == TCP_ACK)
-		return open(context, frame, key);
+		return open(context, frame, key, frame->tcp_sequence - 1);
 	if (!is_cookie(context, frame, 0, frame->tcp_sequence))
 		return NEXT;
 	remember(frame, frame_time(frame) + syn_proxy_config.remember);
@@ -280,19 +280,22 @@ static __always_inline int opened(struct xdp_md *context, struct frame *frame, s
 	return answer;
 }
 
-static __always_inline int is_answered(const struct frame *frame, const struct syn_flow *flow)
+/* Whether a segment of the server's says that it has that SYN. */
+static __always_inline int answers(const struct frame *frame, __u32 first)
 {
-	return frame->tcp_flags & TCP_ACK && frame->tcp_acknowledgement == flow->first + 1;
+	return frame->tcp_flags & TCP_ACK && frame->tcp_acknowledgement == first + 1;
 }
 
-/* The server says something else than SYN-ACK while it is asked. */
+/*
+ * The server says something else than SYN-ACK while it is asked. If it refuses, the flow stays: should the reset get lost,
+ * the client's next probe asks again, and the server refuses again.
+ */
 static __always_inline int refused(struct xdp_md *context, struct frame *frame, struct syn_flow *flow)
 {
 	if (!(frame->tcp_flags & TCP_RST))
 		return reset_older(context, frame);
-	if (!is_answered(frame, flow))
+	if (!answers(frame, flow->first))
 		return XDP_DROP;
-	flow->until = 0;
 	return reset(context, frame, flow->cookie + 1, flow->first + 1);
 }
 
@@ -306,6 +309,16 @@ static __always_inline int go_on(struct xdp_md *context, struct frame *frame, st
 	return translate(context, frame, flow, from_client) ? XDP_DROP : NEXT;
 }
 
+/* Whether the server answers a SYN of the client's that reached it without us. */
+static __always_inline int is_of_another(const struct frame *frame, const struct syn_flow *flow)
+{
+	__u32 flags = handshake(frame);
+
+	if (flow->state == OPEN)
+		return flags == (TCP_SYN | TCP_ACK);
+	return flags & (TCP_SYN | TCP_RST) && flow->is_asked && answers(frame, flow->next);
+}
+
 static __always_inline int from_server(struct xdp_md *context, struct frame *frame, struct syn_flow_key *key,
 				       struct syn_flow *flow)
 {
@@ -313,13 +326,12 @@ static __always_inline int from_server(struct xdp_md *context, struct frame *fra
 
 	if (flags == TCP_SYN)
 		return NEXT;
-	if (flags == (TCP_SYN | TCP_ACK)) {
-		if (is_answered(frame, flow) && (flow->state == OPENING || flow->server == frame->tcp_sequence))
-			return opened(context, frame, flow);
-		if (flow->state == OPEN) { /* the answer to a SYN that reached the server without us */
-			bpf_map_delete_elem(&syn_flows, key);
-			return NEXT;
-		}
+	if (flags == (TCP_SYN | TCP_ACK) && answers(frame, flow->first) &&
+	    (flow->state == OPENING || flow->server == frame->tcp_sequence))
+		return opened(context, frame, flow);
+	if (is_of_another(frame, flow)) {
+		bpf_map_delete_elem(&syn_flows, key);
+		return NEXT;
 	}
 	if (flow->state == OPENING)
 		return refused(context, frame, flow);
@@ -327,14 +339,18 @@ static __always_inline int from_server(struct xdp_md *context, struct frame *fra
 }
 
 /*
- * Of a flow's client: while the server hasn't answered, or behind another SYN. Numbers alone don't tell: a cookie holds as
- * long as both ends have sent as much as each other.
+ * Whether a segment asks the server, once more or anew: whatever acknowledges the cookie while the server hasn't answered,
+ * be it the client's ACK, a probe of its shut window, a keep-alive (which have a number that it has used) or a FIN; and the
+ * ACK behind another SYN. Numbers alone don't tell: a cookie holds as long as both ends have sent as much as each other.
  */
-static __always_inline int may_bring_cookie(const struct frame *frame, const struct syn_flow *flow)
+static __always_inline int asks_again(const struct frame *frame, const struct syn_flow *flow)
 {
-	__u32 first = frame->tcp_sequence - 1;
+	return flow->state == OPENING && handshake(frame) & TCP_ACK && frame->tcp_acknowledgement == flow->cookie + 1;
+}
 
-	return flow->state == OPENING ? first == flow->first : flow->is_asked && first == flow->next;
+static __always_inline int asks_anew(const struct frame *frame, const struct syn_flow *flow)
+{
+	return flow->is_asked && handshake(frame) == TCP_ACK && frame->tcp_sequence - 1 == flow->next;
 }
 
 static __always_inline int from_client(struct xdp_md *context, struct frame *frame, struct syn_flow_key *key,
@@ -348,18 +364,20 @@ static __always_inline int from_client(struct xdp_md *context, struct frame *fra
 		flow->is_asked = flow->next != first;
 		return NEXT;
 	}
-	if (flags == TCP_ACK && may_bring_cookie(frame, flow)) {
-		answer = open(context, frame, key);
-		if (answer != NEXT || frame->proved)
-			return answer;
-	}
-	if (!is_opening)
-		return go_on(context, frame, flow, 1);
-	if (flags & TCP_RST && frame->tcp_sequence == first + 1) {
+	if (flags & TCP_RST && is_opening) {
+		if (frame->tcp_sequence != first + 1)
+			return XDP_DROP;
 		flow->until = 0;
 		return reset(context, frame, first + 1, 0);
 	}
-	return XDP_DROP; /* there is nobody yet to hear it: the client says it again */
+	if (asks_anew(frame, flow) || asks_again(frame, flow)) {
+		answer = open(context, frame, key, asks_anew(frame, flow) ? flow->next : first);
+		if (answer != NEXT || frame->proved)
+			return answer;
+	}
+	if (is_opening)
+		return XDP_DROP; /* there is nobody yet to hear it: the client says it again */
+	return go_on(context, frame, flow, 1);
 }
 
 /* Before the rules, both ways: what belongs to a flow is translated, and what brings a cookie begins one. */

@@ -239,7 +239,7 @@ def test_resets_of_either_end_are_heard(net: Topology, box: RunningBox, family: 
 @FAMILIES
 def test_a_port_that_is_closed_resets(net: Topology, box: RunningBox, family: int) -> None:
     """The client has its connection already when the server refuses it. It has something to say, so that a frame that
-    gets lost comes again: nobody else has a timer yet (decision 59)."""
+    gets lost comes again (decision 59)."""
     with pytest.raises(ConnectionResetError), connect(net, family) as client:
         client.sendall(b"question")
         client.recv(10)
@@ -341,6 +341,46 @@ def test_a_way_that_loses_frames(own_net: Topology, tmp_path: Path, family: int)
                 assert exchange(client, blob("up")) == blob("down")
             wait_until(lambda: uploads == [blob("up")])
         assert lossy.rule("loss.drop") > 10
+
+
+FORGETFUL = """
+stages: [{id: forgetful, object: forgetful.bc, program: forgetful, at: after-rules}]
+"""
+FORGET = """
+#include "stage.h"
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 2);
+	__type(key, __u32);
+	__type(value, __u32);
+} seen SEC(".maps");
+
+/* Lose the first SYN to the server, and its first reset. */
+STAGE(forgetful)
+{
+	__u32 which, *times;
+
+	if (!frame || (frame->tcp_flags != TCP_SYN && !(frame->tcp_flags & TCP_RST)))
+		return NEXT;
+	which = frame->tcp_flags != TCP_SYN;
+	times = bpf_map_lookup_elem(&seen, &which);
+	return times && !(*times)++ ? XDP_DROP : NEXT;
+}
+"""
+
+
+@FAMILIES
+@pytest.mark.parametrize("rules", ["", TRACKED], ids=["alone", "with-connections"])
+def test_a_way_that_loses_the_syn_and_the_reset(own_net: Topology, tmp_path: Path, family: int, rules: str) -> None:
+    """The client probes the window that is shut, which asks the server again."""
+    (tmp_path / "forgetful.c").write_text(FORGET)
+    build_stage(tmp_path / "forgetful.c")
+    with running(own_net, tmp_path, PROXY + rules + FORGETFUL) as forgetful:
+        with pytest.raises(ConnectionResetError), connect(own_net, family) as client:
+            client.sendall(b"question")
+            client.recv(10)
+        assert forgetful.rule("forgetful.drop") == 2
 
 
 @FAMILIES

@@ -293,20 +293,58 @@ def test_a_server_with_an_older_connection_is_told(ends: Ends) -> None:
 def test_a_client_that_gives_up_before_the_server_answers(ends: Ends) -> None:
     told = ends.ask()[TCP]
     ends.client(flags="A", seq=FIRST + 1, ack=told.seq + 1 & 0xFFFFFFFF)
-    assert ends.client(flags="FA", seq=FIRST + 1, ack=told.seq + 1 & 0xFFFFFFFF)[0] == "drop"
+    assert ends.client(flags="A", seq=FIRST + 1, ack=told.seq + 9 & 0xFFFFFFFF)[0] == "drop"
     assert ends.client(flags="R", seq=FIRST + 9)[0] == "drop"
     verdict, passed = ends.client(flags="RA", seq=FIRST + 1, ack=told.seq + 1 & 0xFFFFFFFF)
     assert verdict == "pass"
     assert bytes(passed) == bytes(ends.frame("in", flags="R", seq=FIRST + 1, window=0))
 
 
-def test_what_is_lost_is_said_again(ends: Ends) -> None:
+AGAIN = {
+    "ack": {"flags": "A", "seq": FIRST + 1},
+    "probe": {"flags": "A", "seq": FIRST},  # of a window that is shut, by RFC 9293 section 3.8.6.1; or a keep-alive
+    "data": {"flags": "PA", "seq": FIRST + 1, "data": b"a byte that has no room"},
+    "behind": {"flags": "PA", "seq": FIRST + 1461, "data": b"what comes behind that"},
+    "fin": {"flags": "FA", "seq": FIRST + 1},
+}
+
+
+@pytest.mark.parametrize("said", AGAIN)
+def test_what_is_lost_is_said_again(ends: Ends, said: str) -> None:
+    """Whatever the client says to a server that hasn't answered asks it again, as the client asked first."""
     told = ends.ask()[TCP]
-    for _ in range(2):
-        assert ends.client(flags="A", seq=FIRST + 1, ack=told.seq + 1 & 0xFFFFFFFF)[1][TCP].flags == "S"
+    stamp = dict(told.options)["Timestamp"][0]
+    given = [("NOP", None), ("NOP", None), ("Timestamp", (1010, stamp))]
+    acknowledged = {"ack": told.seq + 1 & 0xFFFFFFFF, "window": 100, "options": given}
+    _, asked = ends.client(flags="A", seq=FIRST + 1, **acknowledged)
+    verdict, again = ends.client(**AGAIN[said], **acknowledged)
+    assert verdict == "pass"
+    assert bytes(again) == bytes(asked)
     for _ in range(2):
         opened = ends.server(flags="SA", seq=ISN, ack=FIRST + 1, options=[("MSS", 1460)])[1][TCP]
         assert (opened.flags, opened.seq) == ("A", told.seq)
+
+
+def test_a_refusal_that_is_lost_is_said_again(ends: Ends) -> None:
+    told = ends.ask()[TCP]
+    acknowledged = {"flags": "A", "ack": told.seq + 1 & 0xFFFFFFFF}
+    ends.client(seq=FIRST + 1, **acknowledged)
+    for _ in range(2):
+        refused = ends.server(flags="RA", seq=0, ack=FIRST + 1)[1][TCP]
+        assert (refused.flags, refused.seq) == ("RA", told.seq + 1 & 0xFFFFFFFF)
+        assert ends.client(seq=FIRST, **acknowledged)[1][TCP].flags == "S"
+
+
+@pytest.mark.parametrize("flags", ["SA", "RA"])
+def test_a_server_that_was_asked_without_us_behind_a_refusal(ends: Ends, flags: str) -> None:
+    """The next SYN from that port came below a rate, say: its answer is of no flow."""
+    told = ends.ask()[TCP]
+    ends.client(flags="A", seq=FIRST + 1, ack=told.seq + 1 & 0xFFFFFFFF)
+    ends.server(flags="RA", seq=0, ack=FIRST + 1)
+    ends.client(flags="S", seq=FIRST + 200, options=OPTIONS)
+    verdict, passed = ends.server(flags=flags, seq=99, ack=FIRST + 201)
+    assert (verdict, passed[TCP].seq, passed[TCP].flags) == ("pass", 99, flags)
+    assert ends.server(flags="A", seq=100, ack=FIRST + 201)[1][TCP].seq == 100, "the flow is forgotten"
 
 
 def test_a_port_that_is_used_again(ends: Ends) -> None:
