@@ -15,8 +15,8 @@ from pathlib import Path
 
 from appliance.box.called import called_by, with_called
 from appliance.box.config import BoxConfig, ProgramConfig
+from appliance.box.frame_programs import in_both_directions
 from appliance.datapath.loop import PacketLoops
-from appliance.datapath.pass_all import PASS_ALL, pass_all
 from appliance.datapath.routing_feed import ask_for_routes
 from appliance.datapath.statistics import Count
 from appliance.datapath.worker import Run
@@ -82,19 +82,8 @@ class FilterSpec:
         """Somebody's own object; frames from inside pass if it has no program for them."""
         spec = load_object_file(program.path)
         inward = program.inward or _only(spec, program.path)
-        programs = dict(spec.programs)
-        frames = [name for name, found in programs.items() if found.hook.judges_frames]
-        for name in filter(None, (inward, program.outward)):
-            if name not in programs:
-                hint = f"it holds: {', '.join(spec.programs) or 'no program'}"
-                raise InputRefused(f"no program {name!r} in the object", where=str(program.path), hint=hint)
-            if name not in frames:
-                what = f"the program {name!r} of hook `{programs[name].hook.name}` judges no frames"
-                hint = f"of those that do, it holds: {', '.join(frames) or 'none'}"
-                raise InputRefused(what, where=str(program.path), hint=hint)
-        if program.outward is None:
-            programs[PASS_ALL] = pass_all(programs[inward].hook)
-        return cls(replace(spec, programs=programs), inward, program.outward or PASS_ALL)
+        spec, outward = in_both_directions(spec, inward, program.outward)
+        return cls(spec, inward, outward)
 
 
 def _only(spec: CollectionSpec, path: Path) -> str:

@@ -1,7 +1,7 @@
 """Shared building blocks for writing LLVM IR, and the engine that turns a module into native code."""
 
 from appliance.ir.code import Code, Loop
-from appliance.ir.compiler import NativeCode, compile_module
+from appliance.ir.compiler import NativeCode, compile_module, initialise
 from appliance.ir.engine import Engine
 from appliance.ir.storage import Field, Variable
 from appliance.ir.symbols import external, memory
@@ -61,5 +61,6 @@ __all__ = [
     "Variable",
     "compile_module",
     "external",
+    "initialise",
     "memory",
 ]

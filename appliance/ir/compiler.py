@@ -62,6 +62,11 @@ def compile_module(module: ir.Module, *, level: int = 2) -> NativeCode:
     return NativeCode(image, bitcode, exports, symbols, time.perf_counter() - began)
 
 
+def initialise() -> None:
+    """Have LLVM know its targets before a process forks: nothing else of it is shared."""
+    _target()
+
+
 def target_machine(level: int = 2) -> Any:
     """LLVM's idea of this processor; code and data may be anywhere in 64 bits."""
     return _target().create_target_machine(

@@ -8,6 +8,7 @@ program calls; it calls them by address.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 
 from appliance.ebpf.spec import MapSpec
 from appliance.ir import Engine, NativeCode
@@ -18,15 +19,35 @@ from appliance.maps.kind import Shape
 from appliance.maps.operations import control_name
 
 
+@dataclass(frozen=True, slots=True)
+class CalledOperations:
+    """The operations of one shape of maps that code calls, by their names without the shape's."""
+
+    spec: MapSpec
+    processors: int
+    operations: tuple[str, ...]
+
+
+def called_operations(key: BuildKey, code: NativeCode) -> Iterator[CalledOperations]:
+    """What the key's code calls of the control plane's, each shape once, in the order of the maps."""
+    seen = set()
+    for spec, processors in _specs(key):
+        begin = control_name(Shape.of(spec, processors), "")
+        operations = sorted(name.removeprefix(begin) for name in code.symbols if name.startswith(begin))
+        if operations and begin not in seen:
+            seen.add(begin)
+            yield CalledOperations(spec, processors, tuple(operations))
+
+
 def link(key: BuildKey, code: NativeCode, maps: Mapping[str, Map]) -> Engine:
     """The code of the key, at work on these maps."""
     symbols = {part.symbol: maps[part.name].address for part in key.maps}
     needed = set()
-    for spec, processors in _specs(key):
-        begin = control_name(Shape.of(spec, processors), "")
-        called = {name: name.removeprefix(begin) for name in code.symbols if name.startswith(begin)}
-        for name, operation in called.items():
-            plane = control_plane_of(spec, processors, operation, among=called.values())
+    for called in called_operations(key, code):
+        shape = Shape.of(called.spec, called.processors)
+        for operation in called.operations:
+            plane = control_plane_of(called.spec, called.processors, operation, among=called.operations)
+            name = control_name(shape, operation)
             symbols[name] = plane.address(name)
             needed.add(plane)
     return Engine(code, symbols, needed=needed)

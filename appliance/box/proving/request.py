@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from appliance.errors import SourceLine
+
 
 @dataclass(frozen=True, slots=True)
 class ObjectFile:
@@ -15,11 +17,13 @@ class ObjectFile:
 
 @dataclass(frozen=True, slots=True)
 class CalledObject:
-    """An object that a rule set calls: its program `program` stands at `number` in the array of programs."""
+    """An object that a rule set calls: its program `program` stands at `number` in the array of programs. `where` the
+    rule set asks for it, messages say."""
 
     number: int
     program: str
     object: ObjectFile
+    where: SourceLine | None = None
 
 
 @dataclass(frozen=True, slots=True)

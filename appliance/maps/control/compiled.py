@@ -33,6 +33,13 @@ def control_plane_of(spec: MapSpec, processors: int, operation: str, *, among: I
     return _found(_Operation(operation, module.shape, module))
 
 
+def operations_module(spec: MapSpec, processors: int, operations: Iterable[str]) -> ir.Module:
+    """A module that exports those operations of maps of this declaration, and is called like their shape."""
+    written = ir.Module(Shape.of(spec, processors).name)
+    export_operations(written, spec, processors, operations)
+    return written
+
+
 @dataclass(frozen=True, slots=True)
 class _Module:
     """By the shape's name: maps that share their code share it here, too."""
@@ -60,6 +67,4 @@ def _found(operation: _Operation) -> Engine:
 
 @lru_cache(REMEMBERED)
 def _compiled(module: _Module) -> Engine:
-    written = ir.Module(module.shape)
-    export_operations(written, module.spec, module.processors, module.operations)
-    return Engine(written)
+    return Engine(operations_module(module.spec, module.processors, module.operations))
