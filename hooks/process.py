@@ -1,11 +1,11 @@
-"""What a process asks the kernel for itself: to end with its parent, and to keep its memory to itself."""
+"""What a process asks the kernel for itself: to end with its parent, keep its memory to itself, adopt orphans."""
 
 from __future__ import annotations
 
 import resource
 import signal
 
-from hooks.linux.prctl import PR_SET_DUMPABLE, PR_SET_PDEATHSIG, prctl
+from hooks.linux.prctl import PR_SET_CHILD_SUBREAPER, PR_SET_DUMPABLE, PR_SET_PDEATHSIG, prctl
 
 
 def end_with_parent() -> None:
@@ -18,3 +18,8 @@ def keep_memory_private() -> None:
     forked later inherits both. A limit alone doesn't stop a core file that a pipe takes (core_pattern)."""
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     prctl(PR_SET_DUMPABLE, 0)
+
+
+def adopt_orphans() -> None:
+    """What this process starts, and what that starts, becomes its child when it loses its parent."""
+    prctl(PR_SET_CHILD_SUBREAPER, 1)

@@ -22,6 +22,9 @@ from pathlib import Path
 import pytest
 
 from appliance.ebpf.btf.index import KERNEL_BTF
+from hooks.errors import HookError
+from hooks.seccomp.filter import Watch, build_filter
+from hooks.seccomp.launch import launch
 from tests.bpffs import BPFFS, mount_bpffs
 from tests.captures import SHARED
 from tests.cgroup2 import hierarchy
@@ -126,6 +129,17 @@ def _nftables() -> str | None:
     return f"`nft --check` says: {done.stderr.strip()}" if done.returncode else None
 
 
+def _listeners() -> str | None:
+    """Two probes in one: the kernel has them, and this process may start what they watch."""
+    try:
+        launched = launch(["true"], build_filter([Watch("bind")]))
+    except HookError as refused:
+        return str(refused)
+    launched.listener.close()
+    os.waitpid(launched.process, 0)
+    return None
+
+
 CAPABILITIES: dict[str, Capability] = {
     capability.name: capability
     for capability in (
@@ -143,5 +157,6 @@ CAPABILITIES: dict[str, Capability] = {
         _program("nft", "nftables"),
         _program("xdp-filter", "xdp-tools"),
         Capability("nftables at ingress", _nftables),
+        Capability("seccomp's listeners", _listeners),
     )
 }

@@ -31,6 +31,7 @@ COMMANDS = {
     "replay": "Send every frame of a capture through a program, without a network.",
     "diff": "List the frames of captures whose verdict another rule set changes, by the rules that decide.",
     "test-run": "Run a program of an object on one frame and print what comes of it.",
+    "guard": "Run a command, and all that it starts, under the socket hooks of an object.",
     "lab": "Run the box between attackers, clients and a server in a private network.",
 }
 

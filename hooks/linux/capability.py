@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import ctypes
 import os
-from collections.abc import Set
+from collections.abc import Callable, Set
 
 CAP_SETGID = 6
 CAP_SETUID = 7
 CAP_SETPCAP = 8
+CAP_NET_BIND_SERVICE = 10
 CAP_NET_ADMIN = 12
 CAP_NET_RAW = 13
 CAP_SYS_PTRACE = 19
+CAP_SYS_ADMIN = 21
 CAP_BPF = 39
 
 _LINUX_CAPABILITY_VERSION_3 = 0x20080522
@@ -50,7 +52,30 @@ def capset(allowed: Set[int]) -> None:
     for number in allowed:
         word = data[number // 32]
         word.permitted = word.effective = word.permitted | 1 << number % 32
+    _call(_libc.capset, data)
+
+
+def effective() -> int:
+    """What the calling thread may do now, bit by bit. Raises OSError."""
+    return sum(word.effective << 32 * index for index, word in enumerate(_get()))
+
+
+def set_effective(bits: int) -> None:
+    """Let the calling thread do these now, of those that it is permitted. Raises OSError."""
+    data = _get()
+    for index, word in enumerate(data):
+        word.effective = bits >> 32 * index & 0xFFFFFFFF
+    _call(_libc.capset, data)
+
+
+def _get() -> ctypes.Array[__user_cap_data_struct]:
+    data = (__user_cap_data_struct * _WORDS)()
+    _call(_libc.capget, data)
+    return data
+
+
+def _call(function: Callable[..., int], data: ctypes.Array[__user_cap_data_struct]) -> None:
     header = __user_cap_header_struct(_LINUX_CAPABILITY_VERSION_3, 0)
-    if _libc.capset(ctypes.byref(header), data):
+    if function(ctypes.byref(header), data):
         number = ctypes.get_errno()
         raise OSError(number, os.strerror(number))

@@ -26,6 +26,7 @@ DESIGNED = (
     "replay",
     "diff",
     "test-run",
+    "guard",
     "lab",
 )
 
@@ -53,7 +54,7 @@ def test_the_version(tidegate: Tidegate) -> None:
     ("arguments", "message"),
     [
         ([], "Usage: tidegate [OPTIONS] COMMAND [ARGS]..."),
-        (["guard"], "Error: No such command 'guard'."),
+        (["gate"], "Error: No such command 'gate'."),
         (["--nope"], "Error: No such option '--nope'."),
         (["run"], "Error: Missing argument 'CONFIG'."),
         (["check"], "Error: Missing argument '(CONFIG|RULES)'."),

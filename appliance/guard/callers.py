@@ -1,0 +1,60 @@
+"""Who makes a call: what helpers answer about a thread and its socket, read only where a program asks.
+
+Nothing of this is kept from one call to the next: a process may change its user, its name and its program at any time.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Protocol
+
+from appliance.helpers.context_fields import FACTS
+from hooks.contracts.task import TASK_FACTS, SocketContext, Task, TaskContext
+
+COMM = "get_current_comm"
+CHEAP = frozenset({"pid_tgid", "socket_cookie", "netns_cookie"})
+
+
+class Asked(Protocol):
+    """The socket that a call is about."""
+
+    def cookie(self) -> int: ...
+
+    def namespace_cookie(self) -> int: ...
+
+
+@dataclass(frozen=True)
+class Caller:
+    """The thread that makes a call. To be asked while it waits in the call."""
+
+    process: int
+    thread: int
+
+    @cached_property
+    def program(self) -> str:
+        """The path of what it runs."""
+        return os.readlink(f"/proc/{self.thread}/exe")  # noqa: PTH115 (half the time)
+
+    @cached_property
+    def task(self) -> Task:
+        return Task.of(self.process, self.thread)
+
+
+def facts_asked(helpers: set[str]) -> frozenset[str]:
+    """The fields of the context that helpers of those names answer from."""
+    asked = {FACTS[name] for name in helpers if name in FACTS}
+    return frozenset(asked | ({"comm"} if COMM in helpers else set())) & frozenset(TASK_FACTS)
+
+
+def fill_in(context: SocketContext, asked: frozenset[str], caller: Caller, about: Asked) -> None:
+    """Write what helpers are asked for."""
+    if isinstance(context, TaskContext):
+        context.pid_tgid = caller.process << 32 | caller.thread
+        if asked - CHEAP:
+            caller.task.fill_in(context)
+    if "socket_cookie" in asked:
+        context.socket_cookie = about.cookie()
+    if "netns_cookie" in asked:
+        context.netns_cookie = about.namespace_cookie()

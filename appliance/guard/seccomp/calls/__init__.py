@@ -1,0 +1,1 @@
+"""The calls that are served, one in each file: `(Office, Request) -> Result`."""

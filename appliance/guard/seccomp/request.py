@@ -1,0 +1,64 @@
+"""One call that waits, as it is served: its caller, a duplicate of its socket, a copy of its address.
+
+Everything is looked at once. What the caller's memory or descriptors become meanwhile changes nothing.
+"""
+
+from __future__ import annotations
+
+import errno
+from enum import Enum
+from typing import TypeAlias
+
+from appliance.guard.callers import Caller
+from hooks.seccomp.listener import Listener, Notification
+from hooks.seccomp.sockets import LONGEST_ADDRESS, Duplicate
+from hooks.seccomp.threads import Threads, read_memory
+
+
+class Instead(Enum):
+    """What happens instead of an answer."""
+
+    CONTINUE = "the kernel makes the call, with what it finds in memory and among descriptors then"
+    LATER = "somebody else answers"
+
+
+Result: TypeAlias = int | Instead  # the call's result, or an errno, negative
+
+
+class Gone(Exception):
+    """Nobody waits for the call any more, or not in this call."""
+
+
+class Request:
+    """For one thread."""
+
+    __slots__ = ("_listener", "_threads", "caller", "notification", "socket")
+
+    def __init__(self, notification: Notification, listener: Listener, threads: Threads) -> None:
+        """Raises OSError, as the kernel would: EBADF, ENOTSOCK."""
+        self.notification = notification
+        self._listener = listener
+        self._threads = threads
+        thread, descriptor = threads.duplicate(notification.thread, self.number(0))
+        self.socket = Duplicate(descriptor)
+        self.caller = Caller(thread.process, thread.number)
+
+    def number(self, argument: int) -> int:
+        """An `int`: the low half of the register."""
+        low = self.notification.arguments[argument] & 0xFFFFFFFF
+        return low - (1 << 32) if low >> 31 else low
+
+    def address(self, pointer: int, length: int) -> bytes:
+        """A copy of the address that two arguments give, and all of it that is ever read. Raises OSError, as the
+        kernel would, or Gone: then neither the copy nor the socket need be the caller's."""
+        size = self.number(length)
+        if not 0 <= size <= LONGEST_ADDRESS:
+            raise OSError(errno.EINVAL, "no address is that long")
+        raw = read_memory(self.notification.thread, self.notification.arguments[pointer], size)
+        self.check_waits()
+        return raw
+
+    def check_waits(self) -> None:
+        """What was found under the thread's number until now is the caller's. Raises Gone."""
+        if not self._listener.valid(self.notification):
+            raise Gone

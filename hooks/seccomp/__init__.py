@@ -1,0 +1,1 @@
+"""System calls that wait for somebody's answer: filters, the listener, and what is done in the caller's place."""

@@ -1,0 +1,78 @@
+"""Commands under `tidegate guard`, each in a process of its own; objects for it, compiled from tests/cases/guard."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import textwrap
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from tempfile import gettempdir
+from typing import Any
+
+from tests.appliance.ebpf.compiling import compile_alone
+
+CASES = Path(__file__).parent / "cases"
+GUARD = (sys.executable, "-c", "from appliance.cli import main; main()", "guard")
+PYTHON = "/usr/bin/python3"
+SECONDS = 60
+
+# What every script may use.
+PREFIX = """
+import errno, json, os, signal, socket, struct, sys, threading, time
+
+def attempt(call, *arguments):
+    "The name of the errno, None if there is none."
+    try:
+        call(*arguments)
+    except OSError as error:
+        return errno.errorcode[error.errno]
+
+def say(thing):
+    print(json.dumps(thing), flush=True)
+"""
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a guarded command ended, and what it said."""
+
+    status: int
+    out: str
+    err: str
+
+    @property
+    def said(self) -> Any:
+        """The JSON that it printed, with its complaints if it printed none."""
+        assert self.out, self.err
+        return json.loads(self.out)
+
+
+@cache
+def compiled(name: str) -> Path:
+    """The object of a C file of tests/cases/guard."""
+    source = CASES / "guard" / f"{name}.bpf.c"
+    path = Path(gettempdir()) / f"tidegate-guard-{name}.o"
+    path.write_bytes(compile_alone(source.read_text(), f"-I{CASES / 'hooks'}"))
+    return path
+
+
+def guard(name: str, *command: str, options: tuple[str, ...] = (), **more: Any) -> Ended:
+    """Run a command under the object of that name."""
+    line = [*GUARD, "--object", str(compiled(name)), *options, "--", *command]
+    done = subprocess.run(line, capture_output=True, text=True, timeout=SECONDS, check=False, **more)
+    return Ended(done.returncode, done.stdout, done.stderr)
+
+
+def script(text: str) -> tuple[str, ...]:
+    """A Python program as a command."""
+    return (PYTHON, "-c", PREFIX + textwrap.dedent(text))
+
+
+def guard_script(name: str, text: str, **more: Any) -> Any:
+    """What a Python program says under the object of that name."""
+    ended = guard(name, *script(text), **more)
+    assert ended.status == 0, ended
+    return ended.said
