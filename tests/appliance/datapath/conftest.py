@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 
 import pytest
 from llvmlite import ir
@@ -15,6 +15,8 @@ from appliance.datapath.worker import Run
 from appliance.ir import I8, I32, I64, PTR, Code, Engine
 from hooks.contracts.xdp import XDP_LINUX, FrameContext
 from hooks.interfaces.netdev import find_interface
+from hooks.opener.opener import LOCAL, Opener
+from hooks.opener.start import start_opener
 from tests.netns import Topology, run_inside
 
 ORDER = 14  # the first byte behind the Ethernet header says which verdict the frame wants, the second where to
@@ -47,15 +49,34 @@ class Box:
         self.net, self.datapath, self.indices = net, datapath, indices
 
 
+def this_process() -> AbstractContextManager[Opener]:
+    return nullcontext(LOCAL)
+
+
+def an_opener() -> AbstractContextManager[Opener]:
+    """A process of its own, for all the interfaces that tests give a box."""
+    return start_opener(("outside", "inside", "left", "right"))
+
+
 @contextmanager
-def running_box(engine: Engine, *, tap: bool = False, workers: int = 1, **topology: bool) -> Iterator[Box]:
+def running_box(
+    engine: Engine,
+    *,
+    tap: bool = False,
+    workers: int = 1,
+    by: Callable[[], AbstractContextManager[Opener]] = this_process,
+    **topology: bool,
+) -> Iterator[Box]:
+    """`by` starts what opens the sockets, in the box's namespace."""
     with Topology(**topology) as net:
         outside, inside = run_inside(net.box, lambda: [find_interface(name) for name in ("outside", "inside")])
         indices = {interface.name: interface.index for interface in (outside, inside)}
         passage = Passage(outside, None if tap else inside)
-        datapath = run_inside(net.box, lambda: Datapath([passage], Run.of(engine), workers=workers))
-        with datapath:
-            yield Box(net, datapath, indices)
+        with ExitStack() as running:
+            opener = run_inside(net.box, lambda: running.enter_context(by()))
+            datapath = run_inside(net.box, lambda: Datapath([passage], Run.of(engine), workers=workers, opener=opener))
+            with datapath:
+                yield Box(net, datapath, indices)
 
 
 @pytest.fixture

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 
 import pytest
 
@@ -11,12 +13,14 @@ from appliance.epochs import GracePeriodExpired
 from appliance.ir import Engine
 from hooks.errors import InterfaceError
 from hooks.interfaces.netdev import find_interface
-from tests.appliance.datapath.conftest import Box, running_box
+from hooks.opener.opener import Opener
+from tests.appliance.datapath.conftest import Box, an_opener, running_box, this_process
 from tests.appliance.datapath.test_forwarding import PASS, frame
 from tests.appliance.datapath.test_swap import held
 from tests.netns import run_inside
 from tests.numbered import numbered_frames
 
+By = Callable[[], AbstractContextManager[Opener]]
 PER_SECOND = 10_000
 GROWING = (3000, 6000, 9000)  # bytes: each needs larger slots than the one before
 
@@ -37,9 +41,10 @@ def counted(box: Box) -> int:
     )
 
 
+@pytest.mark.parametrize("by", [this_process, an_opener])
 @pytest.mark.parametrize("workers", [1, 2])
-def test_mtus_grow_under_traffic(engine: Engine, workers: int) -> None:
-    with running_box(engine, workers=workers) as box:
+def test_mtus_grow_under_traffic(engine: Engine, workers: int, by: By) -> None:
+    with running_box(engine, workers=workers, by=by) as box:
         first = {wiring.socket for worker in box.datapath._threads for wiring in worker.wirings}
         with numbered_frames(box.net, per_second=PER_SECOND) as stream:
             for mtu in GROWING:
@@ -56,9 +61,10 @@ def test_mtus_grow_under_traffic(engine: Engine, workers: int) -> None:
         assert box.datapath.statistics()["inside"].transmitted.packets == stream.received
 
 
+@pytest.mark.parametrize("by", [this_process, an_opener])
 @pytest.mark.parametrize("workers", [1, 2])
-def test_a_passage_that_comes_and_goes_costs_another_no_frame(engine: Engine, workers: int) -> None:
-    with running_box(engine, workers=workers) as box:
+def test_a_passage_that_comes_and_goes_costs_another_no_frame(engine: Engine, workers: int, by: By) -> None:
+    with running_box(engine, workers=workers, by=by) as box:
         for name in ("left", "right"):
             box.net.box.add_veth(name, box.net.inside, f"far-{name}")
         one, two = passage(box, "outside", "inside"), passage(box, "left", "right")

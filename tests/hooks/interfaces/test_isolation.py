@@ -7,8 +7,9 @@ import signal
 import socket
 import subprocess
 import sys
+from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import pytest
 
@@ -18,6 +19,7 @@ from hooks.interfaces.ethtool import Feature, read_features, set_features
 from hooks.interfaces.isolation import Isolation
 from hooks.interfaces.netdev import Interface, find_interface
 from tests.netns import Host, PacketSocket, Topology
+from tests.opener import IsolationByOpener
 
 pytestmark = pytest.mark.netns
 
@@ -38,6 +40,18 @@ def net() -> Any:
         with made.box.entered():
             set_features("outside", {"rx-gro": True})
         yield made
+
+
+class Isolate(Protocol):
+    """Either way to isolate an interface."""
+
+    def __call__(self, name: str, *, state_directory: Path) -> AbstractContextManager[Interface]: ...
+
+
+@pytest.fixture(params=[Isolation, IsolationByOpener], ids=["here", "by an opener"])
+def isolate(request: pytest.FixtureRequest) -> Isolate:
+    way: Isolate = request.param
+    return way
 
 
 def snapshot(box: Host, interface: str = "outside") -> dict[str, object]:
@@ -82,11 +96,11 @@ def isolated_settings(box: Host) -> tuple[bool, bool, str]:
 
 
 @pytest.mark.parametrize("was_up", [True, False])
-def test_everything_is_restored(net: Topology, tmp_path: Path, was_up: bool) -> None:
+def test_everything_is_restored(net: Topology, tmp_path: Path, isolate: Isolate, was_up: bool) -> None:
     net.box.set_up("outside", was_up)
     with net.box.entered():
         before = snapshot(net.box)
-        with Isolation("outside", state_directory=tmp_path) as held:
+        with isolate("outside", state_directory=tmp_path) as held:
             assert held.name == "outside"
             assert isolated_settings(net.box) == (True, False, "1")
             assert snapshot(net.box) != before
@@ -94,17 +108,21 @@ def test_everything_is_restored(net: Topology, tmp_path: Path, was_up: bool) -> 
     assert list(tmp_path.iterdir()) == []
 
 
-def test_everything_is_restored_after_an_exception_and_leaving_twice_is_harmless(net: Topology, tmp_path: Path) -> None:
+def test_everything_is_restored_after_an_exception_and_leaving_twice_is_harmless(
+    net: Topology, tmp_path: Path, isolate: Isolate
+) -> None:
     with net.box.entered():
         before = snapshot(net.box)
-        isolation = Isolation("outside", state_directory=tmp_path)
+        isolation = isolate("outside", state_directory=tmp_path)
         with pytest.raises(ZeroDivisionError), isolation:
             raise ZeroDivisionError
         isolation.__exit__(None, None, None)
         assert snapshot(net.box) == before
 
 
-def test_a_failure_half_way_is_undone(net: Topology, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failure_half_way_is_undone(
+    net: Topology, tmp_path: Path, isolate: Isolate, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def refuse(*_: object) -> None:
         raise InterfaceError("the card refuses", where="outside")
 
@@ -113,26 +131,26 @@ def test_a_failure_half_way_is_undone(net: Topology, tmp_path: Path, monkeypatch
         with monkeypatch.context() as patch:
             patch.setattr("hooks.interfaces.isolation.read_features", refuse)
             with pytest.raises(InterfaceError, match="outside: the card refuses"):
-                Isolation("outside", state_directory=tmp_path).__enter__()
+                isolate("outside", state_directory=tmp_path).__enter__()
         assert snapshot(net.box) == before
 
 
 def test_a_step_that_cannot_be_undone_keeps_no_other_from_it(
-    net: Topology, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    net: Topology, tmp_path: Path, isolate: Isolate, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(*_: object) -> None:
         raise InterfaceError("the card refuses", where="outside")
 
     with net.box.entered():
         before = snapshot(net.box)
-        isolation = Isolation("outside", state_directory=tmp_path)
+        isolation = isolate("outside", state_directory=tmp_path)
         isolation.__enter__()
         with monkeypatch.context() as patch:
             patch.setattr("hooks.interfaces.isolation.set_features", refuse)
             with pytest.raises(InterfaceError, match="outside: it can't be put back as it was: the card refuses"):
                 isolation.__exit__(None, None, None)
         assert {**snapshot(net.box), "features": ()} == {**before, "features": ()}
-        with Isolation("outside", state_directory=tmp_path):  # what was found first is not forgotten
+        with isolate("outside", state_directory=tmp_path):  # what was found first is not forgotten
             pass
         assert snapshot(net.box) == before
 
@@ -154,38 +172,38 @@ def test_sigterm_restores(net: Topology, tmp_path: Path) -> None:
         assert (child.returncode, snapshot(net.box)) == (0, before)
 
 
-def test_what_a_killed_box_left_is_restored_by_the_next_one(net: Topology, tmp_path: Path) -> None:
+def test_what_a_killed_box_left_is_restored_by_the_next_one(net: Topology, tmp_path: Path, isolate: Isolate) -> None:
     with net.box.entered():
         before = snapshot(net.box)
         with hold_in_child(net.box, tmp_path) as child:
             child.kill()
         assert snapshot(net.box) != before
-        with Isolation("outside", state_directory=tmp_path):
+        with isolate("outside", state_directory=tmp_path):
             assert isolated_settings(net.box) == (True, False, "1")
         assert snapshot(net.box) == before
 
 
-def test_only_one_box_may_hold_it(net: Topology, tmp_path: Path) -> None:
+def test_only_one_box_may_hold_it(net: Topology, tmp_path: Path, isolate: Isolate) -> None:
     with net.box.entered(), hold_in_child(net.box, tmp_path) as child:
-        with pytest.raises(InterfaceError) as raised, Isolation("outside", state_directory=tmp_path):
+        with pytest.raises(InterfaceError) as raised, isolate("outside", state_directory=tmp_path):
             pass
         child.terminate()
     assert str(raised.value) == "outside: another box holds it (end that one first)"
 
 
-def test_a_clsact_that_was_there_stays_with_its_filters(net: Topology, tmp_path: Path) -> None:
+def test_a_clsact_that_was_there_stays_with_its_filters(net: Topology, tmp_path: Path, isolate: Isolate) -> None:
     net.box.run(["tc", "qdisc", "add", "dev", "outside", "clsact"])
     mine = ["tc", "filter", "add", "dev", "outside", "ingress", "prio", "7", "protocol", "ip", "u32"]
     net.box.run([*mine, "match", "u32", "0", "0", "classid", "1:1"])
     with net.box.entered():
         before = snapshot(net.box)
-        with Isolation("outside", state_directory=tmp_path):
+        with isolate("outside", state_directory=tmp_path):
             pass
         assert snapshot(net.box) == before
 
 
-def test_filters_that_somebody_adds_meanwhile_stay(net: Topology, tmp_path: Path) -> None:
-    with net.box.entered(), Isolation("outside", state_directory=tmp_path):
+def test_filters_that_somebody_adds_meanwhile_stay(net: Topology, tmp_path: Path, isolate: Isolate) -> None:
+    with net.box.entered(), isolate("outside", state_directory=tmp_path):
         theirs = ["tc", "filter", "add", "dev", "outside", "egress", "prio", "7", "protocol", "ip", "u32"]
         net.box.run([*theirs, "match", "u32", "0", "0", "classid", "1:1"])
     assert "clsact" in net.box.run(["tc", "qdisc", "show", "dev", "outside"]).stdout
@@ -204,12 +222,14 @@ def add_filter_in_front(box: Host, direction: str) -> None:
 
 
 @pytest.mark.parametrize("direction", ["ingress", "egress"])
-def test_a_filter_in_front_is_found_and_ours_put_first_again(net: Topology, tmp_path: Path, direction: str) -> None:
+def test_a_filter_in_front_is_found_and_ours_put_first_again(
+    net: Topology, tmp_path: Path, isolate: Isolate, direction: str
+) -> None:
     with net.box.entered():
         add_filter_in_front(net.box, direction)
         before = snapshot(net.box)
         index = find_interface("outside").index
-        with Isolation("outside", state_directory=tmp_path):
+        with isolate("outside", state_directory=tmp_path):
             assert opening(index) is None
             for handle in ("0x2", "0x3", "0x4"):
                 add_filter_in_front(net.box, direction)
@@ -225,8 +245,10 @@ def test_a_filter_in_front_is_found_and_ours_put_first_again(net: Topology, tmp_
 
 
 @pytest.mark.parametrize("direction", ["ingress", "egress"])
-def test_a_filter_that_is_gone_or_another_is_found_and_put_back(net: Topology, tmp_path: Path, direction: str) -> None:
-    with net.box.entered(), Isolation("outside", state_directory=tmp_path):
+def test_a_filter_that_is_gone_or_another_is_found_and_put_back(
+    net: Topology, tmp_path: Path, isolate: Isolate, direction: str
+) -> None:
+    with net.box.entered(), isolate("outside", state_directory=tmp_path):
         index = find_interface("outside").index
         net.box.run(["tc", "filter", "del", "dev", "outside", direction])
         assert opening(index) == f"the filter that shuts the host out is gone from its {direction}"
@@ -242,22 +264,24 @@ def test_a_filter_that_is_gone_or_another_is_found_and_put_back(net: Topology, t
         assert opening(index) is None
 
 
-def test_a_filter_in_front_of_a_killed_boxs_does_not_stay_there(net: Topology, tmp_path: Path) -> None:
+def test_a_filter_in_front_of_a_killed_boxs_does_not_stay_there(
+    net: Topology, tmp_path: Path, isolate: Isolate
+) -> None:
     with net.box.entered():
         with hold_in_child(net.box, tmp_path) as child:
             child.kill()
         add_filter_in_front(net.box, "ingress")
-        with Isolation("outside", state_directory=tmp_path):
+        with isolate("outside", state_directory=tmp_path):
             assert opening(find_interface("outside").index) is None
 
 
-def test_a_filter_that_cannot_be_overtaken_is_named(net: Topology, tmp_path: Path) -> None:
+def test_a_filter_that_cannot_be_overtaken_is_named(net: Topology, tmp_path: Path, isolate: Isolate) -> None:
     net.box.run(["tc", "qdisc", "add", "dev", "outside", "clsact"])
     theirs = ["tc", "filter", "add", "dev", "outside", "ingress", "prio", "1", "protocol", "all", "u32"]
     net.box.run([*theirs, "match", "u32", "0", "0", "classid", "1:1"])
     with net.box.entered():
         before = snapshot(net.box)
-        with pytest.raises(InterfaceError) as raised, Isolation("outside", state_directory=tmp_path):
+        with pytest.raises(InterfaceError) as raised, isolate("outside", state_directory=tmp_path):
             pass
         assert str(raised.value) == (
             "outside: it can't be closed to the host's stack: Invalid argument"
@@ -266,20 +290,20 @@ def test_a_filter_that_cannot_be_overtaken_is_named(net: Topology, tmp_path: Pat
         assert snapshot(net.box) == before
 
 
-def test_leaving_is_quiet_when_the_interface_is_gone(net: Topology, tmp_path: Path) -> None:
+def test_leaving_is_quiet_when_the_interface_is_gone(net: Topology, tmp_path: Path, isolate: Isolate) -> None:
     with net.box.entered():
-        with Isolation("outside", state_directory=tmp_path):
+        with isolate("outside", state_directory=tmp_path):
             net.box.delete_link("outside")
         assert list(tmp_path.iterdir()) == []
         net.box.add_veth("outside", net.outside, "eth0")
-        with Isolation("outside", state_directory=tmp_path):
+        with isolate("outside", state_directory=tmp_path):
             assert isolated_settings(net.box) == (True, False, "1")
 
 
-def test_a_renamed_interface_is_restored_under_its_new_name(net: Topology, tmp_path: Path) -> None:
+def test_a_renamed_interface_is_restored_under_its_new_name(net: Topology, tmp_path: Path, isolate: Isolate) -> None:
     with net.box.entered():
         before = snapshot(net.box)
-        with Isolation("outside", state_directory=tmp_path):
+        with isolate("outside", state_directory=tmp_path):
             net.box.set_link("outside", state="down")
             with net.box.netlink() as route:
                 route.link("set", index=find_interface("outside").index, ifname="moved", state="up")
@@ -310,26 +334,28 @@ def test_a_renamed_interface_is_restored_under_its_new_name(net: Topology, tmp_p
         ),
     ],
 )
-def test_an_interface_in_use_is_refused(net: Topology, tmp_path: Path, change: Any, message: str) -> None:
+def test_an_interface_in_use_is_refused(
+    net: Topology, tmp_path: Path, isolate: Isolate, change: Any, message: str
+) -> None:
     change(net)
     with net.box.entered():
         before = snapshot(net.box)
-        with pytest.raises(InterfaceError) as raised, Isolation("outside", state_directory=tmp_path):
+        with pytest.raises(InterfaceError) as raised, isolate("outside", state_directory=tmp_path):
             pass
         assert str(raised.value) == message
         assert snapshot(net.box) == before
     assert list(tmp_path.iterdir()) == []
 
 
-def test_loopback_is_refused(net: Topology, tmp_path: Path) -> None:
-    with net.box.entered(), pytest.raises(InterfaceError) as raised, Isolation("lo", state_directory=tmp_path):
+def test_loopback_is_refused(net: Topology, tmp_path: Path, isolate: Isolate) -> None:
+    with net.box.entered(), pytest.raises(InterfaceError) as raised, isolate("lo", state_directory=tmp_path):
         pass
     assert str(raised.value) == "lo: the loopback interface can't be inline (name a network card)"
 
 
-def test_the_host_hears_nothing_and_the_tap_hears_all(net: Topology, tmp_path: Path) -> None:
+def test_the_host_hears_nothing_and_the_tap_hears_all(net: Topology, tmp_path: Path, isolate: Isolate) -> None:
     net.box.sysctl("ipv4/icmp_ratelimit", 0)
-    with net.box.entered(), Isolation("outside", state_directory=tmp_path), PacketSocket("outside") as tap:
+    with net.box.entered(), isolate("outside", state_directory=tmp_path), PacketSocket("outside") as tap:
         net.box.run(["ip", "address", "add", "10.0.0.9/24", "dev", "outside"])  # after isolation, so not refused
         with net.outside.packet_socket() as wire:
             wire.send(frame())
@@ -339,8 +365,10 @@ def test_the_host_hears_nothing_and_the_tap_hears_all(net: Topology, tmp_path: P
             assert [heard for heard in wire.drain() if heard[6:12] != bytes.fromhex("020000000001")] == []
 
 
-def test_the_host_is_silent_and_the_box_past_the_queueing_discipline_is_not(net: Topology, tmp_path: Path) -> None:
-    with net.box.entered(), Isolation("outside", state_directory=tmp_path), net.outside.packet_socket() as wire:
+def test_the_host_is_silent_and_the_box_past_the_queueing_discipline_is_not(
+    net: Topology, tmp_path: Path, isolate: Isolate
+) -> None:
+    with net.box.entered(), isolate("outside", state_directory=tmp_path), net.outside.packet_socket() as wire:
         wire.drain()
         with PacketSocket("outside", bypass=False) as host, PacketSocket("outside", bypass=True) as box:
             with pytest.raises(OSError, match="No buffer space available"):  # what a dropping clsact answers
@@ -349,8 +377,10 @@ def test_the_host_is_silent_and_the_box_past_the_queueing_discipline_is_not(net:
         assert wire.drain() == [frame(b"from the box")]
 
 
-def test_what_carries_the_boxs_mark_leaves_through_the_queueing_discipline(net: Topology, tmp_path: Path) -> None:
-    with net.box.entered(), Isolation("outside", state_directory=tmp_path), net.outside.packet_socket() as wire:
+def test_what_carries_the_boxs_mark_leaves_through_the_queueing_discipline(
+    net: Topology, tmp_path: Path, isolate: Isolate
+) -> None:
+    with net.box.entered(), isolate("outside", state_directory=tmp_path), net.outside.packet_socket() as wire:
         wire.drain()
         with PacketSocket("outside", bypass=False) as box:
             box.socket.setsockopt(socket.SOL_SOCKET, socket.SO_MARK, BOX_MARK)
