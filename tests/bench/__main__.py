@@ -33,7 +33,7 @@ def main(words: Sequence[str]) -> int:
     progress = Console(stderr=True, highlight=False)
     with tempfile.TemporaryDirectory(prefix="tidegate-bench-") as folder:
         build_tools(Path(folder))
-        bench = Bench(Path(folder), Path(folder), options.seconds)
+        bench = Bench(Path(folder), Path(folder), options.seconds, options.only)
         figures, failures = measure(options.names or list(BENCHMARKS), bench, progress)
     console.print(_table(figures))
     for name, error in failures.items():
@@ -66,6 +66,9 @@ def _parse(words: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description="Measure Tidegate against its peers.")
     parser.add_argument("names", metavar="NAME", nargs="*", help=f"what to measure: {', '.join(BENCHMARKS)}")
     parser.add_argument("--seconds", type=float, help="length of each measured window (each benchmark has its own)")
+    parser.add_argument(
+        "--only", metavar="WHAT", nargs="+", default=[], help="of `halfway`, only these kinds of attack"
+    )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures and their samples to a file")
     options = parser.parse_args(words)
     if unknown := set(options.names) - BENCHMARKS.keys():

@@ -68,11 +68,13 @@ class Figure:
 
 @dataclass(frozen=True, slots=True)
 class Bench:
-    """What every benchmark is given: where the compiled C helpers are, and how long one measured window lasts."""
+    """What every benchmark is given: where the compiled C helpers are, how long one measured window lasts, and of what
+    it measures one after the other only these (none: all)."""
 
     tools: Path
     folder: Path
     seconds: float | None
+    only: Sequence[str] = ()
 
     def window(self, usual: float) -> float:
         """Seconds of one measured window; `usual` unless the command line says otherwise."""

@@ -14,7 +14,7 @@ from hooks.interfaces.netns import Namespace
 
 _Sample = TypeVar("_Sample")
 SOURCES = Path(__file__).parent
-TOOLS = ("forwarder", "flood", "sequence", "echo")
+TOOLS = ("forwarder", "flood", "sequence", "echo", "visitors")
 ALL_PROCESSORS = frozenset(os.sched_getaffinity(0))
 
 

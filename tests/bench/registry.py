@@ -12,6 +12,7 @@ from tests.bench import (
     bench_defence,
     bench_filter,
     bench_forwarding,
+    bench_halfway,
     bench_lab,
     bench_latency,
     bench_limit,
@@ -48,5 +49,6 @@ BENCHMARKS: Mapping[str, Benchmark] = {
     "lab": bench_lab.main,
     "defence": bench_defence.main,
     "limit": bench_limit.main,
+    "halfway": bench_halfway.main,
     "verifier": bench_verifier.main,
 }
