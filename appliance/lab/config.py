@@ -2,7 +2,8 @@
 
 The user may give a rule set or a whole box; either is first read as what it is, so that what is wrong with it is told
 with its own lines. What it names by relative paths is then named by absolute ones, because the lab's document lies
-elsewhere.
+elsewhere. And the box is taken for one that has stood there for long: within `grace`, it would learn the attackers'
+connections.
 """
 
 from __future__ import annotations
@@ -27,13 +28,13 @@ def lab_config(config: Path | None) -> dict[str, Any]:
     """
     path = (config or shipped(DEFAULT_RULES)).resolve()
     data = read_document(path).data
-    if isinstance(data, dict) and BOX_KEYS & data.keys():
-        load_box_config(path)
-    else:
-        load_rule_set(path)
+    is_box = isinstance(data, dict) and BOX_KEYS & data.keys()
+    rules = load_box_config(path).rules if is_box else load_rule_set(path)
+    tracks = rules is not None and rules.connections is not None
     return {
         "version": 1,
         **_with_absolute_paths(data, path.parent),
+        **({"connections": {**data.get("connections", {}), "grace": 0}} if tracks else {}),
         "interfaces": [{"outside": OUTSIDE, "inside": INSIDE, "mode": "inline"}],
         "metrics": {"listen": f"{METRICS[0]}:{METRICS[1]}"},
     }

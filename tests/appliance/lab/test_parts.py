@@ -15,6 +15,7 @@ from appliance.lab import dns
 from appliance.lab.box import read_metrics
 from appliance.lab.config import lab_config
 from appliance.lab.report import BoxCounts, LabReport, RuleHits, Traffic, Unanswered
+from appliance.shipped import DEFAULT_RULES, shipped
 
 RULES = """\
 version: 1
@@ -88,6 +89,17 @@ def test_a_rule_set_and_a_box_both_become_the_labs_box(tmp_path: Path, head: str
     assert config.workers == (2 if head else 1)
     assert config.rules is not None
     assert [rule.id for rule in config.rules.rules] == ["bad"]
+
+
+@pytest.mark.parametrize("own", ["", "connections: {udp: 60}\n"])
+def test_the_labs_box_has_stood_there_for_long(tmp_path: Path, own: str) -> None:
+    default = shipped(DEFAULT_RULES).resolve()
+    (tmp_path / "given.yaml").write_text(f"include: [{default}]\n{own}")
+    (tmp_path / "box.yaml").write_text(json.dumps(lab_config(tmp_path / "given.yaml")))
+    rules = load_box_config(tmp_path / "box.yaml").rules
+    assert rules is not None
+    assert rules.connections is not None
+    assert (rules.connections.grace, rules.connections.udp) == (0, 60 if own else 120)
 
 
 def test_what_is_wrong_is_told_of_the_users_own_file(tmp_path: Path) -> None:
