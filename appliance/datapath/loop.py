@@ -8,7 +8,6 @@ batch(worker):
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 from llvmlite import ir
@@ -18,7 +17,9 @@ from appliance.datapath.layout import SOCKET_FAILED, VERDICTS, VNET_SIZE, Port, 
 from appliance.datapath.receive import emit_receive
 from appliance.datapath.redirect import emit_cross, emit_redirect
 from appliance.datapath.transmit import emit_transmit
+from appliance.datapath.unfinished import finish, take_back
 from appliance.ir import I32, I64, PTR, U1, U32, U64, VOID, Code, Pointer, external
+from appliance.jit.entries import Entries
 from hooks.contracts.contract import HookPoint, Verdict
 from hooks.contracts.xdp import FrameContext
 from hooks.linux import if_packet as kernel
@@ -37,18 +38,23 @@ class PacketLoops:
     inward: str
     outward: str
 
-    def __call__(self, module: ir.Module, programs: Mapping[str, ir.Function]) -> None:
-        emit_loop(module, {"inward": programs[self.inward], "outward": programs[self.outward]}, self.hook)
+    def __call__(self, module: ir.Module, programs: Entries) -> None:
+        ways = {"inward": self.inward, "outward": self.outward}
+        writers = {way for way, name in ways.items() if name in programs.writers}
+        emit_loop(module, Entries({way: programs[name] for way, name in ways.items()}, writers), self.hook)
 
 
-def emit_loop(module: ir.Module, programs: Mapping[str, ir.Function], hook: HookPoint) -> None:
+def emit_loop(module: ir.Module, programs: Entries, hook: HookPoint) -> None:
     """Write `i64 batch(worker)` around the programs; a port's `program` is an index into their order.
 
     It returns how many frames were served, or SOCKET_FAILED if a socket of the worker did."""
     flush = emit_flush(module)
     transmit = emit_transmit(module, flush)
     receive = emit_receive(module)
-    serve = [_emit_serve(module, name, program, hook, receive, transmit) for name, program in programs.items()]
+    serve = [
+        _emit_serve(module, name, program, hook, receive, transmit, writes=name in programs.writers)
+        for name, program in programs.items()
+    ]
 
     code = Code.define(module, "batch", I64, linkage="external", worker=PTR)
     worker = code["worker"]
@@ -77,8 +83,11 @@ def _emit_serve(
     hook: HookPoint,
     receive: ir.Function,
     transmit: ir.Function,
+    *,
+    writes: bool,
 ) -> ir.Function:
-    """`i64 serve_NAME(worker, port)`: judge up to BATCH received frames; how many there were."""
+    """`i64 serve_NAME(worker, port)`: judge up to BATCH received frames; how many there were. A program that `writes`
+    into frames gets them finished (`unfinished`)."""
     code = Code.define(module, f"serve_{name}", I64, worker=PTR, port=PTR)
     worker, port = code["worker"], code["port"]
     ring = code.pointer(code.field(port, Port, "receive_ring").load())
@@ -95,8 +104,12 @@ def _emit_serve(
         _prefetch(code, slot, slot_size)
         with code.if_else(code.call(receive, worker, port, slot)) as (whole, truncated):
             with whole:
+                if writes:
+                    finish(code, worker)
                 verdict = judge(code, worker, counters, program, hook)
                 with code.if_(code.compare(code.field(port, Port, "enforce").load(), "!=", 0), likely=True):
+                    if writes:
+                        take_back(code, worker)
                     _carry_out(code, worker, port, verdict, transmit)
             with truncated:
                 code.field(counters, PortCounters, "truncated").add(1)

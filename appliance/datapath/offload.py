@@ -25,7 +25,7 @@ def checksum_is_outside(code: Code, worker: Pointer, data: Pointer, length: U64)
     """
     source = code.field(worker, Worker, "offload").address
     outside = code.variable(I1, 0)
-    with code.if_(_unfinished(code, code.field(source, virtio_net_hdr, "flags").load())):
+    with code.if_(unfinished(code, code.field(source, virtio_net_hdr, "flags").load())):
         start, offset = (
             code.resize(code.field(source, virtio_net_hdr, f"csum_{name}").load(), I64) for name in ("start", "offset")
         )
@@ -45,15 +45,16 @@ def write_offload(code: Code, worker: Pointer, data: Pointer, length: U64, messa
     offload = {name: code.field(source, virtio_net_hdr, name).load() for name, _ in virtio_net_hdr._fields_}
     moved = code.sub(code.field(worker, Worker, "offload_start").load(), code.integer(data))
     shift = code.resize(moved, I16)
-    unfinished = _unfinished(code, offload["flags"])
+    to_finish = unfinished(code, offload["flags"])
     segmented = code.compare(offload["gso_type"], "!=", kernel.VIRTIO_NET_HDR_GSO_NONE)
-    offload["csum_start"] = code.select(unfinished, code.add(offload["csum_start"], shift), 0)
-    offload["csum_offset"] = code.select(unfinished, offload["csum_offset"], 0)
+    offload["csum_start"] = code.select(to_finish, code.add(offload["csum_start"], shift), 0)
+    offload["csum_offset"] = code.select(to_finish, offload["csum_offset"], 0)
     offload["hdr_len"] = code.select(segmented, code.add(offload["hdr_len"], shift), code.resize(length, I16))
     offload["flags"] = code.and_(offload["flags"], kernel.VIRTIO_NET_HDR_F_NEEDS_CSUM)
     for name, value in offload.items():
         code.field(message, virtio_net_hdr, name).store(value)
 
 
-def _unfinished(code: Code, flags: U8) -> U1:
+def unfinished(code: Code, flags: U8) -> U1:
+    """Whether the checksum is still to be computed."""
     return code.compare(code.and_(flags, kernel.VIRTIO_NET_HDR_F_NEEDS_CSUM), "!=", 0)

@@ -24,6 +24,7 @@ from appliance.ebpf.platform import PLATFORMS
 from appliance.ebpf.spec import MapSpec, ProgramSpec
 from appliance.helpers.native.call import Clock, MapSite
 from appliance.ir import NativeCode, Pointer, compile_module, memory
+from appliance.jit.entries import Entries, may_write_frames
 from appliance.jit.program import LARGEST_INLINED, emit_entry, emit_program, emit_twin
 from appliance.maps.kind import Shape
 from appliance.maps.operations import link_operations
@@ -32,7 +33,7 @@ from appliance.verifier.verifier import Verifier
 
 # Writes what calls the programs, into their module. What it writes depends on its own value alone: a loop that is to be
 # recognised is an object that compares by value (a frozen dataclass), or a function of a module.
-Loops: TypeAlias = Callable[[ir.Module, Mapping[str, ir.Function]], None]
+Loops: TypeAlias = Callable[[ir.Module, Entries], None]
 
 REMEMBERED = 8  # loads
 LOOKUP = "map_lookup_elem"
@@ -94,7 +95,8 @@ def compile_(key: BuildKey) -> NativeCode:
         for body in bodies.values():
             body.linkage = "external"
     if key.loops is not None:
-        key.loops(module, {name: emit_entry(module, program, bodies[name]) for name, program in proved.items()})
+        functions = {name: emit_entry(module, program, bodies[name]) for name, program in proved.items()}
+        key.loops(module, Entries(functions, (name for name in proved if may_write_frames(proved[name]))))
     return compile_module(module)
 
 

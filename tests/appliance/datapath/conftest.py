@@ -13,6 +13,7 @@ from appliance.datapath.loop import PacketLoops
 from appliance.datapath.wiring import Passage
 from appliance.datapath.worker import Run
 from appliance.ir import I8, I32, I64, PTR, Code, Engine
+from appliance.jit.entries import Entries
 from hooks.contracts.xdp import XDP_LINUX, FrameContext
 from hooks.interfaces.netdev import find_interface
 from hooks.opener.opener import LOCAL, Opener
@@ -32,7 +33,7 @@ def obedient_engine(else_verdict: int = 2) -> Engine:
     code.field(code["context"], FrameContext, "redirect_ifindex").store(target)
     known = code.and_(code.compare(order, ">=", 1), code.compare(order, "<=", 5))
     code.ret(code.select(known, code.resize(order, I64), else_verdict))
-    PacketLoops(XDP_LINUX, "obey", "obey")(module, {"obey": code.function})
+    PacketLoops(XDP_LINUX, "obey", "obey")(module, Entries({"obey": code.function}, ()))
     return Engine(module)
 
 

@@ -15,6 +15,7 @@ from appliance.datapath.loop import PacketLoops
 from appliance.datapath.worker import Run
 from appliance.epochs import GracePeriodExpired, default_domain
 from appliance.ir import I64, PTR, Code, Engine
+from appliance.jit.entries import Entries
 from hooks.contracts.xdp import XDP_LINUX
 from tests.appliance.datapath.conftest import Box, obedient_engine, running_box
 from tests.appliance.datapath.test_forwarding import PASS, frame
@@ -37,7 +38,7 @@ def waiting_engine(gate: Gate) -> Engine:
     with code.loop() as loop:
         loop.break_if(code.compare(code.field(place, Gate, "open").load_acquire(), "!=", 0))
     code.ret(2)
-    PacketLoops(XDP_LINUX, "wait", "wait")(module, {"wait": code.function})
+    PacketLoops(XDP_LINUX, "wait", "wait")(module, Entries({"wait": code.function}, ()))
     return Engine(module)
 
 
