@@ -11,6 +11,7 @@ import secrets
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 
 from appliance.closeable import Closeable
 from appliance.datapath import statistics
@@ -19,7 +20,9 @@ from appliance.datapath.statistics import InterfaceStatistics
 from appliance.datapath.wiring import Passage, Plan, plan
 from appliance.datapath.worker import NO_SERVICES, Progress, Run, Wiring, WorkerThread
 from appliance.epochs import GRACE_SECONDS, GracePeriodExpired, default_domain
+from appliance.errors import CannotRun
 from appliance.helpers.services import RuntimeServices
+from appliance.memory import PRIVATE, Reserve
 from hooks.af_packet import handover
 from hooks.af_packet.geometry import Geometry
 from hooks.af_packet.socket import PacketSocket
@@ -47,15 +50,17 @@ class Datapath(Closeable):
         services: RuntimeServices = NO_SERVICES,
         spin: int = 0,
         on_failure: Callable[[Sequence[Wiring]], None] = lambda failed: None,
+        reserve: Reserve = PRIVATE,
         opener: Opener = LOCAL,
     ) -> None:
         """Have `opener` open every ring, and begin to serve. Raises HookError; then nothing stays open."""
         self._opener = opener
         self._threads = [
-            WorkerThread(processor, (), services=services, spin=spin, on_failure=on_failure)
+            WorkerThread(processor, (), services=services, spin=spin, on_failure=on_failure, reserve=reserve)
             for processor in range(workers)
         ]
-        self._swapping = threading.Lock()  # held while code is published, never while waiting
+        self._swapping = threading.Lock()  # held while code is published, and while workers move to another host
+        self._host = run.host
         self._counting = threading.Lock()  # held while counts are read, and while ports become others
         self._closed: dict[str, InterfaceStatistics] = {}  # what sockets counted that are closed
         self._flow_key = secrets.randbits(32)
@@ -63,6 +68,7 @@ class Datapath(Closeable):
         try:
             for thread, wirings in zip(self._threads, planned.wirings, strict=True):
                 thread.rewire(wirings)
+            run.host.adopt(planned.all_opened)
             for opened in planned.all_opened:
                 opened.unmute()
             for thread in self._threads:
@@ -83,7 +89,17 @@ class Datapath(Closeable):
         """
         planned = plan(passages, [thread.wirings for thread in self._threads], self._flow_key, self._opener)
         try:
+            self._host.adopt(planned.all_opened)
             _await_stamps(planned.all_opened)
+        except BaseException:
+            planned.close()
+            raise
+        with self._swapping:
+            return self._exchange(planned, timeout)
+
+    def _exchange(self, planned: Plan, timeout: float) -> int:
+        """Pause, and go on with the sockets of the plan: see `rewire`."""
+        try:
             self._pause(timeout)
         except BaseException:
             planned.close()
@@ -97,9 +113,10 @@ class Datapath(Closeable):
         finally:
             for thread in self._threads:
                 thread.resume()
-        for ports in leaving:
-            for wiring in ports.values():
-                wiring.socket.close()
+        closing = [wiring.socket for ports in leaving for wiring in ports.values()]
+        self._host.leave(closing)
+        for each in closing:
+            each.close()
         return lost
 
     def _pause(self, timeout: float) -> None:
@@ -164,11 +181,35 @@ class Datapath(Closeable):
 
         Any thread may call it; of two that swap at once, all workers go on with the code of the same one. Raises
         GracePeriodExpired after `timeout` seconds: the new code is published, and the old one kept for who is late.
+        If the new code is in another host, the old code judges on then, and if that raises CannotRun as well.
         """
         with self._swapping:
-            for thread in self._threads:
-                thread.publish(run)
+            if run.host is self._host:
+                for thread in self._threads:
+                    thread.publish(run)
+            else:
+                self._move(run, timeout)
         default_domain.synchronize(timeout)
+
+    def _move(self, run: Run, timeout: float) -> None:
+        """Pause the workers, and let them go on in the code's host."""
+        run.host.adopt(wiring.socket for thread in self._threads for wiring in thread.wirings)
+        before = [thread.published for thread in self._threads]
+        self._pause(timeout)
+        moved: list[WorkerThread] = []
+        try:
+            for thread in self._threads:
+                thread.start(run)
+                moved.append(thread)
+            self._host = run.host
+        except BaseException:
+            for thread in moved:
+                thread.stop()
+            for thread in moved:
+                thread.pause(timeout)
+            for thread, old in zip(self._threads, before, strict=True):
+                thread.start(old)
+            raise
 
     def progress(self) -> tuple[Progress, ...]:
         """How far each worker has come."""
@@ -217,9 +258,12 @@ class Datapath(Closeable):
     def close(self) -> None:
         """End the workers, then close the rings. Raises GracePeriodExpired: then the rings stay, as they are used."""
         self.halt()
+        with suppress(CannotRun):  # a host that is gone has forgotten them
+            self._host.leave(wiring.socket for thread in self._threads for wiring in thread.wirings)
         for thread in self._threads:
             for wiring in thread.wirings:
                 wiring.socket.close()
+            thread.give_back()
 
 
 def _await_stamps(sockets: Sequence[PacketSocket]) -> None:

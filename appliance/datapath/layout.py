@@ -89,6 +89,7 @@ class Worker(ctypes.Structure):
         ("epoch", ctypes.c_uint64),  # what this reader has announced; 0 while it is offline (see appliance.epochs)
         ("batches", ctypes.c_uint64),  # batches done: a sign of life
         ("sleeps", ctypes.c_uint64),
+        ("served", ctypes.c_uint64),  # whether a thread of another process is at it (appliance.datapath.hosts)
         ("scratch", ctypes.c_uint64),  # address of SCRATCH_SIZE bytes for frames that no slot holds
         ("offload_start", ctypes.c_uint64),  # the address that `offload` counts from: the frame as the kernel gave it
         ("offload", virtio_net_hdr),

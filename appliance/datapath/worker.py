@@ -8,33 +8,37 @@ from __future__ import annotations
 import ctypes
 import os
 import threading
-import time
 from collections.abc import Callable, Collection, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
-from appliance.datapath.driver import drive
-from appliance.datapath.layout import MAX_PORTS, NO_PORT, PORT_FAILED, SCRATCH_SIZE, Port, Worker
+from appliance.datapath.hosts.host import Code, Host, HostedCode, Service
+from appliance.datapath.hosts.local import LOCAL
+from appliance.datapath.layout import MAX_PORTS, NO_PORT, SCRATCH_SIZE, Port, Worker
 from appliance.epochs import GRACE_SECONDS, QUIESCENT, GracePeriodExpired, NativeReader, assign_pointer, default_domain
+from appliance.errors import CannotRun
 from appliance.helpers.services import RuntimeServices
-from appliance.ir import Engine
+from appliance.memory import PRIVATE, Plain, Reserve
 from hooks.af_packet.socket import PacketSocket
-from hooks.linux.if_packet import ETH_HLEN, TP_STATUS_USER, tpacket2_hdr
+from hooks.linux.if_packet import ETH_HLEN
 from hooks.linux.socket import POLLIN
 
 NO_SERVICES = RuntimeServices()
+_SCRATCH = -(-ctypes.sizeof(Worker) // 64) * 64  # where in a worker's memory its room for long frames begins
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Run:
-    """The code of one batch, `i64 batch(worker)`, and what it belongs to; see `loop`."""
+    """The code of one batch, `i64 batch(worker)`, what it belongs to, and where it runs; see `loop`."""
 
-    engine: Engine
+    engine: Code
     address: int
+    host: Host = LOCAL
 
     @classmethod
-    def of(cls, engine: Engine) -> Run:
+    def of(cls, engine: Code) -> Run:
         """Of a module that `emit_loop` wrote into. Raises RuntimeError once the engine is closed."""
-        return cls(engine, engine.address("batch"))
+        return cls(engine, engine.address("batch"), engine.host if isinstance(engine, HostedCode) else LOCAL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,11 +68,11 @@ class Wiring:
 
 
 class WorkerThread:
-    """A thread that stays in native code until it is told otherwise.
+    """A thread that stays in native code until it is told otherwise, in the host that the code is in.
 
-    `on_failure` is called from the thread with the wirings whose socket failed; the thread then goes on serving the
-    others. Closing twice is harmless. The sockets belong to the caller. `publish` and `close` may be called from any
-    thread, and so may what only looks.
+    `on_failure` is called from a thread of this process with the wirings whose socket failed; it then goes on serving
+    the others. (Another process goes on without telling.) Closing twice is harmless. The sockets belong to the caller.
+    `publish` and `close` may be called from any thread, and so may what only looks.
     """
 
     def __init__(
@@ -79,26 +83,26 @@ class WorkerThread:
         services: RuntimeServices = NO_SERVICES,
         spin: int = 0,
         on_failure: Callable[[Sequence[Wiring]], None] = lambda failed: None,
+        reserve: Reserve = PRIVATE,
     ) -> None:
+        """Take the memory that the native code works on from the reserve. Raises OSError."""
         self.processor = processor
         self.wirings: Sequence[Wiring] = ()
         self._on_failure = on_failure
         self._services = services  # kept for as long as the native code finds them
-        self._scratch = ctypes.create_string_buffer(SCRATCH_SIZE)
+        self._memory = reserve.take(Plain(_SCRATCH + SCRATCH_SIZE))
         self._wake = os.eventfd(0, os.EFD_CLOEXEC)
-        self.block = Worker(
-            wake_fd=self._wake,
-            spin=spin,
-            scratch=ctypes.addressof(self._scratch),
-            global_epoch=default_domain.epoch_place,
-        )
-        self.reader = NativeReader(f"worker {processor}", ctypes.addressof(self.block) + Worker.epoch.offset)
+        self.block = Worker.from_address(self._memory.address)
+        self.block.spin = spin
+        self.block.scratch = self._memory.address + _SCRATCH
+        self.block.global_epoch = default_domain.epoch_place
+        self.reader = NativeReader(f"worker {processor}", self._memory.address + Worker.epoch.offset)
         services.put_into(self.block.context)
         self.block.context.processor_id = processor
         self.block.context.random_state = int.from_bytes(os.urandom(8), "little") | 1
-        self.block.polls[0].fd, self.block.polls[0].events = self._wake, POLLIN
+        self.block.polls[0].events = POLLIN
         self._run: Run | None = None
-        self._thread: threading.Thread | None = None
+        self._service: Service | None = None
         self.paused = False
         self._lock = threading.Lock()  # held while code is published, and while the end begins
         self.rewire(wirings)
@@ -115,8 +119,7 @@ class WorkerThread:
         self.wirings = tuple(wirings)
         self.block.port_count = len(wirings)
         for index, wiring in enumerate(wirings):
-            entry = self.block.polls[index + 1]
-            entry.fd, entry.events = wiring.socket.fileno(), POLLIN
+            self.block.polls[index + 1].events = POLLIN
             port = before.get(wiring.socket) or _port(wiring.socket)
             port.ifindex, port.max_frame = wiring.ifindex, wiring.mtu + ETH_HLEN
             port.program, port.enforce = wiring.program, int(wiring.enforce)
@@ -129,17 +132,29 @@ class WorkerThread:
         self.resume()
 
     def resume(self) -> None:
-        """Go on after a pause, with what is published by now."""
-        native = drive()  # compiled here, where it may fail, and not in the thread
-        if self.paused:
+        """Go on after a pause, with what is published by now, in its host. Raises CannotRun if that can't; it is
+        paused then, and may go on with other code."""
+        assert self._run is not None
+        if self._service is not None and self.block.stop:
             os.eventfd_read(self._wake)
             self.block.stop = 0
+        self._find(self._run.host)
         default_domain.register(self.reader)
-        self._thread = threading.Thread(
-            target=self._serve, args=(native,), name=f"worker-{self.processor}", daemon=True
-        )
-        self._thread.start()
+        self._service = self._run.host.serve(self._memory.address, self.reader.name, self._report_failures, self._leave)
         self.paused = False
+
+    def _find(self, host: Host) -> None:
+        """Say where its code finds the rings, and by which numbers the descriptors."""
+        self.block.wake_fd = self.block.polls[0].fd = host.eventfd(self._wake)
+        for index, wiring in enumerate(self.wirings):
+            place, port = host.place(wiring.socket), self.block.ports[index]
+            port.receive_ring, port.transmit_ring = place.receive_ring, place.transmit_ring
+            port.fd, port.oversize_fd = place.fd, place.oversize_fd
+            self.block.polls[index + 1].fd = place.fd
+
+    def _leave(self) -> None:
+        """Nothing serves the block any more: nobody is to wait for it."""
+        default_domain.unregister(self.reader)
 
     def pause(self, timeout: float) -> None:
         """End the thread, to go on with another one. What arrives meanwhile waits in the rings.
@@ -154,42 +169,35 @@ class WorkerThread:
             raise
 
     def drain(self, ports: Collection[int], timeout: float) -> None:
-        """Serve batches in the calling thread, while it is paused, until nothing waits any more in the receive and
-        transmit rings of these ports, or the time is over. They must be muted."""
-        end = time.monotonic() + timeout
-        batch = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_uint64)
-        while any(map(self._waits, ports)) and time.monotonic() < end:
-            with default_domain.reading(f"{self.reader.name}, drained"):
-                batch(self.block.batch)(ctypes.addressof(self.block))
-
-    def _waits(self, index: int) -> bool:
-        port = self.block.ports[index]
-        header = tpacket2_hdr.from_address(port.receive_ring + port.receive_next * port.slot_size)
-        return bool(port.transmit_pending or header.tp_status & TP_STATUS_USER)
+        """Serve batches while it is paused, until nothing waits any more in the receive and transmit rings of these
+        ports, or the time is over. They must be muted."""
+        if ports and self._run is not None:
+            self._run.host.drain(self._memory.address, ports, timeout)
 
     def publish(self, run: Run) -> None:
-        """Serve with other code from the next batch on. The worker leaves what was published before within a grace
-        period, and keeps it until then. Raises RuntimeError if the code is closed."""
+        """Serve with other code from the next batch on, or, if that is in another host, from `resume` on: then it must
+        be paused. The worker leaves what was published before within a grace period, and keeps it until then. Raises
+        RuntimeError if the code is closed."""
         run.engine.hold()
         with self._lock:
             before, self._run = self._run, run
-            assign_pointer(ctypes.addressof(self.block) + Worker.batch.offset, run.address)
+            assign_pointer(self._memory.address + Worker.batch.offset, run.address)
         if before is not None:
             default_domain.retire(before.engine.release)
 
+    @property
+    def published(self) -> Run:
+        """What it serves with, or will once it goes on. Raises RuntimeError if it never began, or is closed."""
+        if self._run is None:
+            raise RuntimeError(f"{self.reader.name} has no code")
+        return self._run
+
     def progress(self) -> Progress:
         """How far it has come."""
-        thread = self._thread
+        service = self._service
         frames = sum(port.counters.received_packets for port in self.block.ports[: self.block.port_count])
-        alive = self.paused or (thread is not None and thread.is_alive())
+        alive = self.paused or (service is not None and service.alive)
         return Progress(self.block.batches, frames, self.reader.epoch == QUIESCENT, alive)
-
-    def _serve(self, native: Callable[[int], int]) -> None:
-        try:
-            while native(ctypes.addressof(self.block)) == PORT_FAILED:
-                self._report_failures()
-        finally:
-            default_domain.unregister(self.reader)
 
     def _report_failures(self) -> None:
         failed = []
@@ -217,27 +225,26 @@ class WorkerThread:
         with self._lock:
             run, self._run = self._run, None
             wake, self._wake = self._wake, -1
+        if wake >= 0:
+            with suppress(CannotRun):  # a host that is gone has forgotten it
+                (run.host if run is not None else LOCAL).leave_eventfd(wake)
+            os.close(wake)
         if run is not None:
             default_domain.retire(run.engine.release)
-        if wake >= 0:
-            os.close(wake)
+
+    def give_back(self) -> None:
+        """Give the memory back, after `close`. What it counted can be read still."""
+        self.block = Worker.from_buffer_copy(self.block)
+        self._memory.close()
 
     def _end(self, timeout: float) -> None:
         self.stop()
-        if self._thread is not None:
-            self._thread.join(timeout)
-            if self._thread.is_alive():
-                raise GracePeriodExpired([self.reader.name], timeout)
+        if self._service is not None and not self._service.join(timeout):
+            raise GracePeriodExpired([self.reader.name], timeout)
 
 
 def _port(socket: PacketSocket) -> Port:
-    """A port as its rings are when they have just been opened."""
+    """A port as its rings are when they have just been opened. Where they are is a host's to say."""
     return Port(
-        receive_ring=socket.receive_ring,
-        transmit_ring=socket.transmit_ring,
-        receive_slots=socket.receive_slots,
-        transmit_slots=socket.transmit_slots,
-        slot_size=socket.geometry.slot_size,
-        fd=socket.fileno(),
-        oversize_fd=socket.oversize_fileno(),
+        receive_slots=socket.receive_slots, transmit_slots=socket.transmit_slots, slot_size=socket.geometry.slot_size
     )

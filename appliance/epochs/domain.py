@@ -70,6 +70,16 @@ class Domain:
         self._retired: deque[tuple[int, Callable[[], object]]] = deque()  # by rising epoch
         self._freeing = threading.RLock()
 
+    def announce_at(self, place: int) -> None:
+        """Keep the epoch in 8 aligned bytes there from now on: in memory that readers in other processes see. Before
+        anything reads it. Raises RuntimeError if native readers know the old place."""
+        with self._lock:
+            if self._native:
+                raise RuntimeError("native readers look at the epoch where it is")
+            self.epoch_place = place
+            self._word = ctypes.c_uint64.from_address(place)
+            self._word.value = self._epoch
+
     # readers
 
     def register(self, reader: Reader) -> None:
