@@ -8,7 +8,8 @@ from typing import Any
 
 from appliance.box.approval.claim import Claim
 from appliance.box.approval.reasons import Fault, Reason
-from appliance.box.proving.prototypes import HELPERS, HOOK
+from appliance.box.proving.prototypes import HELPERS, HOOK, MAP, bytecode_digest, map_digest
+from appliance.ebpf.spec import CollectionSpec
 
 _WHOLE = {
     "object": Reason.OBJECT,
@@ -45,6 +46,24 @@ def differences(signed: Claim, given: Claim) -> Iterator[Fault]:
     for name in sorted(signed.versions.keys() | given.versions.keys()):
         if signed.versions.get(name) != given.versions.get(name):
             yield Fault(Reason.VERSION, name)
+
+
+def of_specs(signed: Claim, spec: CollectionSpec) -> Iterator[Fault]:
+    """What the claim says otherwise than the specs of its objects, which whoever makes the maps has read for himself:
+    every program's instructions, and the declaration of every map."""
+    for program in signed.programs:
+        known = spec.programs.get(program.name)
+        if known is None:
+            yield Fault(Reason.BYTECODE, f"there is no program {program.name}")
+        elif bytecode_digest(known) != program.bytecode:
+            yield Fault(Reason.BYTECODE, f"program {program.name}")
+        elif known.hook.name != program.hook:
+            yield Fault(Reason.HOOK, f"program {program.name} is of {known.hook.name}")
+    ours = {MAP + name: map_digest(declared) for name, declared in spec.maps.items()}
+    theirs = {name: digest for name, digest in signed.prototypes.items() if name.startswith(MAP)}
+    for name in sorted(ours.keys() | theirs.keys()):
+        if ours.get(name) != theirs.get(name):
+            yield Fault(Reason.MAP, name.removeprefix(MAP))
 
 
 def _of_each(what: str, rows: dict[str, Reason], signed: Iterable[Any], given: Iterable[Any]) -> Iterator[Fault]:

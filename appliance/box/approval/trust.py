@@ -95,11 +95,13 @@ class Trust:
         self._lock = threading.Lock()
         self._counts: Counter[str] = Counter()
 
-    def check(self, approval: Approval | None, built: Built, request: BuildRequest, now: float) -> Approved:
+    def check(
+        self, approval: Approval | None, built: Built, request: BuildRequest, now: float, *, strict: bool = False
+    ) -> Approved:
         """Let this build run, as the answer to that request. `now` is in seconds since 1970. Raises NotApproved in
-        enforce mode, for whatever reason there is."""
+        enforce mode, for whatever reason there is; `strict` enforces in every mode, for those who have another way."""
         where = request.object.source
-        if self.mode is Mode.OFF:
+        if self.mode is Mode.OFF and not strict:
             self._count(UNCHECKED)
             return Approved(_TOKEN, built, None, None)
         found = tuple(self.faults(approval, built, request, now))
@@ -111,6 +113,8 @@ class Trust:
             return Approved(_TOKEN, built, statement, None)
         self._count(found[0].reason.label)
         refused = NotApproved(found, where)
+        if strict:
+            raise refused
         if self.mode is Mode.ENFORCE:
             self._log(str(refused))
             raise refused
