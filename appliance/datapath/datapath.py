@@ -175,29 +175,32 @@ class Datapath(Closeable):
                 thread.rewire(wirings)
         return lost
 
-    def swap(self, run: Run, timeout: float = GRACE_SECONDS) -> None:
+    def swap(self, run: Run, timeout: float = GRACE_SECONDS, *, before: Callable[[], None] = lambda: None) -> None:
         """Go on with other code; returns when no worker uses the old code any more. No frame is lost or reordered:
         what arrives meanwhile waits in the rings.
 
         Any thread may call it; of two that swap at once, all workers go on with the code of the same one. Raises
         GracePeriodExpired after `timeout` seconds: the new code is published, and the old one kept for who is late.
         If the new code is in another host, the old code judges on then, and if that raises CannotRun as well.
+        `before` is called in front of it: what it raises is raised. No other host's code runs meanwhile.
         """
         with self._swapping:
             if run.host is self._host:
+                before()
                 for thread in self._threads:
                     thread.publish(run)
             else:
-                self._move(run, timeout)
+                self._move(run, timeout, before)
         default_domain.synchronize(timeout)
 
-    def _move(self, run: Run, timeout: float) -> None:
+    def _move(self, run: Run, timeout: float, prepare: Callable[[], None]) -> None:
         """Pause the workers, and let them go on in the code's host."""
         run.host.adopt(wiring.socket for thread in self._threads for wiring in thread.wirings)
         before = [thread.published for thread in self._threads]
         self._pause(timeout)
         moved: list[WorkerThread] = []
         try:
+            prepare()
             for thread in self._threads:
                 thread.start(run)
                 moved.append(thread)

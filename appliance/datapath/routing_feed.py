@@ -14,16 +14,16 @@ from contextlib import ExitStack
 from appliance.closeable import Closeable
 from appliance.errors import TidegateError
 from appliance.helpers.routing.tables import RoutingTables
-from appliance.verifier.program import VerifiedProgram
+from appliance.jit.loaded import LoadedProgram
 from hooks.routing.watch import RoutingWatch
 
 QUIET_SECONDS = 0.05  # changes come in crowds
 ASKING = frozenset({"fib_lookup", "check_mtu"})
 
 
-def ask_for_routes(programs: Iterable[VerifiedProgram]) -> bool:
+def ask_for_routes(programs: Iterable[LoadedProgram]) -> bool:
     """Whether one of the programs calls a helper that reads routing tables."""
-    return any(call.helper in ASKING for program in programs for call in program.facts.calls.values())
+    return any(ASKING & program.helpers for program in programs)
 
 
 class RoutingFeed(Closeable):

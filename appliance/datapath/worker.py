@@ -12,12 +12,13 @@ from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
-from appliance.datapath.hosts.host import Code, Host, HostedCode, Service
+from appliance.datapath.hosts.host import Host, HostedCode, Service
 from appliance.datapath.hosts.local import LOCAL
 from appliance.datapath.layout import MAX_PORTS, NO_PORT, SCRATCH_SIZE, Port, Worker
 from appliance.epochs import GRACE_SECONDS, QUIESCENT, GracePeriodExpired, NativeReader, assign_pointer, default_domain
 from appliance.errors import CannotRun
 from appliance.helpers.services import RuntimeServices
+from appliance.ir import LinkedCode
 from appliance.memory import PRIVATE, Plain, Reserve
 from hooks.af_packet.socket import PacketSocket
 from hooks.linux.if_packet import ETH_HLEN
@@ -31,12 +32,12 @@ _SCRATCH = -(-ctypes.sizeof(Worker) // 64) * 64  # where in a worker's memory it
 class Run:
     """The code of one batch, `i64 batch(worker)`, what it belongs to, and where it runs; see `loop`."""
 
-    engine: Code
+    engine: LinkedCode
     address: int
     host: Host = LOCAL
 
     @classmethod
-    def of(cls, engine: Code) -> Run:
+    def of(cls, engine: LinkedCode) -> Run:
         """Of a module that `emit_loop` wrote into. Raises RuntimeError once the engine is closed."""
         return cls(engine, engine.address("batch"), engine.host if isinstance(engine, HostedCode) else LOCAL)
 

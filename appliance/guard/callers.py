@@ -6,6 +6,7 @@ Nothing of this is kept from one call to the next: a process may change its user
 from __future__ import annotations
 
 import os
+from collections.abc import Set
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Protocol
@@ -42,7 +43,7 @@ class Caller:
         return Task.of(self.process, self.thread)
 
 
-def facts_asked(helpers: set[str]) -> frozenset[str]:
+def facts_asked(helpers: Set[str]) -> frozenset[str]:
     """The fields of the context that helpers of those names answer from."""
     asked = {FACTS[name] for name in helpers if name in FACTS}
     return frozenset(asked | ({"comm"} if COMM in helpers else set())) & frozenset(TASK_FACTS)

@@ -22,8 +22,7 @@ class GuardProgram:
         collection = loaded.open_collection()
         self.name = name
         self.hook: HookPoint = collection.programs[name].spec.hook
-        calls = collection.programs[name].facts.calls.values()
-        self._asked = facts_asked({call.helper for call in calls})
+        self._asked = facts_asked(collection.programs[name].helpers)
         self._native = collection.engine.function(entry_name(name), ctypes.c_uint64, ctypes.c_void_p)
         self._lock = threading.Lock()  # there is one value of each per-CPU map
 

@@ -3,6 +3,7 @@
 from appliance.ir.code import Code, Loop
 from appliance.ir.compiler import NativeCode, compile_module, initialise
 from appliance.ir.engine import Engine
+from appliance.ir.linked import LinkedCode
 from appliance.ir.storage import Field, Variable
 from appliance.ir.symbols import external, memory
 from appliance.ir.types import (
@@ -51,6 +52,7 @@ __all__ = [
     "Code",
     "Engine",
     "Field",
+    "LinkedCode",
     "Loop",
     "N",
     "NativeCode",

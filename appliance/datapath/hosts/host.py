@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
+from appliance.ir import LinkedCode
 from hooks.af_packet.socket import PacketSocket
 
 
@@ -19,28 +20,8 @@ class Place:
     oversize_fd: int
 
 
-class Code(Protocol):
-    """Native code that is kept as long as somebody holds it (appliance.ir.Engine is one)."""
-
-    def address(self, name: str) -> int:
-        """Of an exported function, in the host that has it. Raises KeyError, or RuntimeError once it is closed."""
-        ...
-
-    def hold(self) -> None:
-        """Keep it, whatever its owner does, until `release`. Raises RuntimeError once it is closed."""
-        ...
-
-    def release(self) -> None:
-        """Let go what `hold` kept."""
-        ...
-
-    def close(self) -> None:
-        """Give it up: it ends with the last one who holds it."""
-        ...
-
-
 @runtime_checkable
-class HostedCode(Code, Protocol):
+class HostedCode(LinkedCode, Protocol):
     """Code that runs in a host of its own."""
 
     @property

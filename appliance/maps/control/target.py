@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import Protocol
 
 from appliance.ebpf.spec import ProgramSpec
-from appliance.ir import Engine
+from appliance.ir import LinkedCode
 from appliance.maps.array.prog_array import NUMBER_SIZE
 from appliance.maps.control.map import Map
 
@@ -20,7 +20,7 @@ class Target:
 
     spec: ProgramSpec
     address: int
-    engine: Engine
+    engine: LinkedCode
     maps: tuple[Map, ...]
     processors: int
 
@@ -41,7 +41,7 @@ class Target:
         for thing in self._parts(but):
             thing.release()
 
-    def _parts(self, but: Map) -> list[Engine | Map]:
+    def _parts(self, but: Map) -> list[LinkedCode | Map]:
         return [self.engine, *(map_ for map_ in self.maps if map_ is not but)]
 
     @cached_property

@@ -115,12 +115,17 @@ def test_the_old_process_ends_behind_a_swap(zygote: Zygote, engine: Engine) -> N
 
 
 def test_code_of_this_process_and_back(zygote: Zygote, code: ProcessCode) -> None:
-    with Topology() as net, apart(net, code, zygote) as datapath, obedient_engine() as other:
-        with net.outside.packet_socket() as near, net.inside.packet_socket() as far:
-            for number, run in enumerate((Run.of(other), Run.of(code))):
-                datapath.swap(run)
-                near.send(frame(PASS, number=number))
-                assert far.receive(1) == [frame(PASS, number=number)]
+    with (
+        Topology() as net,
+        apart(net, code, zygote) as datapath,
+        obedient_engine() as other,
+        net.outside.packet_socket() as near,
+        net.inside.packet_socket() as far,
+    ):
+        for number, run in enumerate((Run.of(other), Run.of(code))):
+            datapath.swap(run)
+            near.send(frame(PASS, number=number))
+            assert far.receive(1) == [frame(PASS, number=number)]
 
 
 def test_what_is_refused_leaves_no_process(zygote: Zygote, engine: Engine) -> None:
