@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,9 @@ from appliance.box.traffic import Traffic
 from appliance.datapath.wiring import Passage
 from appliance.epochs import GracePeriodExpired
 from hooks.errors import InterfaceError
+from hooks.opener.opener import Opener
 from tests.appliance.box.wire import interface_settings
+from tests.appliance.datapath.conftest import an_opener, this_process
 from tests.netns import Topology
 
 
@@ -38,7 +41,10 @@ def names(passages: Sequence[Passage]) -> list[str]:
     return [interface.name for passage in passages for interface in passage.interfaces]
 
 
-def test_an_interface_that_vanishes_while_rings_open_stops_no_other_passage(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("by", [this_process, an_opener])
+def test_an_interface_that_vanishes_while_rings_open_stops_no_other_passage(
+    monkeypatch: pytest.MonkeyPatch, by: Callable[[], AbstractContextManager[Opener]]
+) -> None:
     said: list[str] = []
     wired: list[list[str]] = []
     with Topology() as net:
@@ -58,7 +64,11 @@ def test_an_interface_that_vanishes_while_rings_open_stops_no_other_passage(monk
         for name in ("left", "right"):
             net.box.add_veth(name, net.inside, f"far-{name}")
         configs = [PassageConfig("outside", "inside"), PassageConfig("left", "right")]
-        with net.box.entered(), Traffic(configs, lambda _: 0, workers=1, log=said.append) as traffic:
+        with (
+            net.box.entered(),
+            by() as opener,
+            Traffic(configs, lambda _: 0, workers=1, log=said.append, opener=opener) as traffic,
+        ):
             for name in ("left", "right"):
                 net.box.set_link(name, mtu=1400)
             traffic.watch()

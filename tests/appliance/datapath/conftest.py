@@ -56,7 +56,8 @@ def this_process() -> AbstractContextManager[Opener]:
 
 def an_opener() -> AbstractContextManager[Opener]:
     """A process of its own, for all the interfaces that tests give a box."""
-    return start_opener(("outside", "inside", "left", "right"))
+    names = ("outside", "inside", "left", "right")
+    return start_opener(names, names)
 
 
 @contextmanager
