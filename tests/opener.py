@@ -24,7 +24,7 @@ def opener_beside(
 ) -> Iterator[OpenerClient]:
     """In the namespace that the caller is in. It may open and isolate the interfaces of those names."""
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    server = Server(Permitted(frozenset(names), frozenset(names)), log, state_directory)
+    server = Server(Permitted(frozenset(names), frozenset(names), most_sockets=4), log, state_directory)
 
     def serve() -> None:
         with theirs:

@@ -33,7 +33,7 @@ def main() -> int:
     except HookError as error:
         _log(str(error))
         return error.exit_status
-    permitted = Permitted(frozenset(told["opened"]), frozenset(told["isolated"]))
+    permitted = Permitted(frozenset(told["opened"]), frozenset(told["isolated"]), told["most_sockets"])
     with socket.socket(fileno=told["connection"]) as connection:
         Server(permitted, _log, state_directory).serve(connection, told["box"])
     return 0

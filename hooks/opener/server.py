@@ -27,6 +27,7 @@ from hooks.interfaces.isolation_watch import close_again
 from hooks.interfaces.netdev import Interface, interface_state
 from hooks.interfaces.saved_state import STATE_DIRECTORY
 from hooks.opener.messages import Answer, Request, Verb
+from hooks.opener.quota import Quota
 
 ANSWER_SECONDS = 10.0  # until a box takes its answer; one that doesn't is treated as if it had ended
 
@@ -35,10 +36,12 @@ _Descriptors = tuple[int, ...]
 
 @dataclass(frozen=True, slots=True)
 class Permitted:
-    """The names of the interfaces that a box may ask for: all of its own, and those of them that it may isolate."""
+    """What a box may ask for: the names of its interfaces, and of those of them that it may isolate; how many sockets
+    it may have on each at a time."""
 
     opened: frozenset[str]
     isolated: frozenset[str]
+    most_sockets: int
 
 
 @dataclass
@@ -57,6 +60,9 @@ class Server:
     log: Callable[[str], None]
     state_directory: Path = STATE_DIRECTORY
     _held: dict[str, _Held] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self._quota = Quota(self.permitted.most_sockets)
 
     def serve(self, connection: socket.socket, box: int | None = None) -> None:
         """Answer until the box asks for the end, closes the connection, or ends: `box` is a pidfd of it. All
@@ -92,8 +98,10 @@ class Server:
         match request.verb:
             case Verb.OPEN:
                 _demand(name in self.permitted.opened, name)
+                self._quota.demand_room(name)
                 opened = open_sockets(name, request.geometry, fanout=request.fanout, muted=bool(request.muted))
                 handed.callback(opened.close)
+                self._quota.count(name, opened)
                 return {}, opened.descriptors
             case Verb.ISOLATE:
                 _demand(name in self.permitted.isolated, name)

@@ -17,6 +17,7 @@ from hooks.errors import HookError
 from hooks.interfaces.saved_state import STATE_DIRECTORY
 from hooks.opener.client import REQUEST_SECONDS, OpenerClient
 
+SOCKETS_PER_WORKER = 4  # what is open, what replaces it, and both of a process that is about to end
 _COMMAND = (sys.executable, "-I", "-m", "hooks.opener")  # -I: nothing of the caller's environment or directory
 
 
@@ -41,10 +42,16 @@ class StartedOpener(OpenerClient):
 
 
 def start_opener(
-    interfaces: Iterable[str], isolated: Iterable[str] = (), *, state_directory: Path = STATE_DIRECTORY
+    interfaces: Iterable[str],
+    isolated: Iterable[str] = (),
+    *,
+    workers: int = 1,
+    state_directory: Path = STATE_DIRECTORY,
 ) -> StartedOpener:
     """Start the opener of this process, for these interfaces; `isolated` are those of them that it may isolate, and
     put back when this process ends or nobody has the connection any more. Raises OSError.
+
+    Each of the `workers` has one socket on each interface, and SOCKETS_PER_WORKER while others take over.
 
     It writes to this process's standard error. Signals to a terminal's or a unit's processes don't end it.
     """
@@ -56,6 +63,7 @@ def start_opener(
             "box": box,
             "opened": [*interfaces],
             "isolated": [*isolated],
+            "most_sockets": workers * SOCKETS_PER_WORKER,
             "state_directory": str(state_directory),
         }
         process = subprocess.Popen(

@@ -59,7 +59,7 @@ def serving(state_directory: Path) -> Iterator[tuple[int, Path]]:
 
 def _serve(records: Path, said: Path) -> None:
     with said.open("a", buffering=1) as log:
-        opener = start_opener(("outside", "inside"), ("outside", "inside"), state_directory=records)
+        opener = start_opener(("outside", "inside"), ("outside", "inside"), workers=2, state_directory=records)
         run = Run.of(obedient_engine())
         drop_privileges(account=NOBODY)
         passage = PassageConfig("outside", "inside")

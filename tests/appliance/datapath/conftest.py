@@ -57,7 +57,7 @@ def this_process() -> AbstractContextManager[Opener]:
 def an_opener() -> AbstractContextManager[Opener]:
     """A process of its own, for all the interfaces that tests give a box."""
     names = ("outside", "inside", "left", "right")
-    return start_opener(names, names)
+    return start_opener(names, names, workers=2)
 
 
 @contextmanager

@@ -6,7 +6,7 @@ import os
 import socket
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
@@ -59,6 +59,19 @@ def test_an_opener_keeps_no_socket_that_it_opened(net: Topology, tmp_path: Path)
     with opener_beside(tmp_path) as opener:
         opener.open_socket("outside", SMALL).close()
         assert packet_sockets() == 0
+
+
+def test_a_box_has_so_many_sockets_and_no_more(net: Topology, tmp_path: Path) -> None:
+    """Whoever holds them, in whatever process; what is closed counts no longer."""
+    with opener_beside(tmp_path) as opener, ExitStack() as opened:
+        sockets = [opened.enter_context(opener.open_socket("outside", SMALL)) for _ in range(4)]
+        with pytest.raises(HookError, match=r"^outside: the box has 4 sockets on it, and may have no more$"):
+            opener.open_socket("outside", SMALL)
+        opened.enter_context(opener.open_socket("inside", SMALL))
+        sockets[2].close()
+        opened.enter_context(opener.open_socket("outside", SMALL))
+        with pytest.raises(HookError, match=r"^outside: the box has 4 sockets on it"):
+            opener.open_socket("outside", SMALL)
 
 
 @pytest.mark.parametrize(
