@@ -35,6 +35,7 @@ LONGEST_RUN = 64
 QUIET_SECONDS = 0.5  # after the last frame: what comes later is lost
 _NUMBER = struct.Struct("!Q")
 _HEADERS = 14 + 20 + 8
+_PROTOCOL = 14 + 9  # the offset of it in IPv4's header
 _ETHERNET = bytes.fromhex("020000000002020000000001" + "0800")
 
 
@@ -108,7 +109,7 @@ def _receive(receiver: socket.socket, stream: Stream, quiet: threading.Event) ->
             if quiet.is_set():
                 return
             continue
-        if frame.startswith(_ETHERNET):
+        if frame.startswith(_ETHERNET) and frame[_PROTOCOL] == socket.IPPROTO_UDP:
             stream.numbers.append(_NUMBER.unpack_from(frame, _HEADERS)[0])
 
 
