@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
 
+KERNEL_BTF = Path("/sys/kernel/btf/vmlinux")
 _SUBLEVEL_LIMIT = 255  # KERNEL_VERSION of include/linux/version.h has 8 bits for it
 
 
@@ -41,6 +42,10 @@ class RunningKernel:
         """What is set, by the name with CONFIG_ in front: y, m, n, a number, or a string in quotes."""
         return dict(line.split("=", 1) for line in _configuration() if line.startswith("CONFIG_") and "=" in line)
 
+    def btf(self) -> bytes:
+        """Its types, in the format that it has for them. Raises OSError."""
+        return KERNEL_BTF.read_bytes()
+
     @cached_property
     def symbols(self) -> Mapping[str, int]:
         """The first address of each name."""
@@ -49,6 +54,25 @@ class RunningKernel:
             address, _, name = line.split("\t")[0].split(" ", 2)
             found.setdefault(name, int(address, 16))
         return found
+
+
+class KeptKernel(RunningKernel):
+    """The same, all read when it is made, for a process that will be able to read no file. Of the symbols it tells
+    none: they are addresses in the kernel, which no such process needs to know."""
+
+    def __init__(self) -> None:
+        self.version, self.configuration  # noqa: B018  (reading them keeps them)
+        self.symbols = {}
+        self._btf: bytes | OSError
+        try:
+            self._btf = super().btf()
+        except OSError as error:
+            self._btf = error
+
+    def btf(self) -> bytes:
+        if isinstance(self._btf, OSError):
+            raise self._btf
+        return self._btf
 
 
 def _configuration() -> Iterator[str]:

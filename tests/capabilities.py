@@ -21,8 +21,10 @@ from pathlib import Path
 
 import pytest
 
-from appliance.ebpf.btf.index import KERNEL_BTF
 from hooks.errors import HookError
+from hooks.linux.landlock import NETWORK_ABI, SCOPE_ABI
+from hooks.running_kernel import KERNEL_BTF
+from hooks.sandbox.landlock import landlock_version
 from hooks.seccomp.filter import Watch, build_filter
 from hooks.seccomp.launch import launch
 from tests.bpffs import BPFFS, mount_bpffs
@@ -140,6 +142,11 @@ def _listeners() -> str | None:
     return None
 
 
+def _landlock(wanted: int) -> str | None:
+    version = landlock_version()
+    return None if version >= wanted else f"the kernel's Landlock is of version {version}, and {wanted} is needed"
+
+
 CAPABILITIES: dict[str, Capability] = {
     capability.name: capability
     for capability in (
@@ -158,5 +165,8 @@ CAPABILITIES: dict[str, Capability] = {
         _program("xdp-filter", "xdp-tools"),
         Capability("nftables at ingress", _nftables),
         Capability("seccomp's listeners", _listeners),
+        Capability("Landlock", lambda: _landlock(1)),
+        Capability("Landlock for TCP", lambda: _landlock(NETWORK_ABI)),
+        Capability("Landlock for signals", lambda: _landlock(SCOPE_ABI)),
     )
 }

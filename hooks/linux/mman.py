@@ -6,7 +6,7 @@ from __future__ import annotations
 import ctypes
 import os
 
-PROT_NONE, PROT_READ, PROT_WRITE = 0, 1, 2
+PROT_NONE, PROT_READ, PROT_WRITE, PROT_EXEC = 0, 1, 2, 4
 MAP_SHARED, MAP_PRIVATE = 0x01, 0x02
 MAP_FIXED = 0x10  # exactly there, whatever is mapped there
 MAP_ANONYMOUS = 0x20

@@ -1,4 +1,4 @@
-"""asm/unistd.h: the numbers of the system calls that the guard watches and makes, and syscall(2)."""
+"""asm/unistd.h: the numbers of the system calls that are watched, made or permitted here, and syscall(2)."""
 
 from __future__ import annotations
 
@@ -24,12 +24,22 @@ SYSCALLS: Mapping[str, Mapping[str, int]] = {
         **{"socket": 41, "connect": 42, "accept": 43, "sendto": 44, "recvfrom": 45, "sendmsg": 46, "recvmsg": 47},
         **{"bind": 49, "listen": 50, "accept4": 288, "recvmmsg": 299, "sendmmsg": 307},
         **{"kcmp": 312, "seccomp": 317},
+        **{"read": 0, "write": 1, "close": 3, "poll": 7, "mmap": 9, "mprotect": 10, "munmap": 11, "brk": 12},
+        **{"rt_sigprocmask": 14, "rt_sigreturn": 15, "sched_yield": 24, "mremap": 25, "madvise": 28, "getpid": 39},
+        **{"exit": 60, "gettimeofday": 96, "sysinfo": 99, "gettid": 186, "futex": 202, "sched_getaffinity": 204},
+        **{"restart_syscall": 219, "clock_gettime": 228, "exit_group": 231, "tgkill": 234, "ppoll": 271},
+        **{"getrandom": 318},
     },
     "aarch64": {
         **_EVERYWHERE,
         **{"socket": 198, "bind": 200, "listen": 201, "accept": 202, "connect": 203, "sendto": 206, "recvfrom": 207},
         **{"sendmsg": 211, "recvmsg": 212, "accept4": 242, "recvmmsg": 243},
         **{"sendmmsg": 269, "kcmp": 272, "seccomp": 277},
+        **{"read": 63, "write": 64, "close": 57, "ppoll": 73, "mmap": 222, "mprotect": 226, "munmap": 215},
+        **{"brk": 214, "rt_sigprocmask": 135, "rt_sigreturn": 139, "sched_yield": 124, "mremap": 216},
+        **{"madvise": 233, "getpid": 172, "exit": 93, "gettimeofday": 169, "sysinfo": 179, "gettid": 178},
+        **{"futex": 98, "sched_getaffinity": 123, "restart_syscall": 128, "clock_gettime": 113},
+        **{"exit_group": 94, "tgkill": 131, "getrandom": 278},
     },
 }
 

@@ -11,7 +11,6 @@ import socket
 import sys
 
 from appliance.box.proving.zygote import Zygote
-from hooks.running_kernel import RunningKernel
 
 
 def main() -> None:
@@ -22,7 +21,7 @@ def main() -> None:
     nothing = os.open(os.devnull, os.O_RDWR)
     os.dup2(nothing, 0)
     os.close(nothing)
-    Zygote(control, work, lambda memory, seconds: None, RunningKernel()).serve()
+    Zygote(control, work).serve()
 
 
 if __name__ == "__main__":

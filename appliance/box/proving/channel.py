@@ -61,44 +61,47 @@ class Deadline:
 NEVER = Deadline(None)
 
 
-def send(stream: socket.socket, document: bytes, body: bytes, deadline: Deadline = NEVER) -> None:
-    """All of a message. Raises Late, Left."""
-    stream.setblocking(False)
-    for part in (HEAD.pack(MAGIC, len(document), len(body)), document, body):
-        view = memoryview(part)
-        while view:
-            deadline.wait(stream.fileno(), select.POLLOUT)
+class Channel:
+    """One end of a conversation; the socket stays its owner's. For one thread."""
+
+    def __init__(self, stream: socket.socket) -> None:
+        stream.setblocking(False)
+        self._stream = stream
+
+    def send(self, document: bytes, body: bytes, deadline: Deadline = NEVER) -> None:
+        """All of a message. Raises Late, Left."""
+        for part in (HEAD.pack(MAGIC, len(document), len(body)), document, body):
+            view = memoryview(part)
+            while view:
+                deadline.wait(self._stream.fileno(), select.POLLOUT)
+                try:
+                    view = view[self._stream.send(view, socket.MSG_NOSIGNAL) :]
+                except BlockingIOError:
+                    continue
+                except OSError as error:
+                    raise Left from error
+
+    def receive(self, bounds: Bounds, deadline: Deadline = NEVER) -> tuple[bytes, bytes]:
+        """Document and body of a message. Raises Late, Left, and Malformed for one that is none or too large."""
+        magic, document, body = HEAD.unpack(self._exactly(HEAD.size, deadline))
+        if magic != MAGIC:
+            raise Malformed(f"a message that begins with {magic!r}")
+        for size, bound, what in ((document, bounds.document, "document"), (body, bounds.body, "body")):
+            if size > bound:
+                raise Malformed(f"a {what} of {size} bytes, where at most {bound} may be")
+        return self._exactly(document, deadline), self._exactly(body, deadline)
+
+    def _exactly(self, size: int, deadline: Deadline) -> bytes:
+        data = bytearray()
+        while len(data) < size:
+            deadline.wait(self._stream.fileno(), select.POLLIN)
             try:
-                view = view[stream.send(view, socket.MSG_NOSIGNAL) :]
+                part = self._stream.recv(min(size - len(data), MIB))
             except BlockingIOError:
                 continue
             except OSError as error:
                 raise Left from error
-
-
-def receive(stream: socket.socket, bounds: Bounds, deadline: Deadline = NEVER) -> tuple[bytes, bytes]:
-    """Document and body of a message. Raises Late, Left, and Malformed for one that is none or too large."""
-    stream.setblocking(False)
-    magic, document, body = HEAD.unpack(_exactly(stream, HEAD.size, deadline))
-    if magic != MAGIC:
-        raise Malformed(f"a message that begins with {magic!r}")
-    for size, bound, what in ((document, bounds.document, "document"), (body, bounds.body, "body")):
-        if size > bound:
-            raise Malformed(f"a {what} of {size} bytes, where at most {bound} may be")
-    return _exactly(stream, document, deadline), _exactly(stream, body, deadline)
-
-
-def _exactly(stream: socket.socket, size: int, deadline: Deadline) -> bytes:
-    data = bytearray()
-    while len(data) < size:
-        deadline.wait(stream.fileno(), select.POLLIN)
-        try:
-            part = stream.recv(min(size - len(data), MIB))
-        except BlockingIOError:
-            continue
-        except OSError as error:
-            raise Left from error
-        if not part:
-            raise Left
-        data += part
-    return bytes(data)
+            if not part:
+                raise Left
+            data += part
+        return bytes(data)

@@ -15,7 +15,7 @@ from typing import NoReturn, TypeAlias
 
 from appliance.box.proving.build import build
 from appliance.box.proving.built import Built
-from appliance.box.proving.channel import Bounds, receive, send
+from appliance.box.proving.channel import Bounds, Channel
 from appliance.box.proving.fate import OUT_OF_MEMORY
 from appliance.box.proving.records import decode, encode
 from appliance.box.proving.refusals import Refusal
@@ -25,7 +25,7 @@ from hooks.running_kernel import RunningKernel
 
 CONVERSATION = 3  # the descriptor
 
-Work: TypeAlias = Callable[[socket.socket, RunningKernel], None]
+Work: TypeAlias = Callable[[Channel, RunningKernel], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,9 +41,10 @@ def live(work: Work, conversation: int, words: int, confine: Callable[[], None],
     status = 1
     try:
         _keep(conversation, words)
+        stream = socket.socket(fileno=CONVERSATION)
+        channel = Channel(stream)
         confine()
-        with socket.socket(fileno=CONVERSATION) as stream:
-            work(stream, kernel)
+        work(channel, kernel)
         status = 0
     except MemoryError:
         status = OUT_OF_MEMORY
@@ -54,14 +55,14 @@ def live(work: Work, conversation: int, words: int, confine: Callable[[], None],
         os._exit(status)  # nothing of the zygote's is to be ended here
 
 
-def answer(stream: socket.socket, kernel: RunningKernel) -> None:
+def answer(channel: Channel, kernel: RunningKernel) -> None:
     """The work: what was asked, built, or why it can't be."""
-    request = decode(BuildRequest, *receive(stream, Bounds()))
+    request = decode(BuildRequest, *channel.receive(Bounds()))
     try:
         answered = Answer(build(request, kernel), None)
     except TidegateError as error:
         answered = Answer(None, Refusal.of(error))
-    send(stream, *encode(answered))
+    channel.send(*encode(answered))
 
 
 def _keep(conversation: int, words: int) -> None:

@@ -7,8 +7,10 @@ signatures to say.
 
 from __future__ import annotations
 
+import logging
 import math
 import os
+import select
 import signal
 import socket
 import subprocess
@@ -18,16 +20,19 @@ from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 
 from appliance.box.proving.built import Built
-from appliance.box.proving.channel import Bounds, Deadline, Late, Left, receive, send
+from appliance.box.proving.channel import Bounds, Channel, Deadline, Late, Left
 from appliance.box.proving.child import Answer
+from appliance.box.proving.confinement import Confinement
 from appliance.box.proving.errors import ProverAnsweredNonsense, ProverDied, ProverTimedOut
 from appliance.box.proving.fate import await_begun, await_ended
 from appliance.box.proving.form import check_form
 from appliance.box.proving.records import Malformed, decode, encode
 from appliance.box.proving.request import BuildRequest
-from appliance.box.proving.zygote import LIMITS, READY
+from appliance.box.proving.zygote import LIMITS, LONGEST_WORD
 from appliance.closeable import Closeable
 from appliance.errors import CannotRun, TidegateError
+
+_LOGGER = logging.getLogger("appliance.box.proving")
 
 WORK = "appliance.box.proving.child:answer"
 START_SECONDS = 60.0  # a machine that starts has other things to do
@@ -38,7 +43,8 @@ PREFIXES = ("LC_", "PYTHON", "COVERAGE")
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What one prover may have: bytes of address space, and seconds, of a processor and of the clock each."""
+    """What one prover may have: bytes of address space, and seconds of a processor, which are those of the clock, too,
+    unless who asks says otherwise."""
 
     memory: int = 1 << 30
     seconds: float = 30.0
@@ -54,7 +60,7 @@ class Prover(Closeable):
         Raises CannotRun if the machine can't start it."""
         self._limits = limits
         self._starting = threading.Lock()
-        self._ready = False
+        self._confinement: Confinement | None = None
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._control = ours
         with theirs:
@@ -70,6 +76,11 @@ class Prover(Closeable):
                 ours.close()
                 raise CannotRun(f"the prover can't be started: {error.strerror}", where=sys.executable) from error
 
+    @property
+    def process_id(self) -> int:
+        """The zygote's."""
+        return self._process.pid
+
     def build(self, request: BuildRequest, timeout: float | None = None) -> Built:
         """What a fresh prover makes of the request, within `timeout` seconds (None: those of the limits).
 
@@ -77,10 +88,10 @@ class Prover(Closeable):
         ProverTimedOut, ProverTooLarge, ProverDied or ProverAnsweredNonsense."""
         seconds = self._limits.seconds if timeout is None else timeout
         source = request.object.source
-        self._await_ready(source)
+        self.ready()
         deadline = Deadline.after(seconds)
         with ExitStack() as opened:
-            conversation, fate = self._begin(opened, source, seconds)
+            conversation, fate = self._begin(opened, source)
             try:
                 pidfd = await_begun(fate, deadline)
                 opened.callback(os.close, pidfd)
@@ -93,14 +104,14 @@ class Prover(Closeable):
             except Left:
                 raise self._why_it_left(fate, source, deadline, seconds) from None
 
-    def _begin(self, opened: ExitStack, source: str, seconds: float) -> tuple[socket.socket, socket.socket]:
+    def _begin(self, opened: ExitStack, source: str) -> tuple[socket.socket, socket.socket]:
         """Ask for a prover: this side of the conversation with it, and of what becomes of it."""
         conversation, theirs = socket.socketpair()
         fate, told = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         for each in (conversation, fate):
             opened.enter_context(each)
         with theirs, told:
-            limits = LIMITS.pack(self._limits.memory, math.ceil(seconds))
+            limits = LIMITS.pack(self._limits.memory, math.ceil(self._limits.seconds))
             try:
                 socket.send_fds(self._control, [limits], [theirs.fileno(), told.fileno()], socket.MSG_NOSIGNAL)
             except OSError:
@@ -109,9 +120,10 @@ class Prover(Closeable):
 
     @staticmethod
     def _converse(conversation: socket.socket, request: BuildRequest, deadline: Deadline) -> Built:
+        channel = Channel(conversation)
         with suppress(Left):  # it may have said why in its answer, or in its end
-            send(conversation, *encode(request), deadline)
-        answer = decode(Answer, *receive(conversation, Bounds(), deadline))
+            channel.send(*encode(request), deadline)
+        answer = decode(Answer, *channel.receive(Bounds(), deadline))
         if (answer.built is None) == (answer.refusal is None):
             raise Malformed("neither a Built nor a refusal, or both")
         if answer.refusal is not None:
@@ -127,20 +139,26 @@ class Prover(Closeable):
             return ProverTimedOut(source, seconds)
         except (Left, OSError):
             return ProverDied(source, None, "the zygote is gone")
-        return ended.error(source, self._limits.memory, seconds)
+        return ended.error(source, self._limits.memory, self._limits.seconds)
 
-    def _await_ready(self, source: str) -> None:
-        """Until the zygote has imported everything. Once."""
+    def ready(self) -> Confinement:
+        """Wait until the zygote can fork; what holds of it and of every prover. Raises CannotRun if it isn't ready
+        within START_SECONDS."""
         with self._starting:
-            if self._ready:
-                return
-            try:
-                Deadline.after(START_SECONDS).wait(self._control.fileno(), 1)
-                self._ready = self._control.recv(len(READY)) == READY
-            except (Late, OSError):
-                pass
-            if not self._ready:
-                raise ProverDied(source, None, "the zygote did not start")
+            if self._confinement is None:
+                self._confinement = self._await_ready()
+                for lacking in self._confinement.lacks:
+                    _LOGGER.warning("provers do without %s", lacking)
+            return self._confinement
+
+    def _await_ready(self) -> Confinement:
+        """The zygote's first word, once it has imported everything."""
+        try:
+            Deadline.after(START_SECONDS).wait(self._control.fileno(), select.POLLIN)
+            return decode(Confinement, self._control.recv(LONGEST_WORD), b"")
+        except (Late, Malformed, OSError) as error:
+            hint = "its own words are on standard error"
+            raise CannotRun("the zygote that makes provers did not start", where="prover", hint=hint) from error
 
     def close(self) -> None:
         self._control.close()

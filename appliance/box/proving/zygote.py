@@ -23,12 +23,14 @@ from dataclasses import dataclass
 
 from appliance.box.proving import fate
 from appliance.box.proving.child import Work, live
+from appliance.box.proving.confinement import Jail
 from appliance.box.proving.environment import versions
+from appliance.box.proving.records import encode
 from appliance.ir import initialise
-from hooks.running_kernel import RunningKernel
+from hooks.running_kernel import KeptKernel
 
 LIMITS = struct.Struct("<QQ")  # bytes of memory, seconds of a processor
-READY = b"ready"
+LONGEST_WORD = 4096  # bytes of what it says of its confinement
 
 
 @dataclass(slots=True)
@@ -49,25 +51,24 @@ class _Prover:
 class Zygote:
     """Forks until its asker is gone. For one thread, the only one of its process."""
 
-    def __init__(
-        self, control: socket.socket, work: Work, confine: Callable[[int, int], None], kernel: RunningKernel
-    ) -> None:
-        """`confine(memory, seconds)` is called in every prover before its work."""
+    def __init__(self, control: socket.socket, work: Work) -> None:
+        """Confine this process, for good, and say to the asker how far. Raises HookError, OSError."""
         self._control = control
         self._work = work
-        self._confine = confine
-        self._kernel = kernel
+        self._kernel = KeptKernel()
+        initialise()
+        versions()
+        self._jail = Jail()
+        document, _ = encode(self._jail.confinement)
+        control.send(document)
         self._poll = select.poll()
         self._poll.register(control, select.POLLIN)
         self._events: dict[int, Callable[[], None]] = {}
 
     def serve(self) -> None:
         """Until the asker is gone."""
-        initialise()
-        versions()
         gc.collect()
         gc.freeze()  # what the children share stays shared: no collection writes to it
-        self._control.send(READY)
         asked = True
         while asked:
             for descriptor, _ in self._poll.poll():
@@ -86,7 +87,7 @@ class Zygote:
         words = os.memfd_create("last words")
         pid = os.fork()
         if pid == 0:
-            live(self._work, conversation, words, lambda: self._confine(memory, seconds), self._kernel)
+            live(self._work, conversation, words, lambda: self._jail.confine(memory, seconds), self._kernel)
         os.close(conversation)
         prover = _Prover(pid, os.pidfd_open(pid), socket.socket(fileno=told), words)
         self._watch(prover)

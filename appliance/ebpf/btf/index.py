@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import struct
 from bisect import bisect_left
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import overload
 
@@ -16,8 +16,8 @@ from appliance.ebpf.btf.btf import MAGIC, UNSEARCHED, VOID, Btf, BtfType, Kind, 
 from appliance.ebpf.elf.elf import read_elf
 from appliance.ebpf.elf.strings import StringTable
 from appliance.ebpf.object_errors import ObjectError
+from hooks.running_kernel import KERNEL_BTF, RunningKernel
 
-KERNEL_BTF = Path("/sys/kernel/btf/vmlinux")
 MAX_INDEXED_TYPES = 0xFFFFF  # BTF_MAX_TYPE of the kernel
 MAX_INDEXED_BYTES = 64 << 20
 LINKAGES = 3  # of functions: static, global, extern
@@ -128,8 +128,17 @@ def index_btf(data: bytes, source: str) -> Btf:
 
 def read_btf_file(path: str | Path = KERNEL_BTF) -> Btf:
     """The types of a file, by default those of the running kernel. Raises ObjectError."""
+    return _read_btf(Path(path).read_bytes, str(path))
+
+
+def running_types(kernel: RunningKernel) -> Btf:
+    """The types that a kernel tells of itself. Raises ObjectError."""
+    return _read_btf(kernel.btf, str(KERNEL_BTF))
+
+
+def _read_btf(read: Callable[[], bytes], source: str) -> Btf:
     try:
-        data = Path(path).read_bytes()
+        data = read()
     except OSError as error:
-        raise ObjectError(f"the types can't be read: {error.strerror}", where=str(path)) from None
-    return index_btf(data, str(path))
+        raise ObjectError(f"the types can't be read: {error.strerror}", where=source) from None
+    return index_btf(data, source)

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from appliance.ebpf.btf.btf import Btf, read_btf
-from appliance.ebpf.btf.index import read_btf_file
+from appliance.ebpf.btf.index import running_types
 from appliance.ebpf.btf.kernel_types import KernelTypes
 from appliance.ebpf.btf.typed_contexts import UnknownTarget
 from appliance.ebpf.core.btf_ext import NO_INFO, InstructionInfo, read_btf_ext
@@ -98,7 +98,7 @@ class _Loader:
         self.functions = FunctionTable(elf)
         self.maps = find_maps(elf, self.functions, self.btf, self.platform)
         self.externs = Externs(elf, self.btf, self.platform, kernel)
-        self.kernel = KernelTypes(lambda: target_btf or read_btf_file())
+        self.kernel = KernelTypes(lambda: target_btf or running_types(kernel))
         self.linker = Linker(
             elf,
             Resolver(elf, self.functions, self.maps, self.externs),

@@ -9,10 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from appliance.ebpf.btf.index import KERNEL_BTF, read_btf_file
+from appliance.ebpf.btf.index import read_btf_file
 from appliance.ebpf.isa.codec import encode
 from appliance.ebpf.object_errors import ObjectError
 from appliance.ebpf.objects.objects import load_object, load_object_file
+from hooks.running_kernel import KERNEL_BTF
 from tests.appliance.ebpf.compiling import compile_c
 from tests.appliance.ebpf.core.core_programs import CORE
 from tests.bpffs import BPFFS

@@ -174,7 +174,8 @@ def test_places_that_are_none_are_skipped_with_a_reason() -> None:
 
 def test_without_types_nothing_typed_is_known(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     missing = tmp_path / "vmlinux"
-    monkeypatch.setattr("appliance.ebpf.objects.objects.read_btf_file", lambda: read_btf_file(missing))
+    monkeypatch.setattr("hooks.running_kernel.KERNEL_BTF", missing)
+    monkeypatch.setattr("appliance.ebpf.btf.index.KERNEL_BTF", missing)
     source = 'SEC("xdp") int fine(void *ctx) { return 2; }\nSEC("tp_btf/sys_enter") int typed(void *ctx) { return 0; }'
     spec = load_object(compile_c(source), "none.o")
     assert list(spec.programs) == ["fine"]
