@@ -4,6 +4,7 @@ version: 1
 interfaces: [{outside: eth0, inside: eth1, mode: inline}]
 workers: 1
 on_failure: exit
+trust: {mode: enforce}                              whose code runs (appliance.box.approval.config)
 metrics: {listen: "127.0.0.1:9478"}
 rules: […]                                          a rule set, or
 program: {object: firewall.bpf.o, inward: xdp_firewall}      somebody's own eBPF object
@@ -17,6 +18,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationError
 
+from appliance.box.approval.config import BY_DEFAULT, TrustConfig, TrustEntry
 from appliance.box.exits import unserved_exits
 from appliance.errors import InputRefused, SourceLine
 from appliance.rules.document.check import check
@@ -66,6 +68,7 @@ class BoxEntry(Entry):
     )
     metrics: MetricsEntry = Field(default_factory=lambda: MetricsEntry.model_validate({}))
     program: ProgramEntry | None = None
+    trust: TrustEntry = Field(default_factory=lambda: TrustEntry.model_validate({}))
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +108,7 @@ class BoxConfig:
     metrics_port: int
     rules: RuleSet | None
     program: ProgramConfig | None
+    trust: TrustConfig = BY_DEFAULT
 
     @property
     def leaves(self) -> dict[Direction, str]:
@@ -145,6 +149,7 @@ def load_box_config(path: str | Path) -> BoxConfig:
         metrics_port=port,
         rules=None if entry.program else _as_seen(rules, entry),
         program=_program(document, entry.program) if entry.program else None,
+        trust=TrustConfig.of(entry.trust, Path(document.file).parent),
     )
 
 

@@ -14,11 +14,12 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from appliance.box.approval.client import KeeperClient, KeeperRefused
+from appliance.box.approval.config import Mode
 from appliance.box.approval.container import ApprovedFile
 from appliance.box.approval.envelope import Approval
 from appliance.box.approval.protocol import KeeperGone
 from appliance.box.approval.store import Store
-from appliance.box.approval.trust import Approved, Mode, Trust
+from appliance.box.approval.trust import Approved, Trust
 from appliance.box.proving.built import Built
 from appliance.box.proving.request import BuildRequest
 from appliance.errors import InputRefused

@@ -14,9 +14,9 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from enum import Enum
 
 from appliance.box.approval.claim import Claim
+from appliance.box.approval.config import FOREVER, Mode
 from appliance.box.approval.differences import differences
 from appliance.box.approval.envelope import Approval
 from appliance.box.approval.floor import Floor
@@ -32,17 +32,8 @@ from appliance.box.proving.request import BuildRequest
 
 APPROVED, UNCHECKED = "approved", "unchecked"
 SKEW = 300  # seconds that another machine's clock may be ahead of ours
-_FOREVER = 1 << 62
 _LATEST = 253402300799  # the last second of the year 9999
 _TOKEN = object()
-
-
-class Mode(Enum):
-    """What becomes of a build that is not approved."""
-
-    ENFORCE = "enforce"  # it does not run
-    WARN = "warn"  # it runs, and that is told and counted
-    OFF = "off"  # it runs, and nobody asks
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +44,7 @@ class TrustedKey:
 
     key: PublicKey
     not_before: int = 0
-    not_after: int = _FOREVER
+    not_after: int = FOREVER
     own: bool = False
 
 

@@ -13,6 +13,7 @@ import pytest
 from appliance.box.approval.approvals import Approvals
 from appliance.box.approval.claim import Claim
 from appliance.box.approval.client import KeeperClient, KeeperRefused
+from appliance.box.approval.config import Mode
 from appliance.box.approval.container import ApprovedFile
 from appliance.box.approval.envelope import Approval, sign
 from appliance.box.approval.files import FileRefused
@@ -21,7 +22,7 @@ from appliance.box.approval.reasons import NotApproved, Reason
 from appliance.box.approval.revocations import Revocations
 from appliance.box.approval.statement import Statement
 from appliance.box.approval.store import Store
-from appliance.box.approval.trust import Mode, Trust, TrustedKey
+from appliance.box.approval.trust import Trust, TrustedKey
 from appliance.box.proving.built import Built
 from appliance.box.proving.request import BuildRequest, ObjectFile
 from tests.appliance.box.approval.conftest import DAY, NOW

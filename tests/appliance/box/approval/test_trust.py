@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from appliance.box.approval.claim import CalledClaim, Claim
+from appliance.box.approval.config import Mode
 from appliance.box.approval.envelope import Approval, Signature, sign
 from appliance.box.approval.floor import Floor
 from appliance.box.approval.keys import PrivateKey
@@ -16,7 +17,7 @@ from appliance.box.approval.reasons import NotApproved, Reason
 from appliance.box.approval.revocations import Revocations
 from appliance.box.approval.statement import Statement
 from appliance.box.approval.tables import Tables
-from appliance.box.approval.trust import Approved, Mode, Trust, TrustedKey
+from appliance.box.approval.trust import Approved, Trust, TrustedKey
 from appliance.box.proving.built import Built
 from appliance.box.proving.request import BuildRequest, ObjectFile
 from tests.appliance.box.approval.conftest import DAY, NOW, Signed, digest_like, image
