@@ -22,7 +22,7 @@ _COMMAND = (sys.executable, "-I", "-m", "hooks.opener")  # -I: nothing of the ca
 
 
 class StartedOpener(OpenerClient):
-    """The opener of this process, as its child. Like OpenerClient; `process` is for those who look after it."""
+    """The opener of this process, as its child; `process` is for those who look after it. Any thread."""
 
     def __init__(self, connection: socket.socket, process: subprocess.Popen[bytes]) -> None:
         super().__init__(connection)
