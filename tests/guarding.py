@@ -1,4 +1,4 @@
-"""Commands under `tidegate guard`, each in a process of its own; objects for it, compiled from tests/cases/guard."""
+"""Commands under `tidegate guard`, each in a network namespace of its own; objects from tests/cases/guard."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from tests.appliance.ebpf.compiling import compile_alone
 CASES = Path(__file__).parent / "cases"
 GUARD = (sys.executable, "-c", "from appliance.cli import main; main()", "guard")
 PYTHON = "/usr/bin/python3"
+ALONE = ("unshare", "--net", "sh", "-c", 'ip link set lo up && exec "$@"', "sh")  # a network of its own
 SECONDS = 60
 
 # What every script may use.
@@ -32,6 +33,26 @@ def attempt(call, *arguments):
 
 def say(thing):
     print(json.dumps(thing), flush=True)
+"""
+
+# For scripts that need a connection that waits.
+FULL = """
+    def full():
+        "A listener that answers nobody any more, and a connection to it that waits."
+        server = socket.socket()
+        server.bind(("127.0.0.1", 0))
+        server.listen(0)
+        fillers = []
+        while True:
+            s = socket.socket()
+            s.setblocking(False)
+            s.connect_ex(server.getsockname())
+            fillers.append(s)
+            time.sleep(0.05)
+            try:
+                s.getpeername()
+            except OSError:
+                return server, fillers
 """
 
 
@@ -61,7 +82,7 @@ def compiled(name: str) -> Path:
 
 def guard(name: str, *command: str, options: tuple[str, ...] = (), **more: Any) -> Ended:
     """Run a command under the object of that name."""
-    line = [*GUARD, "--object", str(compiled(name)), *options, "--", *command]
+    line = [*ALONE, *GUARD, "--object", str(compiled(name)), *options, "--", *command]
     done = subprocess.run(line, capture_output=True, text=True, timeout=SECONDS, check=False, **more)
     return Ended(done.returncode, done.stdout, done.stderr)
 

@@ -16,7 +16,7 @@ from __future__ import annotations
 import ctypes
 import errno
 import platform
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from hooks.errors import HookError
@@ -26,12 +26,7 @@ from hooks.linux.unistd import number_of
 
 ARCHITECTURES = {"x86_64": kernel.AUDIT_ARCH_X86_64, "aarch64": kernel.AUDIT_ARCH_AARCH64}
 
-# What makes system calls that no filter sees. Programs that use it know how to do without: ENOSYS is a kernel of old.
-WALKS_PAST: Mapping[str, int] = {
-    "io_uring_setup": errno.ENOSYS,
-    "io_uring_enter": errno.ENOSYS,
-    "io_uring_register": errno.ENOSYS,
-}
+CLONE_FILES, CLONE_THREAD = 0x400, 0x10000  # linux/sched.h
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +39,23 @@ class Watch:
     flag: tuple[int, int] | None = None
 
 
-def build_filter(watches: Iterable[Watch], refused: Mapping[str, int] = WALKS_PAST) -> list[sock_filter]:
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A call that fails with `errno`: with `flags`, where the first argument has those bits and not those."""
+
+    call: str
+    errno: int
+    flags: tuple[int, int] | None = None
+
+
+# What makes system calls that no filter sees. Programs that use it know how to do without: ENOSYS is a kernel of old.
+WALKS_PAST = tuple(Refusal(call, errno.ENOSYS) for call in ("io_uring_setup", "io_uring_enter", "io_uring_register"))
+# Descriptors that are shared by processes, and not only by threads of one. The flags of clone3(2) are in memory; the C
+# library goes back to clone(2) where there is none.
+SHARED_FILES = (Refusal("clone3", errno.ENOSYS), Refusal("clone", errno.EPERM, (CLONE_FILES, CLONE_THREAD)))
+
+
+def build_filter(watches: Iterable[Watch], refusals: Iterable[Refusal] = WALKS_PAST) -> list[sock_filter]:
     """The filter for this machine. Raises HookError on one whose numbers aren't known here."""
     machine = platform.machine()
     if machine not in ARCHITECTURES:
@@ -53,16 +64,27 @@ def build_filter(watches: Iterable[Watch], refused: Mapping[str, int] = WALKS_PA
     program.append(_load("nr"))
     if machine == "x86_64":
         program += [_jump(BPF_JGE, kernel.X32_SYSCALL_BIT, 0, 1), _ret(kernel.SECCOMP_RET_ERRNO | errno.ENOSYS)]
-    for name, answer in refused.items():
-        program += [_jump(BPF_JEQ, number_of(name), 0, 1), _ret(kernel.SECCOMP_RET_ERRNO | answer)]
-    for watch in watches:
-        body = _body(watch)
-        program += [_jump(BPF_JEQ, number_of(watch.call), 0, len(body)), *body]
+    for call, body in (
+        *((refusal.call, _refuse(refusal)) for refusal in refusals),
+        *((watch.call, _tell(watch)) for watch in watches),
+    ):
+        program += [_jump(BPF_JEQ, number_of(call), 0, len(body)), *body]
     return [*program, _ret(kernel.SECCOMP_RET_ALLOW)]
 
 
-def _body(watch: Watch) -> list[sock_filter]:
-    """What follows where the number is that of the call: it ends in an answer."""
+# What follows where the number is that of the call: it ends in an answer.
+
+
+def _refuse(refusal: Refusal) -> list[sock_filter]:
+    refused = _ret(kernel.SECCOMP_RET_ERRNO | refusal.errno)
+    if refusal.flags is None:
+        return [refused]
+    with_, without = refusal.flags
+    tests = [_load("args"), _jump(BPF_JSET, with_, 0, 1), _jump(BPF_JSET, without, 0, 1)]
+    return [*tests, _ret(kernel.SECCOMP_RET_ALLOW), refused]
+
+
+def _tell(watch: Watch) -> list[sock_filter]:
     if watch.pointer is None and watch.flag is None:
         return [_ret(kernel.SECCOMP_RET_USER_NOTIF)]
     tests: list[tuple[sock_filter, int, int]] = []  # what is loaded, how it is tested, for which bits

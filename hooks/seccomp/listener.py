@@ -11,7 +11,6 @@ from __future__ import annotations
 import ctypes
 import errno
 import os
-import select
 from dataclasses import dataclass
 from types import TracebackType
 
@@ -35,33 +34,29 @@ class Notification:
 class Listener:
     """The listening descriptor of one filter, which it owns. A context manager; closing twice is harmless.
 
-    One thread receives; any thread answers, each call once, and wakes up the one that receives.
+    One thread receives; any thread answers, each call once.
     """
 
     def __init__(self, descriptor: int) -> None:
         self.descriptor = descriptor
         self._notif = kernel.seccomp_notif()
-        self._wake = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
-        self._ready = select.poll()
-        self._ready.register(descriptor, select.POLLIN)
-        self._ready.register(self._wake, select.POLLIN)
         flags = ctypes.c_uint64(kernel.SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP)
         # A kernel before 6.6 answers EINVAL, and wakes up as it always did.
         _ioctl(descriptor, kernel.SECCOMP_IOCTL_NOTIF_SET_FLAGS, flags.value)
 
     def receive(self) -> Notification | None:
-        """The next call; waits for it. None if there is nobody any more whom the filter watches, or after `wake_up`."""
+        """The next call, which waits already, as poll(2) says (POLLIN; POLLHUP alone: there is nobody any more whom the
+        filter watches). None if the thread died, or was interrupted, meanwhile."""
         notif = self._notif
         while True:
-            for descriptor, events in self._ready.poll():
-                if descriptor == self._wake or not events & select.POLLIN:
-                    return None
             ctypes.memset(ctypes.addressof(notif), 0, ctypes.sizeof(notif))
             if _ioctl(self.descriptor, kernel.SECCOMP_IOCTL_NOTIF_RECV, ctypes.addressof(notif)) == 0:
                 data = notif.data
                 return Notification(notif.id, notif.pid, data.nr, tuple(data.args))
             code = ctypes.get_errno()
-            if code not in (errno.ENOENT, errno.EINTR):  # ENOENT: the thread died, or was interrupted, before
+            if code == errno.ENOENT:
+                return None
+            if code != errno.EINTR:
                 raise OSError(code, os.strerror(code))
 
     def valid(self, notification: Notification) -> bool:
@@ -80,16 +75,14 @@ class Listener:
         """Let the kernel make the call, with what is in registers and memory *then*: only where neither can matter."""
         return self._send(kernel.seccomp_notif_resp(notification.id, 0, 0, kernel.SECCOMP_USER_NOTIF_FLAG_CONTINUE))
 
-    def wake_up(self) -> None:
-        """Have `receive` return, now and from now on."""
-        os.eventfd_write(self._wake, 1)
+    def fileno(self) -> int:
+        return self.descriptor
 
     def close(self) -> None:
         """Whoever waits, and whoever is watched and calls from now on, gets ENOSYS."""
         descriptor, self.descriptor = self.descriptor, -1
         if descriptor >= 0:
             os.close(descriptor)
-            os.close(self._wake)
 
     def __enter__(self) -> Listener:
         return self

@@ -104,6 +104,12 @@ def take_descriptor(thread: Thread, descriptor: int) -> int:
     return taken
 
 
+def is_alone(number: int) -> bool:
+    """Whether the process has no other thread. Raises OSError."""
+    with Path(f"/proc/{number}/status").open("rb") as status:
+        return next(line.split()[1] == b"1" for line in status if line.startswith(b"Threads:"))
+
+
 def read_memory(number: int, address: int, size: int) -> bytes:
     """A copy of memory of the thread. Raises OSError (EFAULT) if not all of it is there."""
     if not size:

@@ -16,7 +16,7 @@ from appliance.cli.output import warn
 from appliance.ebpf.platform import PLATFORMS
 from appliance.errors import InputRefused
 from appliance.guard.hooks import check_programs
-from appliance.guard.seccomp.engine import SeccompEngine
+from appliance.guard.seccomp.engine import OnFailure, SeccompEngine
 from appliance.guard.statistics import Denial
 
 
@@ -31,10 +31,29 @@ from appliance.guard.statistics import Denial
 )
 @click.option("--program", "names", metavar="P", multiple=True, help="Ask this program alone; once for each.")
 @click.option("--platform", "platform_name", type=click.Choice(sorted(PLATFORMS)), help="Recognised if not given.")
+@click.option(
+    "--on-failure",
+    type=click.Choice([choice.value for choice in OnFailure]),
+    default=OnFailure.CLOSED.value,
+    show_default=True,
+    help="If this process dies: watched calls fail (closed) or go on unjudged (open).",
+)
+@click.option(
+    "--strict",
+    is_flag=True,
+    help="Refuse processes of several threads to bind and connect sockets of other families (AF_UNIX, AF_NETLINK, …), "
+    "whose descriptors a second thread could exchange.",
+)
 @click.option("--quiet", is_flag=True, help="Don't tell of denials on standard error.")
 @click.argument("arguments", metavar="COMMAND…", nargs=-1, required=True, type=click.UNPROCESSED)
 def command(
-    path: Path, names: tuple[str, ...], platform_name: str | None, quiet: bool, arguments: tuple[str, ...]
+    path: Path,
+    names: tuple[str, ...],
+    platform_name: str | None,
+    on_failure: str,
+    strict: bool,
+    quiet: bool,
+    arguments: tuple[str, ...],
 ) -> int:
     """Run a command, and all that it starts, under the socket hooks of an eBPF object.
 
@@ -53,7 +72,8 @@ def command(
     for name, program in opened.programs.items():
         program.autoload = name in chosen
     with opened.load() as loaded:
-        engine = SeccompEngine(loaded, chosen, tell=_hush if quiet else _tell)
+        tell = _hush if quiet else _tell
+        engine = SeccompEngine(loaded, chosen, tell=tell, on_failure=OnFailure(on_failure), strict=strict)
         with engine.start(arguments) as guarded:
             _pass_signals(guarded.process)
             return guarded.wait()

@@ -11,6 +11,7 @@ import os
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
+from enum import Enum
 
 from appliance.api import Loaded
 from appliance.closeable import Closeable
@@ -24,31 +25,50 @@ from appliance.guard.seccomp.waiting import Waiting
 from appliance.guard.seccomp.watched import closed_network, watches
 from appliance.guard.statistics import Denial, GuardStatistics, Ledger
 from hooks.process import adopt_orphans
-from hooks.seccomp.filter import build_filter
+from hooks.seccomp.filter import SHARED_FILES, WALKS_PAST, build_filter
 from hooks.seccomp.landlock import knows_of_networks
 from hooks.seccomp.launch import Launched, launch
+from hooks.seccomp.standby import Standby
 from hooks.seccomp.threads import Threads
+
+
+class OnFailure(Enum):
+    """What calls get if the process that serves dies: ENOSYS, or no judge."""
+
+    CLOSED = "closed"
+    OPEN = "open"
 
 
 class SeccompGuarded(Closeable):
     """A command and all that it starts, under the hooks (`appliance.guard.engine.Guarded`). Made by
     `SeccompEngine.start`; a context manager; closing twice is harmless. Any thread may ask; one waits."""
 
-    def __init__(self, launched: Launched, judge: Judge, ledger: Ledger) -> None:
+    def __init__(
+        self, launched: Launched, judge: Judge, ledger: Ledger, *, on_failure: OnFailure, strict: bool
+    ) -> None:
         self.process = launched.process
         self._listener = launched.listener
         self._ledger = ledger
         with ExitStack() as held:
             held.callback(self._listener.close)
+            self._standby = held.enter_context(Standby(self._listener)) if on_failure is OnFailure.OPEN else None
             bindings = held.enter_context(Bindings(judge)) if judge.told_of_unbinding else None
             waiting = held.enter_context(Waiting(self._listener))
             threads = Threads()
             held.callback(threads.close)
-            supervisor = Supervisor(Office(self._listener, judge, ledger, threads, waiting, bindings))
-            self._thread = threading.Thread(target=supervisor.run, name="guard-supervisor", daemon=True)
-            self._thread.start()
-            held.callback(self._stop)
+            office = Office(self._listener, judge, ledger, threads, waiting, bindings, self._standby, strict)
+            self._supervisor = Supervisor(office)
+            thread = threading.Thread(target=self._serve, name="guard-supervisor", daemon=True)
+            thread.start()
+            held.callback(self._supervisor.close)
+            held.callback(thread.join)
+            held.callback(self._supervisor.stop)
             self._held = held.pop_all()
+
+    def _serve(self) -> None:
+        self._supervisor.run()
+        if self._standby is not None:  # else it would be the last child that `wait` waits for
+            self._standby.close()
 
     def wait(self) -> int:
         """See `Guarded.wait`."""
@@ -70,19 +90,24 @@ class SeccompGuarded(Closeable):
         """Stop serving: what is watched still, and calls, gets ENOSYS from now on."""
         self._held.close()
 
-    def _stop(self) -> None:
-        self._listener.wake_up()
-        self._thread.join()
-
 
 class SeccompEngine:
     """Programs of a loaded object, asked by this process (`appliance.guard.engine.Engine`). The object stays open as
     long as anything runs under it. For one thread."""
 
     def __init__(
-        self, loaded: Loaded, names: Sequence[str], *, tell: Callable[[Denial], object] = lambda denial: None
+        self,
+        loaded: Loaded,
+        names: Sequence[str],
+        *,
+        tell: Callable[[Denial], object] = lambda denial: None,
+        on_failure: OnFailure = OnFailure.CLOSED,
+        strict: bool = False,
     ) -> None:
-        """`names` are the programs to ask; `tell` gets each denial, in the thread that serves."""
+        """`names` are the programs to ask; `tell` gets each denial, in the thread that serves. `strict`: calls about
+        other sockets than those of the internet are refused to processes with several threads (`Office.let_go_on`)."""
+        self._on_failure = on_failure
+        self._strict = strict
         self._judge = Judge(programs_of(loaded, names))
         self._tell = tell
 
@@ -90,6 +115,12 @@ class SeccompEngine:
         """See `Engine.start`. To be called while there is one thread."""
         calls = [call for call in Call if self._judge.asks(call)]
         adopt_orphans()
-        closed = closed_network(calls) if knows_of_networks() else 0
-        launched = launch(command, build_filter(watches(calls)), closed_network=closed)
-        return SeccompGuarded(launched, self._judge, Ledger(self._tell))
+        # What Landlock refuses would not be open when nobody serves any more.
+        locks = self._on_failure is OnFailure.CLOSED and knows_of_networks()
+        refusals = (*WALKS_PAST, *(SHARED_FILES if self._strict else ()))
+        launched = launch(
+            command, build_filter(watches(calls), refusals), closed_network=closed_network(calls) if locks else 0
+        )
+        return SeccompGuarded(
+            launched, self._judge, Ledger(self._tell), on_failure=self._on_failure, strict=self._strict
+        )

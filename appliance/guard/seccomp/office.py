@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import time
 from dataclasses import dataclass
 
@@ -9,17 +10,20 @@ from appliance.guard.addresses import SocketAddress
 from appliance.guard.callers import Caller
 from appliance.guard.hooks import Call
 from appliance.guard.judge import Judge, Judgement
+from appliance.guard.seccomp.request import Instead, Request, Result
 from appliance.guard.seccomp.unbinding import Bindings
 from appliance.guard.seccomp.waiting import Waiting
 from appliance.guard.statistics import Denial, Ledger, Outcome
-from hooks.seccomp.listener import Listener
+from hooks.seccomp.listener import Listener, Notification
 from hooks.seccomp.sockets import Duplicate
-from hooks.seccomp.threads import Threads
+from hooks.seccomp.standby import Standby
+from hooks.seccomp.threads import Threads, is_alone
 
 
 @dataclass(frozen=True, slots=True)
 class Office:
-    """Of one listener. `bindings` are there if a program wants to know of addresses that are given back."""
+    """Of one listener. `bindings` are there if a program wants to know of addresses that are given back, `standby` if
+    everything is to go on when this process dies."""
 
     listener: Listener
     judge: Judge
@@ -27,6 +31,33 @@ class Office:
     threads: Threads
     waiting: Waiting
     bindings: Bindings | None
+    standby: Standby | None = None
+    strict: bool = False
+
+    def receive(self) -> Notification | None:
+        """The next call that waits; each is answered once, or left."""
+        notification = self.listener.receive()
+        if notification is not None and self.standby is not None:
+            self.standby.enter(notification)
+        return notification
+
+    def answer(self, notification: Notification, result: Result) -> None:
+        """Let the call end, or go on, or say later."""
+        if isinstance(result, int):
+            self.listener.answer(notification, result)
+        elif result is Instead.CONTINUE:
+            self.listener.continue_(notification)
+        if result is not Instead.LATER and self.standby is not None:
+            self.standby.leave(notification)
+
+    def let_go_on(self, request: Request) -> Result:
+        """About another socket than one of the internet: the kernel makes the call, with what it finds by then.
+
+        A second thread might exchange the descriptor in between. TCP's are closed to that by Landlock, where it is
+        there; strictly, no call goes on of a process that has such a thread."""
+        if self.strict and not is_alone(request.caller.thread):
+            return -errno.EPERM
+        return Instead.CONTINUE
 
     def judged(self, call: Call, caller: Caller, socket: Duplicate, address: SocketAddress) -> Judgement:
         """What the programs say, counted, and told of if they deny."""

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import errno
 import logging
+import os
+import select
 from collections.abc import Callable, Mapping
 from typing import TypeAlias
 
@@ -33,36 +35,60 @@ SERVED: Mapping[str, Serve] = {
 }
 
 
+SETTLING = 200  # milliseconds: how long sockets may take to end behind the last process
+
+
 class Supervisor:
-    """Serves the calls of one listener. For one thread."""
+    """Serves the calls of one listener. One thread runs it; any thread stops it."""
 
     def __init__(self, office: Office) -> None:
         self._office = office
         self._served = {number_of(name): serve for name, serve in SERVED.items()}
+        self._stop = os.eventfd(0, os.EFD_CLOEXEC)
 
     def run(self) -> None:
-        """Until nobody is watched any more, or the listener is woken up."""
-        while (notification := self._office.listener.receive()) is not None:
-            try:
-                self.serve(notification)
-            except Exception:  # whoever waits must not wait for ever, nor others for him
-                _LOGGER.exception("a call could not be served")
-                self._office.listener.answer(notification, -errno.EPERM)
+        """Until nobody is watched any more, or it is stopped."""
+        listener, bindings, ready = self._office.listener, self._office.bindings, select.poll()
+        for descriptor in (listener, self._stop, *([bindings] if bindings is not None else ())):
+            ready.register(descriptor, select.POLLIN)
+        while True:
+            found = dict(ready.poll())
+            if bindings is not None and bindings.fileno() in found:
+                bindings.follow()
+            if self._stop in found:
+                return
+            if found.get(listener.fileno(), 0) & select.POLLIN:
+                self._serve_next()
+            elif listener.fileno() in found:  # POLLHUP
+                if bindings is not None:
+                    bindings.settle(SETTLING)
+                return
 
-    def serve(self, notification: Notification) -> None:
-        """Judge, perform and answer one call."""
-        listener = self._office.listener
+    def stop(self) -> None:
+        """Have `run` return, now or as soon as it is called."""
+        os.eventfd_write(self._stop, 1)
+
+    def close(self) -> None:
+        """Nobody runs or stops it any more."""
+        os.close(self._stop)
+
+    def _serve_next(self) -> None:
+        notification = self._office.receive()
+        if notification is not None:
+            self._office.answer(notification, self._serve(notification))
+
+    def _serve(self, notification: Notification) -> Result:
+        """Whatever happens, there is a result: whoever waits must not wait for ever, nor others for him."""
         try:
-            result = self._perform(notification)
+            return self._perform(notification)
         except Gone:
             self._office.threads.forget(notification.thread)
-            return
+            return -errno.EINTR  # that nobody hears
         except OSError as error:
-            result = -(error.errno or errno.EPERM)
-        if result is Instead.CONTINUE:
-            listener.continue_(notification)
-        elif isinstance(result, int):
-            listener.answer(notification, result)
+            return -(error.errno or errno.EPERM)
+        except Exception:
+            _LOGGER.exception("a call could not be served")
+            return -errno.EPERM
 
     def _perform(self, notification: Notification) -> Result:
         request = Request(notification, self._office.listener, self._office.threads)

@@ -5,9 +5,7 @@ bind ── add(cookie: who, what) ──> … the kernel tells that the socket 
 
 from __future__ import annotations
 
-import os
 import select
-import threading
 from dataclasses import dataclass
 
 from appliance.closeable import Closeable
@@ -37,18 +35,14 @@ class Binding:
 
 
 class Bindings(Closeable):
-    """The addresses that watched processes have bound, and a thread that waits for their ends. A context manager;
-    closing twice is harmless. Any thread."""
+    """The addresses that watched processes have bound, until their sockets end. A context manager; closing twice is
+    harmless. For the thread that serves."""
 
     def __init__(self, judge: Judge) -> None:
         """Raises HookError if this kernel doesn't tell of sockets that end."""
         self._judge = judge
-        self._lock = threading.Lock()
         self._bound: dict[int, Binding] = {}
         self._destroyed = DestroyedSockets()
-        self._stop = os.eventfd(0, os.EFD_CLOEXEC)
-        self._thread = threading.Thread(target=self._follow, name="guard-unbinding", daemon=True)
-        self._thread.start()
 
     def add(self, caller: Caller, socket: Duplicate) -> None:
         """The socket has just been bound. Tells the programs so; raises OSError if it is nothing any more."""
@@ -56,30 +50,26 @@ class Bindings(Closeable):
         if address is None:
             return
         cookies = socket.cookie(), socket.namespace_cookie()
-        with self._lock:
-            self._bound[cookies[0]] = Binding(caller, caller.program, address, socket.kind, *cookies)
+        self._bound[cookies[0]] = Binding(caller, caller.program, address, socket.kind, *cookies)
         self._judge.tell_bound(caller, socket, address)
 
-    def __len__(self) -> int:
-        return len(self._bound)
+    def fileno(self) -> int:
+        """To wait for sockets that have ended."""
+        return self._destroyed.fileno()
 
-    def _follow(self) -> None:
-        ready = select.poll()
-        ready.register(self._stop, select.POLLIN)
-        ready.register(self._destroyed, select.POLLIN)
-        while self._stop not in dict(ready.poll()):
-            for cookie in self._destroyed.ended():
-                self._end(cookie)
-
-    def _end(self, cookie: int) -> None:
-        with self._lock:
+    def follow(self) -> None:
+        """Tell the programs of sockets that have ended."""
+        for cookie in self._destroyed.ended():
             binding = self._bound.pop(cookie, None)
-        if binding is not None:
-            self._judge.tell_unbound(binding.caller, binding, binding.address, binding.path)
+            if binding is not None:
+                self._judge.tell_unbound(binding.caller, binding, binding.address, binding.path)
+
+    def settle(self, milliseconds: int) -> None:
+        """Wait for the last ones, as long as the kernel goes on telling of some."""
+        ready = select.poll()
+        ready.register(self._destroyed, select.POLLIN)
+        while self._bound and ready.poll(milliseconds):
+            self.follow()
 
     def close(self) -> None:
-        if self._thread.is_alive():
-            os.eventfd_write(self._stop, 1)
-            self._thread.join()
-            self._destroyed.close()
-            os.close(self._stop)
+        self._destroyed.close()

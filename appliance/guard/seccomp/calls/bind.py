@@ -9,7 +9,7 @@ from appliance.guard.addresses import SocketAddress
 from appliance.guard.hooks import Call
 from appliance.guard.judge import Judgement
 from appliance.guard.seccomp.office import Office
-from appliance.guard.seccomp.request import Instead, Request, Result
+from appliance.guard.seccomp.request import Request, Result
 from hooks.seccomp.capabilities import only_capabilities
 from hooks.seccomp.privileges import capabilities_over
 
@@ -20,7 +20,7 @@ def bind(office: Office, request: Request) -> Result:
     """bind(descriptor, address, length)"""
     socket = request.socket
     if not socket.internet:
-        return Instead.CONTINUE
+        return office.let_go_on(request)
     address = SocketAddress.read(request.address(1, 2), socket.kind.family)
     if address is None:
         return -errno.EINVAL

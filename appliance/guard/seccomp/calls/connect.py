@@ -19,7 +19,7 @@ def connect(office: Office, request: Request) -> Result:
     """connect(descriptor, address, length)"""
     socket = request.socket
     if not socket.internet:
-        return Instead.CONTINUE
+        return office.let_go_on(request)
     raw = request.address(1, 2)
     family = int.from_bytes(raw[:2], "little")
     if family in SHORTEST:  # another one ends a connection, or is refused by the kernel
@@ -40,7 +40,7 @@ def _later(office: Office, request: Request, raw: bytes) -> Result:
 
     def finish(result: int) -> None:
         socket.close()
-        office.listener.answer(request.notification, result)
+        office.answer(request.notification, result)
 
     office.waiting.hand_in(Job(request.notification, lambda: socket.connect(raw), finish))
     return Instead.LATER
@@ -48,4 +48,4 @@ def _later(office: Office, request: Request, raw: bytes) -> Result:
 
 def connect_by_sending(office: Office, request: Request) -> Result:
     """A call with MSG_FASTOPEN, as from a kernel that has it switched off: the caller connects by connect(2) then."""
-    return -errno.EOPNOTSUPP if request.socket.internet else Instead.CONTINUE
+    return -errno.EOPNOTSUPP if request.socket.internet else office.let_go_on(request)

@@ -9,7 +9,7 @@ import pytest
 from tests.capabilities import requires
 from tests.guarding import guard, guard_script, script
 
-pytestmark = requires("seccomp's listeners", "clang")
+pytestmark = requires("root", "seccomp's listeners", "clang")
 
 BINDS = """
     def bound(family, host, port, kind):
