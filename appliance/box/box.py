@@ -19,7 +19,7 @@ from pathlib import Path
 
 from appliance import __version__
 from appliance.box.config import BoxConfig, load_box_config
-from appliance.box.exits import index_of_exits
+from appliance.box.exits import index_of_exit
 from appliance.box.generation import FilterSpec, Generation
 from appliance.box.sd_notify import notify
 from appliance.box.signals import ENDING, RELOAD, SignalInbox
@@ -66,7 +66,7 @@ class Box:
         config = load_box_config(self._path)
         self._config = config
         self._generation = Generation.load(FilterSpec.of(config), config.workers)
-        self._generation.point(index_of_exits(config.leaves))
+        self._generation.point(index_of_exit)
         running.callback(self._end_generation)
         self._loaded_at = time.time()
         server = MetricsServer(config.metrics_address, config.metrics_port, BoxCollector(self.snapshot))
@@ -124,7 +124,7 @@ class Box:
         try:
             traffic.watch()
             if self._generation is not None:
-                self._generation.point(index_of_exits(self._config.leaves))
+                self._generation.point(index_of_exit)
             complaint = ""
         except Exception as error:
             if traffic.stuck:
@@ -173,7 +173,7 @@ class Box:
         if config.rules is not None and config.rules.sets and config.rules == self._config.rules:
             return _described(self._generation.refill(config.rules.sets))
         successor = Generation.load(FilterSpec.of(config), config.workers, self._generation)
-        successor.point(index_of_exits(config.leaves))
+        successor.point(index_of_exit)
         self._exchange(successor)
         try:
             return _described(self._generation.refill(config.rules.sets if config.rules else {}))

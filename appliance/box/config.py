@@ -26,7 +26,7 @@ from appliance.rules.document.document import Document, read_document
 from appliance.rules.document.load import parse_rule_set
 from appliance.rules.document.schema import RULE_SET_KEYS, Entry, Version
 from appliance.rules.errors import RuleSetRefused
-from appliance.rules.model import Direction, RuleSet
+from appliance.rules.model import RuleSet
 
 _INTERFACE = "an interface as `ip link` shows it: 15 characters at most, no space, no slash; altnames aren't looked up"
 InterfaceName = Annotated[str, Field(pattern=r"^[^\s/]{1,15}$", description=_INTERFACE)]
@@ -110,14 +110,6 @@ class BoxConfig:
     program: ProgramConfig | None
     trust: TrustConfig = BY_DEFAULT
 
-    @property
-    def leaves(self) -> dict[Direction, str]:
-        """The interfaces where frames leave that pass each way, if there is one inline passage."""
-        inline = [passage for passage in self.passages if passage.inside]
-        if len(inline) != 1:
-            return {}
-        return {Direction.IN: inline[0].interfaces[1], Direction.OUT: inline[0].outside}
-
 
 def load_box_config(path: str | Path) -> BoxConfig:
     """Read a box's document and every file that it names. Raises RuleSetRefused with all defects that were found."""
@@ -134,9 +126,8 @@ def load_box_config(path: str | Path) -> BoxConfig:
     if whole is not None:
         defects += _contradictions(document, whole)
         if rules is not None:
-            inline = [each for each in whole.interfaces if each.inside]
             served = [name for each in whole.interfaces for name in (each.outside, each.inside) if name]
-            defects += unserved_exits(rules, served, len(inline))
+            defects += unserved_exits(rules, served)
     if defects or entry is None:
         raise RuleSetRefused(sorted(defects, key=_position))
     address, port = _listen(entry.metrics.listen) or ("", 0)

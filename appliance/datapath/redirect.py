@@ -4,6 +4,7 @@
     INTERFACE ────────────────> the port of that interface
     EVERY_INTERFACE ──────────> each of the map's interfaces, one copy each
     EVERY_OTHER_INTERFACE ────> the same, but for the one that the frame came by
+      ACROSS among them ──────> to the port's peer, as if it had passed: a mirrored frame and its copy
 
 A redirection to a processor chooses who works on, and not where the frame goes: in a kernel the other processor passes
 it on. Here it stays with its worker, which does the same.
@@ -17,7 +18,7 @@ from llvmlite import ir
 
 from appliance.datapath.layout import NO_PORT, Port, PortCounters, Worker
 from appliance.ir import I32, I64, PTR, U32, VOID, Code, Pointer
-from hooks.contracts.xdp import FrameContext, RedirectKind
+from hooks.contracts.xdp import ACROSS, FrameContext, RedirectKind
 
 ENTRY = 8  # bytes: the most that a map of interfaces has as a key or as a value
 
@@ -53,12 +54,12 @@ def emit_redirect(module: ir.Module, transmit: ir.Function) -> ir.Function:
         code.ret()
     others = code.compare(meant, "==", RedirectKind.EVERY_OTHER_INTERFACE)
     excluded = code.select(others, code.field(port, Port, "ifindex").load(), 0)
-    _broadcast(code, send, excluded)
+    _broadcast(code, send, excluded, transmit)
     code.ret()
     return code.function
 
 
-def _broadcast(code: Code, send: ir.Function, excluded: U32) -> None:
+def _broadcast(code: Code, send: ir.Function, excluded: U32, transmit: ir.Function) -> None:
     """The map's own `next` goes through its entries."""
     context = code.field(code["worker"], Worker, "context").address
     map_ = code.pointer(code.field(context, FrameContext, "redirect_map").load())
@@ -71,6 +72,9 @@ def _broadcast(code: Code, send: ir.Function, excluded: U32) -> None:
         loop.break_if(code.compare_signed(position.get(), "<", 0))
         interface = code.load(value, I32)
         loop.continue_if(code.compare(interface, "==", excluded))
+        with code.if_(code.compare(interface, "==", ACROSS)):
+            emit_cross(code, code["worker"], code["port"], transmit)
+            loop.continue_()
         code.call(send, code["worker"], code["port"], interface)
 
 

@@ -27,7 +27,7 @@ _WRITTEN = frozenset(
 
 class Entries(dict[str, ir.Function]):
     """The functions that runs of the programs begin with, `i64 (ptr HostContext)`, by name. `writers` are the names of
-    those programs that may change bytes of a frame."""
+    those programs that may change bytes of a frame. Whoever builds the module uses it, in one thread."""
 
     def __init__(self, functions: Mapping[str, ir.Function], writers: Iterable[str]) -> None:
         super().__init__(functions)

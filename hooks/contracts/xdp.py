@@ -22,6 +22,11 @@ class RedirectKind(IntEnum):
     EVERY_OTHER_INTERFACE = 3  # likewise, without the one that the frame came by
 
 
+# In the place of an interface's index, in a map of interfaces that a frame is sent to: wherever it goes when it passes.
+# No kernel has it, whose indices are below 2**31; only whoever fills the maps of a box writes it.
+ACROSS = 0xFFFFFFFF
+
+
 class FrameContext(HostContext):
     """The context in this process's memory, one per worker, filled in for each frame.
 
