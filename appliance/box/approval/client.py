@@ -20,7 +20,7 @@ from pathlib import Path
 from appliance.box.approval.claim import CLAIM, Claim
 from appliance.box.approval.envelope import Approval
 from appliance.box.approval.forms import Malformed, packed
-from appliance.box.approval.keeper import LIFETIME, fork_keeper
+from appliance.box.approval.keeper import LIFETIME, Duties, KeyFile, fork_keeper
 from appliance.box.approval.keys import PUBLIC_SIZE, PublicKey
 from appliance.box.approval.protocol import LARGEST_REQUEST, Channel, KeeperGone, Status
 from appliance.box.approval.tables import Tables
@@ -65,13 +65,14 @@ class KeeperClient(Closeable):
         *,
         users: Iterable[int] | None = None,
         lifetime: int = LIFETIME,
+        file: KeyFile = KeyFile.EITHER,
         tables: Tables | None = None,
     ) -> KeeperClient:
-        """Start a keeper with the key in that file, which is made if there is none; None: with a key that ends with it.
-        `users` may ask it (this process's if not given), `lifetime` is how long an approval holds, in seconds. To be
-        called from the main thread before there are others. Raises KeeperRefused, KeeperGone."""
-        asking = (os.geteuid(),) if users is None else tuple(users)
-        process, connection = fork_keeper(path, asking, lifetime, tables or Tables.here())
+        """Start a keeper with the key in that file, None: with a key that ends with it. `users` may ask it (this
+        process's if not given), `lifetime` is how long an approval holds, in seconds. To be called from the main thread
+        before there are others. Raises KeeperRefused, KeeperGone."""
+        asking = frozenset((os.geteuid(),) if users is None else users)
+        process, connection = fork_keeper(Duties(path, asking, lifetime, file), tables or Tables.here())
         return cls(connection, process)
 
     def sign(self, request: BuildRequest, built: Built) -> Approval:

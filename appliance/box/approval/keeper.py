@@ -18,6 +18,8 @@ import socket
 import sys
 import time
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from enum import Enum
 from pathlib import Path
 
 from appliance.box.approval.claim import CLAIM, Claim
@@ -84,9 +86,27 @@ class Keeper:
         return Statement(claim, self._serial, int(now), int(now) + self._lifetime)
 
 
-def keep(connection: socket.socket, path: Path | None, users: Iterable[int], lifetime: int, tables: Tables) -> int:
-    """The whole life of the process: alone with the key at `path`, which is made if it isn't there; None: a key that
-    nobody ever sees again. The exit status."""
+class KeyFile(Enum):
+    """Whether the key's file must be there."""
+
+    KNOWN = "it is there"
+    NEW = "it is made, and was not there"
+    EITHER = "it is made if it isn't there"
+
+
+@dataclass(frozen=True, slots=True)
+class Duties:
+    """What a keeper is to do: the key's file (None: a key that nobody ever sees), the users who may ask, and how long
+    what it signs holds, in seconds."""
+
+    path: Path | None
+    users: frozenset[int]
+    lifetime: int = LIFETIME
+    file: KeyFile = KeyFile.EITHER
+
+
+def keep(connection: socket.socket, duties: Duties, tables: Tables) -> int:
+    """The whole life of the process, alone with the key; its exit status."""
     end_with_parent()
     keep_memory_private()
     for ignored in (signal.SIGINT, signal.SIGHUP):  # of a terminal: the parent's to answer
@@ -94,26 +114,26 @@ def keep(connection: socket.socket, path: Path | None, users: Iterable[int], lif
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     channel = Channel(connection)
     try:
-        key = key_at(path)
+        key = key_at(duties.path, duties.file)
     except TidegateError as error:
         channel.answer(*_refused(str(error)))
         return error.exit_status
-    Keeper(key, tables, users=users, lifetime=lifetime).serve(channel)
+    Keeper(key, tables, users=duties.users, lifetime=duties.lifetime).serve(channel)
     return 0
 
 
-def key_at(path: Path | None) -> PrivateKey:
+def key_at(path: Path | None, file: KeyFile) -> PrivateKey:
     """The key of the file, or a new one. Raises FileRefused, KeyRefused."""
     if path is None:
         return PrivateKey.generate()
-    if exists(path):
+    if file is KeyFile.KNOWN or (file is KeyFile.EITHER and exists(path)):
         return PrivateKey.load(path)
     key = PrivateKey.generate()
     key.save(path)
     return key
 
 
-def fork_keeper(path: Path | None, users: Iterable[int], lifetime: int, tables: Tables) -> tuple[int, socket.socket]:
+def fork_keeper(duties: Duties, tables: Tables) -> tuple[int, socket.socket]:
     """Its process id, and the socket to ask it by. To be called from the main thread, before there are others, which
     a fork would leave behind in the middle of whatever they do."""
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -126,7 +146,7 @@ def fork_keeper(path: Path | None, users: Iterable[int], lifetime: int, tables: 
     status = 70  # EX_SOFTWARE
     try:
         _close_all_but(theirs.fileno())
-        status = keep(theirs, path, users, lifetime, tables)
+        status = keep(theirs, duties, tables)
     finally:
         os._exit(status)  # and nothing of what the parent would do at its end
     return 0, theirs

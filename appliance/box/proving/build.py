@@ -35,7 +35,7 @@ PROGRAMS = "programs"  # the image of the programs and of the loop
 def build(request: BuildRequest, kernel: RunningKernel | None = None) -> Built:
     """Raises InputRefused: Rejected, NotCompilable, MapRefused, ObjectError. `kernel` is what objects are told that ask
     for the kernel's types or configuration."""
-    spec, outward = _load(request, kernel or RunningKernel())
+    spec, outward = specs_of(request, kernel)
     loops = PacketLoops(spec.programs[request.inward].hook, request.inward, outward)
     key = plan(spec, programs=(request.inward, outward), processors=request.workers, loops=loops)
     began = time.perf_counter()
@@ -56,8 +56,9 @@ def build(request: BuildRequest, kernel: RunningKernel | None = None) -> Built:
     )
 
 
-def _load(request: BuildRequest, kernel: RunningKernel) -> tuple[CollectionSpec, str]:
-    """All that the request's objects hold, and the name of the program for frames from inside."""
+def specs_of(request: BuildRequest, kernel: RunningKernel | None = None) -> tuple[CollectionSpec, str]:
+    """All that the request's objects hold, and the name of the program for frames from inside. Raises InputRefused."""
+    kernel = kernel or RunningKernel()
 
     def load(file: ObjectFile) -> CollectionSpec:
         return load_object(file.data, file.source, kernel=kernel)

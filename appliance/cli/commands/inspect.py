@@ -1,4 +1,5 @@
-"""`tidegate inspect OBJ`: what a file holds, with the types and initial values that it gives; nothing is loaded."""
+"""`tidegate inspect OBJ`: what a file holds, with the types and initial values that it gives; nothing is loaded.
+Of an approved file: what was approved, by whom, and whether that holds."""
 
 from __future__ import annotations
 
@@ -12,6 +13,9 @@ from rich.markup import escape
 from rich.table import Table
 
 from appliance.api import Object, open_object
+from appliance.box.approval.container import MAGIC, ApprovedFile, is_approved_file
+from appliance.box.config import load_box_config
+from appliance.cli.approved import document_of, lines_of, trust_for
 from appliance.cli.dump import line, plain
 from appliance.cli.output import json_option, print_json
 from appliance.cli.tables import table_console
@@ -61,10 +65,44 @@ SKIPPED = (Column("skipped", "name"), Column("section, which no hook claims", "s
 @click.command()
 @click.argument("path", metavar="OBJ", type=click.Path(path_type=Path))
 @click.option("--platform", "platform_name", type=click.Choice(sorted(PLATFORMS)), help="Recognised if not given.")
+@click.option("--key", "keys", metavar="KEY.pub", multiple=True, type=click.Path(path_type=Path), help="Whom to trust.")
+@click.option("--revoked", metavar="FILE", type=click.Path(path_type=Path), help="What is trusted no longer.")
+@click.option("--config", metavar="CONFIG", type=click.Path(path_type=Path), help="Trust as this box's document says.")
 @json_option
-def command(path: Path, platform_name: str | None, as_json: bool) -> None:
-    """Show what an eBPF object holds, without loading it."""
-    opened = open_object(path, platform=platform_name)
+def command(
+    path: Path,
+    platform_name: str | None,
+    keys: tuple[Path, ...],
+    revoked: Path | None,
+    config: Path | None,
+    as_json: bool,
+) -> int:
+    """Show what an eBPF object holds, without loading it; or what an approval says, and all of it that does not hold.
+
+    Exit status: 0; 1 the file is refused, or the approval does not hold here and now.
+    """
+    if _is_approved(path):
+        trust = trust_for(keys, revoked, None if config is None else load_box_config(config).trust)
+        approved = document_of(ApprovedFile.load(path), trust)
+        if as_json:
+            print_json(approved)
+        else:
+            print("\n".join(lines_of(approved)))
+        return int(not approved["holds"])
+    _show_object(open_object(path, platform=platform_name), as_json)
+    return 0
+
+
+def _is_approved(path: Path) -> bool:
+    """Whether it begins as an approved file does; what can't be read is left to whoever reads objects."""
+    try:
+        with path.open("rb") as file:
+            return is_approved_file(file.read(len(MAGIC)))
+    except OSError:
+        return False
+
+
+def _show_object(opened: Object, as_json: bool) -> None:
     document = _document(opened)
     if as_json:
         print_json(document)

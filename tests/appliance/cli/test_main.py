@@ -21,6 +21,8 @@ DESIGNED = (
     "verify",
     "explain",
     "inspect",
+    "keygen",
+    "approve",
     "disasm",
     "exec",
     "replay",
