@@ -23,6 +23,7 @@ from enum import Enum
 from pathlib import Path
 
 from appliance.box.approval.claim import CLAIM, Claim
+from appliance.box.approval.confinement import confine
 from appliance.box.approval.envelope import sign
 from appliance.box.approval.files import exists
 from appliance.box.approval.forms import Malformed, unpacked
@@ -31,7 +32,7 @@ from appliance.box.approval.protocol import Channel, KeeperGone, Status
 from appliance.box.approval.statement import Statement
 from appliance.box.approval.tables import Tables, faults
 from appliance.errors import TidegateError
-from hooks.process import end_with_parent, keep_memory_private
+from hooks.sandbox.limits import be_killed_with_parent, be_private
 
 LIFETIME = 90 * 86_400  # seconds that an approval of the box's own holds
 _LONGEST_WORDS = 1024
@@ -107,17 +108,18 @@ class Duties:
 
 def keep(connection: socket.socket, duties: Duties, tables: Tables) -> int:
     """The whole life of the process, alone with the key; its exit status."""
-    end_with_parent()
-    keep_memory_private()
+    be_killed_with_parent()
+    be_private()
     for ignored in (signal.SIGINT, signal.SIGHUP):  # of a terminal: the parent's to answer
         signal.signal(ignored, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     channel = Channel(connection)
     try:
         key = key_at(duties.path, duties.file)
-    except TidegateError as error:
+        confine(connection.fileno())
+    except (TidegateError, OSError) as error:
         channel.answer(*_refused(str(error)))
-        return error.exit_status
+        return 1
     Keeper(key, tables, users=duties.users, lifetime=duties.lifetime).serve(channel)
     return 0
 

@@ -4,7 +4,7 @@
     KEY.pub    SubjectPublicKeyInfo    whoever has it can check what was approved, and nothing else
 
 A key is called by its id, the SHA-256 of the 32 bytes of the public key in hex. Of a private key nothing can be
-printed or pickled; it lives in the process that loaded it, which `hooks.process.keep_memory_private` closes to others.
+printed or pickled; it lives in the process that loaded it, which is closed to others (confinement).
 """
 
 from __future__ import annotations

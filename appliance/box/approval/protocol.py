@@ -9,13 +9,14 @@ wait for the rest of a message that has begun has an end.
 
 from __future__ import annotations
 
+import select
 import socket
 import struct
-import time
 from enum import IntEnum
 
 from appliance.box.approval.envelope import LARGEST_ENVELOPE
 from appliance.box.approval.forms import Malformed
+from appliance.box.proving.channel import NEVER, Deadline, Late
 from appliance.errors import CannotRun
 
 LARGEST_REQUEST = 1 << 20  # bytes
@@ -46,10 +47,8 @@ class Channel:
 
     def __init__(self, connection: socket.socket) -> None:
         self._connection = connection
+        connection.setblocking(False)
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
-
-    def fileno(self) -> int:
-        return self._connection.fileno()
 
     def close(self) -> None:
         self._connection.close()
@@ -65,19 +64,19 @@ class Channel:
     def asked(self) -> tuple[bytes, int]:
         """The next request, and the user who sent it, NOBODY if several did; waits for its beginning as long as it
         takes. Raises KeeperGone at the end, Malformed for one that is too long."""
-        self._connection.settimeout(None)
-        first, sender = self._receive_some(1)
-        end = time.monotonic() + PATIENCE
-        head, same = self._receive(_LENGTH.size - 1, end)
+        first, senders = self._receive(1, NEVER)
+        end = Deadline.after(PATIENCE)
+        head, also = self._receive(_LENGTH.size - 1, end)
         (length,) = _LENGTH.unpack(first + head)
         if length > LARGEST_REQUEST:
             raise Malformed(f"a request of {length} bytes")
-        request, also = self._receive(length, end)
-        return request, sender if {same, also} <= {sender, None} else NOBODY
+        request, rest = self._receive(length, end)
+        users = senders | also | rest
+        return request, users.pop() if len(users) == 1 else NOBODY
 
     def answered(self, patience: float = PATIENCE) -> tuple[Status, bytes]:
         """The answer. Raises KeeperGone, Malformed."""
-        end = time.monotonic() + patience
+        end = Deadline.after(patience)
         head, _ = self._receive(_ANSWER.size, end)
         status, length = _ANSWER.unpack(head)
         if length > LARGEST_ANSWER or status not in iter(Status):
@@ -85,34 +84,37 @@ class Channel:
         return Status(status), self._receive(length, end)[0]
 
     def _send(self, data: bytes) -> None:
-        self._connection.settimeout(PATIENCE)
+        end, left = Deadline.after(PATIENCE), memoryview(data)
         try:
-            self._connection.sendall(data)
-        except TimeoutError:
+            while left:
+                end.wait(self._connection.fileno(), select.POLLOUT)
+                left = left[self._connection.send(left, socket.MSG_NOSIGNAL) :]
+        except Late:
             raise KeeperGone(f"nobody took the message in {PATIENCE:g} s") from None
         except OSError as error:
             raise KeeperGone(f"nobody takes the message: {error.strerror}") from None
 
-    def _receive(self, size: int, end: float) -> tuple[bytes, int | None]:
-        """So many bytes until then (CLOCK_MONOTONIC), and who sent them: None if there were none to send."""
-        data, senders = bytearray(), set()
-        while len(data) < size:
-            self._connection.settimeout(max(0.001, end - time.monotonic()))
-            part, sender = self._receive_some(size - len(data))
-            data += part
-            senders.add(sender)
-        return bytes(data), (senders.pop() if len(senders) == 1 else NOBODY) if senders else None
-
-    def _receive_some(self, most: int) -> tuple[bytes, int]:
+    def _receive(self, size: int, end: Deadline) -> tuple[bytes, set[int]]:
+        """So many bytes until then, and the users who sent them."""
+        data, senders = bytearray(), set[int]()
         try:
-            data, ancillary, _, _ = self._connection.recvmsg(most, _SPACE)
-        except TimeoutError:
+            while len(data) < size:
+                end.wait(self._connection.fileno(), select.POLLIN)
+                part, ancillary, _, _ = self._connection.recvmsg(size - len(data), _SPACE)
+                if not part:
+                    raise KeeperGone("the other side is gone")
+                data += part
+                senders.add(_sender(ancillary))
+        except Late:
             raise KeeperGone("the message did not end in time") from None
         except OSError as error:
             raise KeeperGone(f"the other side is gone: {error.strerror}") from None
-        if not data:
-            raise KeeperGone("the other side is gone")
-        for level, kind, said in ancillary:
-            if (level, kind) == (socket.SOL_SOCKET, socket.SCM_CREDENTIALS) and len(said) >= _CREDENTIALS.size:
-                return data, _CREDENTIALS.unpack_from(said)[1]
-        return data, NOBODY
+        return bytes(data), senders
+
+
+def _sender(ancillary: list[tuple[int, int, bytes]]) -> int:
+    """The user whom the kernel names; NOBODY if it names none."""
+    for level, kind, said in ancillary:
+        if (level, kind) == (socket.SOL_SOCKET, socket.SCM_CREDENTIALS) and len(said) >= _CREDENTIALS.size:
+            return int(_CREDENTIALS.unpack_from(said)[1])
+    return NOBODY

@@ -24,7 +24,7 @@ UNITS = {"m": 60, "h": 3600, "d": 86_400}
 LONGEST_DAYS = 3660
 
 
-class Lifetime(click.ParamType):
+class Lifetime(click.ParamType[int]):
     """`90d`, `12h`, `30m`, in seconds."""
 
     name = "time"

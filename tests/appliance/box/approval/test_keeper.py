@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import socket
 import time
@@ -21,6 +22,7 @@ from appliance.box.approval.protocol import LARGEST_REQUEST, Channel, KeeperGone
 from appliance.box.approval.trust import Trust, TrustedKey
 from appliance.box.proving.built import Built
 from appliance.box.proving.request import BuildRequest
+from hooks.sandbox.capabilities import Privileges
 from tests.appliance.box.approval.test_trust import UNTRUE, first_image, program
 from tests.capabilities import requires
 
@@ -166,17 +168,30 @@ def test_a_key_that_others_can_read_is_not_used(key_file: Path) -> None:
 @requires("root")
 def test_it_keeps_its_memory_to_itself(keeper: KeeperClient) -> None:
     process = Path(f"/proc/{keeper.process}")
-    assert "Max core file size        0                    0" in (process / "limits").read_text()
-    assert process.stat().st_uid == 0  # what is not dumpable belongs to root
-    child = as_user(NOBODY, lambda: (process / "mem").open("rb"))
-    assert child == 1
+    assert re.search(r"Max core file size +0 +0 ", (process / "limits").read_text())
+    assert as_user(NOBODY, (process / "maps").read_text) == 1
+    assert as_user(NOBODY, (process / "status").read_text) == 0
 
 
-def test_it_has_nothing_open_but_its_socket_and_the_standard_streams(keeper: KeeperClient) -> None:
-    with socket.socket(), Path("/dev/null").open(), KeeperClient.start(None) as client:
-        opened = sorted(int(each.name) for each in Path(f"/proc/{client.process}/fd").iterdir())
-    assert len(opened) <= 4
-    assert opened[:3] == [0, 1, 2]
+def test_it_has_nothing_but_its_socket(keeper: KeeperClient) -> None:
+    """As /proc tells: no capability, no way to one, system calls by a list, no network, no file but its socket."""
+    process = Path(f"/proc/{keeper.process}")
+    assert Privileges.of(keeper.process).problem(frozenset(), None) is None
+    assert re.search(r"^Seccomp:\t2$", (process / "status").read_text(), re.MULTILINE)
+    limits = (process / "limits").read_text()
+    for what in ("processes", "file size", "locked memory"):
+        assert re.search(rf"Max {what} +0 +0 ", limits)
+    opened = {int(each.name): str(each.readlink()) for each in (process / "fd").iterdir()}
+    assert sorted(opened)[:3] == [0, 1, 2]
+    assert [where for number, where in opened.items() if number > 2 and not where.startswith("socket:")] == []
+    assert len(opened) == 4
+
+
+@requires("root")
+def test_it_is_in_a_network_of_its_own(keeper: KeeperClient) -> None:
+    for name in ("net", "ipc", "uts"):
+        theirs, ours = (Path(f"/proc/{process}/ns/{name}").readlink() for process in (keeper.process, "self"))
+        assert theirs != ours
 
 
 def test_it_ends_when_its_client_does(built: Built, request_: BuildRequest) -> None:
