@@ -97,6 +97,7 @@ struct frame {
 	__u32 fragment_id;
 	__u32 proved;    /* 1: a SYN of a client that has given back a cookie (programs/stages/syn_proxy.c) */
 	__u32 dscp;      /* 64 and the DSCP that a rule marks the frame with, if it leaves; 0 for none */
+	__u32 quoted_change; /* what was added to the number that an ICMP error quotes (programs/stages/syn_quoted.h) */
 	__u32 reject;    /* how a rule rejects the frame (programs/stages/reject.c) */
 };
 

@@ -50,19 +50,21 @@ struct syn_flow {
 	__u8 server_right; /* which are then divided by this */
 };
 
+static __always_inline void write_key(struct syn_flow_key *key, const struct address *outside, __u32 outside_port,
+				      const struct address *inside, __u32 inside_port)
+{
+	key->outside = *outside;
+	key->inside = *inside;
+	key->outside_port = outside_port;
+	key->inside_port = inside_port;
+}
+
 static __always_inline void make_key(const struct frame *frame, struct syn_flow_key *key)
 {
-	if (frame->way == WAY_IN) {
-		key->outside = frame->source;
-		key->inside = frame->destination;
-		key->outside_port = frame->source_port;
-		key->inside_port = frame->destination_port;
-	} else {
-		key->outside = frame->destination;
-		key->inside = frame->source;
-		key->outside_port = frame->destination_port;
-		key->inside_port = frame->source_port;
-	}
+	if (frame->way == WAY_IN)
+		write_key(key, &frame->source, frame->source_port, &frame->destination, frame->destination_port);
+	else
+		write_key(key, &frame->destination, frame->destination_port, &frame->source, frame->source_port);
 }
 
 static __always_inline __u32 scaled(__u32 window, __u32 left, __u32 right)

@@ -34,6 +34,7 @@
 #include "syn_cookies.h"
 #include "syn_flow.h"
 #include "syn_known.h"
+#include "syn_quoted.h"
 
 /* What a document says, for all rules of it. In nanoseconds, but for the shift of windows that clients are told. */
 extern const struct syn_proxy_config {
@@ -50,8 +51,6 @@ extern const struct syn_proxy_config {
 #define SETTING_RESET (1ULL << 17)
 
 #define SMALLER_BY_IPV6 20 /* its header is so much larger */
-
-EXTERN_MAP(BPF_MAP_TYPE_LRU_HASH, struct syn_flow_key, struct syn_flow, syn_flows);
 
 #define HANDSHAKE (TCP_SYN | TCP_ACK | TCP_RST | TCP_FIN)
 
@@ -389,6 +388,8 @@ STAGE(syn_proxy_flows)
 	if (!frame)
 		return NEXT;
 	frame->proved = 0;
+	if (frame->transport == IPPROTO_ICMP || frame->transport == IPPROTO_ICMPV6)
+		return translate_quoted(context, frame);
 	if (frame->transport != IPPROTO_TCP || !were_ever_given(frame) || !is_outermost(context, frame))
 		return NEXT;
 	make_key(frame, &key);

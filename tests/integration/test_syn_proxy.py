@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 import itertools
 import socket
 import struct
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -18,20 +17,23 @@ from scapy.layers.inet import IP, TCP
 from scapy.layers.inet6 import IPv6
 from scapy.layers.l2 import Ether
 
-from tests.appliance.box.conftest import HEAD, RunningBox
+from tests.appliance.box.conftest import RunningBox, wait_until
+from tests.integration.proxied import (
+    FAMILIES,
+    PORT,
+    PROXY,
+    TRACKED,
+    address,
+    assert_nothing_was_invalid,
+    blob,
+    connect,
+    exchange,
+    listening,
+    running,
+    serving,
+)
 from tests.netns import Host, Topology
 from tests.stages import build_stage
-
-PORT = 8080
-MEGABYTES = 3
-PROXY = """
-rules:
-  - {id: cookies, match: {tcp.flags: {all: [syn], not: [ack]}, tcp.dport: 8080}, direction: in, action: syn-proxy}
-"""
-TRACKED = """\
-  - {id: nobody-asked, match: {ct.state: invalid}, action: drop}
-connections: {grace: 0}
-"""
 
 
 @pytest.fixture(scope="module")
@@ -53,91 +55,6 @@ def box(request: pytest.FixtureRequest, net: Topology) -> Iterator[RunningBox]:
         yield running_box
 
 
-@contextmanager
-def running(net: Topology, folder: Path, rules: str) -> Iterator[RunningBox]:
-    config = folder / "box.yaml"
-    config.write_text(HEAD + rules)
-    box = RunningBox(net, config)
-    try:
-        box.wait_for("metrics on", seconds=60)
-        yield box
-    finally:
-        box.end()
-
-
-def blob(seed: str) -> bytes:
-    return hashlib.shake_256(seed.encode()).digest(MEGABYTES << 20)
-
-
-def read_to_end(connection: socket.socket) -> bytes:
-    parts = []
-    while part := connection.recv(1 << 16):
-        parts.append(part)
-    return b"".join(parts)
-
-
-def listening(host: Host, family: int) -> socket.socket:
-    server = host.open_socket(family, socket.SOCK_STREAM)
-    server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    server.bind(("::" if family == socket.AF_INET6 else "0.0.0.0", PORT))
-    server.listen(64)
-    server.settimeout(30)
-    return server
-
-
-@contextmanager
-def serving(server: socket.socket, serve: Callable[[socket.socket], object]) -> Iterator[list[object]]:
-    """One connection after the other, each by `serve`, in a thread; what it answered."""
-    answers: list[object] = []
-
-    def body() -> None:
-        while True:
-            try:
-                connection, _ = server.accept()
-            except OSError:
-                return
-            with connection:
-                connection.settimeout(30)
-                answers.append(serve(connection))
-
-    thread = threading.Thread(target=body, daemon=True)
-    thread.start()
-    try:
-        yield answers
-    finally:
-        server.shutdown(socket.SHUT_RDWR)
-        server.close()
-        thread.join(10)
-
-
-def address(net: Topology, family: int) -> str:
-    return net.inside.ipv6 if family == socket.AF_INET6 else net.inside.ipv4
-
-
-def connect(net: Topology, family: int) -> socket.socket:
-    client = net.outside.open_socket(family, socket.SOCK_STREAM)
-    client.settimeout(30)
-    client.connect((address(net, family), PORT))
-    return client
-
-
-def wait_until(holds: Callable[[], bool], seconds: float = 10) -> None:
-    end = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < end, "it never came to be"
-        time.sleep(0.02)
-
-
-def exchange(connection: socket.socket, mine: bytes) -> bytes:
-    """Send all and close this half, while all of the other's is read."""
-    sender = threading.Thread(target=lambda: (connection.sendall(mine), connection.shutdown(socket.SHUT_WR)))
-    sender.start()
-    theirs = read_to_end(connection)
-    sender.join(30)
-    return theirs
-
-
-FAMILIES = pytest.mark.parametrize("family", [socket.AF_INET, socket.AF_INET6], ids=["ipv4", "ipv6"])
 OPTIONS = {
     "all": {},
     "no-timestamps": {"client": {"tcp_timestamps": 0}},
@@ -158,11 +75,6 @@ def settings(net: Topology, options: str) -> Iterator[None]:
     yield
     for host, name, _ in said:
         host.sysctl(f"ipv4/{name}", 1)
-
-
-def assert_nothing_was_invalid(box: RunningBox) -> None:
-    found = [number for name, number in box.metrics().items() if "rule_packets" in name and "nobody-asked" in name]
-    assert sum(found) == 0
 
 
 @FAMILIES

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from scapy.layers.inet import IP, TCP
-from scapy.layers.inet6 import IPv6
+from scapy.layers.inet import ICMP, IP, TCP
+from scapy.layers.inet6 import ICMPv6PacketTooBig, IPv6
 from scapy.layers.l2 import Dot1Q, Ether
 from scapy.layers.ppp import PPP, PPPoE
 from scapy.packet import Packet
@@ -55,7 +55,8 @@ class Line:
 
 def assert_sums_are_right(frame: bytes) -> None:
     seen = Ether(frame)
-    for layer, names in ((IP, ("len", "chksum")), (IPv6, ("plen",)), (TCP, ("chksum", "dataofs"))):
+    sums = ((IP, ("len", "chksum")), (IPv6, ("plen",)), (TCP, ("chksum", "dataofs")))
+    for layer, names in (*sums, (ICMP, ("chksum",)), (ICMPv6PacketTooBig, ("cksum",))):
         if layer in seen:
             for name in names:
                 seen[layer].delfieldval(name)
@@ -259,6 +260,49 @@ def test_windows_of_a_server_that_scales_nothing(ends: Ends) -> None:
     assert ends.client(flags="A", seq=FIRST + 1, ack=cookie + 1 & 0xFFFFFFFF, window=100)[1][TCP].window == 100 << 9
     assert ends.client(flags="A", seq=FIRST + 1, ack=cookie + 1 & 0xFFFFFFFF, window=1000)[1][TCP].window == 65535
     assert ends.server(flags="A", seq=ISN + 1, ack=FIRST + 1, window=1280)[1][TCP].window == 10
+
+
+def too_big(ends: Ends, way: str, quoted: Packet, size: int) -> Packet:
+    """What a router says of a packet that it can't forward: `size` bytes of TCP are quoted."""
+    ethernet, network = ends.frame(way)[Ether].copy(), IP if ends.family == 4 else IPv6
+    ethernet.remove_payload()
+    packet = bytes(quoted[network])[: (20 if ends.family == 4 else 40) + size]
+    if ends.family == 4:
+        return ethernet / IP(src="203.0.113.1", dst=quoted[IP].src) / ICMP(type=3, code=4, nexthopmtu=1300) / packet
+    return ethernet / IPv6(src="2001:db8:1::1", dst=quoted[IPv6].src) / ICMPv6PacketTooBig(mtu=1300) / packet
+
+
+@pytest.mark.parametrize("size", [8, 12, 60])
+def test_errors_about_a_proxied_connection_are_translated(ends: Ends, size: int) -> None:
+    """A router in front of the box quotes what the server sent, one behind it what the client did: each is told by the
+    numbers that it knows. Routers quote 8 bytes of TCP at least."""
+    cookie = ends.open()
+    delta = cookie - ISN
+    known = {"flags": "A", "ack": FIRST + 1, "data": bytes(1400)}
+    theirs = ends.frame("out", seq=cookie + 1 & 0xFFFFFFFF, **known)
+    own = ends.frame("out", seq=cookie + 1 - delta & 0xFFFFFFFF, **known)
+    own[TCP].chksum = Ether(bytes(theirs))[TCP].chksum  # of what is quoted nobody looks at it
+    verdict, passed = ends.line.pass_on(too_big(ends, "in", theirs, size), "in")
+    assert verdict == "pass"
+    assert bytes(passed) == bytes(too_big(ends, "in", own, size))
+
+    known = {"flags": "A", "seq": FIRST + 1, "data": bytes(1400)}
+    theirs = ends.frame("in", ack=ISN + 1 & 0xFFFFFFFF, **known)
+    own = ends.frame("in", ack=cookie + 1 & 0xFFFFFFFF, **known)
+    own[TCP].chksum = Ether(bytes(theirs))[TCP].chksum
+    verdict, passed = ends.line.pass_on(too_big(ends, "out", theirs, size), "out")
+    assert verdict == "pass"
+    assert bytes(passed) == bytes(too_big(ends, "out", own if size > 8 else theirs, size))
+
+
+def test_errors_about_other_connections_are_left_alone(ends: Ends) -> None:
+    ends.open()
+    stranger = Ends(ends.line, ends.family, next(_ports))
+    for way, against in (("in", "out"), ("out", "in")):
+        error = too_big(ends, way, stranger.frame(against, flags="A", seq=7, ack=9), 20)
+        verdict, passed = ends.line.pass_on(error, way)
+        assert verdict == "pass"
+        assert bytes(passed) == bytes(error)
 
 
 def test_resets_are_translated(ends: Ends) -> None:

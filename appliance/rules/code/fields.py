@@ -28,7 +28,10 @@ STATE = (Field("now", 64), Field("monitored"), Field("deciding", 64), Field("not
 # what stages get beside what the parser finds (stages.contract)
 OF_STAGES = (
     *(Field(name, 64) for name in ("layer3", "layer4", "payload")),
-    *map(Field, ("payload_length", "way", "stage_monitored", "ct.commit", "proved", "dscp", "reject")),
+    *map(
+        Field,
+        ("payload_length", "way", "stage_monitored", "ct.commit", "proved", "dscp", "quoted_change", "reject"),
+    ),
 )
 
 # what the parser of one level leaves for the next one (parser.levels): where it begins and ends in the frame, its

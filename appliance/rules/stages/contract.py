@@ -43,6 +43,7 @@ NARROW = (
     "fragment_id",
     "proved",
     "dscp",
+    "quoted_change",
     "reject",
 )
 FRAME = tuple((name, ctypes.c_uint64) for name in WIDE) + tuple((name, ctypes.c_uint32) for name in NARROW)
