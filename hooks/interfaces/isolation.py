@@ -31,6 +31,7 @@ from hooks.interfaces.ethtool import read_features, set_features
 from hooks.interfaces.netdev import Interface, demand_ethernet, find_interface, set_up
 from hooks.interfaces.saved_state import STATE_DIRECTORY, SavedState, StateFile, remove_stale
 
+IPV6_SETTINGS = Path("/proc/sys/net/ipv6/conf")
 RECEIVE_OFFLOADS = ("rx-gro", "rx-lro", "rx-gro-hw", "rx-gro-list", "rx-udp-gro-forwarding")
 
 
@@ -143,7 +144,7 @@ def _ipv6_switch(interface: str, value: str | None) -> str | None:
 
     A container may mount /proc/sys read-only; then IPv6 stays on, and the closed egress keeps the host silent.
     """
-    switch = Path("/proc/sys/net/ipv6/conf") / interface / "disable_ipv6"
+    switch = IPV6_SETTINGS / interface / "disable_ipv6"
     try:
         if value is not None and switch.read_text().strip() != value:
             switch.write_text(value)

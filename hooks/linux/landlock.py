@@ -16,6 +16,12 @@ LANDLOCK_SCOPE_ABSTRACT_UNIX_SOCKET = 1 << 0
 LANDLOCK_SCOPE_SIGNAL = 1 << 1
 LANDLOCK_SCOPE = LANDLOCK_SCOPE_ABSTRACT_UNIX_SOCKET | LANDLOCK_SCOPE_SIGNAL
 
+LANDLOCK_RULE_PATH_BENEATH = 1
+
+LANDLOCK_ACCESS_FS_EXECUTE = 1 << 0
+LANDLOCK_ACCESS_FS_READ_FILE = 1 << 2
+LANDLOCK_ACCESS_FS_READ_DIR = 1 << 3
+
 # How many rights to files (LANDLOCK_ACCESS_FS_*, from bit 0 on) each version knows; those between as the one before.
 ACCESS_FS_OF_ABI = {
     1: 13,  # EXECUTE, WRITE_FILE, READ_FILE, READ_DIR, REMOVE_DIR, REMOVE_FILE, MAKE_CHAR to MAKE_SYM
@@ -38,3 +44,10 @@ class landlock_ruleset_attr(ctypes.Structure):
         ("handled_access_net", ctypes.c_uint64),
         ("scoped", ctypes.c_uint64),
     )
+
+
+class landlock_path_beneath_attr(ctypes.Structure):
+    """A rule: what is allowed to everything below the directory that `parent_fd` is of."""
+
+    _pack_ = 1
+    _fields_ = (("allowed_access", ctypes.c_uint64), ("parent_fd", ctypes.c_int32))

@@ -17,6 +17,7 @@ _EVERYWHERE = {
     "clone3": 435,
     "pidfd_getfd": 438,
     "landlock_create_ruleset": 444,
+    "landlock_add_rule": 445,
     "landlock_restrict_self": 446,
 }
 SYSCALLS: Mapping[str, Mapping[str, int]] = {

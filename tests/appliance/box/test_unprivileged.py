@@ -21,7 +21,7 @@ from tests.appliance.datapath.conftest import obedient_engine
 from tests.netns import Topology
 
 pytestmark = pytest.mark.netns
-SECONDS = 20.0
+SECONDS = 60.0
 
 
 @pytest.fixture

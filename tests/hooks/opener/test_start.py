@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -17,8 +17,10 @@ from hooks.errors import HookError
 from hooks.interfaces.isolation import Isolation
 from hooks.interfaces.isolation_watch import Openings
 from hooks.linux.capability import CAP_NET_ADMIN, CAP_NET_RAW
+from hooks.opener.__main__ import confine
 from hooks.opener.start import StartedOpener, start_opener
 from hooks.sandbox.capabilities import NOBODY, Privileges, drop_privileges
+from tests.capabilities import requires
 from tests.child import in_child
 from tests.hooks.interfaces.test_isolation import isolated_settings, snapshot
 from tests.netns import Topology
@@ -50,7 +52,7 @@ def opener(net: Topology, tmp_path: Path) -> Iterator[StartedOpener]:
         yield started
 
 
-def await_end(process: int, seconds: float = 10.0) -> None:
+def await_end(process: int, seconds: float = 60.0) -> None:
     """Of a process that somebody else may have to bury."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
@@ -71,7 +73,7 @@ def start_box(net: Topology, state_directory: Path, more: str = "") -> tuple[sub
     return box, int(box.stdout.readline())
 
 
-def test_an_opener_has_two_capabilities_and_three_descriptors(opener: StartedOpener, tmp_path: Path) -> None:
+def test_an_opener_has_two_capabilities_and_its_own_descriptors(opener: StartedOpener, tmp_path: Path) -> None:
     with opener.isolate("outside"):
         has = Privileges.of(opener.process.pid)
         kept = {CAP_NET_ADMIN, CAP_NET_RAW}
@@ -79,7 +81,41 @@ def test_an_opener_has_two_capabilities_and_three_descriptors(opener: StartedOpe
         assert (has.inheritable, has.ambient, has.no_new_privileges) == (frozenset(), frozenset(), True)
         opened = {int(each.name): str(each.readlink()) for each in Path(f"/proc/{opener.process.pid}/fd").iterdir()}
         own = sorted(name.partition(":")[0] for number, name in opened.items() if number > 2)
-        assert own == sorted([str(next(tmp_path.iterdir())), "anon_inode", "socket"])  # the record, the box, its end
+        directories = [str(tmp_path), "/proc/sys/net/ipv6/conf"]
+        assert own == sorted([*directories, str(next(tmp_path.iterdir())), "anon_inode", "socket"])
+
+
+@requires("Landlock")
+def test_an_opener_reaches_no_file_but_its_own(net: Topology, tmp_path: Path) -> None:
+    """It is root's user, and files are root's."""
+    records = tmp_path / "records"
+    records.mkdir()
+    secret = tmp_path / "secret"
+    secret.write_text("key")
+    pattern = Path("/proc/sys/kernel/core_pattern")
+    setting = Path("/proc/sys/net/ipv6/conf/outside/disable_ipv6")
+
+    def child() -> list[str]:
+        drop_privileges()
+        confine(records)
+        refused = []
+        attempts: dict[str, Callable[[], object]] = {
+            "read": secret.read_text,
+            "write": lambda: secret.write_text("other"),
+            "kernel": lambda: pattern.write_text(pattern.read_text()),
+            "execute": lambda: os.execv("/bin/true", ["true"]),
+            "record": lambda: (records / "1.json").write_text("{}"),
+            "setting": lambda: setting.write_text("1"),
+        }
+        for name, attempt in attempts.items():
+            try:
+                attempt()
+            except PermissionError:
+                refused.append(name)
+        return refused
+
+    assert in_child(child) == ["read", "write", "kernel", "execute"]
+    assert setting.read_text() == "1\n"
 
 
 def test_a_box_without_any_privilege_opens_isolates_and_closes_again(net: Topology, tmp_path: Path) -> None:
@@ -137,7 +173,7 @@ def test_a_box_that_forgets_its_opener_has_no_interfaces(net: Topology, tmp_path
     opener.isolate("outside").__enter__()
     assert snapshot(net.box) != before
     opener.forget()
-    assert opener.process.wait(10) == 0
+    assert opener.process.wait(60) == 0
     assert snapshot(net.box) == before
     opener.end()
 
@@ -176,7 +212,7 @@ def test_who_has_no_privilege_starts_no_opener(
         opener = start_opener(["outside"], ["outside"], state_directory=tmp_path)
         with pytest.raises(HookError) as raised:
             opener.isolate("outside").__enter__()
-        return str(raised.value), opener.process.wait(10)
+        return str(raised.value), opener.process.wait(60)
 
     told, status = in_child(child)
     assert (told.partition(":")[0], status) == ("the opener has ended", 2)

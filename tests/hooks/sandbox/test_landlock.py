@@ -6,7 +6,7 @@ import errno
 import os
 import socket
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import pytest
@@ -18,12 +18,12 @@ from tests.capabilities import requires
 from tests.child import in_child
 
 
-def behind(attempt: Callable[[], object]) -> int:
+def behind(attempt: Callable[[], object], readable: Iterable[Path] = (), writable: Iterable[Path] = ()) -> int:
     """The errno of what a restricted child attempts, 0 if it was done."""
 
     def attempts() -> int:
         prctl(PR_SET_NO_NEW_PRIVS, 1)
-        refuse_files_and_network()
+        refuse_files_and_network(readable, writable)
         try:
             attempt()
         except OSError as error:
@@ -39,6 +39,26 @@ def test_no_file() -> None:
         assert behind(lambda: Path(file.name).read_bytes()) == errno.EACCES
         assert behind(lambda: Path(file.name).unlink()) == errno.EACCES
         assert behind(lambda: os.read(file.fileno(), 1)) == 0  # it was open before
+
+
+@requires("Landlock")
+def test_what_is_allowed_by_directory(tmp_path: Path) -> None:
+    read, written = tmp_path / "read", tmp_path / "written"
+    for directory in (read, written):
+        directory.mkdir()
+        (directory / "file").write_text("x")
+
+    def told(attempt: Callable[[], object]) -> int:
+        return behind(attempt, [read], [written])
+
+    assert told((read / "file").read_bytes) == 0
+    assert told(lambda: (read / "file").write_bytes(b"y")) == errno.EACCES
+    assert told((read / "new").mkdir) == errno.EACCES
+    assert told(lambda: (written / "file").write_bytes(b"y")) == 0
+    assert told(lambda: (written / "new").write_bytes(b"y")) == 0
+    assert told((written / "file").unlink) == 0
+    assert told(lambda: os.execv("/bin/true", ["true"])) == errno.EACCES
+    assert told(lambda: tmp_path.joinpath("new").mkdir()) == errno.EACCES
 
 
 @requires("Landlock for TCP")
