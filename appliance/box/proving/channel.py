@@ -39,6 +39,9 @@ class Bounds:
     body: int = 64 * MIB
 
 
+BOUNDS = Bounds()
+
+
 @dataclass(frozen=True, slots=True)
 class Deadline:
     """A moment of the monotonic clock. `None` never comes."""

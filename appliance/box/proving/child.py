@@ -15,7 +15,7 @@ from typing import NoReturn, TypeAlias
 
 from appliance.box.proving.build import build
 from appliance.box.proving.built import Built
-from appliance.box.proving.channel import Bounds, Channel
+from appliance.box.proving.channel import BOUNDS, Channel
 from appliance.box.proving.fate import OUT_OF_MEMORY
 from appliance.box.proving.records import decode, encode
 from appliance.box.proving.refusals import Refusal
@@ -57,7 +57,7 @@ def live(work: Work, conversation: int, words: int, confine: Callable[[], None],
 
 def answer(channel: Channel, kernel: RunningKernel) -> None:
     """The work: what was asked, built, or why it can't be."""
-    request = decode(BuildRequest, *channel.receive(Bounds()))
+    request = decode(BuildRequest, *channel.receive(BOUNDS))
     try:
         answered = Answer(build(request, kernel), None)
     except TidegateError as error:

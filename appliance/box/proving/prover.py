@@ -20,7 +20,7 @@ from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 
 from appliance.box.proving.built import Built
-from appliance.box.proving.channel import Bounds, Channel, Deadline, Late, Left
+from appliance.box.proving.channel import BOUNDS, Channel, Deadline, Late, Left
 from appliance.box.proving.child import Answer
 from appliance.box.proving.confinement import Confinement
 from appliance.box.proving.errors import ProverAnsweredNonsense, ProverDied, ProverTimedOut
@@ -30,7 +30,7 @@ from appliance.box.proving.records import Malformed, decode, encode
 from appliance.box.proving.request import BuildRequest
 from appliance.box.proving.zygote import LIMITS, LONGEST_WORD
 from appliance.closeable import Closeable
-from appliance.errors import CannotRun, TidegateError
+from appliance.errors import CannotRun, InputRefused, TidegateError
 
 _LOGGER = logging.getLogger("appliance.box.proving")
 
@@ -88,6 +88,7 @@ class Prover(Closeable):
         ProverTimedOut, ProverTooLarge, ProverDied or ProverAnsweredNonsense."""
         seconds = self._limits.seconds if timeout is None else timeout
         source = request.object.source
+        question = _question(request)
         self.ready()
         deadline = Deadline.after(seconds)
         with ExitStack() as opened:
@@ -96,7 +97,7 @@ class Prover(Closeable):
                 pidfd = await_begun(fate, deadline)
                 opened.callback(os.close, pidfd)
                 opened.callback(_kill, pidfd)
-                return self._converse(conversation, request, deadline)
+                return self._converse(conversation, request, question, deadline)
             except Late:
                 raise ProverTimedOut(source, seconds) from None
             except Malformed as error:
@@ -119,11 +120,13 @@ class Prover(Closeable):
         return conversation, fate
 
     @staticmethod
-    def _converse(conversation: socket.socket, request: BuildRequest, deadline: Deadline) -> Built:
+    def _converse(
+        conversation: socket.socket, request: BuildRequest, question: tuple[bytes, bytes], deadline: Deadline
+    ) -> Built:
         channel = Channel(conversation)
         with suppress(Left):  # it may have said why in its answer, or in its end
-            channel.send(*encode(request), deadline)
-        answer = decode(Answer, *channel.receive(Bounds(), deadline))
+            channel.send(*question, deadline)
+        answer = decode(Answer, *channel.receive(BOUNDS, deadline))
         if (answer.built is None) == (answer.refusal is None):
             raise Malformed("neither a Built nor a refusal, or both")
         if answer.refusal is not None:
@@ -167,6 +170,15 @@ class Prover(Closeable):
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
+
+
+def _question(request: BuildRequest) -> tuple[bytes, bytes]:
+    """The request as it is sent. Raises InputRefused if it is larger than a prover reads."""
+    document, body = encode(request)
+    if len(body) > BOUNDS.body:
+        what = f"objects of {len(body)} bytes, and a prover takes {BOUNDS.body}"
+        raise InputRefused(what, where=request.object.source, hint="strip their debug sections (llvm-strip -g)")
+    return document, body
 
 
 def _kill(pidfd: int) -> None:

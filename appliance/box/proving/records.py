@@ -104,10 +104,9 @@ class _Reader:
         return type_(**{name: self.read(hint, given[name]) for name, hint in declared.items()})
 
     def _one_of(self, types: tuple[Any, ...], found: Any) -> Any:
-        """None, text and at most one record can be told apart."""
+        """None, a number, text or a member, and a record can be told apart; no two of a kind."""
         for type_ in types:
-            shape = dict if is_dataclass(type_) else type_
-            if isinstance(found, shape):
+            if isinstance(found, _shape(type_)):
                 return self.read(type_, found)
         raise Malformed(f"a {type(found).__name__} where none may be")
 
@@ -118,6 +117,14 @@ class _Reader:
         data = self.body[self.position : end]
         self.position = end
         return data
+
+
+def _shape(type_: Any) -> type:
+    """What JSON has for a value of that type."""
+    if is_dataclass(type_):
+        return dict
+    shape: type = str if issubclass(type_, Enum) else type_
+    return shape
 
 
 def _as(type_: type, found: Any) -> Any:

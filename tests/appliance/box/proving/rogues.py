@@ -17,7 +17,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from appliance.box.proving.built import Built, Image, ProvedProgram
-from appliance.box.proving.channel import HEAD, MAGIC, Bounds, Channel
+from appliance.box.proving.channel import BOUNDS, HEAD, MAGIC, Channel
 from appliance.box.proving.child import Answer
 from appliance.box.proving.form import ELF
 from appliance.box.proving.records import decode, encode
@@ -77,7 +77,7 @@ ATTEMPTS: Mapping[str, Callable[[], object]] = {
 
 def tries(channel: Channel, kernel: RunningKernel) -> None:
     """Everything in ATTEMPTS, and says what came of it as a refusal's words."""
-    channel.receive(Bounds())
+    channel.receive(BOUNDS)
     found = []
     for what, attempt in ATTEMPTS.items():
         try:
@@ -90,7 +90,7 @@ def tries(channel: Channel, kernel: RunningKernel) -> None:
 
 def waits(channel: Channel, kernel: RunningKernel) -> None:
     """For ever, until somebody looks."""
-    channel.receive(Bounds())
+    channel.receive(BOUNDS)
     poll = select.poll()
     poll.poll()
 
@@ -99,14 +99,14 @@ def waits(channel: Channel, kernel: RunningKernel) -> None:
 
 
 def burns(channel: Channel, kernel: RunningKernel) -> None:
-    channel.receive(Bounds())
+    channel.receive(BOUNDS)
     while True:
         pass
 
 
 def swells(channel: Channel, kernel: RunningKernel) -> None:
     """Python is refused memory."""
-    channel.receive(Bounds())
+    channel.receive(BOUNDS)
     held = []
     while True:
         held.append(bytes(1 << 20))
@@ -114,7 +114,7 @@ def swells(channel: Channel, kernel: RunningKernel) -> None:
 
 def swells_in_llvm(channel: Channel, kernel: RunningKernel) -> None:
     """LLVM is, which aborts."""
-    channel.receive(Bounds())
+    channel.receive(BOUNDS)
     held = []
     try:
         while True:
@@ -129,23 +129,23 @@ def swells_in_llvm(channel: Channel, kernel: RunningKernel) -> None:
 
 
 def crashes(channel: Channel, kernel: RunningKernel) -> None:
-    channel.receive(Bounds())
+    channel.receive(BOUNDS)
     ctypes.string_at(0)
 
 
 def raises(channel: Channel, kernel: RunningKernel) -> None:
-    channel.receive(Bounds())
+    channel.receive(BOUNDS)
     raise RecursionError("a deep nest\x1b[31m")
 
 
 def leaves(channel: Channel, kernel: RunningKernel) -> None:
     """Without a word."""
-    channel.receive(Bounds())
+    channel.receive(BOUNDS)
 
 
 def closes(channel: Channel, kernel: RunningKernel) -> None:
     """The conversation, and lives on."""
-    channel.receive(Bounds())
+    channel.receive(BOUNDS)
     os.close(3)
     select.poll().poll()
 
@@ -201,18 +201,18 @@ LIES: Mapping[str, Callable[[], tuple[bytes, bytes]]] = {
 
 def lies(channel: Channel, kernel: RunningKernel) -> None:
     """The lie whose number the request has in the place of its workers."""
-    request = decode(BuildRequest, *channel.receive(Bounds()))
+    request = decode(BuildRequest, *channel.receive(BOUNDS))
     channel.send(*list(LIES.values())[request.workers]())
 
 
 def announces_too_much(channel: Channel, kernel: RunningKernel) -> None:
     """The head of a message that would take 4 GiB."""
-    channel.receive(Bounds())
+    channel.receive(BOUNDS)
     os.write(3, HEAD.pack(MAGIC, 2, (1 << 32) - 1))
     select.poll().poll()
 
 
 def says_nothing_of_ours(channel: Channel, kernel: RunningKernel) -> None:
-    channel.receive(Bounds())
+    channel.receive(BOUNDS)
     os.write(3, b"HTTP/1.1 200 OK\r\n")
     select.poll().poll()
