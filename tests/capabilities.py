@@ -160,6 +160,8 @@ CAPABILITIES: dict[str, Capability] = {
         Capability("clang 14.0.6", _clang_14),
         _program("bpftool"),
         _program("clang"),
+        _program("curl"),
+        _program("nginx"),
         _program("llvm-strip-14"),
         _program("nft", "nftables"),
         _program("xdp-filter", "xdp-tools"),

@@ -87,6 +87,15 @@ def guard(name: str, *command: str, options: tuple[str, ...] = (), **more: Any) 
     return Ended(done.returncode, done.stdout, done.stderr)
 
 
+def guarded_map(name: str, table: str, text: str) -> tuple[Any, dict[str, int], list[Any]]:
+    """What a Python program says under the object of that name, the guard's counters, and the entries of a map."""
+    line = [*ALONE, sys.executable, "-m", "tests.guarded_map", str(compiled(name)), table, *script(text)]
+    done = subprocess.run(line, capture_output=True, text=True, timeout=SECONDS, check=False, cwd=CASES.parents[1])
+    assert done.returncode == 0, done
+    said, behind = map(json.loads, done.stdout.splitlines())
+    return said, behind["counts"], behind["entries"]
+
+
 def script(text: str) -> tuple[str, ...]:
     """A Python program as a command."""
     return (PYTHON, "-c", PREFIX + textwrap.dedent(text))
