@@ -13,6 +13,7 @@ from hooks.contracts.bind import BIND_WINDOWS
 from hooks.contracts.cgroup import KERNEL_SOCKETS_LINUX
 from hooks.contracts.contract import HookPoint
 from hooks.contracts.sk_buff import SK_BUFF_LINUX
+from hooks.contracts.sock import SOCK_LINUX
 from hooks.contracts.sock_addr import SOCK_ADDR_LINUX, SOCK_ADDR_WINDOWS
 from hooks.contracts.sock_ops import SOCK_OPS_LINUX, SOCK_OPS_WINDOWS
 from hooks.contracts.struct_ops import SECTIONS as OPERATIONS_SECTIONS
@@ -84,7 +85,7 @@ def _is_named(section: str, pattern: str) -> bool:
 
 LINUX = Platform(
     name="linux",
-    hooks=(XDP_LINUX, *SOCK_ADDR_LINUX, SOCK_OPS_LINUX),
+    hooks=(XDP_LINUX, *SOCK_ADDR_LINUX, *SOCK_LINUX, SOCK_OPS_LINUX),
     helpers={
         1: "map_lookup_elem",
         2: "map_update_elem",

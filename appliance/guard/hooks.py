@@ -17,8 +17,11 @@ from appliance.guard.errors import NothingToGuard
 class Call(Enum):
     """What a process does with a socket, as counters and logs name it."""
 
+    CREATE = "create"
     BIND = "bind"
     CONNECT = "connect"
+    LISTEN = "listen"
+    SEND = "send"
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,13 +36,36 @@ _VERSIONS = {4: AF_INET, 6: AF_INET6}
 
 # Hook → place. The names are those of both platforms.
 PLACES: Mapping[str, Place] = {
+    "cgroup/sock_create": Place(Call.CREATE),
     "bind": Place(Call.BIND),
     **{f"cgroup/bind{version}": Place(Call.BIND, family) for version, family in _VERSIONS.items()},
-    **{f"cgroup/connect{version}": Place(Call.CONNECT, family) for version, family in _VERSIONS.items()},
+    **{
+        f"cgroup/{name}{version}": Place(call, family)
+        for name, call in (
+            ("post_bind", Call.BIND),
+            ("connect", Call.CONNECT),
+            ("connect_authorization", Call.CONNECT),
+            ("listen", Call.LISTEN),
+            ("sendmsg", Call.SEND),
+        )
+        for version, family in _VERSIONS.items()
+    },
 }
 
 # Hook → why no engine of this process can call its programs.
-UNSEEN: Mapping[str, str] = {}
+UNSEEN: Mapping[str, str] = {
+    "sockops": "no system call tells when a connection is established or ends",
+    **{
+        f"cgroup/{name}{version}": why
+        for name, why in (
+            ("recvmsg", "what is received is the kernel's to hand out"),
+            ("recv_accept", "what is accepted is the kernel's to hand out"),
+            ("getpeername", "names of sockets are the kernel's to tell"),
+            ("getsockname", "names of sockets are the kernel's to tell"),
+        )
+        for version in _VERSIONS
+    },
+}
 
 
 def check_programs(programs: Iterable[ProgramSpec], source: str) -> tuple[list[ProgramSpec], dict[str, str]]:

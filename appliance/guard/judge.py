@@ -11,14 +11,16 @@ import errno
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from appliance.guard.addresses import AF_INET6, SocketAddress
+from appliance.guard.addresses import AF_INET6, SHORTEST, SocketAddress
 from appliance.guard.callers import Asked, Caller
-from appliance.guard.hooks import Call
+from appliance.guard.hooks import PLACES, Call
 from appliance.guard.programs import GuardProgram
 from hooks.contracts.bind import BindContext, BindVerdict
+from hooks.contracts.sock import SockContext
 from hooks.contracts.sock_addr import SockAddrContext, SocketVerdict
 
 WINDOWS_AF_INET6 = 23
+OF_BOUND = ("cgroup/post_bind4", "cgroup/post_bind6")
 BIND, POST_BIND, UNBIND = range(3)  # bind_operation_t
 
 
@@ -27,6 +29,8 @@ class Socket(Asked, Protocol):
 
     @property
     def kind(self) -> Kind: ...
+
+    def local_address(self) -> bytes: ...
 
 
 class Kind(Protocol):
@@ -43,12 +47,14 @@ class Kind(Protocol):
 @dataclass(frozen=True, slots=True)
 class Judgement:
     """`errno` is 0 if the call goes on, to `address`. `program` is the one that denied or wrote the address.
-    `privileged`: the port may be bound whoever asks."""
+    `privileged`: the port may be bound whoever asks. `source` is the address that a datagram is to be sent from, empty
+    if no program wrote one."""
 
     address: SocketAddress
     errno: int = 0
     program: str | None = None
     privileged: bool = False
+    source: bytes = b""
 
 
 class Judge:
@@ -56,10 +62,20 @@ class Judge:
 
     def __init__(self, programs: dict[str, list[GuardProgram]]) -> None:
         self._programs = programs
+        self._asked = {
+            (call, family): [
+                program
+                for name, place in PLACES.items()
+                if place.call is call and place.family in (None, family) and name not in OF_BOUND
+                for program in programs.get(name, ())
+            ]
+            for call in Call
+            for family in SHORTEST
+        }
 
     def asks(self, call: Call) -> bool:
         """Whether some program judges such calls."""
-        return any(name in self._programs for name in _HOOKS[call])
+        return any(PLACES[name].call is call for name in self._programs)
 
     @property
     def told_of_unbinding(self) -> bool:
@@ -68,18 +84,43 @@ class Judge:
 
     def judge(self, call: Call, caller: Caller, socket: Socket, address: SocketAddress) -> Judgement:
         """A call that is about an address of the internet."""
-        version = 6 if address.family == AF_INET6 else 4
         judgement = Judgement(address)
-        for program in self._programs.get(f"cgroup/{call.value}{version}", ()):
-            judgement = _judge_address(program, caller, socket, judgement)
+        for program in self._asked.get((call, address.family), ()):
+            judge = _judge_bind if program.hook.name == "bind" else _judge_address
+            judgement = judge(program, caller, socket, judgement)
             if judgement.errno:
-                return judgement
-        if call is Call.BIND:
-            for program in self._programs.get("bind", ()):
-                judgement = _judge_bind(program, caller, socket, judgement)
-                if judgement.errno:
-                    return judgement
+                break
         return judgement
+
+    def judge_creation(self, caller: Caller, kind: Kind) -> str | None:
+        """A socket that is to be made: the program that denies it."""
+        for program in self._programs.get("cgroup/sock_create", ()):
+            context = program.context(caller, NO_SOCKET, family=kind.family, type=kind.type, protocol=kind.protocol)
+            if program.ask(context) not in _GO_ON:
+                return program.name
+        return None
+
+    @property
+    def asks_of_bound(self) -> bool:
+        """Whether some program judges addresses that are bound."""
+        return any(name in self._programs for name in OF_BOUND)
+
+    def judge_bound(self, caller: Caller, socket: Socket, address: SocketAddress) -> str | None:
+        """An address that is bound, or is as good as that: the program that denies it."""
+        for program in self._programs.get(f"cgroup/post_bind{6 if address.family == AF_INET6 else 4}", ()):
+            kind = socket.kind
+            fields = {"family": kind.family, "type": kind.type, "protocol": kind.protocol, "src_port": address.port}
+            context = program.context(caller, socket, **fields)
+            assert isinstance(context, SockContext)
+            place = (
+                context.src_ip6
+                if address.family == AF_INET6
+                else ctypes.addressof(context) + SockContext.src_ip4.offset
+            )
+            ctypes.memmove(place, address.address, len(address.address))
+            if program.ask(context) not in _GO_ON:
+                return program.name
+        return None
 
     def tell_bound(self, caller: Caller, socket: Socket, address: SocketAddress) -> None:
         """The address is bound: nobody can deny that any more."""
@@ -94,10 +135,17 @@ class Judge:
             program.ask(context)
 
 
-_HOOKS = {
-    Call.BIND: ("bind", "cgroup/bind4", "cgroup/bind6"),
-    Call.CONNECT: ("cgroup/connect4", "cgroup/connect6"),
-}
+class _NoSocket:
+    """What is asked of a socket that is not made yet."""
+
+    def cookie(self) -> int:
+        return 0
+
+    def namespace_cookie(self) -> int:
+        return 0
+
+
+NO_SOCKET = _NoSocket()
 _GO_ON = frozenset(
     {
         SocketVerdict.PROCEED,
@@ -125,6 +173,8 @@ def _judge_address(program: GuardProgram, caller: Caller, socket: Socket, before
     assert isinstance(context, SockAddrContext)
     size = len(address.address)
     ctypes.memmove(context.user_ip, address.address, size)
+    source = _own_address(socket, address.family) if _has_source(program) else b""
+    ctypes.memmove(context.msg_src_ip, source, len(source))
     answer = program.ask(context)
     if answer not in _GO_ON:
         return replace(before, errno=errno.EPERM, program=program.name)
@@ -134,7 +184,18 @@ def _judge_address(program: GuardProgram, caller: Caller, socket: Socket, before
         address=moved,
         program=program.name if moved is not address else before.program,
         privileged=before.privileged or answer is SocketVerdict.PROCEED_UNPRIVILEGED,
+        source=b"" if (written := bytes(context.msg_src_ip)[: len(source)]) == source else written,
     )
+
+
+def _has_source(program: GuardProgram) -> bool:
+    return any(field.name.startswith("msg_src_ip") for field in program.hook.context.fields)
+
+
+def _own_address(socket: Socket, family: int) -> bytes:
+    """What the socket is bound to, if it is of that family; zeros else."""
+    own = SocketAddress.read(socket.local_address(), socket.kind.family)
+    return own.address if own is not None and own.family == family else bytes(16 if family == AF_INET6 else 4)
 
 
 def _judge_bind(program: GuardProgram, caller: Caller, socket: Socket, before: Judgement) -> Judgement:

@@ -59,9 +59,10 @@ TCP_SOCKET = ContextLayout(
 )
 _OF_ADDRESS = ("src_ip4", "src_ip6", "src_port")
 _WRITABLE = ("bound_dev_if", "mark", "priority")
+SOCKET_FAMILIES = ("base", "cgroup", "cgroup_current", "retval", "locks", "cgroup_socket")
 
 
-def _socket_context(*addresses: str, whole: bool = False) -> ContextLayout:
+def socket_context(*addresses: str, whole: bool = False) -> ContextLayout:
     """What a program of one attach type sees of a socket; `whole`: it may change whom it belongs to."""
     hidden = {*_OF_ADDRESS} - {*addresses} | (set() if whole else {*_WRITABLE})
     fields = [
@@ -73,21 +74,15 @@ def _socket_context(*addresses: str, whole: bool = False) -> ContextLayout:
 
 
 def _socket_hooks() -> Iterable[HookPoint]:
-    for name, aliases, attach_type, context in (
-        ("sock_create", ("cgroup/sock",), 2, _socket_context(whole=True)),
-        ("sock_release", (), 34, _socket_context(whole=True)),
-        ("post_bind4", (), 12, _socket_context("src_ip4", "src_port")),
-        ("post_bind6", (), 13, _socket_context("src_ip6", "src_port")),
-    ):
-        yield kernel_only_hook(
-            f"cgroup/{name}",
-            9,
-            (f"cgroup/{name}", *aliases),
-            context,
-            ("base", "cgroup", "cgroup_current", "retval", "locks", "cgroup_socket"),
-            returns=_SWITCH,
-            attach_type=attach_type,
-        )
+    yield kernel_only_hook(
+        "cgroup/sock_release",
+        9,
+        ("cgroup/sock_release",),
+        socket_context(whole=True),
+        SOCKET_FAMILIES,
+        returns=_SWITCH,
+        attach_type=34,
+    )
 
 
 def _option_hooks() -> Iterable[HookPoint]:

@@ -32,11 +32,12 @@ CLONE_FILES, CLONE_THREAD = 0x400, 0x10000  # linux/sched.h
 @dataclass(frozen=True, slots=True)
 class Watch:
     """A call to tell of. With `pointer`, only if that argument isn't null, with `flag`, if that argument has one of
-    those bits; with both, if one of the two is so. Arguments count from 0."""
+    those bits, with `values`, if it is one of those; with several, if one of them is so. Arguments count from 0."""
 
     call: str
     pointer: int | None = None
     flag: tuple[int, int] | None = None
+    values: tuple[int, tuple[int, ...]] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +86,7 @@ def _refuse(refusal: Refusal) -> list[sock_filter]:
 
 
 def _tell(watch: Watch) -> list[sock_filter]:
-    if watch.pointer is None and watch.flag is None:
+    if watch == Watch(watch.call):
         return [_ret(kernel.SECCOMP_RET_USER_NOTIF)]
     tests: list[tuple[sock_filter, int, int]] = []  # what is loaded, how it is tested, for which bits
     if watch.pointer is not None:
@@ -93,6 +94,9 @@ def _tell(watch: Watch) -> list[sock_filter]:
     if watch.flag is not None:
         argument, bits = watch.flag
         tests.append((_load("args", argument), BPF_JSET, bits))
+    if watch.values is not None:
+        argument, values = watch.values
+        tests += [(_load("args", argument), BPF_JEQ, value) for value in values]
     body = []
     for index, (load, test, bits) in enumerate(tests):
         left = 2 * (len(tests) - index - 1)  # instructions of the tests that follow; behind them: go on, tell

@@ -13,6 +13,7 @@ import os
 import socket
 from collections.abc import Callable
 from dataclasses import dataclass
+from enum import IntEnum
 
 from hooks.linux.socket import SO_NETNS_COOKIE
 
@@ -27,6 +28,10 @@ _getsockname, _getpeername = _libc.getsockname, _libc.getpeername
 _bind, _connect, _listen = _libc.bind, _libc.connect, _libc.listen
 
 
+def _name(names: type[IntEnum], number: int) -> str:
+    return names(number).name if number in names._value2member_map_ else str(number)
+
+
 @dataclass(frozen=True, slots=True)
 class Kind:
     """What sort of socket: AF_*, SOCK_*, IPPROTO_*."""
@@ -34,6 +39,10 @@ class Kind:
     family: int
     type: int
     protocol: int
+
+    def __str__(self) -> str:
+        family, type_ = _name(socket.AddressFamily, self.family), _name(socket.SocketKind, self.type)
+        return f"{family} {type_} {self.protocol}"
 
 
 class Duplicate:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import ctypes
 import errno
 import os
+import signal
 from collections import OrderedDict
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,8 +23,8 @@ MOST_KEPT = 512
 _libc = ctypes.CDLL(None, use_errno=True)
 _syscall = _libc.syscall
 _syscall.restype = ctypes.c_long
-_readv = _libc.process_vm_readv
-_readv.restype = ctypes.c_ssize_t
+_readv, _writev = _libc.process_vm_readv, _libc.process_vm_writev
+_readv.restype = _writev.restype = ctypes.c_ssize_t
 _GETFD = ctypes.c_long(438)  # pidfd_getfd(2), on every machine: made for each call, so without looking it up
 _NO_FLAGS = ctypes.c_long(0)
 
@@ -63,6 +64,16 @@ class Threads:
         self.forget(number)  # it was somebody who died
         thread = self.find(number)
         return thread, take_descriptor(thread, descriptor)
+
+    def living(self, number: int) -> Thread:
+        """Who has that number now, for certain. Raises OSError (ESRCH) if nobody has."""
+        thread = self.find(number)
+        try:
+            signal.pidfd_send_signal(thread.pidfd, 0)
+        except ProcessLookupError:  # it was somebody who died
+            self.forget(number)
+            return self.find(number)
+        return thread
 
     def forget(self, number: int) -> None:
         """He has died, or is somebody else now."""
@@ -121,3 +132,11 @@ def read_memory(number: int, address: int, size: int) -> bytes:
         return copy.raw
     code = ctypes.get_errno() if done < 0 else errno.EFAULT
     raise OSError(code, os.strerror(code))
+
+
+def write_memory(number: int, address: int, data: bytes) -> None:
+    """Write to memory of the thread. Raises OSError (EFAULT)."""
+    copy = ctypes.create_string_buffer(data, len(data))
+    here, there = iovec(ctypes.addressof(copy), len(data)), iovec(address, len(data))
+    if _writev(number, ctypes.byref(here), 1, ctypes.byref(there), 1, 0) != len(data):
+        raise OSError(errno.EFAULT, os.strerror(errno.EFAULT))

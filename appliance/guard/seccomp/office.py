@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from appliance.guard.addresses import SocketAddress
@@ -12,7 +13,7 @@ from appliance.guard.hooks import Call
 from appliance.guard.judge import Judge, Judgement
 from appliance.guard.seccomp.request import Instead, Request, Result
 from appliance.guard.seccomp.unbinding import Bindings
-from appliance.guard.seccomp.waiting import Waiting
+from appliance.guard.seccomp.waiting import Job, Waiting
 from appliance.guard.statistics import Denial, Ledger, Outcome
 from hooks.seccomp.listener import Listener, Notification
 from hooks.seccomp.sockets import Duplicate
@@ -50,6 +51,21 @@ class Office:
         if result is not Instead.LATER and self.standby is not None:
             self.standby.leave(notification)
 
+    def deny(self, call: Call, caller: Caller, about: object, program: str, code: int = errno.EPERM) -> int:
+        """Count a denial and tell of it; the errno, negative."""
+        self.ledger.deny(Denial(time.time(), call, caller.process, caller.program, str(about), program, code))
+        return -code
+
+    def later(self, request: Request, perform: Callable[[], int]) -> Result:
+        """Perform and answer in another thread, which has the socket until then."""
+
+        def finish(result: int) -> None:
+            request.socket.close()
+            self.answer(request.notification, result)
+
+        self.waiting.hand_in(Job(request.notification, perform, finish))
+        return Instead.LATER
+
     def let_go_on(self, request: Request) -> Result:
         """About another socket than one of the internet: the kernel makes the call, with what it finds by then.
 
@@ -63,8 +79,7 @@ class Office:
         """What the programs say, counted, and told of if they deny."""
         judgement = self.judge.judge(call, caller, socket, address)
         if judgement.errno:
-            who, program = caller.program, judgement.program or ""
-            self.ledger.deny(Denial(time.time(), call, caller.process, who, str(address), program, judgement.errno))
+            self.deny(call, caller, address, judgement.program or "", judgement.errno)
         else:
             moved = judgement.address is not address
             self.ledger.count(call, Outcome.REDIRECTED if moved else Outcome.PERMITTED)

@@ -12,7 +12,7 @@ from typing import TypeAlias
 from appliance.guard.callers import Caller
 from hooks.seccomp.listener import Listener, Notification
 from hooks.seccomp.sockets import LONGEST_ADDRESS, Duplicate
-from hooks.seccomp.threads import Threads, read_memory
+from hooks.seccomp.threads import Thread, Threads, read_memory
 
 
 class Instead(Enum):
@@ -29,24 +29,25 @@ class Gone(Exception):
     """Nobody waits for the call any more, or not in this call."""
 
 
-class Request:
-    """For one thread."""
+def signed(register: int) -> int:
+    """The low half of a register, as an `int`."""
+    low = register & 0xFFFFFFFF
+    return low - (1 << 32) if low >> 31 else low
 
-    __slots__ = ("_listener", "_threads", "caller", "notification", "socket")
 
-    def __init__(self, notification: Notification, listener: Listener, threads: Threads) -> None:
-        """Raises OSError, as the kernel would: EBADF, ENOTSOCK."""
+class AnyRequest:
+    """Of a caller, and about no socket yet. For one thread."""
+
+    __slots__ = ("_listener", "caller", "notification")
+
+    def __init__(self, notification: Notification, listener: Listener, thread: Thread) -> None:
         self.notification = notification
         self._listener = listener
-        self._threads = threads
-        thread, descriptor = threads.duplicate(notification.thread, self.number(0))
-        self.socket = Duplicate(descriptor)
         self.caller = Caller(thread.process, thread.number)
 
     def number(self, argument: int) -> int:
         """An `int`: the low half of the register."""
-        low = self.notification.arguments[argument] & 0xFFFFFFFF
-        return low - (1 << 32) if low >> 31 else low
+        return signed(self.notification.arguments[argument])
 
     def address(self, pointer: int, length: int) -> bytes:
         """A copy of the address that two arguments give, and all of it that is ever read. Raises OSError, as the
@@ -62,3 +63,15 @@ class Request:
         """What was found under the thread's number until now is the caller's. Raises Gone."""
         if not self._listener.valid(self.notification):
             raise Gone
+
+
+class Request(AnyRequest):
+    """About a socket, whose descriptor is the first argument. For one thread."""
+
+    __slots__ = ("socket",)
+
+    def __init__(self, notification: Notification, listener: Listener, threads: Threads) -> None:
+        """Raises OSError, as the kernel would: EBADF, ENOTSOCK."""
+        thread, descriptor = threads.duplicate(notification.thread, signed(notification.arguments[0]))
+        super().__init__(notification, listener, thread)
+        self.socket = Duplicate(descriptor)

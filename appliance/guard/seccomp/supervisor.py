@@ -16,9 +16,12 @@ from collections.abc import Callable, Mapping
 from typing import TypeAlias
 
 from appliance.guard.seccomp.calls.bind import bind
-from appliance.guard.seccomp.calls.connect import connect, connect_by_sending
+from appliance.guard.seccomp.calls.connect import connect
+from appliance.guard.seccomp.calls.create import create
+from appliance.guard.seccomp.calls.listen import listen
+from appliance.guard.seccomp.calls.send import sendmmsg, sendmsg, sendto
 from appliance.guard.seccomp.office import Office
-from appliance.guard.seccomp.request import Gone, Instead, Request, Result
+from appliance.guard.seccomp.request import AnyRequest, Gone, Instead, Request, Result
 from hooks.linux.unistd import number_of
 from hooks.seccomp.listener import Notification
 
@@ -29,13 +32,17 @@ Serve: TypeAlias = Callable[[Office, Request], Result]
 SERVED: Mapping[str, Serve] = {
     "bind": bind,
     "connect": connect,
-    "sendto": connect_by_sending,
-    "sendmsg": connect_by_sending,
-    "sendmmsg": connect_by_sending,
+    "listen": listen,
+    "sendto": sendto,
+    "sendmsg": sendmsg,
+    "sendmmsg": sendmmsg,
 }
 
 
 SETTLING = 200  # milliseconds: how long sockets may take to end behind the last process
+
+
+CREATED = {"socket": create}
 
 
 class Supervisor:
@@ -44,6 +51,7 @@ class Supervisor:
     def __init__(self, office: Office) -> None:
         self._office = office
         self._served = {number_of(name): serve for name, serve in SERVED.items()}
+        self._created = {number_of(name): serve for name, serve in CREATED.items()}
         self._stop = os.eventfd(0, os.EFD_CLOEXEC)
 
     def run(self) -> None:
@@ -91,10 +99,14 @@ class Supervisor:
             return -errno.EPERM
 
     def _perform(self, notification: Notification) -> Result:
-        request = Request(notification, self._office.listener, self._office.threads)
+        office = self._office
+        if notification.call in self._created:
+            thread = office.threads.living(notification.thread)
+            return self._created[notification.call](office, AnyRequest(notification, office.listener, thread))
+        request = Request(notification, office.listener, office.threads)
         result: Result = -errno.EPERM
         try:
-            result = self._served[notification.call](self._office, request)
+            result = self._served[notification.call](office, request)
         finally:
             if result is not Instead.LATER:  # whoever answers later has the socket until then
                 request.socket.close()

@@ -30,6 +30,9 @@ class Binding:
     def cookie(self) -> int:
         return self.socket_cookie
 
+    def local_address(self) -> bytes:
+        return self.address.raw
+
     def namespace_cookie(self) -> int:
         return self.netns_cookie
 

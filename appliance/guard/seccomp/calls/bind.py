@@ -27,10 +27,23 @@ def bind(office: Office, request: Request) -> Result:
     judgement = office.judged(Call.BIND, request.caller, socket, address)
     if judgement.errno:
         return -judgement.errno
+    if judgement.address.port and (denied := _denied_behind(office, request, judgement.address)):
+        return denied  # before: a port that was asked for could not be given back
     result = _bind(request, judgement)
+    if result == 0 and not judgement.address.port and office.judge.asks_of_bound:
+        got = SocketAddress.read(socket.local_address(), socket.kind.family)
+        if got is not None and (denied := _denied_behind(office, request, got)):
+            socket.unbind()
+            return denied
     if result == 0 and office.bindings is not None:
         office.bindings.add(request.caller, socket)
     return result
+
+
+def _denied_behind(office: Office, request: Request, address: SocketAddress) -> int:
+    """What programs of post_bind say: 0, or an errno, negative."""
+    program = office.judge.judge_bound(request.caller, request.socket, address)
+    return office.deny(Call.BIND, request.caller, address, program) if program else 0
 
 
 def _bind(request: Request, judgement: Judgement) -> int:

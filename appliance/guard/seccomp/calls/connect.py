@@ -11,8 +11,7 @@ import socket as sockets
 from appliance.guard.addresses import SHORTEST, SocketAddress
 from appliance.guard.hooks import Call
 from appliance.guard.seccomp.office import Office
-from appliance.guard.seccomp.request import Instead, Request, Result
-from appliance.guard.seccomp.waiting import Job
+from appliance.guard.seccomp.request import Request, Result
 
 
 def connect(office: Office, request: Request) -> Result:
@@ -32,18 +31,7 @@ def connect(office: Office, request: Request) -> Result:
         raw = judgement.address.raw
     if socket.kind.type == sockets.SOCK_DGRAM or not socket.waits():
         return socket.connect(raw)
-    return _later(office, request, raw)
-
-
-def _later(office: Office, request: Request, raw: bytes) -> Result:
-    socket = request.socket
-
-    def finish(result: int) -> None:
-        socket.close()
-        office.answer(request.notification, result)
-
-    office.waiting.hand_in(Job(request.notification, lambda: socket.connect(raw), finish))
-    return Instead.LATER
+    return office.later(request, lambda: socket.connect(raw))
 
 
 def connect_by_sending(office: Office, request: Request) -> Result:
