@@ -29,6 +29,7 @@ from hooks.af_packet.socket import PacketSocket
 from hooks.interfaces.netdev import Interface
 from hooks.linux.if_packet import ETH_HLEN
 from hooks.opener.opener import LOCAL, Opener
+from hooks.scheduling import leaves_a_processor
 
 STAMPS_SECONDS = 0.05  # until the kernel stamps frames: it patches itself for that, in a thread of its own
 OVERLAP_SECONDS = 0.0005  # in which both sockets accept; longer than a processor is at the taps of one frame
@@ -55,9 +56,12 @@ class Datapath(Closeable):
     ) -> None:
         """Have `opener` open every ring, and begin to serve. Raises HookError; then nothing stays open."""
         self._opener = opener
+        urgent = leaves_a_processor(workers)
         self._threads = [
-            WorkerThread(processor, (), services=services, spin=spin, on_failure=on_failure, reserve=reserve)
-            for processor in range(workers)
+            WorkerThread(
+                number, (), services=services, spin=spin, urgent=urgent, on_failure=on_failure, reserve=reserve
+            )
+            for number in range(workers)
         ]
         self._swapping = threading.Lock()  # held while code is published, and while workers move to another host
         self._host = run.host

@@ -90,6 +90,8 @@ class Worker(ctypes.Structure):
         ("batches", ctypes.c_uint64),  # batches done: a sign of life
         ("sleeps", ctypes.c_uint64),
         ("served", ctypes.c_uint64),  # whether a thread of another process is at it (appliance.datapath.hosts)
+        ("urgent", ctypes.c_uint32),  # 1: its thread is to run before others (hooks.scheduling)
+        ("urgent_pad", ctypes.c_uint32),
         ("scratch", ctypes.c_uint64),  # address of SCRATCH_SIZE bytes for frames that no slot holds
         ("offload_start", ctypes.c_uint64),  # the address that `offload` counts from: the frame as the kernel gave it
         ("offload", virtio_net_hdr),

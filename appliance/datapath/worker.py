@@ -83,10 +83,12 @@ class WorkerThread:
         *,
         services: RuntimeServices = NO_SERVICES,
         spin: int = 0,
+        urgent: bool = False,
         on_failure: Callable[[Sequence[Wiring]], None] = lambda failed: None,
         reserve: Reserve = PRIVATE,
     ) -> None:
-        """Take the memory that the native code works on from the reserve. Raises OSError."""
+        """Take the memory that the native code works on from the reserve. `urgent`: run before all other threads, as
+        far as that is permitted. Raises OSError."""
         self.processor = processor
         self.wirings: Sequence[Wiring] = ()
         self._on_failure = on_failure
@@ -95,6 +97,7 @@ class WorkerThread:
         self._wake = os.eventfd(0, os.EFD_CLOEXEC)
         self.block = Worker.from_address(self._memory.address)
         self.block.spin = spin
+        self.block.urgent = urgent
         self.block.scratch = self._memory.address + _SCRATCH
         self.block.global_epoch = default_domain.epoch_place
         self.reader = NativeReader(f"worker {processor}", self._memory.address + Worker.epoch.offset)

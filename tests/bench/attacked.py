@@ -24,6 +24,7 @@ from appliance.lab.network import LabNetwork
 from appliance.lab.report import Traffic
 from appliance.lab.worker import RATE, Worker
 from hooks.af_packet.counters import FrameCounter
+from hooks.scheduling import favour_session
 from tests.bench.visits import Visit, Visitors, visiting
 
 SETTLE_SECONDS = 0.3
@@ -91,5 +92,8 @@ def attacked(tools: Path, box: LabBox, mix: Mix) -> Iterator[Attacked]:
             prefix = bytes.fromhex(marker(next(iter(mix))).replace(":", ""))[:ATTACK_PREFIX]
             arrived = parts.enter_context(FrameCounter("eth0", prefix))
         visitors = parts.enter_context(visiting(tools, network))
+        for namespace in (network.clients, network.uplink, network.box, network.server):
+            for process in namespace.processes():
+                favour_session(process)  # what else runs on this machine is not what is measured
         time.sleep(MEETING_SECONDS)
         yield Attacked(box, flood, visitors, arrived)

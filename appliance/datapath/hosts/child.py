@@ -28,6 +28,7 @@ from appliance.memory import Arena
 from appliance.memory.arena import Mirror
 from hooks.af_packet.geometry import Geometry
 from hooks.af_packet.socket import PacketSocket
+from hooks.scheduling import run_first
 
 Check = Callable[[LinkOrder], None]  # raises an error of ours if the order may not be linked
 
@@ -123,6 +124,8 @@ class Child:
 
     def _drive(self, worker: Worker, block: int) -> None:
         native = drive()
+        if worker.urgent:
+            run_first()
         try:
             while native(block) == PORT_FAILED:
                 self._take_errors(worker)

@@ -14,6 +14,7 @@ from appliance.datapath.layout import PORT_FAILED, Worker
 from appliance.epochs import default_domain
 from hooks.af_packet.socket import PacketSocket
 from hooks.linux.if_packet import TP_STATUS_USER, tpacket2_hdr
+from hooks.scheduling import run_first
 
 BATCH = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_uint64)
 
@@ -28,6 +29,8 @@ class LocalService:
         self._thread.start()
 
     def _serve(self, native: Callable[[int], int]) -> None:
+        if Worker.from_address(self._block).urgent:
+            run_first()
         try:
             while native(self._block) == PORT_FAILED:
                 self._failed()
