@@ -158,6 +158,20 @@ FAMILIES = (
         lambda snapshot: [((), snapshot.compile_seconds)],
     ),
     Family(
+        "approvals",
+        CounterMetricFamily,
+        "Checks of code that was to run, by result: approved, unchecked, or why it was not approved.",
+        ("result",),
+        lambda snapshot: (((result,), count) for result, count in snapshot.approvals.items()),
+    ),
+    Family(
+        "remembered_code",
+        CounterMetricFamily,
+        "How often approved code was looked for on disk: found, absent, or refused for what lay there.",
+        ("result",),
+        lambda snapshot: (((result,), count) for result, count in snapshot.remembered.items()),
+    ),
+    Family(
         "reloads",
         CounterMetricFamily,
         "Reloads of the configuration, by result.",

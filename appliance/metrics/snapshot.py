@@ -50,5 +50,7 @@ class Snapshot:
     maps: tuple[MapUse, ...] = ()
     verify_seconds: Mapping[str, float] = field(default_factory=dict)
     compile_seconds: float = 0.0
+    approvals: Mapping[str, int] = field(default_factory=dict)  # checks, by how they ended
+    remembered: Mapping[str, int] = field(default_factory=dict)  # code looked for on disk, by what was found
     reloads: Mapping[str, int] = field(default_factory=lambda: {"success": 0, "failure": 0})
     reload_timestamp: float = 0.0

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from appliance.box.approval.configured import STATE_DIRECTORY
 from appliance.box.supervisor import HUNG_SECONDS
 
 UNIT = Path("configs/tidegate.service")
@@ -53,3 +54,6 @@ def test_it_has_the_privileges_of_the_container() -> None:
     assert service["ExecReload"] == "/bin/kill -HUP $MAINPID"
     assert set(service["CapabilityBoundingSet"].split()) == {"CAP_NET_RAW", "CAP_NET_ADMIN"}
     assert service["RuntimeDirectory"] == "tidegate"  # hooks.interfaces.saved_state.STATE_DIRECTORY
+    assert service["StateDirectory"] == STATE_DIRECTORY.name
+    assert STATE_DIRECTORY.parent == Path("/var/lib")  # where systemd makes it
+    assert service["StateDirectoryMode"] == "0700"

@@ -44,13 +44,20 @@ def start_keeper(config: TrustConfig, log: Callable[[str], None]) -> KeeperClien
 
 def trust_of(config: TrustConfig, keeper: KeeperClient | None, log: Callable[[str], None]) -> Trust:
     """Read the keys and what was revoked. Raises FileRefused, KeyRefused, InputRefused."""
+    kept = config.keys and _is_usable(state_directory())
+    floor = Floor(state_directory() / FLOOR_FILE if kept else None)
+    trust = Trust((), mode=config.mode, floor=floor, log=log)
+    renew_trust(trust, config, keeper)
+    return trust
+
+
+def renew_trust(trust: Trust, config: TrustConfig, keeper: KeeperClient | None) -> None:
+    """Read the keys and what was revoked anew, for a reload; the mode and the box's own key stay. Raises FileRefused,
+    KeyRefused, InputRefused; `trust` is then what it was."""
     keys = [TrustedKey(PublicKey.load(each.path), each.not_before, each.not_after) for each in config.keys]
     if keeper is not None:
         keys.append(TrustedKey(keeper.public, own=True))
-    revoked = Revocations() if config.revoked is None else Revocations.load(config.revoked)
-    kept = config.keys and _is_usable(state_directory())
-    floor = Floor(state_directory() / FLOOR_FILE if kept else None)
-    return Trust(keys, mode=config.mode, revoked=revoked, floor=floor, log=log)
+    trust.renew(keys, Revocations() if config.revoked is None else Revocations.load(config.revoked))
 
 
 def open_store(config: TrustConfig, log: Callable[[str], None]) -> Store | None:

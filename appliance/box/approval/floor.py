@@ -9,6 +9,7 @@ box's own key needs no floor: what it signs is bound to the request, and the req
 
 from __future__ import annotations
 
+import os
 import threading
 from pathlib import Path
 
@@ -22,13 +23,15 @@ _SERIALS = Table(Number(LARGEST_SERIAL), 256)
 
 
 class Floor:
-    """By id of a key. Any thread of one process. Without a path it is forgotten with the process.
+    """By id of a key. Any thread. Without a path it is forgotten with the process, and so is what a fork of it lifts:
+    the file is for the process that made this.
 
     Raises FileRefused, or Malformed, for a file that somebody else could have written or that is none: it is not
     begun anew behind anybody's back. Whoever removes it has all that is signed and not expired accepted again."""
 
     def __init__(self, path: Path | None = None) -> None:
         self._path = path
+        self._process = os.getpid()
         self._lock = threading.Lock()
         self._serials: dict[str, int] = {}
         if path is not None and exists(path):
@@ -49,5 +52,5 @@ class Floor:
             if serial <= self._serials.get(key, -1):
                 return
             self._serials[key] = serial
-            if self._path is not None:
+            if self._path is not None and os.getpid() == self._process:
                 replace_file(self._path, canonical.encode(self._serials), 0o600)

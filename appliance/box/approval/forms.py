@@ -34,7 +34,7 @@ class Malformed(InputRefused):
 
 
 class Reader:
-    """Bytes, taken from the front. Raises Malformed where there are too few."""
+    """Bytes, taken from the front. Raises Malformed where there are too few. For one thread."""
 
     def __init__(self, data: bytes) -> None:
         self._data = data
@@ -57,7 +57,7 @@ class Reader:
 
 
 class Form(ABC):
-    """One kind of value. Every way in goes through `check`, so what was read once is right from there on."""
+    """One kind of value. Every way in goes through `check`: what was read once is right from there on. Any thread."""
 
     @abstractmethod
     def check(self, value: Any, where: str) -> None:
@@ -81,7 +81,7 @@ class Form(ABC):
 
 
 class Digest(Form):
-    """A SHA-256."""
+    """A SHA-256. Any thread."""
 
     def check(self, value: Any, where: str) -> None:
         if not isinstance(value, str) or not _HEX.fullmatch(value):
@@ -95,7 +95,7 @@ class Digest(Form):
 
 
 class Number(Form):
-    """An integer from `least` to `most`."""
+    """An integer from `least` to `most`. Any thread."""
 
     def __init__(self, most: int, least: int = 0) -> None:
         self.most = most
@@ -113,7 +113,7 @@ class Number(Form):
 
 
 class Text(Form):
-    """Printable ASCII, 1 to `most` characters; a name has no space."""
+    """Printable ASCII, 1 to `most` characters; a name has no space. Any thread."""
 
     def __init__(self, most: int, pattern: re.Pattern[str] = _PRINTABLE) -> None:
         self.most = most
@@ -132,7 +132,7 @@ class Text(Form):
 
 
 class Optional(Form):
-    """A value or none."""
+    """A value or none. Any thread."""
 
     def __init__(self, form: Form) -> None:
         self.form = form
@@ -160,7 +160,7 @@ class Optional(Form):
 
 
 class List(Form):
-    """At most `most` values of a form, in an order that counts."""
+    """At most `most` values of a form, in an order that counts. Any thread."""
 
     def __init__(self, form: Form, most: int) -> None:
         self.form = form
@@ -190,7 +190,7 @@ class List(Form):
 
 
 class Table(Form):
-    """At most `most` values of a form, by name."""
+    """At most `most` values of a form, by name. Any thread."""
 
     def __init__(self, form: Form, most: int) -> None:
         self.form = form
@@ -230,7 +230,7 @@ class Table(Form):
 
 
 class Record(Form):
-    """A dataclass, field by field: these and no others."""
+    """A dataclass, field by field: these and no others. Any thread."""
 
     def __init__(self, kind: type[Any], **fields: Form) -> None:
         self.kind = kind

@@ -32,7 +32,8 @@ from appliance.box.approval.protocol import Channel, KeeperGone, Status
 from appliance.box.approval.statement import Statement
 from appliance.box.approval.tables import Tables, faults
 from appliance.errors import TidegateError
-from hooks.sandbox.limits import be_killed_with_parent, be_private
+from hooks.process import keep_memory_private
+from hooks.sandbox.limits import be_killed_with_parent
 
 LIFETIME = 90 * 86_400  # seconds that an approval of the box's own holds
 _LONGEST_WORDS = 1024
@@ -109,7 +110,7 @@ class Duties:
 def keep(connection: socket.socket, duties: Duties, tables: Tables) -> int:
     """The whole life of the process, alone with the key; its exit status."""
     be_killed_with_parent()
-    be_private()
+    keep_memory_private()
     for ignored in (signal.SIGINT, signal.SIGHUP):  # of a terminal: the parent's to answer
         signal.signal(ignored, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)

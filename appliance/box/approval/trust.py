@@ -19,6 +19,7 @@ from appliance.box.approval.claim import Claim
 from appliance.box.approval.config import FOREVER, Mode
 from appliance.box.approval.differences import differences
 from appliance.box.approval.envelope import Approval
+from appliance.box.approval.files import FileRefused
 from appliance.box.approval.floor import Floor
 from appliance.box.approval.forms import Malformed
 from appliance.box.approval.image_symbols import C_LIBRARY, undefined_symbols
@@ -85,6 +86,11 @@ class Trust:
         self._log = log
         self._lock = threading.Lock()
         self._counts: Counter[str] = Counter()
+
+    def renew(self, keys: Iterable[TrustedKey], revoked: Revocations) -> None:
+        """From now on these count, and those don't. What was accepted, and how checks ended, stays."""
+        self.keys = {each.key.id: each for each in keys}
+        self.revoked = revoked
 
     def check(
         self, approval: Approval | None, built: Built, request: BuildRequest, now: float, *, strict: bool = False
@@ -184,7 +190,10 @@ class Trust:
     def _accept(self, approval: Approval, statement: Statement) -> None:
         for signer in self._signers(approval):
             if not signer.own and approval.is_signed_by(signer.key):
-                self._floor.lift(signer.key.id, statement.serial)
+                try:
+                    self._floor.lift(signer.key.id, statement.serial)
+                except FileRefused as error:
+                    self._log(f"that serial {statement.serial} was accepted can't be written down: {error}")
 
 
 def told_time(seconds: int) -> str:

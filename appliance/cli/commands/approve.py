@@ -25,7 +25,7 @@ LONGEST_DAYS = 3660
 
 
 class Lifetime(click.ParamType[int]):
-    """`90d`, `12h`, `30m`, in seconds."""
+    """`90d`, `12h`, `30m`, in seconds. Any thread."""
 
     name = "time"
 

@@ -19,6 +19,8 @@ SNAPSHOT = Snapshot(
     parse_errors={"ipv4_truncated": 2},
     maps=(MapUse("seen", 5, 100),),
     verify_seconds={"tidegate_in": 0.1},
+    approvals={"approved": 3, "expired": 1},
+    remembered={"found": 4},
 )
 
 
@@ -55,6 +57,8 @@ def page() -> list[str]:
         "tidegate_program_compile_seconds 0.0",
         'tidegate_reloads_total{result="failure"} 0.0',
         "tidegate_reload_timestamp_seconds 0.0",
+        'tidegate_approvals_total{result="expired"} 1.0',
+        'tidegate_remembered_code_total{result="found"} 4.0',
         'tidegate_build_info{version="0.1.0"} 1.0',
     ],
 )
