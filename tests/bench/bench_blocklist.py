@@ -6,6 +6,7 @@ lookup reads memory that nothing else has read of late.
 
 from __future__ import annotations
 
+import ipaddress
 import json
 import random
 import statistics
@@ -23,7 +24,8 @@ from tests.bench.measuring import alternate, medians
 
 PREFIXES = 1_000_000
 LENGTHS = (24, 28, 29, 32, 32, 32)
-FULL, EMPTY = "a million", "empty list"
+LENGTHS_OF_IPV6 = (32, 48, 48, 56, 64, 64, 128)
+FULL, IPV6, EMPTY = "a million", "a million of IPv6", "empty list"
 ROUNDS, SECONDS = 5, 1.0
 LOADS = 3
 ROOT = Path(__file__).resolve().parents[2]
@@ -35,8 +37,10 @@ rules: [{id: blocklist, match: {ip.src: "@blocklist"}, action: count}]
 
 def main(bench: Bench) -> Iterator[Figure]:
     full, empty = _rules(bench.folder, "full", _prefixes()), _rules(bench.folder, "empty", "")
-    loads = alternate(LOADS, {FULL: lambda: _child(full), EMPTY: lambda: _child(empty)})
-    yield from _loading({who: [each["seconds"] for each in found] for who, found in loads.items()}, loads)
+    ipv6 = _rules(bench.folder, "ipv6", _ipv6_prefixes())
+    loads = alternate(LOADS, {FULL: lambda: _child(full), IPV6: lambda: _child(ipv6), EMPTY: lambda: _child(empty)})
+    for who, what in ((FULL, "a million prefixes"), (IPV6, "a million IPv6 prefixes")):
+        yield from _loading(what, loads[who], loads[EMPTY])
     yield _forwarding(bench, full, empty)
     figures = _child(full, empty)
     yield from _program(figures["frames"])
@@ -49,6 +53,15 @@ def _prefixes() -> str:
         length = choice.choice(LENGTHS)
         found.add((choice.randrange(1 << 24, 223 << 24) >> (32 - length) << (32 - length), length))
     return "".join(f"{'.'.join(map(str, address.to_bytes(4, 'big')))}/{length}\n" for address, length in sorted(found))
+
+
+def _ipv6_prefixes() -> str:
+    choice, found = random.Random(8), set[tuple[int, int]]()
+    while len(found) < PREFIXES:
+        length = choice.choice(LENGTHS_OF_IPV6)
+        address = 0b001 << 125 | choice.getrandbits(125)  # global unicast
+        found.add((address >> (128 - length) << (128 - length), length))
+    return "".join(f"{ipaddress.IPv6Address(address)}/{length}\n" for address, length in sorted(found))
 
 
 def _rules(folder: Path, name: str, text: str) -> Path:
@@ -64,9 +77,10 @@ def _child(*rules: Path) -> dict[str, Any]:
     return dict(json.loads(done.stdout))
 
 
-def _loading(seconds: dict[str, list[float]], loads: dict[str, list[dict[str, Any]]]) -> Iterator[Figure]:
+def _loading(what: str, full: list[dict[str, Any]], empty: list[dict[str, Any]]) -> Iterator[Figure]:
+    seconds = {FULL: [each["seconds"] for each in full], EMPTY: [each["seconds"] for each in empty]}
     yield Figure(
-        name="blocklist of a million prefixes, read, compiled, loaded",
+        name=f"blocklist of {what}, read, compiled, loaded",
         value=statistics.median(seconds[FULL]),
         unit="s",
         peer=EMPTY,
@@ -74,7 +88,7 @@ def _loading(seconds: dict[str, list[float]], loads: dict[str, list[dict[str, An
         target=Target(Compared.VALUE, at_most=3),
         samples=seconds,
     )
-    most = {who: [each["memory"]["most"] / 1e6 for each in found] for who, found in loads.items()}
+    most = {who: [each["memory"]["most"] / 1e6 for each in loads] for who, loads in ((FULL, full), (EMPTY, empty))}
     yield Figure(
         name="the same, resident memory at most",
         value=statistics.median(most[FULL]),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain, repeat
 from socket import AF_INET, AF_INET6, inet_pton
 from typing import Any
 
@@ -70,17 +71,21 @@ class Packer:
 def pack_prefixes(elements: Iterable[str]) -> tuple[bytes, bytes]:
     """The keys of IPv4 and of IPv6 prefixes, addresses and ranges; "" is none. Raises KeyError, OSError, TypeError or
     ValueError if one is wrong."""
-    given = [element for element in elements if element]
-    ranges = [element for element in given if "-" in element]
-    split = [element.partition("/") for element in given if not ranges or "-" not in element]
-    v6 = [parts for parts in split if ":" in parts[0]]
-    v4 = [parts for parts in split if ":" not in parts[0]] if v6 else split
-    v6_ranges = [element for element in ranges if ":" in element]
-    v4_ranges = [element for element in ranges if ":" not in element]
+    given = list(filter(None, elements))
+    ranges, single = _apart(given, "-")
+    (v6, v4), (v6_ranges, v4_ranges) = _apart(single, ":"), _apart(ranges, ":")
     return (
         _pack(v4, AF_INET, 32) + _pack_ranges(v4_ranges, AF_INET, 32),
         _pack(v6, AF_INET6, 128) + _pack_ranges(v6_ranges, AF_INET6, 128),
     )
+
+
+def _apart(elements: list[str], mark: str) -> tuple[list[str], list[str]]:
+    """Those that have the mark, and those that haven't: nearly always all of them or none."""
+    if mark not in "\n".join(elements):
+        return [], elements
+    having = [element for element in elements if mark in element]
+    return having, [] if len(having) == len(elements) else [element for element in elements if mark not in element]
 
 
 def _pack_ranges(ranges: list[str], family: int, bits: int) -> bytes:
@@ -94,18 +99,30 @@ def _pack_ranges(ranges: list[str], family: int, bits: int) -> bytes:
     return bytes(keys)
 
 
-def _pack(split: list[tuple[str, str, str]], family: int, bits: int) -> bytes:
-    lengths, host_bits, whole = _LENGTHS[bits], _HOST_BITS[bits], bits
-    keys = [lengths[slash + length] + inet_pton(family, address) for address, slash, length in split]
-    from_bytes = int.from_bytes
-    if any(from_bytes(key[4:], "big") & host_bits[key[0]] for key in keys if key[0] != whole):
+def _pack(elements: list[str], family: int, bits: int) -> bytes:
+    """All at once, by functions that run without Python's loop: of a million elements, each step in it takes 50 ms."""
+    if not elements:
+        return b""
+    text = "\n".join(elements)
+    if text.count("/") != len(elements):
+        text = "\n".join(element if "/" in element else f"{element}/{bits}" for element in elements)
+    words = text.replace("/", "\n/").split("\n")  # an address, the slash with the length, and so on
+    if len(words) != 2 * len(elements):
+        raise ValueError("an element is no prefix")
+    lengths = words[1::2]
+    heads, addresses = map(_LENGTHS[bits].__getitem__, lengths), map(inet_pton, repeat(family), words[::2])
+    keys = b"".join(chain.from_iterable(zip(heads, addresses, strict=True)))
+    host_bits = b"".join(map(_HOST_BITS[bits].__getitem__, lengths))
+    if int.from_bytes(keys, "big") & int.from_bytes(host_bits, "big"):
         raise ValueError("bits are set behind a prefix")
-    return b"".join(keys)
+    return keys
 
 
-# What stands behind an address in text, with the slash, to a key's beginning; and the bits behind a prefix.
-_LENGTHS = {
-    bits: {"": bits.to_bytes(4, "little")} | {f"/{length}": length.to_bytes(4, "little") for length in range(bits + 1)}
+# By what stands behind an address in text, with the slash: a key's beginning; and a mask of a key's bits behind it.
+_LENGTHS = {bits: {f"/{length}": length.to_bytes(4, "little") for length in range(bits + 1)} for bits in (32, 128)}
+_HOST_BITS = {
+    bits: {
+        f"/{length}": bytes(4) + ((1 << (bits - length)) - 1).to_bytes(bits // 8, "big") for length in range(bits + 1)
+    }
     for bits in (32, 128)
 }
-_HOST_BITS = {bits: [(1 << (bits - length)) - 1 for length in range(bits + 1)] for bits in (32, 128)}

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from appliance.rules.values import BadValue
 
 _COMMENT = re.compile(r"[#;].*")
-_BLANK = re.compile(r"[ \t\r\f\v]")
+_BLANKS = " \t\r\f\v"
 _MEANINGFUL = re.compile(r"^[ \t]*([^\s#;].*)$", re.MULTILINE)
 _SILENT = ("create", "flush", "-N", "-F", "COMMIT")  # ipset's commands that put nothing in
 
@@ -42,7 +42,7 @@ def plain_elements(text: str) -> list[str]:
     if "#" in text or ";" in text:
         text = _COMMENT.sub("", text)
     lines = text.split("\n")
-    return [line.strip() for line in lines] if _BLANK.search(text) else lines
+    return [line.strip() for line in lines] if any(blank in text for blank in _BLANKS) else lines
 
 
 def _plain(line: str) -> str:

@@ -179,7 +179,18 @@ def test_blocks_cut_no_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
         assert [place.line for _, place in list_elements(path, pytest.fail)] == list(range(1, 41))
 
 
-WRONG = ["192.0.2.1/", "192.0.2.1/24", "192.0.2.0/33", "::1/129", "1.2.3", "x"]
+WRONG = [
+    "192.0.2.0/24/8",
+    "192.0.2.0/24\n8.8.8.8",
+    "192.0.2.0/24\n8.8.8.8/32",
+    "::/1\n",
+    "192.0.2.1/",
+    "192.0.2.1/24",
+    "192.0.2.0/33",
+    "::1/129",
+    "1.2.3",
+    "x",
+]
 WRONG_RANGES = ["192.0.2.2-192.0.2.1", "::1-192.0.2.1", "1-2-3", "192.0.2.0/24-192.0.3.0"]
 
 
@@ -192,6 +203,17 @@ def test_in_bulk_nothing_wrong_passes(wrong: str) -> None:
     )
     with pytest.raises((ValueError, OSError, KeyError)):
         pack_prefixes(["192.0.2.0/24", wrong])
+
+
+def test_in_bulk_no_slash_stands_for_that_of_another() -> None:
+    with pytest.raises((ValueError, OSError, KeyError)):
+        pack_prefixes(["192.0.2.0/24/8.8.8.8", "32"])  # as many slashes as elements, and all words of a kind
+
+
+def test_in_bulk_both_families_keep_their_order() -> None:
+    v4, v6 = pack_prefixes(["::1", "192.0.2.1", "2001:db8::/32", "198.51.100.0/24", "203.0.113.9"])
+    assert v4.hex(" ", 8) == "20000000c0000201 18000000c6336400 20000000cb007109"
+    assert v6.hex(" ", 20) == f"80000000{1:032x} 20000000{0x20010DB8 << 96:032x}"
 
 
 @given(st.lists(st.tuples(st.integers(0, 2**32 - 1), st.integers(0, 5000), st.booleans()), max_size=20))
