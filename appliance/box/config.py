@@ -12,11 +12,12 @@ program: {object: firewall.bpf.o, inward: xdp_firewall}      somebody's own eBPF
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, ValidationError
+from pydantic import Field
 
 from appliance.box.approval.config import BY_DEFAULT, TrustConfig, TrustEntry
 from appliance.box.exits import unserved_exits
@@ -24,6 +25,7 @@ from appliance.errors import InputRefused, SourceLine
 from appliance.rules.document.check import check
 from appliance.rules.document.document import Document, read_document
 from appliance.rules.document.load import parse_rule_set
+from appliance.rules.document.salvage import salvage
 from appliance.rules.document.schema import RULE_SET_KEYS, Entry, Version
 from appliance.rules.errors import RuleSetRefused
 from appliance.rules.model import RuleSet
@@ -119,17 +121,19 @@ def load_box_config(path: str | Path) -> BoxConfig:
     defects: list[InputRefused] = []
     of_rules = RULE_SET_KEYS - BoxEntry.model_fields.keys()
     own = {key: value for key, value in document.data.items() if key not in of_rules}
-    entry: BoxEntry | None = _collected(defects, lambda: check(BoxEntry, document, own, others=RULE_SET_KEYS))
+    own_part = _collected(defects, lambda: salvage(BoxEntry, document, own, RULE_SET_KEYS, {"version": 1}))
     part = {key: value for key, value in document.data.items() if key in of_rules}
     rules = _collected(defects, lambda: parse_rule_set(document, part))
-    whole = entry or _what_is_left(own)
-    if whole is not None:
-        defects += _contradictions(document, whole)
-        if rules is not None:
-            served = [name for each in whole.interfaces for name in (each.outside, each.inside) if name]
+    if own_part is not None:
+        defects += own_part.defects
+        defects += _contradictions(document, own_part.entry, own_part.numbers("interfaces", own))
+        if rules is not None and own_part.is_whole("interfaces"):
+            interfaces = own_part.entry.interfaces
+            served = [name for each in interfaces for name in (each.outside, each.inside) if name]
             defects += unserved_exits(rules, served)
-    if defects or entry is None:
+    if defects:
         raise RuleSetRefused(sorted(defects, key=_position))
+    entry: BoxEntry = own_part.entry
     address, port = _listen(entry.metrics.listen) or ("", 0)
     return BoxConfig(
         path=Path(path),
@@ -151,20 +155,6 @@ def _as_seen(rules: RuleSet, entry: BoxEntry) -> RuleSet:
     return replace(rules, connections=replace(rules.connections, asymmetric=True))
 
 
-def _what_is_left(own: dict[str, Any]) -> BoxEntry | None:
-    """The box without the keys that are wrong by themselves, so that one run tells what is wrong with the others, too;
-    None if that is nothing."""
-    try:
-        return BoxEntry.model_validate(own)
-    except ValidationError as error:
-        wrong = {str(each["loc"][0]) for each in error.errors(include_url=False)}
-    left = {key: value for key, value in own.items() if key not in wrong}
-    try:
-        return BoxEntry.model_validate({"version": 1, **left})
-    except ValidationError:
-        return None
-
-
 def _collected(defects: list[InputRefused], read: Any) -> Any:
     try:
         return read()
@@ -178,11 +168,11 @@ def _position(defect: InputRefused) -> tuple[str, int, int]:
     return (where.file, where.line, where.column) if isinstance(where, SourceLine) else ("", 0, 0)
 
 
-def _contradictions(document: Document, entry: BoxEntry) -> list[InputRefused]:
-    """What each key allows and the document as a whole does not."""
+def _contradictions(document: Document, entry: BoxEntry, places: Sequence[int]) -> list[InputRefused]:
+    """What each key allows and the document as a whole does not; `places` are the interfaces' in their list."""
     defects = []
     seen: dict[str, int] = {}
-    for number, interface in enumerate(entry.interfaces):
+    for number, interface in zip(places, entry.interfaces, strict=True):
         at = ("interfaces", number)
         if interface.mode == "inline" and interface.inside is None:
             hint = "frames from outside must go somewhere: name the inside interface, or say `mode: tap`"

@@ -16,7 +16,6 @@ MOST_DEPTH = 3  # one more, with every option of headers asked for, would take t
 MOST_LABELS = 8  # of MPLS, in one stack
 MOST_GTP_EXTENSIONS = 4
 ETHERNET_FRAME = 0x6558  # Transparent Ethernet Bridging, RFC 1701: the ethertype of an Ethernet frame
-UDP_PORTS = {"vxlan": 4789, "geneve": 6081, "gtp": 2152}  # IANA; 3GPP TS 29.281 section 4.4.2
 
 
 class Tunnel(Enum):
@@ -30,6 +29,10 @@ class Tunnel(Enum):
     MPLS = "mpls"
     PPPOE = "pppoe"
 
+
+# By what a header says that it wraps one: IANA's numbers; 3GPP TS 29.281 section 4.4.2
+IP_PROTOCOLS = {Tunnel.IP: (4, 41), Tunnel.GRE: (47,), Tunnel.MPLS: (137,)}
+UDP_PORTS = {Tunnel.VXLAN: 4789, Tunnel.GENEVE: 6081, Tunnel.GTP: 2152}
 
 MEANINGS = {
     Tunnel.IP: "IPv4 or IPv6 in either of them: IPIP, 6in4, 4in6, 6in6 (RFC 2003, 4213, 2473)",

@@ -16,7 +16,7 @@ from appliance.cli.inside import inside_option, read_networks
 from appliance.cli.output import counted, json_option, print_json, warn
 from appliance.errors import InputRefused
 from appliance.rules import RuleSet, compile_rule_set, load_rule_set
-from appliance.rules.analysis import Analysis, Finding, find_forgeable, find_unreached
+from appliance.rules.analysis import Analysis, Finding, find_blind, find_forgeable, find_unreached
 from appliance.rules.model import Rule
 
 EXAMPLES = """Examples:
@@ -46,7 +46,7 @@ def command(
     """Validate, compile and verify a box's configuration, or a rule set alone; change nothing.
 
     Rules that can't decide a frame are told as warnings: those that earlier rules shadow, make redundant or keep every
-    frame from, and those whose conditions contradict each other.
+    frame from, those whose conditions contradict each other, and those that ask for the number of what is opened.
     """
     config = load_box_config(path) if is_box(path) else None
     rules = config.rules if config else load_rule_set(path)
@@ -58,7 +58,7 @@ def command(
         explain(rules, explained, read_networks(inside), numbers, as_json=as_json)
         return
     analysis = find_unreached(rules) if rules else None
-    findings = (*analysis.findings, *find_forgeable(rules)) if analysis and rules else ()
+    findings = (*analysis.findings, *find_forgeable(rules), *find_blind(rules)) if analysis and rules else ()
     found = _load(path, config, rules)
     if as_json:
         print_json(found | _warnings(analysis, findings))

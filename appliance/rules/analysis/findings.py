@@ -48,6 +48,7 @@ class FindingKind(Enum):
     REDUNDANT = "redundant"
     UNREACHABLE = "unreachable"
     FORGEABLE = "forgeable"  # forgery.py
+    BLIND = "blind"  # blind.py
 
 
 @dataclass(frozen=True, slots=True)

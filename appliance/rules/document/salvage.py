@@ -5,8 +5,9 @@ data ── check ── wrong at rules[3], sets.web, defaults.mode ── the s
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, Generic
 
 from pydantic import ValidationError
@@ -27,6 +28,10 @@ class Salvaged(Generic[Model]):
     defects: tuple[InputRefused, ...] = ()
     wrong: frozenset[KeyPath] = frozenset()
 
+    def is_whole(self, key: str) -> bool:
+        """Whether nothing of that key was wrong."""
+        return all(path[0] != key for path in self.wrong if path)
+
     def numbers(self, key: str, data: Any) -> list[int]:
         """The places in the document of what the entry's list of that name holds."""
         there = data.get(key)
@@ -35,9 +40,15 @@ class Salvaged(Generic[Model]):
         return [number for number in range(len(there)) if (key, number) not in self.wrong]
 
 
-def salvage(model: type[Model], document: Document, data: Any, others: Collection[str] = ()) -> Salvaged[Model]:
-    """`data`, which stands at the document's top, as that model, as far as it can be. Raises RuleSetRefused if nothing
-    of it can."""
+def salvage(
+    model: type[Model],
+    document: Document,
+    data: Any,
+    others: Collection[str] = (),
+    instead: Mapping[str, Any] = MappingProxyType({}),
+) -> Salvaged[Model]:
+    """`data`, which stands at the document's top, as that model, as far as it can be; `instead` are values for keys
+    that it can't do without, where they are missing or wrong. Raises RuleSetRefused if nothing of it can."""
     demand_mapping(model, document, data, (), others)
     try:
         return Salvaged(model.model_validate(data))
@@ -46,7 +57,7 @@ def salvage(model: type[Model], document: Document, data: Any, others: Collectio
         defects = tuple(told(model, document, each, (), others) for each in found)
         wrong = frozenset(_part(data, each["loc"]) for each in found)
         try:
-            return Salvaged(model.model_validate(_without(data, wrong)), defects, wrong)
+            return Salvaged(model.model_validate({**instead, **_without(data, wrong)}), defects, wrong)
         except ValidationError:
             raise RuleSetRefused(defects) from error
 

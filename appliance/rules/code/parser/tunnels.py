@@ -40,17 +40,15 @@ from appliance.rules.headers import (
     Header,
 )
 from appliance.rules.matchers import ABSENT_NUMBERS
-from appliance.rules.tunnels import ETHERNET_FRAME, MOST_GTP_EXTENSIONS, MOST_LABELS, Tunnel
+from appliance.rules.tunnels import ETHERNET_FRAME, IP_PROTOCOLS, MOST_GTP_EXTENSIONS, MOST_LABELS, Tunnel
 
 _BYTE = Header("byte", 1, 0)
 _WORDS = {VXLAN: "vxlan", GENEVE: "geneve", GTP: "gtp"}
 NO_LABELS = {name: ABSENT_NUMBERS[name] for name in (f"mpls_{number}" for number in range(MOST_LABELS))}
 
 _PACKETS = {4: IPV4.number, 6: IPV6.number}  # ethertypes, by the version that a packet begins with
-_IN_IP = {4: IPV4.number, 41: IPV6.number}  # by IP protocol
 _IN_PPP = {0x0021: IPV4.number, 0x0057: IPV6.number}
 _MPLS = (MPLS.number, MPLS.number + 1)  # unicast and multicast, RFC 5332
-_MPLS_IN_IP = 137  # RFC 4023
 _SESSION = 0x1100  # PPPoE's version, type and code of a packet of a session
 _CHECKSUM, _SEQUENCE = 4, 4  # bytes of what GRE may have
 _G_PDU = 255
@@ -77,14 +75,10 @@ class TunnelReader:
                 with self.code.if_(any_of(self.code, ethertype, numbers)):
                     self._at_network()
                     write()
-        of_protocol = {
-            Tunnel.IP: (tuple(_IN_IP), self._ip),
-            Tunnel.GRE: ((GRE.number,), self._gre),
-            Tunnel.MPLS: ((_MPLS_IN_IP,), self._mpls),
-        }
-        for kind, (numbers, write) in of_protocol.items():
+        of_protocol = {Tunnel.IP: self._ip, Tunnel.GRE: self._gre, Tunnel.MPLS: self._mpls}
+        for kind, write in of_protocol.items():
             if kind in self.kinds:
-                with self.code.if_(any_of(self.code, self.cursor.upper.get(), numbers)):
+                with self.code.if_(any_of(self.code, self.cursor.upper.get(), IP_PROTOCOLS[kind])):
                     write()
         of_port = {
             Tunnel.VXLAN: (VXLAN, self._vxlan),
