@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import random
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -25,6 +26,7 @@ _AH = 51
 _ANY_PORT = (0, 0xFFFF)
 _ETHERNET = bytes.fromhex("020000000002020000000001") + b"\x08\x00"
 _SMALLEST = 60  # bytes of a frame
+_SEED = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,13 +97,15 @@ def walk(rules: list[Filter], trace: np.ndarray) -> dict[str, int]:
     return decided
 
 
-def write_capture(path: Path, trace: np.ndarray, times: int) -> Path:
-    """The trace as frames, over and over."""
-    frames = b"".join(struct.pack("<IIII", 0, 0, len(frame), len(frame)) + frame for frame in _frames(trace))
+def write_capture(path: Path, trace: np.ndarray, times: int, *, in_random_order: bool = False) -> Path:
+    """The trace as frames, over and over; or as many of each, in an order that nothing foretells."""
+    records = [struct.pack("<IIII", 0, 0, len(frame), len(frame)) + frame for frame in _frames(trace)]
+    order = list(range(len(records))) * times
+    if in_random_order:
+        random.Random(_SEED).shuffle(order)
     with path.open("wb") as file:
         file.write(struct.pack("<IHHiIII", PCAP_NANOSECONDS, 2, 4, 0, 0, 0xFFFF, 1))
-        for _ in range(times):
-            file.write(frames)
+        file.write(b"".join(map(records.__getitem__, order)))
     return path
 
 
