@@ -13,8 +13,8 @@ from appliance.cli.output import print_json, warn
 from appliance.datapath.captures import Capture, tell_directions
 from appliance.errors import InputRefused
 from appliance.rules import RuleSet
-from appliance.rules.matchers import STATE_FIELD
 from appliance.rules.model import ALLOWLIST, MALFORMED, POLICY, Direction
+from appliance.rules.parsed import STATE_FIELD
 from appliance.rules.values import Addresses
 from appliance.rules.walk import Dissected, Judgement, Step, Walk
 from appliance.rules.walk.conditions import matchers_of

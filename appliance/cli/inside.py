@@ -8,7 +8,8 @@ import click
 
 from appliance.errors import InputRefused
 from appliance.rules.ranges import union
-from appliance.rules.values import PREFIX, Addresses, BadValue, read_prefix
+from appliance.rules.reading import read_prefix
+from appliance.rules.values import PREFIX, Addresses, BadValue
 
 inside_option = click.option(
     "--inside",

@@ -13,7 +13,7 @@ import scapy.all
 from scapy.packet import Packet
 
 from appliance.rules import RuleSet, compile_rule_set, load_rule_set
-from appliance.rules.model import Rate
+from appliance.rules.remembered import Rate
 from tests.integration.engines import NativeRules
 from tests.signatures import Signature, frame, load_signatures, packet, wrapped
 

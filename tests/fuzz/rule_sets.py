@@ -31,21 +31,9 @@ from appliance.rules.document.fields import FieldReader
 from appliance.rules.document.keys import read_key
 from appliance.rules.layers import Layer
 from appliance.rules.matchers import ABSENT_NUMBERS, MATCHERS, OUTER_MATCHERS, Matcher, version_of
-from appliance.rules.model import (
-    Action,
-    Block,
-    Direction,
-    KeyPart,
-    LiveSet,
-    Mode,
-    Rate,
-    Reject,
-    RejectBy,
-    Retransmit,
-    Rule,
-    RuleSet,
-)
+from appliance.rules.model import Action, Direction, LiveSet, Mode, Reject, RejectBy, Rule, RuleSet
 from appliance.rules.ranges import Range, Ranges, union
+from appliance.rules.remembered import Block, KeyPart, Rate, Retransmit
 from appliance.rules.sets.contents import Packer
 from appliance.rules.sets.elements import ElementType
 from appliance.rules.tunnels import MOST_DEPTH, Tunnel, Tunnels

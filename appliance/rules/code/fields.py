@@ -16,8 +16,9 @@ from llvmlite import ir
 from appliance.ir import I32, I64, Code, Value, Variable
 from appliance.rules.conditions import matched
 from appliance.rules.layers import OUTER, PRESENCE, AnyLayer, Layer, OuterLayer
-from appliance.rules.matchers import FIELDS, OUTER_FIELDS, PARSED, Field, Matcher, version_of
+from appliance.rules.matchers import FIELDS, OUTER_FIELDS, Matcher, version_of
 from appliance.rules.model import Action, Rule
+from appliance.rules.parsed import PARSED, Field
 from appliance.rules.stages import contract
 from appliance.rules.tunnels import Tunnels
 

@@ -9,8 +9,10 @@ from appliance.rules.document.fields import FieldReader
 from appliance.rules.document.keys import read_key
 from appliance.rules.document.places import KeyPath
 from appliance.rules.document.schema import BlockEntry, RejectEntry, RuleEntry, TargetEntry
-from appliance.rules.model import Action, Block, KeyPart, Rate, Reject, RejectBy
-from appliance.rules.values import DSCP, BadValue, read_number
+from appliance.rules.model import Action, Reject, RejectBy
+from appliance.rules.reading import read_number
+from appliance.rules.remembered import Block, KeyPart, Rate
+from appliance.rules.values import DSCP, BadValue
 
 
 class ActionReader:

@@ -10,8 +10,8 @@ from appliance.rules.conditions import matched
 from appliance.rules.document.document import Document
 from appliance.rules.document.places import KeyPath
 from appliance.rules.document.schema import ConnectionsEntry
-from appliance.rules.matchers import STATE_FIELD
 from appliance.rules.model import Connections, Rule
+from appliance.rules.parsed import STATE_FIELD
 
 
 def read_connections(given: Iterable[ConnectionsEntry]) -> Connections | None:

@@ -14,18 +14,9 @@ from appliance.rules.document.sets import AnySet
 from appliance.rules.errors import did_you_mean
 from appliance.rules.model import LiveSet
 from appliance.rules.ranges import Ranges, union
+from appliance.rules.reading import read_addresses, read_flags, read_number, read_range
 from appliance.rules.sets.elements import ElementType
-from appliance.rules.values import (
-    Addresses,
-    AddressKind,
-    BadValue,
-    FlagsKind,
-    NumberKind,
-    read_addresses,
-    read_flags,
-    read_number,
-    read_range,
-)
+from appliance.rules.values import Addresses, AddressKind, BadValue, FlagsKind, NumberKind
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from appliance.rules.document.fields import FieldReader
 from appliance.rules.field_hints import which_field
 from appliance.rules.layers import Layer
 from appliance.rules.matchers import Matcher, find_matcher
-from appliance.rules.model import HOST, LARGEST_KEY, KeyPart
+from appliance.rules.remembered import HOST, LARGEST_KEY, KeyPart
 from appliance.rules.values import AddressKind, BadValue, NumberKind
 
 FLOW = "flow"

@@ -16,7 +16,8 @@ from appliance.rules.document.schema import DefaultsEntry, RateEntry, Retransmit
 from appliance.rules.document.sets import AnySet
 from appliance.rules.document.syn_proxy import read_cookies
 from appliance.rules.layers import Layer
-from appliance.rules.model import VERDICT_COUNTERS, Action, Direction, KeyPart, Mode, Rate, Retransmit, Rule
+from appliance.rules.model import VERDICT_COUNTERS, Action, Direction, Mode, Rule
+from appliance.rules.remembered import KeyPart, Rate, Retransmit
 from appliance.rules.tunnels import Tunnels
 from appliance.rules.values import BadValue
 

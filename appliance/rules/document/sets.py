@@ -19,19 +19,12 @@ from appliance.rules.document.schema import SetEntry
 from appliance.rules.errors import RuleSetRefused
 from appliance.rules.model import LiveSet
 from appliance.rules.ranges import Ranges, union
+from appliance.rules.reading import read_addresses, read_range
 from appliance.rules.sets.contents import Contents, Packer
 from appliance.rules.sets.elements import MOST_KEYS, ElementType
 from appliance.rules.sets.lists import list_elements, read_list
 from appliance.rules.sets.maxmind import PREFIXES, countries, read_database, systems
-from appliance.rules.values import (
-    ELEMENT_KINDS,
-    Addresses,
-    AddressKind,
-    BadValue,
-    SetType,
-    read_addresses,
-    read_range,
-)
+from appliance.rules.values import ELEMENT_KINDS, Addresses, AddressKind, BadValue, SetType
 
 _COUNTRY_CODE = re.compile(r"[A-Z]{2}")
 LEAST_SIZE = 1024  # keys that a set has room for, unless it says otherwise

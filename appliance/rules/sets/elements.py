@@ -29,14 +29,8 @@ from functools import cached_property
 from typing import Any
 
 from appliance.rules.ranges import Range, prefixes
-from appliance.rules.values import (
-    ELEMENT_KINDS,
-    AddressKind,
-    BadValue,
-    SetType,
-    read_addresses,
-    read_range,
-)
+from appliance.rules.reading import read_addresses, read_range
+from appliance.rules.values import ELEMENT_KINDS, AddressKind, BadValue, SetType
 
 PRESENT = b"\1\0\0\0"  # the value of every entry
 MOST_KEYS = 7 << 20  # in a map: two nodes of 64 bytes for each IPv6 prefix stay below maps.checks.MEMORY_LIMIT

@@ -12,8 +12,9 @@ from dataclasses import dataclass, field
 from appliance.rules.code.state.keys import kind
 from appliance.rules.code.state.token_bucket import CLOCK_SLACK, TICKS, Cost
 from appliance.rules.matchers import MATCHERS, version_of
-from appliance.rules.model import Block, Direction, KeyPart, Rate, Retransmit, Rule
+from appliance.rules.model import Direction, Rule
 from appliance.rules.names import TCP_FLAGS
+from appliance.rules.remembered import Block, KeyPart, Rate, Retransmit
 from appliance.rules.walk.conditions import has_layer
 from appliance.rules.walk.dissector import Dissected
 

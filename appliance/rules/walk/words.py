@@ -23,8 +23,9 @@ from appliance.rules.conditions import (
     NoneInRanges,
 )
 from appliance.rules.matchers import Matcher, version_of
-from appliance.rules.model import Action, Direction, Rate
+from appliance.rules.model import Action, Direction
 from appliance.rules.ranges import Range, prefixes
+from appliance.rules.remembered import Rate
 from appliance.rules.values import MAC, AddressKind, FlagsKind, Kind, NumberKind, TruthKind
 from appliance.rules.walk.conditions import numbers_of
 from appliance.rules.walk.dissector import Dissected

@@ -27,7 +27,8 @@ from appliance.rules.code.parser.parser import parse_link, parse_packet
 from appliance.rules.code.parser.tunnels import TunnelReader
 from appliance.rules.headers import ETHERNET
 from appliance.rules.layers import OUTER
-from appliance.rules.matchers import ABSENT_NUMBERS, FIELDS, TUNNEL_FIELDS
+from appliance.rules.matchers import ABSENT_NUMBERS, FIELDS
+from appliance.rules.parsed import TUNNEL_FIELDS
 from appliance.rules.slices import ABSENT
 from appliance.rules.tunnels import ETHERNET_FRAME
 

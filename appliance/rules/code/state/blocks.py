@@ -25,7 +25,8 @@ from appliance.rules.code import layout
 from appliance.rules.code.bpf_module import BpfModule, MapShape
 from appliance.rules.code.state import keys
 from appliance.rules.code.state.memory import Memory
-from appliance.rules.model import Block, Direction, Rule, RuleSet
+from appliance.rules.model import Direction, Rule, RuleSet
+from appliance.rules.remembered import Block
 
 Act = Callable[[Rule, ir.Block], None]  # what becomes of whom a rule blocked; the block where who goes on goes on
 

@@ -18,7 +18,8 @@ from llvmlite import ir
 from appliance.ir import I64, U64, Code, Pointer
 from appliance.rules.code.fields import SIDES, Fields
 from appliance.rules.matchers import version_of
-from appliance.rules.model import HOST, KeyPart, Rule
+from appliance.rules.model import Rule
+from appliance.rules.remembered import HOST, KeyPart
 
 _ALL = (1 << 64) - 1
 

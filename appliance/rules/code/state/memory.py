@@ -15,7 +15,8 @@ from appliance.rules.code.bpf_module import BpfModule, MapShape
 from appliance.rules.code.fields import Fields
 from appliance.rules.code.match import Matching
 from appliance.rules.code.state import keys
-from appliance.rules.model import LARGEST_KEY, KeyPart, Rule
+from appliance.rules.model import Rule
+from appliance.rules.remembered import LARGEST_KEY, KeyPart
 
 _ANY = 0  # BPF_ANY, include/uapi/linux/bpf.h
 LARGEST_VALUE = 16  # bytes

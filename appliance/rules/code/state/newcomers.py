@@ -24,7 +24,8 @@ from appliance.ir import I32, I64, PTR, U32, U64, Code, Pointer
 from appliance.rules.code import layout
 from appliance.rules.code.bpf_module import BpfModule, MapShape
 from appliance.rules.code.state.memory import Memory
-from appliance.rules.model import Rate, Rule
+from appliance.rules.model import Rule
+from appliance.rules.remembered import Rate
 
 NAME = "newcomers"
 WAYS = 4  # tags and states of a set fill a line of the cache

@@ -34,8 +34,9 @@ from appliance.ir import I32, I64, U32, Pointer
 from appliance.rules.code.bpf_module import MapShape
 from appliance.rules.code.fields import HOST_SIZE
 from appliance.rules.code.state.memory import Memory
-from appliance.rules.model import Retransmit, Rule
+from appliance.rules.model import Rule
 from appliance.rules.names import TCP_FLAGS
+from appliance.rules.remembered import Retransmit
 
 _SYN, _RST, _ACK = (TCP_FLAGS[name] for name in ("syn", "rst", "ack"))
 _HANDSHAKE = _SYN | _RST | _ACK

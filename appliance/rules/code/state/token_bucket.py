@@ -25,7 +25,8 @@ from appliance.rules.code.bpf_module import BpfModule, MapShape
 from appliance.rules.code.state import keys
 from appliance.rules.code.state.memory import Memory
 from appliance.rules.code.state.newcomers import Newcomers
-from appliance.rules.model import Rate, Rule
+from appliance.rules.model import Rule
+from appliance.rules.remembered import Rate
 
 TICKS = 16  # per nanosecond
 TICKS_SHIFT = 4

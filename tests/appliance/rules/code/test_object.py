@@ -14,7 +14,7 @@ from appliance.rules import compile_rule_set, load_rule_set
 from appliance.rules.code import chain
 from appliance.rules.code.compile import INWARD_PROGRAM, OUTWARD_PROGRAM
 from appliance.rules.code.state.token_bucket import SECOND, Cost
-from appliance.rules.model import Rate
+from appliance.rules.remembered import Rate
 from appliance.verifier.budget import Budget
 from appliance.verifier.verifier import Verifier
 from tests.appliance.rules.kernel import KernelRules, needs_kernel

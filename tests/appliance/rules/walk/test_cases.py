@@ -16,8 +16,8 @@ from appliance.datapath.captures.capture import FRAME
 from appliance.datapath.layout import ReplayFrame
 from appliance.rules import RuleSet
 from appliance.rules.conditions import matched
-from appliance.rules.matchers import STATE_FIELD
 from appliance.rules.model import Direction
+from appliance.rules.parsed import STATE_FIELD
 from appliance.rules.walk import Walk
 from tests.rule_cases import RuleCase, load_cases
 
