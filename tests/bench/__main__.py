@@ -67,7 +67,7 @@ def _parse(words: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("names", metavar="NAME", nargs="*", help=f"what to measure: {', '.join(BENCHMARKS)}")
     parser.add_argument("--seconds", type=float, help="length of each measured window (each benchmark has its own)")
     parser.add_argument(
-        "--only", metavar="WHAT", nargs="+", default=[], help="of `halfway`, only these kinds of attack"
+        "--only", metavar="WHAT", nargs="+", default=[], help="of `halfway` and `limit`, only these attacks, or boxes"
     )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures and their samples to a file")
     options = parser.parse_args(words)

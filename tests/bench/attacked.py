@@ -19,7 +19,8 @@ from appliance.lab.attacks.mix import Mix
 from appliance.lab.attacks.names import marker
 from appliance.lab.box import LabBox
 from appliance.lab.lab import await_forwarding
-from appliance.lab.limit.report import Step
+from appliance.lab.limit.report import Limit, Step
+from appliance.lab.limit.search import search
 from appliance.lab.network import LabNetwork
 from appliance.lab.report import Traffic
 from appliance.lab.worker import RATE, Worker
@@ -68,6 +69,16 @@ class Attacked:
         self.flood.set(RATE, 0)
         self.box.check()
         return Window(rate, sent / taken, Traffic(sent, arrived), visit)
+
+    def find_limit(self, who: str, highest: float, most_steps: int, seconds: float) -> Limit:
+        """The rate that breaks it, by bisection; each rate is held twice, and a third time where the two disagree, so
+        that one disturbance of the machine decides nothing."""
+
+        def measure(rate: float) -> Step:
+            first, second = (self.hold(rate, seconds).as_step() for _ in range(2))
+            return second if first.holds is second.holds else self.hold(rate, seconds).as_step()
+
+        return Limit(who, list(search(measure, highest, most_steps)))
 
     def _sent(self) -> int:
         return sum(map(sum, self.flood.count().values()))

@@ -4,7 +4,7 @@ and how much longer a round trip takes.
     breaking point   bisection, roughly: at the highest rate that holds, 99.9 % of what clients ask loses no frame
     half of it       windows in turns, without the attack and with it; medians of what all rounds give
 
-`--only syn ntp` measures some kinds only: all of them take about ten minutes.
+`--only syn ntp` measures some kinds only: each takes about a minute.
 """
 
 from __future__ import annotations
@@ -17,16 +17,14 @@ from functools import partial
 from appliance.lab.attacks.names import KINDS
 from appliance.lab.box import TidegateBox
 from appliance.lab.config import lab_config
-from appliance.lab.limit.report import Limit
-from appliance.lab.limit.search import search
 from appliance.lab.report import Traffic
 from tests.bench.attacked import Attacked, Window, attacked
 from tests.bench.figures import Bench, Compared, Figure, Target
 from tests.bench.measuring import alternate
 
 HIGHEST_RATE = 1_500_000.0  # frames a second
-MOST_STEPS = 8
-STEP_SECONDS = 1.5
+MOST_STEPS = 7
+STEP_SECONDS = 1.0
 ROUNDS = 3
 SECONDS = 3.0  # of one window: 600 new connections
 MOST_ADDED = 0.2  # milliseconds
@@ -61,8 +59,7 @@ def main(bench: Bench) -> Iterator[Figure]:
 
 def measure(there: Attacked, kind: str, seconds: float, highest: float = HIGHEST_RATE) -> Outcome:
     """Find the rate that breaks it, then hold half of it."""
-    steps = search(lambda rate: there.hold(rate, STEP_SECONDS).as_step(), highest, MOST_STEPS)
-    best = Limit(kind, list(steps)).best
+    best = there.find_limit(kind, highest, MOST_STEPS, STEP_SECONDS).best
     limit = best.offered if best else 0.0
     windows = alternate(
         ROUNDS, {CALM: partial(there.hold, 0.0, seconds), STORM: partial(there.hold, limit / 2, seconds)}
