@@ -92,6 +92,18 @@ def test_megabytes_go_both_ways(net: Topology, box: RunningBox, family: int, opt
 
 
 @FAMILIES
+def test_senders_may_leave_sums_and_segments_to_their_card(tmp_path: Path, family: int) -> None:
+    """As virtual machines do. The box's own interfaces finish what leaves, so that receivers check each segment."""
+    with Topology(ipv6=True) as own, running(own, tmp_path, PROXY):
+        for interface in ("outside", "inside"):
+            own.box.offloads(False, interface)
+        serve = serving(listening(own.inside, family), lambda connection: exchange(connection, blob("down")))
+        with serve as uploads, connect(own, family) as client:
+            assert exchange(client, blob("up")) == blob("down")
+        assert uploads == [blob("up")]
+
+
+@FAMILIES
 def test_a_server_that_speaks_first_is_heard_at_once(net: Topology, box: RunningBox, family: int) -> None:
     """It must have the client's ACK, though the client has nothing to say. SYN-ACKs come again after 1 s."""
     server = listening(net.inside, family)
