@@ -22,7 +22,6 @@ from hooks.scheduling import run_first
 
 SOCKET_FRAMES = 576  # different ones, of all attacks together
 KERNEL_FRAMES = 240  # fewer: they are copied, and their sources are drawn anew for every frame
-PAUSE_SECONDS = 0.001
 HURRY = 2  # an attacker is another machine, and what this one has to do, the box included, doesn't hold it back
 
 
@@ -33,7 +32,7 @@ def main() -> None:
         lab = Lab(flood.counts, {RATE: flood.set_rate})
         if lab.ready():
             flood.set_rate(settings["rate"])
-            while not lab.is_over(PAUSE_SECONDS):
+            while not lab.is_over(flood.PAUSE_SECONDS):
                 flood.catch_up()
             lab.report()
 

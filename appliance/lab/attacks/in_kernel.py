@@ -1,6 +1,6 @@
 """A flood out of the kernel itself, at a rate: an XDP program on live frames (`hooks.kernel.live_frames`).
 
-    worker    every millisecond: what is due ──> one call of the kernel
+    worker    four times a millisecond: what is due ──> one call of the kernel
     kernel    per frame: the program (`program.py`) ──> the interface's driver ──> its far end
 
 All runs are on one processor, as the program demands: the machine's first. A million frames a second take half of it.
@@ -28,6 +28,8 @@ LONGEST_LAG = 0.01  # seconds
 class KernelFlood:
     """Sends frames made of the given ones by `interface`, of the namespace that the calling thread is in. That thread
     keeps to one processor from then on. For one thread."""
+
+    PAUSE_SECONDS = 0.00025  # attackers are many: what is due in a whole millisecond, at once, keeps others waiting
 
     def __init__(self, interface: str, frames: Sequence[AttackFrame]) -> None:
         """Raises HookError where the kernel has no live frames."""

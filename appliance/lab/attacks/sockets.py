@@ -29,6 +29,8 @@ _WORDS = struct.Struct("!HH")
 class SocketFlood:
     """Sends the frames round and round, and knows exactly how many of each attack have left. For one thread."""
 
+    PAUSE_SECONDS = 0.001
+
     def __init__(self, interface: str, frames: Sequence[AttackFrame]) -> None:
         self.sent = 0
         self._schedule = Schedule(LONGEST_LAG)
