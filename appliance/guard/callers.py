@@ -7,9 +7,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Set
-from dataclasses import dataclass
-from functools import cached_property
-from typing import Protocol
+from dataclasses import dataclass, field
+from typing import Any, Protocol
 
 from appliance.helpers.context_fields import FACTS
 from hooks.contracts.task import TASK_FACTS, SocketContext, Task, TaskContext
@@ -32,15 +31,24 @@ class Caller:
 
     process: int
     thread: int
+    _found: dict[str, Any] = field(default_factory=dict, compare=False)  # quicker than cached_property, which locks
 
-    @cached_property
+    @property
     def program(self) -> str:
-        """The path of what it runs."""
-        return os.readlink(f"/proc/{self.thread}/exe")  # noqa: PTH115 (half the time)
+        """The path of what it runs. Raises OSError."""
+        found = self._found.get("program")
+        if found is None:
+            found = self._found["program"] = os.readlink(f"/proc/{self.thread}/exe")  # noqa: PTH115 (half the time)
+        return str(found)
 
-    @cached_property
+    @property
     def task(self) -> Task:
-        return Task.of(self.process, self.thread)
+        """What /proc says of it. Raises OSError."""
+        found = self._found.get("task")
+        if found is None:
+            found = self._found["task"] = Task.of(self.process, self.thread)
+        assert isinstance(found, Task)
+        return found
 
 
 def facts_asked(helpers: Set[str]) -> frozenset[str]:

@@ -14,7 +14,7 @@ from hooks.interfaces.netns import Namespace
 
 _Sample = TypeVar("_Sample")
 SOURCES = Path(__file__).parent
-TOOLS = ("forwarder", "flood", "sequence", "echo", "visitors")
+TOOLS = ("forwarder", "flood", "sequence", "echo", "visitors", "calls")
 ALL_PROCESSORS = frozenset(os.sched_getaffinity(0))
 
 
