@@ -132,6 +132,8 @@ LINUX = Platform(
         177: "trace_vprintk",
         181: "loop",
         182: "strncmp",
+        186: "get_retval",
+        187: "set_retval",
         188: "xdp_get_buff_len",
         189: "xdp_load_bytes",
         190: "xdp_store_bytes",

@@ -9,13 +9,14 @@ from __future__ import annotations
 import ctypes
 import errno
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 from appliance.guard.addresses import AF_INET6, SHORTEST, SocketAddress
 from appliance.guard.callers import Asked, Caller
 from appliance.guard.hooks import PLACES, Call
 from appliance.guard.programs import GuardProgram
 from hooks.contracts.bind import BindContext, BindVerdict
+from hooks.contracts.contract import Answer
 from hooks.contracts.sock import SockContext
 from hooks.contracts.sock_addr import SockAddrContext, SocketVerdict
 
@@ -57,6 +58,9 @@ class Judgement:
     source: bytes = b""
 
 
+Denied: TypeAlias = tuple[str, int]  # the program, and the errno
+
+
 class Judge:
     """Asks the programs of an object. Any thread."""
 
@@ -92,12 +96,13 @@ class Judge:
                 break
         return judgement
 
-    def judge_creation(self, caller: Caller, kind: Kind) -> str | None:
-        """A socket that is to be made: the program that denies it."""
+    def judge_creation(self, caller: Caller, kind: Kind) -> Denied | None:
+        """A socket that is to be made."""
         for program in self._programs.get("cgroup/sock_create", ()):
             context = program.context(caller, NO_SOCKET, family=kind.family, type=kind.type, protocol=kind.protocol)
-            if program.ask(context) not in _GO_ON:
-                return program.name
+            assert isinstance(context, SockContext)
+            if ended := _ends(program.ask(context), context):
+                return program.name, ended
         return None
 
     @property
@@ -105,8 +110,8 @@ class Judge:
         """Whether some program judges addresses that are bound."""
         return any(name in self._programs for name in OF_BOUND)
 
-    def judge_bound(self, caller: Caller, socket: Socket, address: SocketAddress) -> str | None:
-        """An address that is bound, or is as good as that: the program that denies it."""
+    def judge_bound(self, caller: Caller, socket: Socket, address: SocketAddress) -> Denied | None:
+        """An address that is bound, or is as good as that."""
         for program in self._programs.get(f"cgroup/post_bind{6 if address.family == AF_INET6 else 4}", ()):
             kind = socket.kind
             fields = {"family": kind.family, "type": kind.type, "protocol": kind.protocol, "src_port": address.port}
@@ -118,8 +123,8 @@ class Judge:
                 else ctypes.addressof(context) + SockContext.src_ip4.offset
             )
             ctypes.memmove(place, address.address, len(address.address))
-            if program.ask(context) not in _GO_ON:
-                return program.name
+            if ended := _ends(program.ask(context), context):
+                return program.name, ended
         return None
 
     def tell_bound(self, caller: Caller, socket: Socket, address: SocketAddress) -> None:
@@ -146,6 +151,7 @@ class _NoSocket:
 
 
 NO_SOCKET = _NoSocket()
+LAST_ERRNO = 4095  # MAX_ERRNO of include/linux/err.h
 _GO_ON = frozenset(
     {
         SocketVerdict.PROCEED,
@@ -176,8 +182,8 @@ def _judge_address(program: GuardProgram, caller: Caller, socket: Socket, before
     source = _own_address(socket, address.family) if _has_source(program) else b""
     ctypes.memmove(context.msg_src_ip, source, len(source))
     answer = program.ask(context)
-    if answer not in _GO_ON:
-        return replace(before, errno=errno.EPERM, program=program.name)
+    if ended := _ends(answer, context):
+        return replace(before, errno=ended, program=program.name)
     moved = address.moved(bytes(context.user_ip)[:size], (context.user_port & 0xFFFF).to_bytes(2, "little"))
     return replace(
         before,
@@ -186,6 +192,14 @@ def _judge_address(program: GuardProgram, caller: Caller, socket: Socket, before
         privileged=before.privileged or answer is SocketVerdict.PROCEED_UNPRIVILEGED,
         source=b"" if (written := bytes(context.msg_src_ip)[: len(source)]) == source else written,
     )
+
+
+def _ends(answer: Answer, context: SockAddrContext | SockContext) -> int:
+    """The errno that the call ends with, 0 if it goes on: what the program set (set_retval), or EPERM if it denies."""
+    code = -ctypes.c_int64(context.retval).value
+    if 0 < code <= LAST_ERRNO:
+        return code
+    return 0 if answer in _GO_ON else errno.EPERM
 
 
 def _has_source(program: GuardProgram) -> bool:

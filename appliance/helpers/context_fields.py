@@ -14,4 +14,5 @@ FACTS: dict[str, str] = {
     "get_socket_cookie": "socket_cookie",
     "get_netns_cookie": "netns_cookie",
     "get_flow_id": "flow_id",
+    "get_retval": "retval",
 }

@@ -166,6 +166,8 @@ PROTOTYPES: dict[str, HelperPrototype] = {
         HelperPrototype("get_socket_cookie", "socket", (_A.CONTEXT,), _R.SCALAR),
         HelperPrototype("get_netns_cookie", "socket", (_A.CONTEXT,), _R.SCALAR),
         HelperPrototype("set_redirect_context", "sock_addr", (_A.CONTEXT, _A.READABLE, _A.SIZE), _R.SCALAR),
+        HelperPrototype("get_retval", "retval", (), _R.SCALAR),
+        HelperPrototype("set_retval", "retval", (_A.SCALAR,), _R.SCALAR),
         HelperPrototype("get_flow_id", "sock_ops", (_A.CONTEXT,), _R.SCALAR),
         HelperPrototype("get_prandom_u32", "general", (), _R.SCALAR),
         HelperPrototype("get_smp_processor_id", "general", (), _R.SCALAR),

@@ -155,8 +155,6 @@ _REASONS: dict[str, dict[str, dict[int, str]]] = {
             183: "get_func_arg",
             184: "get_func_ret",
             185: "get_func_arg_cnt",
-            186: "get_retval",
-            187: "set_retval",
         },
         "there are no objects of a kernel": {
             194: "kptr_xchg",

@@ -22,9 +22,11 @@ TCP_CLOSE = 7  # include/net/tcp_states.h: the state of every socket that is not
 
 
 class SockContext(TaskContext):
-    """The context in this process's memory, for all of them."""
+    """The context in this process's memory, for all of them. `retval` is the errno (negative) that set_retval has the
+    call end with, 0 without."""
 
     _fields_ = (
+        ("retval", ctypes.c_uint64),
         ("family", ctypes.c_uint32),
         ("type", ctypes.c_uint32),
         ("protocol", ctypes.c_uint32),
@@ -44,20 +46,20 @@ _FOUR, _SIX = _word("src_ip4", 24), ContextField.of(SockContext, "src_ip6", 28, 
 # What each hook is called, the kernel's number for it, what it has of the address here, and how the kernel has it. A
 # socket that is not made yet has no cookie, and its namespace is not known.
 _HOOKS: tuple[tuple[tuple[str, ...], int, tuple[ContextField, ...], ContextLayout, frozenset[str]], ...] = (
-    (("sock_create", "sock"), 2, (), socket_context(whole=True), frozenset({"general", "task"})),
+    (("sock_create", "sock"), 2, (), socket_context(whole=True), frozenset({"general", "task", "retval"})),
     (
         ("post_bind4",),
         12,
         (_FOUR, _PORT),
         socket_context("src_ip4", "src_port"),
-        frozenset({"general", "socket", "task"}),
+        frozenset({"general", "socket", "task", "retval"}),
     ),
     (
         ("post_bind6",),
         13,
         (_SIX, _PORT),
         socket_context("src_ip6", "src_port"),
-        frozenset({"general", "socket", "task"}),
+        frozenset({"general", "socket", "task", "retval"}),
     ),
 )
 
@@ -76,7 +78,7 @@ def _hooks() -> Iterable[HookPoint]:
             verdicts={0: SocketVerdict.REJECT, 1: SocketVerdict.PROCEED},
             otherwise=SocketVerdict.REJECT,
             families=families,
-            helper_inputs=TASK_FACTS,
+            helper_inputs=(*TASK_FACTS, "retval"),
             defaults={"state": TCP_CLOSE},
             attach_type=attach_type,
         )

@@ -34,10 +34,12 @@ class SocketVerdict(Answer):
 
 class SockAddrContext(TaskContext):
     """The context in this process's memory, for both platforms and both families: an IPv4 address has the first 4 bytes
-    of `user_ip` and `msg_src_ip`. `redirect_context` is what set_redirect_context left for the connection."""
+    of `user_ip` and `msg_src_ip`. `redirect_context` is what set_redirect_context left for the connection, `retval` the
+    errno (negative) that set_retval has the call end with, 0 without."""
 
     _fields_ = (
         ("interface_luid", ctypes.c_uint64),
+        ("retval", ctypes.c_uint64),
         ("user_family", ctypes.c_uint32),
         ("family", ctypes.c_uint32),
         ("type", ctypes.c_uint32),
@@ -106,6 +108,8 @@ _FAMILIES_OF_CALL: Mapping[str, tuple[str, ...]] = {
     "connect": ("retval", "binding"),
     "sendmsg": ("retval",),
 }
+# Where a program may say what the call ends with: the family of helpers, and the field that they work on.
+_ENDINGS: Mapping[str, tuple[str, ...]] = dict.fromkeys(("bind", "connect", "sendmsg"), ("retval",))
 
 
 def _linux_hooks() -> Iterable[HookPoint]:
@@ -122,8 +126,8 @@ def _linux_hooks() -> Iterable[HookPoint]:
                 context=ContextLayout("bpf_sock_addr", 72, tuple(sorted(fields, key=lambda field: field.offset))),
                 verdicts=verdicts,
                 otherwise=SocketVerdict.REJECT,
-                families=frozenset({"general", "socket", "task"}),
-                helper_inputs=TASK_FACTS,
+                families=frozenset({"general", "socket", "task", *_ENDINGS.get(call, ())}),
+                helper_inputs=(*TASK_FACTS, *_ENDINGS.get(call, ())),
                 defaults={"user_family": _LINUX_FAMILY[version], "family": _LINUX_FAMILY[version]},
                 attach_type=attach_type,
             )

@@ -51,7 +51,7 @@ class Office:
         if result is not Instead.LATER and self.standby is not None:
             self.standby.leave(notification)
 
-    def deny(self, call: Call, caller: Caller, about: object, program: str, code: int = errno.EPERM) -> int:
+    def deny(self, call: Call, caller: Caller, about: object, program: str, code: int) -> int:
         """Count a denial and tell of it; the errno, negative."""
         self.ledger.deny(Denial(time.time(), call, caller.process, caller.program, str(about), program, code))
         return -code

@@ -60,8 +60,6 @@ _CGROUP = (
     _proto("get_current_cgroup_id"),
     _proto("get_current_ancestor_cgroup_id", _N),
     _proto("get_local_storage", _MAP, _N, result=_R.MAP_VALUE),
-    _proto("get_retval"),
-    _proto("set_retval", _N),
     _proto("get_cgroup_classid", _CTX),
     _proto("skb_cgroup_classid", _CTX),
     _proto("skb_cgroup_id", _CTX),

@@ -66,10 +66,18 @@ def set_redirect_context(call: HelperCall) -> Value:
     return 0
 
 
+def set_retval(call: HelperCall) -> Value:
+    """What the call is to end with: an errno, negative, of 32 bits. 0."""
+    low = call.number(0) & 0xFFFFFFFF
+    _host(call, "retval").retval = low - (low >> 31 << 32) & M64
+    return 0
+
+
 HELPERS: dict[str, Helper] = {
     **{helper: partial(fact, field) for helper, field in FACTS.items()},
     "get_current_pid_tgid": get_current_pid_tgid,
     "get_ns_current_pid_tgid": get_ns_current_pid_tgid,
     "get_current_comm": get_current_comm,
     "set_redirect_context": set_redirect_context,
+    "set_retval": set_retval,
 }

@@ -64,6 +64,7 @@ IMPLEMENTATIONS: Mapping[str, Implementation] = {
     "get_current_pid_tgid": task.get_current_pid_tgid,
     "get_current_comm": task.get_current_comm,
     "set_redirect_context": task.set_redirect_context,
+    "set_retval": task.set_retval,
     "get_prandom_u32": general.get_prandom_u32,
     "get_smp_processor_id": general.get_smp_processor_id,
     "csum_diff": checksum.csum_diff,

@@ -58,3 +58,11 @@ def set_redirect_context(call: HelperCall) -> U64:
         code.move(call.field("redirect_context").address, call.pointers[1], size)
         call.field("redirect_context_size").store(code.resize(size, I32))
     return code.select(fits, call.number(0), -errno.EINVAL)
+
+
+def set_retval(call: HelperCall) -> U64:
+    """What the call is to end with: an errno, negative, of 32 bits. 0."""
+    code = call.code
+    low = code.resize(call.arguments[0], I32)
+    call.field("retval").store(code.builder.sext(low, I64))
+    return call.number(0)

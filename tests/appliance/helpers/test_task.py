@@ -98,6 +98,14 @@ def test_what_is_left_with_a_connection(size: int, answer: int) -> None:
     assert left == (b"old!" if answer else written[:size])
 
 
+@pytest.mark.parametrize(("given", "kept"), [(0, 0), (-111, -111), (5, 5), (1 << 32 | 7, 7), (0xFFFFFFFF, -1)])
+def test_an_errno_is_kept_as_32_bits_with_a_sign(given: int, kept: int) -> None:
+    host = SockAddrContext(retval=3)
+    code = f"r1 = {given} ll; call set_retval; call get_retval; r6 = r0; r1 = {kept} ll; r0 = 0; if r6 != r1 goto end"
+    assert run(f"{code}; r0 = 1; end: r0 = r0", LINUX_HOOK, host) == 1
+    assert host.retval == kept % (1 << 64)
+
+
 def test_a_frame_has_nobody_behind_it() -> None:
     spec = ProgramSpec("test", "xdp", XDP_LINUX, assemble("call get_current_uid_gid; exit", LINUX))
     with pytest.raises(Fault, match="get_current_uid_gid asks for what hook xdp does not know"):

@@ -42,8 +42,8 @@ def bind(office: Office, request: Request) -> Result:
 
 def _denied_behind(office: Office, request: Request, address: SocketAddress) -> int:
     """What programs of post_bind say: 0, or an errno, negative."""
-    program = office.judge.judge_bound(request.caller, request.socket, address)
-    return office.deny(Call.BIND, request.caller, address, program) if program else 0
+    denied = office.judge.judge_bound(request.caller, request.socket, address)
+    return office.deny(Call.BIND, request.caller, address, *denied) if denied else 0
 
 
 def _bind(request: Request, judgement: Judgement) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import socket as sockets
 
 from appliance.guard.hooks import Call
@@ -21,8 +20,8 @@ def create(office: Office, request: AnyRequest) -> Result:
     type_ &= ~_FLAGS
     kind = Kind(family, type_, protocol or _DEFAULTS.get(type_, 0))
     request.check_waits()
-    program = office.judge.judge_creation(request.caller, kind)
-    if program is not None:
-        return office.deny(Call.CREATE, request.caller, kind, program, errno.EPERM)
+    denied = office.judge.judge_creation(request.caller, kind)
+    if denied is not None:
+        return office.deny(Call.CREATE, request.caller, kind, *denied)
     office.ledger.count(Call.CREATE, Outcome.PERMITTED)
     return Instead.CONTINUE

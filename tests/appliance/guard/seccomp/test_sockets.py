@@ -52,3 +52,17 @@ def test_a_port_that_the_kernel_chose_is_given_back() -> None:
     """
     both = [["EPERM", None], [None, 1]]
     assert guard_script("sockets", text, options=("--quiet",)) == {"SOCK_STREAM": both, "SOCK_DGRAM": both}
+
+
+def test_an_errno_that_a_program_names() -> None:
+    """EPERM without one; ECONNREFUSED is 111, EADDRNOTAVAIL 99, EAFNOSUPPORT 97."""
+    text = """
+        four, six = socket.socket(), socket.socket(socket.AF_INET6)
+        say([
+            attempt(four.bind, ("127.0.0.1", 9000)), attempt(four.bind, ("127.0.0.1", 9099)),
+            attempt(four.connect, ("127.0.0.1", 9111)), attempt(six.bind, ("::1", 9099)),
+            attempt(socket.socket, socket.AF_INET, socket.SOCK_DGRAM), attempt(six.bind, ("::1", 8999)),
+        ])
+    """
+    wanted = ["EPERM", "EADDRNOTAVAIL", "ECONNREFUSED", "EADDRNOTAVAIL", "EAFNOSUPPORT", None]
+    assert guard_script("errnos", text) == wanted
