@@ -17,6 +17,8 @@ COMMANDS: dict[str, Callable[[Path], list[object]]] = {
     "run": lambda path: ["run", path],
     "check": lambda path: ["check", path],
     "compile": lambda path: ["compile", path, "-o", path.parent / "out.o"],
+    "approve": lambda path: ["approve", path, "--key", path.parent / "none.pem", "-o", path.parent / "out.approved"],
+    "inspect": lambda path: ["inspect", path],
     "verify": lambda path: ["verify", path],
     "verify --json": lambda path: ["verify", "--json", path],
     "disasm": lambda path: ["disasm", path],
