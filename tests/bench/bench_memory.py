@@ -17,7 +17,7 @@ SECONDS = 2.0
 def main(bench: Bench) -> Iterator[Figure]:
     with tidegate(bench, DEFAULT_RULES) as gate:
         flooded(bench, gate, bench.window(SECONDS))
-        status = _status(gate.pid or 0)
+        status = status_of(gate.pid or 0)
     yield Figure(
         name="resident memory, default rule set",
         value=status["VmRSS"],
@@ -27,7 +27,7 @@ def main(bench: Bench) -> Iterator[Figure]:
     )
 
 
-def _status(pid: int) -> dict[str, float]:
+def status_of(pid: int | str) -> dict[str, float]:
     """The kilobytes of /proc/PID/status, in megabytes (10^6 bytes)."""
     lines = (line.split() for line in Path(f"/proc/{pid}/status").read_text().splitlines())
     return {words[0].rstrip(":"): int(words[1]) * 1024 / 1e6 for words in lines if words[-1] == "kB"}

@@ -59,21 +59,25 @@ class Prover(Closeable):
 
         Raises CannotRun if the machine can't start it."""
         self._limits = limits
+        self._work = work
         self._starting = threading.Lock()
+        self._closed = False
+        self._start()
+
+    def _start(self) -> None:
         self._confinement: Confinement | None = None
-        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        self._control = ours
+        self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
             try:
                 self._process = subprocess.Popen(
-                    [sys.executable, "-P", "-m", "appliance.box.proving", work],
+                    [sys.executable, "-P", "-m", "appliance.box.proving", self._work],
                     stdin=theirs.fileno(),
                     stdout=subprocess.DEVNULL,
                     env=_environment(),
                     start_new_session=True,  # a terminal's Ctrl-C is not for it
                 )
             except OSError as error:
-                ours.close()
+                self._control.close()
                 raise CannotRun(f"the prover can't be started: {error.strerror}", where=sys.executable) from error
 
     @property
@@ -145,9 +149,12 @@ class Prover(Closeable):
         return ended.error(source, self._limits.memory, self._limits.seconds)
 
     def ready(self) -> Confinement:
-        """Wait until the zygote can fork; what holds of it and of every prover. Raises CannotRun if it isn't ready
-        within START_SECONDS."""
+        """Wait until the zygote can fork; what holds of it and of every prover. One that is gone, ended by the kernel
+        for want of memory, say, is started anew. Raises CannotRun if it isn't ready within START_SECONDS."""
         with self._starting:
+            if self._process.poll() is not None and not self._closed:
+                self._control.close()
+                self._start()
             if self._confinement is None:
                 self._confinement = self._await_ready()
                 for lacking in self._confinement.lacks:
@@ -164,6 +171,7 @@ class Prover(Closeable):
             raise CannotRun("the zygote that makes provers did not start", where="prover", hint=hint) from error
 
     def close(self) -> None:
+        self._closed = True
         self._control.close()
         try:
             self._process.wait(END_SECONDS)

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from appliance.box.proving.channel import Left
 from appliance.box.proving.errors import ProverAnsweredNonsense, ProverDied, ProverTimedOut, ProverTooLarge
 from appliance.box.proving.prover import Limits, Prover
 from appliance.errors import CannotRun, InputRefused
@@ -119,12 +120,43 @@ def test_a_zygote_ends_with_its_asker_and_a_prover_with_its_zygote() -> None:
         prover.build(REQUEST)
 
 
-def test_a_zygote_that_is_gone_is_told() -> None:
+def _state(process: int) -> str:
+    return Path(f"/proc/{process}/stat").read_text().rpartition(") ")[2][0]
+
+
+def test_a_zygote_that_is_gone_is_started_anew() -> None:
+    with Prover() as prover:
+        prover.ready()
+        gone = prover.process_id
+        os.kill(gone, signal.SIGKILL)
+        wait_until(lambda: _state(gone) == "Z")
+        assert prover.build(REQUEST).programs
+        assert prover.process_id != gone
+
+
+def test_a_zygote_that_goes_while_it_is_needed_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     with rogue("waits") as prover:
         prover.ready()
-        os.kill(prover.process_id, signal.SIGKILL)
+
+        def killing(*arguments: object) -> int:
+            os.kill(prover.process_id, signal.SIGKILL)
+            raise Left
+
+        monkeypatch.setattr("appliance.box.proving.prover.await_begun", killing)
         with pytest.raises(ProverDied, match="the zygote is gone"):
             prover.build(REQUEST)
+
+
+def test_the_zygote_kills_for_an_asker_that_may_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(*_: object) -> None:
+        raise PermissionError
+
+    monkeypatch.setattr(signal, "pidfd_send_signal", refused)
+    with rogue("waits") as prover:
+        with pytest.raises(ProverTimedOut):
+            prover.build(REQUEST, timeout=0.3)
+        children = Path(f"/proc/{prover.process_id}/task/{prover.process_id}/children")
+        wait_until(lambda: not children.read_text())
 
 
 def test_work_that_is_not_there() -> None:

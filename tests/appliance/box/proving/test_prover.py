@@ -15,6 +15,8 @@ from appliance.box.proving.prover import Prover
 from appliance.box.proving.request import BuildRequest, ObjectFile
 from appliance.errors import TidegateError
 from tests.appliance.box.proving.requests import of_program, of_rules
+from tests.appliance.ebpf.compiling import compile_c
+from tests.capabilities import requires
 
 UNTIMED = {"verify_seconds": 0.0, "compile_seconds": 0.0}
 
@@ -57,3 +59,20 @@ def test_it_is_ended_when_its_time_is_over(prover: Prover) -> None:
     with pytest.raises(ProverTimedOut, match=r"xdp_firewall.o: proof and code weren't made within 0.01 s"):
         prover.build(of_program("xdp_firewall"), timeout=0.01)
     assert prover.build(of_program("xdp_pass")).programs  # the zygote goes on
+
+
+ASKING = """
+#include <bpf/bpf_core_read.h>
+struct task_struct { int pid; } __attribute__((preserve_access_index));
+extern int LINUX_KERNEL_VERSION __kconfig;
+SEC("xdp") int p(struct xdp_md *ctx) {
+    return bpf_core_field_size(((struct task_struct *)0)->pid) == 4 && LINUX_KERNEL_VERSION > 0 ? 2 : 1;
+}
+"""
+
+
+@requires("clang", "the kernel's types")
+def test_objects_may_ask_for_the_running_kernel(prover: Prover) -> None:
+    """Whose files a prover can't read."""
+    request = BuildRequest(ObjectFile("asking.o", compile_c(ASKING)), "p", None, 1)
+    assert untimed(prover.build(request)) == untimed(build(request))
