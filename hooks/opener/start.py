@@ -17,6 +17,7 @@ from hooks.errors import HookError
 from hooks.interfaces.saved_state import STATE_DIRECTORY
 from hooks.opener.client import REQUEST_SECONDS, OpenerClient
 
+MOST_WORKERS = 64
 SOCKETS_PER_WORKER = 4  # what is open, what replaces it, and both of a process that is about to end
 _COMMAND = (sys.executable, "-I", "-m", "hooks.opener")  # -I: nothing of the caller's environment or directory
 
@@ -45,7 +46,7 @@ def start_opener(
     interfaces: Iterable[str],
     isolated: Iterable[str] = (),
     *,
-    workers: int = 1,
+    workers: int = MOST_WORKERS,
     state_directory: Path = STATE_DIRECTORY,
 ) -> StartedOpener:
     """Start the opener of this process, for these interfaces; `isolated` are those of them that it may isolate, and

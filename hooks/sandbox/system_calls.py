@@ -41,12 +41,13 @@ _REFUSED = kernel.SECCOMP_RET_ERRNO | errno.EPERM
 @dataclass(frozen=True, slots=True)
 class Permitted:
     """A call that may be made. With `argument` (from 0 on), only if the low 32 bits of it are `equals`, or, where that
-    is None, have none of the bits of `without`."""
+    is None, have none of the bits of `without`; or, if it is to be `null`, if all 64 bits are 0: no address."""
 
     call: str
     argument: int | None = None
     equals: int | None = None
     without: int = 0
+    null: bool = False
 
 
 def permit(calls: Iterable[Permitted]) -> list[sock_filter]:
@@ -79,6 +80,9 @@ def _body(permitted: Permitted) -> list[sock_filter]:
     allow = _ret(kernel.SECCOMP_RET_ALLOW)
     if permitted.argument is None:
         return [allow]
+    if permitted.null:
+        low, high = _load("args", permitted.argument), _load_high("args", permitted.argument)
+        return [low, _jump(BPF_JEQ, 0, 0, 3), high, _jump(BPF_JEQ, 0, 0, 1), allow, _ret(_REFUSED)]
     if permitted.equals is not None:
         test = _jump(BPF_JEQ, permitted.equals, 0, 1)
     else:
@@ -90,6 +94,12 @@ def _load(field: str, argument: int = 0) -> sock_filter:
     """The low 32 bits of a part of struct seccomp_data; both machines are little endian."""
     place: int = getattr(kernel.seccomp_data, field).offset
     return sock_filter(BPF_LD | BPF_W | BPF_ABS, 0, 0, place + ctypes.sizeof(ctypes.c_uint64) * argument)
+
+
+def _load_high(field: str, argument: int) -> sock_filter:
+    """The high 32 bits."""
+    low = _load(field, argument)
+    return sock_filter(low.code, 0, 0, low.k + ctypes.sizeof(ctypes.c_uint32))
 
 
 def _jump(test: int, value: int, then: int, otherwise: int) -> sock_filter:
