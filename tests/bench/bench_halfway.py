@@ -54,7 +54,7 @@ class Outcome:
 def main(bench: Bench) -> Iterator[Figure]:
     for kind in bench.only or KINDS:
         with attacked(bench.tools, TidegateBox(lab_config(None)), {kind: 1.0}) as there:
-            yield from _figures(measure(there, kind, bench.window(SECONDS)))
+            yield from figures_of(measure(there, kind, bench.window(SECONDS)))
 
 
 def measure(there: Attacked, kind: str, seconds: float, highest: float = HIGHEST_RATE) -> Outcome:
@@ -67,7 +67,8 @@ def measure(there: Attacked, kind: str, seconds: float, highest: float = HIGHEST
     return Outcome(kind, limit, windows[CALM], windows[STORM])
 
 
-def _figures(outcome: Outcome) -> Iterator[Figure]:
+def figures_of(outcome: Outcome) -> Iterator[Figure]:
+    """What the targets speak of, by kind of attack."""
     last, storm, new = outcome.storm[-1].visit, outcome.storm, outcome.new
     offered = statistics.median(window.offered for window in storm)
     attack = sum((window.attack for window in storm), Traffic())
