@@ -23,6 +23,12 @@ EAGAIN = 11
 ENOBUFS = 105
 
 
+class ucred(ctypes.Structure):
+    """Who sent a message (SCM_CREDENTIALS), as the kernel says."""
+
+    _fields_ = (("pid", ctypes.c_int32), ("uid", ctypes.c_uint32), ("gid", ctypes.c_uint32))
+
+
 class pollfd(ctypes.Structure):
     """One descriptor to wait for."""
 

@@ -4,13 +4,13 @@
                                      │                              │
                               the private key                 public keys alone
 
-    files, keys          files that nobody else could have written; Ed25519 keys in them
-    canonical, forms     one text for one value; what a value may be
-    claim, statement     what is signed
-    envelope             the signature around it (DSSE)
-    reasons, trust       why an approval does not hold; the check
-    keeper, client       the process that has the key, and those who ask it
-    container, store     approvals in files: `OBJ.approved`, and what a box remembers
+    approvals, configured   from a request to what may run; from a document to all that it takes
+    store, container        approvals in files: what a box remembers, and `OBJ.approved`
+    keeping                 the process that has the key, and those who ask it
+    trust                   the check; `differences`, `tables` and `image_symbols` are what it compares by
+    envelope                a statement with its signatures (DSSE)
+    keys, files             Ed25519 keys, in files that nobody else could have written
+    statements              what is signed, as one text
 
 This room is the one landlord of `cryptography`.
 """

@@ -13,13 +13,13 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 
-from appliance.box.approval.claim import Claim
-from appliance.box.approval.client import KeeperClient
 from appliance.box.approval.config import Mode
 from appliance.box.approval.container import ApprovedFile
 from appliance.box.approval.differences import of_specs
 from appliance.box.approval.envelope import Approval
-from appliance.box.approval.protocol import KeeperGone
+from appliance.box.approval.keeping.client import KeeperClient
+from appliance.box.approval.keeping.protocol import KeeperGone
+from appliance.box.approval.statements.claim import Claim
 from appliance.box.approval.store import Store
 from appliance.box.approval.trust import Approved, Trust
 from appliance.box.proving.built import Built

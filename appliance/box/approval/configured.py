@@ -12,9 +12,9 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-from appliance.box.approval.client import KeeperClient
 from appliance.box.approval.config import TrustConfig
 from appliance.box.approval.floor import Floor
+from appliance.box.approval.keeping.client import KeeperClient
 from appliance.box.approval.keys import PublicKey
 from appliance.box.approval.revocations import Revocations
 from appliance.box.approval.store import Store

@@ -20,7 +20,7 @@ from pathlib import Path
 
 from appliance.box.approval.envelope import LARGEST_ENVELOPE, Approval
 from appliance.box.approval.files import read_guarded, trusted
-from appliance.box.approval.forms import Malformed
+from appliance.box.approval.statements.forms import Malformed
 from appliance.box.proving.built import Built
 from appliance.box.proving.request import BuildRequest, ObjectFile
 

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Iterator
 from itertools import zip_longest
 from typing import Any
 
-from appliance.box.approval.claim import Claim
 from appliance.box.approval.reasons import Fault, Reason
+from appliance.box.approval.statements.claim import Claim
 from appliance.box.proving.prototypes import HELPERS, HOOK, MAP, bytecode_digest, map_digest
 from appliance.ebpf.spec import CollectionSpec
 

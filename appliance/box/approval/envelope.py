@@ -15,11 +15,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from appliance.box.approval import canonical
-from appliance.box.approval.claim import sha256
-from appliance.box.approval.forms import DIGEST, Malformed
 from appliance.box.approval.keys import SIGNATURE_SIZE, PrivateKey, PublicKey
-from appliance.box.approval.statement import LARGEST, Statement
+from appliance.box.approval.statements import canonical
+from appliance.box.approval.statements.claim import sha256
+from appliance.box.approval.statements.forms import DIGEST, Malformed
+from appliance.box.approval.statements.statement import LARGEST, Statement
 
 PAYLOAD_TYPE = "application/vnd.tidegate.approval.v1+json"
 LARGEST_ENVELOPE = 2 * LARGEST  # bytes

@@ -13,10 +13,10 @@ import os
 import threading
 from pathlib import Path
 
-from appliance.box.approval import canonical
 from appliance.box.approval.files import exists, read_guarded, replace_file, trusted
-from appliance.box.approval.forms import Malformed, Number, Table, of_plain
-from appliance.box.approval.statement import LARGEST_SERIAL
+from appliance.box.approval.statements import canonical
+from appliance.box.approval.statements.forms import Malformed, Number, Table, of_plain
+from appliance.box.approval.statements.statement import LARGEST_SERIAL
 
 LARGEST_FILE = 1 << 16  # bytes
 _SERIALS = Table(Number(LARGEST_SERIAL), 256)

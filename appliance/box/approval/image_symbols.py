@@ -11,7 +11,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator
 
-from appliance.box.approval.forms import Malformed
+from appliance.box.approval.statements.forms import Malformed
 
 # What the loops and helpers call, and what LLVM makes of loops and of wide numbers.
 C_LIBRARY = frozenset(

@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from appliance.box.approval.files import read_guarded, trusted
-from appliance.box.approval.forms import DIGEST, Malformed
-from appliance.box.approval.statement import LARGEST_SERIAL
+from appliance.box.approval.statements.forms import DIGEST, Malformed
+from appliance.box.approval.statements.statement import LARGEST_SERIAL
 from appliance.errors import InputRefused, SourceLine
 
 LARGEST_FILE = 1 << 20  # bytes

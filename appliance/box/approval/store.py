@@ -20,12 +20,12 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
-from appliance.box.approval import canonical
-from appliance.box.approval.claim import sha256
 from appliance.box.approval.container import LARGEST_FILE, SUFFIX, ApprovedFile
 from appliance.box.approval.files import FileRefused, make_new, read_guarded, secret
-from appliance.box.approval.forms import Malformed
 from appliance.box.approval.reasons import NotApproved
+from appliance.box.approval.statements import canonical
+from appliance.box.approval.statements.claim import sha256
+from appliance.box.approval.statements.forms import Malformed
 from appliance.box.approval.trust import Approved, Trust
 from appliance.box.proving.request import BuildRequest
 from appliance.closeable import Closeable

@@ -11,8 +11,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 
-from appliance.box.approval.claim import Claim
 from appliance.box.approval.reasons import Fault, Reason
+from appliance.box.approval.statements.claim import Claim
 from appliance.box.proving.environment import processor, runs_on, versions
 from appliance.box.proving.prototypes import HELPERS, HOOK, MAP, helpers_digest, hook_digest
 from appliance.ebpf.platform import PLATFORMS, Platform

@@ -15,18 +15,18 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from appliance.box.approval.claim import Claim
 from appliance.box.approval.config import FOREVER, Mode
 from appliance.box.approval.differences import differences
 from appliance.box.approval.envelope import Approval
 from appliance.box.approval.files import FileRefused
 from appliance.box.approval.floor import Floor
-from appliance.box.approval.forms import Malformed
 from appliance.box.approval.image_symbols import C_LIBRARY, undefined_symbols
 from appliance.box.approval.keys import PublicKey
 from appliance.box.approval.reasons import Fault, NotApproved, Reason
 from appliance.box.approval.revocations import Revocations
-from appliance.box.approval.statement import Statement
+from appliance.box.approval.statements.claim import Claim
+from appliance.box.approval.statements.forms import Malformed
+from appliance.box.approval.statements.statement import Statement
 from appliance.box.approval.tables import Tables, faults
 from appliance.box.proving.built import Built
 from appliance.box.proving.request import BuildRequest

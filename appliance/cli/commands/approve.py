@@ -8,11 +8,11 @@ from typing import Any
 
 import click
 
-from appliance.box.approval.claim import MOST_WORKERS
-from appliance.box.approval.client import KeeperClient
 from appliance.box.approval.container import ApprovedFile
 from appliance.box.approval.files import replace_file
-from appliance.box.approval.keeper import KeyFile
+from appliance.box.approval.keeping.client import KeeperClient
+from appliance.box.approval.keeping.keeper import KeyFile
+from appliance.box.approval.statements.claim import MOST_WORKERS
 from appliance.box.approval.trust import told_time
 from appliance.box.proving.prover import Prover
 from appliance.box.proving.request import BuildRequest, ObjectFile

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import click
 
-from appliance.box.approval.client import KeeperClient
 from appliance.box.approval.files import make_new
-from appliance.box.approval.keeper import KeyFile
+from appliance.box.approval.keeping.client import KeeperClient
+from appliance.box.approval.keeping.keeper import KeyFile
 from appliance.errors import InputRefused
 
 

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 from llvmlite import ir
 
-from appliance.box.approval.claim import Claim
 from appliance.box.approval.envelope import Approval, sign
 from appliance.box.approval.keys import PrivateKey
-from appliance.box.approval.statement import Statement
+from appliance.box.approval.statements.claim import Claim
+from appliance.box.approval.statements.statement import Statement
 from appliance.box.approval.tables import Tables
 from appliance.box.approval.trust import Trust, TrustedKey
 from appliance.box.proving.built import Built, Image, ProvedProgram

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from appliance.box.approval.client import KeeperRefused
 from appliance.box.approval.config import FOREVER, KeyConfig, Mode, TrustConfig
 from appliance.box.approval.configured import open_store, start_keeper, state_directory, trust_of
 from appliance.box.approval.envelope import Approval
 from appliance.box.approval.files import FileRefused
+from appliance.box.approval.keeping.client import KeeperRefused
 from appliance.box.approval.keys import KeyRefused, PrivateKey
 from appliance.box.approval.reasons import NotApproved, Reason
 from appliance.box.config import load_box_config

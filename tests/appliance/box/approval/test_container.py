@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from appliance.box.approval.container import MAGIC, ApprovedFile, is_approved_file
 from appliance.box.approval.envelope import Approval
 from appliance.box.approval.files import FileRefused
-from appliance.box.approval.forms import Malformed
 from appliance.box.approval.keys import PrivateKey
 from appliance.box.approval.reasons import NotApproved
+from appliance.box.approval.statements.forms import Malformed
 from appliance.box.approval.trust import Trust, TrustedKey
 from appliance.box.proving.built import Built
 from appliance.box.proving.request import BuildRequest

@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from appliance.box.approval import canonical
 from appliance.box.approval.envelope import Approval, pre_authentication_encoding, sign
-from appliance.box.approval.forms import Malformed
 from appliance.box.approval.keys import PrivateKey, PublicKey
-from appliance.box.approval.statement import Statement
+from appliance.box.approval.statements import canonical
+from appliance.box.approval.statements.forms import Malformed
+from appliance.box.approval.statements.statement import Statement
 
 
 def test_what_is_signed_is_as_dsse_says() -> None:

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from appliance.box.approval.forms import Malformed
 from appliance.box.approval.image_symbols import undefined_symbols
+from appliance.box.approval.statements.forms import Malformed
 from tests.appliance.box.approval.conftest import image
 
 CODE = image("memory.flows", calls="mprotect")

@@ -20,8 +20,8 @@ from hypothesis import strategies as st
 
 from appliance.box.approval.files import FileRefused, make_new, read_guarded, replace_file, secret
 from appliance.box.approval.floor import Floor
-from appliance.box.approval.forms import Malformed
 from appliance.box.approval.keys import LARGEST_KEY, KeyRefused, PrivateKey, PublicKey
+from appliance.box.approval.statements.forms import Malformed
 from tests.capabilities import requires
 
 NOBODY = 65534

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from appliance.box.approval.approvals import Approvals, ProverLied
-from appliance.box.approval.client import KeeperClient
 from appliance.box.approval.container import ApprovedFile
 from appliance.box.approval.differences import of_specs
 from appliance.box.approval.image_symbols import C_LIBRARY, undefined_symbols
+from appliance.box.approval.keeping.client import KeeperClient
 from appliance.box.approval.reasons import Reason
 from appliance.box.approval.store import Store
 from appliance.box.approval.trust import Trust, TrustedKey

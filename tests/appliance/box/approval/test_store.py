@@ -11,16 +11,16 @@ from pathlib import Path
 import pytest
 
 from appliance.box.approval.approvals import Approvals
-from appliance.box.approval.claim import Claim
-from appliance.box.approval.client import KeeperClient, KeeperRefused
 from appliance.box.approval.config import Mode
 from appliance.box.approval.container import ApprovedFile
 from appliance.box.approval.envelope import Approval, sign
 from appliance.box.approval.files import FileRefused
+from appliance.box.approval.keeping.client import KeeperClient, KeeperRefused
 from appliance.box.approval.keys import PrivateKey
 from appliance.box.approval.reasons import NotApproved, Reason
 from appliance.box.approval.revocations import Revocations
-from appliance.box.approval.statement import Statement
+from appliance.box.approval.statements.claim import Claim
+from appliance.box.approval.statements.statement import Statement
 from appliance.box.approval.store import Store
 from appliance.box.approval.trust import Trust, TrustedKey
 from appliance.box.proving.built import Built

@@ -8,14 +8,14 @@ from typing import Any
 
 import pytest
 
-from appliance.box.approval.claim import CalledClaim, Claim
 from appliance.box.approval.config import Mode
 from appliance.box.approval.envelope import Approval, Signature, sign
 from appliance.box.approval.floor import Floor
 from appliance.box.approval.keys import PrivateKey
 from appliance.box.approval.reasons import NotApproved, Reason
 from appliance.box.approval.revocations import Revocations
-from appliance.box.approval.statement import Statement
+from appliance.box.approval.statements.claim import CalledClaim, Claim
+from appliance.box.approval.statements.statement import Statement
 from appliance.box.approval.tables import Tables
 from appliance.box.approval.trust import Approved, Trust, TrustedKey
 from appliance.box.proving.built import Built

@@ -9,15 +9,17 @@ wait for the rest of a message that has begun has an end.
 
 from __future__ import annotations
 
+import ctypes
 import select
 import socket
 import struct
 from enum import IntEnum
 
 from appliance.box.approval.envelope import LARGEST_ENVELOPE
-from appliance.box.approval.forms import Malformed
+from appliance.box.approval.statements.forms import Malformed
 from appliance.box.proving.channel import NEVER, Deadline, Late
 from appliance.errors import CannotRun
+from hooks.linux.socket import ucred
 
 LARGEST_REQUEST = 1 << 20  # bytes
 LARGEST_ANSWER = LARGEST_ENVELOPE
@@ -26,8 +28,7 @@ NOBODY = -1
 
 _LENGTH = struct.Struct("<I")
 _ANSWER = struct.Struct("<BI")
-_CREDENTIALS = struct.Struct("=iII")  # struct ucred: pid, uid, gid
-_SPACE = socket.CMSG_SPACE(_CREDENTIALS.size)
+_SPACE = socket.CMSG_SPACE(ctypes.sizeof(ucred))
 
 
 class Status(IntEnum):
@@ -115,6 +116,6 @@ class Channel:
 def _sender(ancillary: list[tuple[int, int, bytes]]) -> int:
     """The user whom the kernel names; NOBODY if it names none."""
     for level, kind, said in ancillary:
-        if (level, kind) == (socket.SOL_SOCKET, socket.SCM_CREDENTIALS) and len(said) >= _CREDENTIALS.size:
-            return int(_CREDENTIALS.unpack_from(said)[1])
+        if (level, kind) == (socket.SOL_SOCKET, socket.SCM_CREDENTIALS) and len(said) >= ctypes.sizeof(ucred):
+            return int(ucred.from_buffer_copy(said).uid)
     return NOBODY

@@ -17,12 +17,12 @@ from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
-from appliance.box.approval.claim import CLAIM, Claim
 from appliance.box.approval.envelope import Approval
-from appliance.box.approval.forms import Malformed, packed
-from appliance.box.approval.keeper import LIFETIME, Duties, KeyFile, fork_keeper
+from appliance.box.approval.keeping.keeper import LIFETIME, Duties, KeyFile, fork_keeper
+from appliance.box.approval.keeping.protocol import LARGEST_REQUEST, Channel, KeeperGone, Status
 from appliance.box.approval.keys import PUBLIC_SIZE, PublicKey
-from appliance.box.approval.protocol import LARGEST_REQUEST, Channel, KeeperGone, Status
+from appliance.box.approval.statements.claim import CLAIM, Claim
+from appliance.box.approval.statements.forms import Malformed, packed
 from appliance.box.approval.tables import Tables
 from appliance.box.proving.built import Built
 from appliance.box.proving.request import BuildRequest

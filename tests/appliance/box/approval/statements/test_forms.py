@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from appliance.box.approval import canonical
-from appliance.box.approval.claim import CLAIM, Claim
-from appliance.box.approval.forms import (
+from appliance.box.approval.statements import canonical
+from appliance.box.approval.statements.claim import CLAIM, Claim
+from appliance.box.approval.statements.forms import (
     DIGEST,
     NAME,
     Form,
@@ -26,7 +26,7 @@ from appliance.box.approval.forms import (
     packed,
     unpacked,
 )
-from appliance.box.approval.statement import STATEMENT, Statement
+from appliance.box.approval.statements.statement import STATEMENT, Statement
 
 
 @dataclass(frozen=True)

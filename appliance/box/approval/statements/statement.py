@@ -10,9 +10,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from appliance.box.approval import canonical
-from appliance.box.approval.claim import CLAIM, Claim
-from appliance.box.approval.forms import Malformed, Number, Record, of_plain
+from appliance.box.approval.statements import canonical
+from appliance.box.approval.statements.claim import CLAIM, Claim
+from appliance.box.approval.statements.forms import Malformed, Number, Record, of_plain
 
 LARGEST = 1 << 20  # bytes
 _LATEST = 1 << 40  # seconds

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from appliance.box.approval.confinement import confine
+from appliance.box.approval.keeping.confinement import confine
 from hooks.errors import HookError
 from hooks.linux.mman import PROT_EXEC
 from hooks.sandbox.limits import be_private
@@ -86,12 +86,12 @@ def test_whoever_makes_a_core_file_finds_no_key(tmp_path: Path) -> None:
     program = (
         "import os, signal, sys\n"
         "from pathlib import Path\n"
-        "from appliance.box.approval.client import KeeperClient\n"
+        "from appliance.box.approval.keeping.client import KeeperClient\n"
         "client = KeeperClient.start(Path('key.pem'))\n"
         "os.kill(client.process, signal.SIGSEGV)\n"
         "print(os.WCOREDUMP(os.waitpid(client.process, 0)[1]))\n"
     )
-    root = str(Path(__file__).parents[4])
+    root = str(Path(__file__).parents[5])
     done = subprocess.run(
         [sys.executable, "-c", f"import resource; resource.setrlimit(resource.RLIMIT_CORE, (-1, -1))\n{program}"],
         cwd=tmp_path,

@@ -14,7 +14,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from appliance.box.approval.forms import DIGEST, NAME, List, Number, Optional, Record, Table, Text
+from appliance.box.approval.statements.forms import DIGEST, NAME, List, Number, Optional, Record, Table, Text
 from appliance.box.proving.built import Built, Image, ProvedProgram
 from appliance.box.proving.request import BuildRequest, CalledObject, ObjectFile
 

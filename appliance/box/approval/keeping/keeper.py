@@ -22,14 +22,14 @@ from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 
-from appliance.box.approval.claim import CLAIM, Claim
-from appliance.box.approval.confinement import confine
 from appliance.box.approval.envelope import sign
 from appliance.box.approval.files import exists
-from appliance.box.approval.forms import Malformed, unpacked
+from appliance.box.approval.keeping.confinement import confine
+from appliance.box.approval.keeping.protocol import Channel, KeeperGone, Status
 from appliance.box.approval.keys import PrivateKey
-from appliance.box.approval.protocol import Channel, KeeperGone, Status
-from appliance.box.approval.statement import Statement
+from appliance.box.approval.statements.claim import CLAIM, Claim
+from appliance.box.approval.statements.forms import Malformed, unpacked
+from appliance.box.approval.statements.statement import Statement
 from appliance.box.approval.tables import Tables, faults
 from appliance.errors import TidegateError
 from hooks.process import keep_memory_private
@@ -146,7 +146,7 @@ def fork_keeper(duties: Duties, tables: Tables) -> tuple[int, socket.socket]:
     if process:
         theirs.close()
         return process, ours
-    status = 70  # EX_SOFTWARE
+    status = os.EX_SOFTWARE
     try:
         _close_all_but(theirs.fileno())
         status = keep(theirs, duties, tables)

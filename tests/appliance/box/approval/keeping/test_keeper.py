@@ -14,11 +14,11 @@ from typing import Any
 
 import pytest
 
-from appliance.box.approval.claim import CLAIM, Claim
-from appliance.box.approval.client import KeeperClient, KeeperRefused
-from appliance.box.approval.forms import Malformed, packed
+from appliance.box.approval.keeping.client import KeeperClient, KeeperRefused
+from appliance.box.approval.keeping.protocol import LARGEST_REQUEST, Channel, KeeperGone, Status
 from appliance.box.approval.keys import PrivateKey
-from appliance.box.approval.protocol import LARGEST_REQUEST, Channel, KeeperGone, Status
+from appliance.box.approval.statements.claim import CLAIM, Claim
+from appliance.box.approval.statements.forms import Malformed, packed
 from appliance.box.approval.trust import Trust, TrustedKey
 from appliance.box.proving.built import Built
 from appliance.box.proving.request import BuildRequest
@@ -218,7 +218,7 @@ def test_a_keeper_that_says_nothing_is_not_waited_for_for_ever(
         os.kill(client.process, signal.SIGSTOP)
         answered = client._channel.answered
         monkeypatch.setattr(client._channel, "answered", lambda: answered(0.05))
-        monkeypatch.setattr("appliance.box.approval.client.END_SECONDS", 0.05)
+        monkeypatch.setattr("appliance.box.approval.keeping.client.END_SECONDS", 0.05)
         with pytest.raises(KeeperGone, match="did not end in time"):
             client.sign(request_, built)
         with pytest.raises(ProcessLookupError):  # it would not end by itself either
