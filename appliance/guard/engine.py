@@ -3,16 +3,16 @@
 seccomp (appliance/guard/seccomp)     calls wait for this process, which performs them on duplicates of the sockets
 kernel  (a cgroup of version 2)       the same object in Linux itself
 
-with engine.start(["nginx"]) as guarded:
+with engine.start(["nginx"], tell=print) as guarded:
     status = guarded.wait()
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol, Self
 
-from appliance.guard.statistics import GuardStatistics
+from appliance.guard.statistics import Denial, GuardStatistics
 
 
 class Guarded(Protocol):
@@ -41,5 +41,6 @@ class Guarded(Protocol):
 class Engine(Protocol):
     """A way to ask programs when sockets meet addresses. It owns nothing until it starts something."""
 
-    def start(self, command: Sequence[str]) -> Guarded:
-        """Start a command under the hooks. Raises CannotRun if this machine can't."""
+    def start(self, command: Sequence[str], *, tell: Callable[[Denial], object]) -> Guarded:
+        """Start a command under the hooks; `tell` gets each denial, in a thread of its own. Raises CannotRun if this
+        machine can't."""

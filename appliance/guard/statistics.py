@@ -52,7 +52,7 @@ class Ledger:
     """Counts. Any thread."""
 
     def __init__(self, tell: Callable[[Denial], object] = lambda denial: None) -> None:
-        """`tell` is called with each denial, in the thread that serves the call."""
+        """`tell` is called with each denial, in the thread that serves the call: it must not wait."""
         self._tell = tell
         self._lock = threading.Lock()
         self._calls = Counter({(call, outcome): 0 for call in Call for outcome in Outcome})

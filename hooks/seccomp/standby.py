@@ -20,7 +20,7 @@ from typing import NoReturn
 
 from hooks.seccomp.listener import Listener, Notification
 
-PLACES = 1024  # calls that are served at once
+PLACES = 1 << 16  # calls that are served at once
 
 
 class Standby:

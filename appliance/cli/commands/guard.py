@@ -72,9 +72,8 @@ def command(
     for name, program in opened.programs.items():
         program.autoload = name in chosen
     with opened.load() as loaded:
-        tell = _hush if quiet else _tell
-        engine = SeccompEngine(loaded, chosen, tell=tell, on_failure=OnFailure(on_failure), strict=strict)
-        with engine.start(arguments) as guarded:
+        engine = SeccompEngine(loaded, chosen, on_failure=OnFailure(on_failure), strict=strict)
+        with engine.start(arguments, tell=_hush if quiet else _tell) as guarded:
             _pass_signals(guarded.process)
             return guarded.wait()
 
@@ -99,5 +98,5 @@ def _pass_signals(process: int) -> None:
     opened = os.pidfd_open(process)
     for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2):
         signal.signal(number, pass_on)
-    for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGTSTP):
+    for number in (signal.SIGINT, signal.SIGQUIT):
         signal.signal(number, signal.SIG_IGN)

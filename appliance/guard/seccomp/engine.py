@@ -2,12 +2,14 @@
 
 main thread         waits for the command, and for those that lose their parent
 guard-supervisor    receives, judges, performs, answers
-guard-unbinding     waits for sockets that end, where a program wants to know
+guard-waiting-N     make connections of sockets that wait; guard-watch breaks off what is over
+guard-denials       tells of denials
 """
 
 from __future__ import annotations
 
 import os
+import resource
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
@@ -24,6 +26,7 @@ from appliance.guard.seccomp.unbinding import Bindings
 from appliance.guard.seccomp.waiting import Waiting
 from appliance.guard.seccomp.watched import closed_network, watches
 from appliance.guard.statistics import Denial, GuardStatistics, Ledger
+from appliance.guard.telling import Teller
 from hooks.process import adopt_orphans
 from hooks.seccomp.filter import SHARED_FILES, WALKS_PAST, build_filter
 from hooks.seccomp.landlock import knows_of_networks
@@ -44,14 +47,21 @@ class SeccompGuarded(Closeable):
     `SeccompEngine.start`; a context manager; closing twice is harmless. Any thread may ask; one waits."""
 
     def __init__(
-        self, launched: Launched, judge: Judge, ledger: Ledger, *, on_failure: OnFailure, strict: bool
+        self,
+        launched: Launched,
+        judge: Judge,
+        tell: Callable[[Denial], object],
+        *,
+        on_failure: OnFailure,
+        strict: bool,
     ) -> None:
         self.process = launched.process
         self._listener = launched.listener
-        self._ledger = ledger
         with ExitStack() as held:
+            self._ledger = ledger = Ledger(held.enter_context(Teller(tell)))
             held.callback(self._listener.close)
             self._standby = held.enter_context(Standby(self._listener)) if on_failure is OnFailure.OPEN else None
+            _allow_descriptors()
             bindings = held.enter_context(Bindings(judge)) if judge.told_of_unbinding else None
             waiting = held.enter_context(Waiting(self._listener))
             threads = Threads()
@@ -91,6 +101,12 @@ class SeccompGuarded(Closeable):
         self._held.close()
 
 
+def _allow_descriptors() -> None:
+    """As many as this process may have: threads and sockets of those who wait are held by descriptors."""
+    most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+
+
 class SeccompEngine:
     """Programs of a loaded object, asked by this process (`appliance.guard.engine.Engine`). The object stays open as
     long as anything runs under it. For one thread."""
@@ -100,18 +116,18 @@ class SeccompEngine:
         loaded: Loaded,
         names: Sequence[str],
         *,
-        tell: Callable[[Denial], object] = lambda denial: None,
         on_failure: OnFailure = OnFailure.CLOSED,
         strict: bool = False,
     ) -> None:
-        """`names` are the programs to ask; `tell` gets each denial, in the thread that serves. `strict`: calls about
+        """`names` are the programs to ask. `strict`: calls about
         other sockets than those of the internet are refused to processes with several threads (`Office.let_go_on`)."""
         self._on_failure = on_failure
         self._strict = strict
         self._judge = Judge(programs_of(loaded, names))
-        self._tell = tell
 
-    def start(self, command: Sequence[str]) -> SeccompGuarded:
+    def start(
+        self, command: Sequence[str], *, tell: Callable[[Denial], object] = lambda denial: None
+    ) -> SeccompGuarded:
         """See `Engine.start`. To be called while there is one thread."""
         calls = [call for call in Call if self._judge.asks(call)]
         adopt_orphans()
@@ -121,6 +137,4 @@ class SeccompEngine:
         launched = launch(
             command, build_filter(watches(calls), refusals), closed_network=closed_network(calls) if locks else 0
         )
-        return SeccompGuarded(
-            launched, self._judge, Ledger(self._tell), on_failure=self._on_failure, strict=self._strict
-        )
+        return SeccompGuarded(launched, self._judge, tell, on_failure=self._on_failure, strict=self._strict)

@@ -66,7 +66,10 @@ class Supervisor:
             if self._stop in found:
                 return
             if found.get(listener.fileno(), 0) & select.POLLIN:
-                self._serve_next()
+                try:
+                    self._serve_next()
+                except Exception:  # others call after this one
+                    _LOGGER.exception("a call could not be answered")
             elif listener.fileno() in found:  # POLLHUP
                 if bindings is not None:
                     bindings.settle(SETTLING)

@@ -71,7 +71,10 @@ class Waiting(Closeable):
 
     def _work(self) -> None:
         while (job := self._next()) is not None:
-            result = job.perform()
+            try:
+                result = job.perform()
+            except OSError as error:
+                result = -(error.errno or errno.EIO)
             with self._lock:
                 self._running.discard(job)
             job.finish(job.broken_off if result == -errno.EINTR and job.broken_off else result)

@@ -276,3 +276,59 @@ def test_a_call_that_was_being_served_goes_on_when_the_guard_dies() -> None:
         guarding.stdin.write("go on\n")
         guarding.stdin.flush()
         assert guarding.stdout.readline() == "false\n"
+
+
+def test_nobody_who_listens_keeps_nobody_waiting() -> None:
+    """Standard error is a pipe that nobody empties: more is denied than fits."""
+    text = """
+        for _ in range(2000):
+            with socket.socket() as s:
+                assert attempt(s.bind, ("127.0.0.1", 9000)) == "EPERM"
+        say("done")
+    """
+    read, write = os.pipe()
+    line = [*ALONE, *GUARD, "--object", str(compiled(NAME)), "--", *script(text)]
+    with subprocess.Popen(line, stdout=subprocess.PIPE, stderr=write, text=True) as guarding:
+        os.close(write)
+        assert guarding.stdout is not None
+        assert guarding.stdout.readline() == '"done"\n'
+        assert guarding.wait(30) == 0
+    assert os.read(read, 1000).startswith(b"tidegate: bind 127.0.0.1:9000 denied (EPERM) by `bind4`")
+    os.close(read)
+
+
+def test_a_guard_under_a_guard_is_refused() -> None:
+    ended = guard(NAME, *GUARD, "--object", str(compiled(NAME)), "--", "true")
+    assert ended.status == 2
+    assert ended.err.startswith("tidegate: the kernel refuses the filter: Device or resource busy")
+
+
+def test_an_object_without_a_program_that_can_be_asked_is_refused() -> None:
+    ended = guard("unseen", "true")
+    assert ended.status == 1
+    assert (
+        "no program of it can guard: `established`: no system call tells when a connection is established" in ended.err
+    )
+
+
+def test_programs_that_can_not_be_asked_are_named() -> None:
+    ended = guard("half_seen", *script("say(attempt(socket.socket().bind, ('', 9000)))"))
+    assert ended.said == "EPERM"
+    assert "the program `received` is never asked: what is received is the kernel's to hand out" in ended.err
+
+
+def test_a_program_that_is_not_there() -> None:
+    ended = guard(NAME, "true", options=("--program", "bind5"))
+    assert (ended.status, ended.err.count("there is no program 'bind5'")) == (1, 1)
+
+
+def test_everything_is_as_before_for_who_has_no_privilege() -> None:
+    """Nobody guards his own: no privilege is needed, and none can be gained."""
+    text = """
+        say([attempt(socket.socket().bind, ("127.0.0.1", port)) for port in (8999, 9000, 80)]
+            + [open("/proc/self/status").read().split("NoNewPrivs:")[1].split()[0]])
+    """
+    asked = ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--inh-caps=-all")
+    line = [*ALONE, *asked, *GUARD, "--object", str(compiled(NAME)), "--quiet", "--", *script(text)]
+    done = subprocess.run(line, capture_output=True, text=True, timeout=60, check=False, cwd="/")
+    assert (done.stdout, done.returncode) == ('[null, "EPERM", "EACCES", "1"]\n', 0), done
