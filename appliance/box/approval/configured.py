@@ -54,10 +54,16 @@ def trust_of(config: TrustConfig, keeper: KeeperClient | None, log: Callable[[st
 def renew_trust(trust: Trust, config: TrustConfig, keeper: KeeperClient | None) -> None:
     """Read the keys and what was revoked anew, for a reload; the mode and the box's own key stay. Raises FileRefused,
     KeyRefused, InputRefused; `trust` is then what it was."""
-    keys = [TrustedKey(PublicKey.load(each.path), each.not_before, each.not_after) for each in config.keys]
+    keys, revoked = read_trusted(config)
     if keeper is not None:
         keys.append(TrustedKey(keeper.public, own=True))
-    trust.renew(keys, Revocations() if config.revoked is None else Revocations.load(config.revoked))
+    trust.renew(keys, revoked)
+
+
+def read_trusted(config: TrustConfig) -> tuple[list[TrustedKey], Revocations]:
+    """The files that the document names, but the box's own key. Raises FileRefused, KeyRefused, InputRefused."""
+    keys = [TrustedKey(PublicKey.load(each.path), each.not_before, each.not_after) for each in config.keys]
+    return keys, Revocations() if config.revoked is None else Revocations.load(config.revoked)
 
 
 def open_store(config: TrustConfig, log: Callable[[str], None]) -> Store | None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from appliance.box.approval.configured import read_trusted
 from appliance.box.config import BoxConfig, load_box_config
 from appliance.box.filter_files import is_box
 from appliance.box.generation import FilterSpec, Generation
@@ -78,6 +79,7 @@ def command(
 def _load(path: Path, config: BoxConfig | None, rules: RuleSet | None) -> dict[str, Any]:
     """What verifying and compiling found."""
     if config is not None:
+        read_trusted(config.trust)
         filter_spec = FilterSpec.of(config)
     else:
         assert rules is not None

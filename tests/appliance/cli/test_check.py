@@ -199,3 +199,16 @@ def test_compile_of_a_refused_rule_set_writes_nothing(tidegate: Tidegate, tmp_pa
     source.write_text("rules: [{id: a, action: explode}]\n")
     assert f"{source}:1:25: " in tidegate("compile", source, "-o", output).refused()
     assert not output.exists()
+
+
+def test_files_of_trust_are_read(tidegate: Tidegate, box: Path) -> None:
+    box.write_text(box.read_text() + "trust: {keys: [release.pub]}\n")
+    assert f"{box.parent / 'release.pub'}: no such file" in tidegate("check", box).refused()
+    (box.parent / "release.pub").write_text("no key")
+    assert "it holds no public key" in tidegate("check", box).refused()
+    assert tidegate("keygen", "-o", box.parent / "other.pem").status == 0
+    (box.parent / "other.pub").rename(box.parent / "release.pub")
+    assert tidegate("check", box).status == 0
+    box.write_text(box.read_text().replace("{keys: [release.pub]}", "{revoked: revoked}"))
+    (box.parent / "revoked").write_text("key me\n")
+    assert "the line revokes nothing" in tidegate("check", box).refused()
