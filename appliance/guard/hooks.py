@@ -22,6 +22,7 @@ class Call(Enum):
     CONNECT = "connect"
     LISTEN = "listen"
     SEND = "send"
+    RECEIVE = "receive"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +48,7 @@ PLACES: Mapping[str, Place] = {
             ("connect_authorization", Call.CONNECT),
             ("listen", Call.LISTEN),
             ("sendmsg", Call.SEND),
+            ("recvmsg", Call.RECEIVE),
         )
         for version, family in _VERSIONS.items()
     },
@@ -58,7 +60,6 @@ UNSEEN: Mapping[str, str] = {
     **{
         f"cgroup/{name}{version}": why
         for name, why in (
-            ("recvmsg", "what is received is the kernel's to hand out"),
             ("recv_accept", "what is accepted is the kernel's to hand out"),
             ("getpeername", "names of sockets are the kernel's to tell"),
             ("getsockname", "names of sockets are the kernel's to tell"),

@@ -19,6 +19,7 @@ from appliance.guard.seccomp.calls.bind import bind
 from appliance.guard.seccomp.calls.connect import connect
 from appliance.guard.seccomp.calls.create import create
 from appliance.guard.seccomp.calls.listen import listen
+from appliance.guard.seccomp.calls.receive import recvfrom, recvmmsg, recvmsg
 from appliance.guard.seccomp.calls.send import sendmmsg, sendmsg, sendto
 from appliance.guard.seccomp.office import Office
 from appliance.guard.seccomp.request import AnyRequest, Gone, Instead, Request, Result
@@ -36,6 +37,9 @@ SERVED: Mapping[str, Serve] = {
     "sendto": sendto,
     "sendmsg": sendmsg,
     "sendmmsg": sendmmsg,
+    "recvfrom": recvfrom,
+    "recvmsg": recvmsg,
+    "recvmmsg": recvmmsg,
 }
 
 

@@ -13,6 +13,7 @@ means something only to a thread that has a signal to take).
 from __future__ import annotations
 
 import errno
+import logging
 import signal
 import threading
 from collections import deque
@@ -24,6 +25,8 @@ from types import FrameType
 from appliance.closeable import Closeable
 from hooks.seccomp.listener import Listener, Notification
 from hooks.seccomp.pending import PendingSignals
+
+_LOGGER = logging.getLogger(__name__)
 
 MOST = 256  # threads; more calls than that wait in line
 TICK = 0.05  # seconds between two looks at what waits
@@ -71,10 +74,7 @@ class Waiting(Closeable):
 
     def _work(self) -> None:
         while (job := self._next()) is not None:
-            try:
-                result = job.perform()
-            except OSError as error:
-                result = -(error.errno or errno.EIO)
+            result = _performed(job)
             with self._lock:
                 self._running.discard(job)
             job.finish(job.broken_off if result == -errno.EINTR and job.broken_off else result)
@@ -130,6 +130,17 @@ class Waiting(Closeable):
         if threading.current_thread() is threading.main_thread() and self._before is not None:
             signal.signal(INTERRUPT, self._before)
             self._before = None
+
+
+def _performed(job: Job) -> int:
+    """Whatever happens, there is a result: whoever waits must not wait for ever."""
+    try:
+        return job.perform()
+    except OSError as error:
+        return -(error.errno or errno.EIO)
+    except Exception:
+        _LOGGER.exception("a call could not be performed")
+        return -errno.EPERM
 
 
 def _ignore(number: int, frame: FrameType | None) -> None:

@@ -15,6 +15,7 @@ WATCHES: Mapping[Call, tuple[Watch, ...]] = {
     Call.BIND: (Watch("bind"),),
     Call.SEND: (Watch("sendto", pointer=4), Watch("sendmsg"), Watch("sendmmsg")),
     Call.CREATE: (Watch("socket", values=(0, (AF_INET, AF_INET6))),),
+    Call.RECEIVE: (Watch("recvfrom", pointer=4), Watch("recvmsg"), Watch("recvmmsg")),
     Call.LISTEN: (Watch("listen"),),
     Call.CONNECT: (
         Watch("connect"),

@@ -8,7 +8,7 @@ SEC("cgroup/bind4") int bound(struct bpf_sock_addr *ctx)
     return ctx->user_port != bpf_htons(9000);
 }
 
-SEC("cgroup/recvmsg4") int received(struct bpf_sock_addr *ctx)
+SEC("cgroup/getpeername4") int named(struct bpf_sock_addr *ctx)
 {
     return 1;
 }

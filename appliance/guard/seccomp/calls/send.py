@@ -6,11 +6,14 @@ has judged; and an IPv4 address in IPv6 clothes is one of IPv4 here.
 
 from __future__ import annotations
 
+import ctypes
 import errno
 import socket as sockets
 import struct
+from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import replace
+from functools import partial
 
 from appliance.guard.addresses import AF_INET, AF_INET6, AF_UNSPEC, SHORTEST, SocketAddress
 from appliance.guard.hooks import Call
@@ -18,6 +21,7 @@ from appliance.guard.seccomp.calls.connect import connect_by_sending
 from appliance.guard.seccomp.office import Office
 from appliance.guard.seccomp.request import Request, Result
 from appliance.guard.seccomp.watched import MSG_FASTOPEN
+from hooks.linux.socket import mmsghdr
 from hooks.seccomp.capabilities import only_capabilities
 from hooks.seccomp.messages import LONGEST_DATAGRAM, UIO_MAXIOV, Message
 from hooks.seccomp.privileges import capabilities_over
@@ -26,8 +30,8 @@ from hooks.seccomp.threads import read_memory, write_memory
 
 IPPROTO_UDPLITE = 136
 IP_PKTINFO = 8  # linux/in.h
-_LENGTH_IN_VECTOR = 56  # of struct mmsghdr: msg_len
-_VECTOR = 64  # bytes of a struct mmsghdr
+VECTOR = ctypes.sizeof(mmsghdr)
+VECTOR_LENGTH: int = mmsghdr.msg_len.offset
 _MAPPED = bytes(10) + b"\xff\xff"
 _CMSGHDR = struct.Struct("=Qii")  # cmsg_len, cmsg_level, cmsg_type
 
@@ -56,24 +60,45 @@ def sendmmsg(office: Office, request: Request) -> Result:
     """sendmmsg(descriptor, messages, count, flags): the count of those that were sent, up to the first that was not."""
     if not _judged_here(office, request):
         return _other(office, request, request.number(3))
-    thread, place = request.caller.thread, request.notification.arguments[1]
-    result = 0
-    for index in range(min(request.notification.arguments[2] & 0xFFFFFFFF, UIO_MAXIOV)):
-        message = Message.of(thread, place + index * _VECTOR)
-        request.check_waits()
-        judged = _judge(office, request, message)
-        sent = judged if isinstance(judged, int) else _send_now(request, judged, request.number(3))
+    thread, first, flags = request.caller.thread, request.notification.arguments[1], request.number(3)
+    count = min(request.notification.arguments[2] & 0xFFFFFFFF, UIO_MAXIOV)
+
+    def note(index: int, sent: int) -> int:
+        """Write into the vector how much of a message was sent; how many of them were."""
         if sent < 0:
             return index or sent
-        write_memory(thread, place + index * _VECTOR + _LENGTH_IN_VECTOR, sent.to_bytes(4, "little"))
-        result = index + 1
+        write_memory(thread, first + index * VECTOR + VECTOR_LENGTH, sent.to_bytes(4, "little"))
+        return index + 1
+
+    result = 0
+    for index in range(count):
+        message = Message.of(thread, first + index * VECTOR)
+        request.check_waits()
+        judged = _judge(office, request, message)
+        if isinstance(judged, int):
+            return index or judged
+        sent = _send_now(request, judged, flags | sockets.MSG_DONTWAIT)
+        if index == 0 and _would_wait(request, sent, flags):  # behind the first one, fewer are as good
+            return office.later(request, partial(_first, note, request, judged, flags))
+        result = note(index, sent)
+        if sent < 0:
+            break
     return result
 
 
-def _judged_here(office: Office, request: Request) -> bool:
+def _first(note: Callable[[int, int], int], request: Request, message: Message, flags: int) -> int:
+    return note(0, _send_now(request, message, flags))
+
+
+def is_udp(request: Request) -> bool:
+    """Whether the socket sends and receives datagrams that hooks of the kernel see."""
     kind = request.socket.kind
     datagram = kind.type == sockets.SOCK_DGRAM and kind.protocol in (sockets.IPPROTO_UDP, IPPROTO_UDPLITE)
-    return request.socket.internet and datagram and office.judge.asks(Call.SEND)
+    return request.socket.internet and datagram
+
+
+def _judged_here(office: Office, request: Request) -> bool:
+    return is_udp(request) and office.judge.asks(Call.SEND)
 
 
 def _other(office: Office, request: Request, flags: int) -> Result:
@@ -88,9 +113,14 @@ def _send(office: Office, request: Request, message: Message, flags: int) -> Res
     if isinstance(judged, int):
         return judged
     sent = _send_now(request, judged, flags | sockets.MSG_DONTWAIT)
-    if sent != -errno.EAGAIN or flags & sockets.MSG_DONTWAIT or not request.socket.waits():
+    if not _would_wait(request, sent, flags):
         return sent
     return office.later(request, lambda: _send_now(request, judged, flags))
+
+
+def _would_wait(request: Request, sent: int, flags: int) -> bool:
+    """Whether the caller meant to wait for what was not sent at once."""
+    return sent == -errno.EAGAIN and not flags & sockets.MSG_DONTWAIT and request.socket.waits()
 
 
 def _send_now(request: Request, message: Message, flags: int) -> int:

@@ -314,7 +314,7 @@ def test_an_object_without_a_program_that_can_be_asked_is_refused() -> None:
 def test_programs_that_can_not_be_asked_are_named() -> None:
     ended = guard("half_seen", *script("say(attempt(socket.socket().bind, ('', 9000)))"))
     assert ended.said == "EPERM"
-    assert "the program `received` is never asked: what is received is the kernel's to hand out" in ended.err
+    assert "the program `named` is never asked: names of sockets are the kernel's to tell" in ended.err
 
 
 def test_a_program_that_is_not_there() -> None:
