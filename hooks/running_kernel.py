@@ -57,8 +57,9 @@ class RunningKernel:
 
 
 class KeptKernel(RunningKernel):
-    """The same, all read when it is made, for a process that will be able to read no file. Of the symbols it tells
-    none: they are addresses in the kernel, which no such process needs to know."""
+    """The same, all read when it is made, for a process that will be able to read no file. Any thread.
+
+    Of the symbols it tells none: they are addresses in the kernel, which no such process needs to know."""
 
     def __init__(self) -> None:
         self.version, self.configuration  # noqa: B018  (reading them keeps them)
