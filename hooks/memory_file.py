@@ -1,8 +1,9 @@
 """A file that lives in memory alone, as large as one likes: pages exist once they are touched.
 
 Where the kernel grants it its pages may be huge. memfd_create's may only if the machine's administrator has said so
-(/sys/kernel/mm/transparent_hugepage/shmem_enabled); a tmpfs of one's own has an option of its own. So a child mounts
-one in namespaces of its own, makes a file without a name there, hands it over, and ends: the file lives on.
+(/sys/kernel/mm/transparent_hugepage/shmem_enabled); a tmpfs of one's own has an option of its own. Either the service
+manager has mounted one at DIRECTORY; or a child mounts one in namespaces of its own, makes a file without a name there,
+hands it over, and ends: the file lives on.
 
 Source: Documentation/admin-guide/mm/transhuge.rst, "Hugepages in tmpfs/shmem".
 """
@@ -17,6 +18,7 @@ from contextlib import suppress
 from pathlib import Path
 
 CLONE_NEWNS, CLONE_NEWUSER = 0x00020000, 0x10000000  # linux/sched.h
+DIRECTORY = Path("/run/tidegate-memory")  # TemporaryFileSystem= of the unit, with huge=advise
 MOUNT_POINT = b"/tmp"  # in a namespace of mounts that ends with the child
 SECONDS = 2.0  # until the child must have answered
 
@@ -26,12 +28,22 @@ _libc = ctypes.CDLL(None, use_errno=True)
 def memory_file(name: str, size: int) -> int:
     """The descriptor of such a file of `size` bytes, not inherited by programs that are executed. For a process of one
     thread: it forks. Raises OSError."""
-    descriptor = _huge_file()
+    descriptor = _prepared_file()
+    if descriptor is None:
+        descriptor = _huge_file()
     if descriptor is None:
         descriptor = os.memfd_create(name, os.MFD_CLOEXEC)
     os.set_inheritable(descriptor, False)
     os.ftruncate(descriptor, size)
     return descriptor
+
+
+def _prepared_file() -> int | None:
+    """A file where the service manager has mounted a tmpfs for it."""
+    try:
+        return os.open(DIRECTORY, os.O_TMPFILE | os.O_RDWR | os.O_CLOEXEC, 0o600) if DIRECTORY.is_mount() else None
+    except OSError:
+        return None
 
 
 def _huge_file() -> int | None:

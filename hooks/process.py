@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import ctypes
+import os
 import resource
+import select
 import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from typing import NoReturn
 
-from hooks.linux.prctl import PR_SET_CHILD_SUBREAPER, PR_SET_DUMPABLE, PR_SET_PDEATHSIG, prctl
+from hooks.linux.prctl import PR_SET_CHILD_SUBREAPER, PR_SET_DUMPABLE, PR_SET_NAME, PR_SET_PDEATHSIG, prctl
 
 
 def end_with_parent() -> None:
@@ -20,6 +27,65 @@ def keep_memory_private() -> None:
     prctl(PR_SET_DUMPABLE, 0)
 
 
+def name_process(name: str) -> None:
+    """What `ps -o comm` calls it: TASK_COMM_LEN (16) bytes with the zero that ends it, the rest is cut off. Called by
+    its only thread, as each has a name of its own."""
+    text = ctypes.create_string_buffer(name.encode())
+    prctl(PR_SET_NAME, ctypes.addressof(text))
+
+
+def forget_signals() -> None:
+    """Let every signal do to this process what it does by default, and let none wait: a child that was forked has its
+    parent's handlers, and its mask. Called by its only thread."""
+    signal.set_wakeup_fd(-1)
+    for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}:
+        if callable(signal.getsignal(number)):
+            signal.signal(number, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+
+
 def adopt_orphans() -> None:
     """What this process starts, and what that starts, becomes its child when it loses its parent."""
     prctl(PR_SET_CHILD_SUBREAPER, 1)
+
+
+class ForkedProcess:
+    """A child made by fork, with what Popen offers for one that was executed. Made by the only thread of a process."""
+
+    def __init__(self, life: Callable[[], NoReturn]) -> None:
+        """`life` is what the child does, and ends with. Raises OSError."""
+        sys.stdout.flush()
+        sys.stderr.flush()
+        self.pid = os.fork()
+        if not self.pid:
+            try:
+                life()
+            finally:
+                os._exit(1)
+        self._pidfd = os.pidfd_open(self.pid)
+        self._ended = False
+
+    def poll(self) -> int | None:
+        """0 once it has ended, None before."""
+        return self._reap(0.0)
+
+    def wait(self, timeout: float | None = None) -> int:
+        """Until it has ended. Raises subprocess.TimeoutExpired after `timeout` seconds."""
+        if self._reap(timeout) is None:
+            raise subprocess.TimeoutExpired(f"process {self.pid}", timeout or 0.0)
+        return 0
+
+    def kill(self) -> None:
+        """SIGKILL. Raises PermissionError if it is another user's by now."""
+        if not self._ended:
+            signal.pidfd_send_signal(self._pidfd, signal.SIGKILL)
+
+    def _reap(self, timeout: float | None) -> int | None:
+        if self._ended:
+            return 0
+        if not select.select([self._pidfd], [], [], timeout)[0]:
+            return None
+        os.waitpid(self.pid, 0)
+        os.close(self._pidfd)
+        self._ended = True
+        return 0

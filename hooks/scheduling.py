@@ -12,6 +12,7 @@ Sources: sched(7); kernel/sched/autogroup.c, deadline.c.
 from __future__ import annotations
 
 import os
+import resource
 from contextlib import suppress
 from pathlib import Path
 
@@ -27,6 +28,13 @@ def run_first(priority: int = PRIORITY) -> bool:
     except OSError:
         return False
     return True
+
+
+def allow_to_run_first(priority: int = PRIORITY) -> None:
+    """Let this process, and what it forks, do so without a capability, if it may say that (CAP_SYS_RESOURCE, or the
+    limit that it was given)."""
+    with suppress(OSError, ValueError):
+        resource.setrlimit(resource.RLIMIT_RTPRIO, (priority, priority))
 
 
 def leaves_a_processor(threads: int) -> bool:

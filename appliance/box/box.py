@@ -20,7 +20,10 @@ from pathlib import Path
 from appliance import __version__
 from appliance.box.config import BoxConfig, load_box_config
 from appliance.box.exits import index_of_exit
-from appliance.box.generation import FilterSpec, Generation
+from appliance.box.filter_spec import FilterSpec
+from appliance.box.generation import Generation
+from appliance.box.processes.processes import Processes
+from appliance.box.proving.prover import Prover
 from appliance.box.sd_notify import notify
 from appliance.box.signals import ENDING, RELOAD, SignalInbox
 from appliance.box.supervisor import Condition, Supervisor
@@ -37,6 +40,15 @@ from appliance.metrics import BoxCollector, MapUse, MetricsServer, RuleCount, Sn
 from appliance.rules.sets.running import RunningSet
 
 WATCH_SECONDS = 0.5
+
+# Field of the configuration → its key in the document.
+_KEPT_BY_A_RELOAD = {
+    "passages": "interfaces",
+    "workers": "workers",
+    "metrics_address": "metrics.listen",
+    "metrics_port": "metrics.listen",
+    "trust": "trust",
+}
 
 
 class Box:
@@ -63,15 +75,17 @@ class Box:
             self._serve(signals)
 
     def _start(self, running: ExitStack) -> None:
+        prover = running.enter_context(Prover.fork())
         config = load_box_config(self._path)
         self._config = config
-        self._generation = Generation.load(FilterSpec.of(config), config.workers)
+        self._processes = running.enter_context(Processes(config, prover, self._log))
+        self._generation = Generation.load(FilterSpec.of(config), config.workers, loader=self._processes.loader)
         self._generation.point(index_of_exit)
         running.callback(self._end_generation)
         self._loaded_at = time.time()
         server = MetricsServer(config.metrics_address, config.metrics_port, BoxCollector(self.snapshot))
         running.enter_context(server)
-        self._routing = running.enter_context(RoutingTables())
+        self._routing = running.enter_context(RoutingTables(self._processes.arena))
         self._feeding = running.enter_context(ExitStack())
         self._feed_routes(self._generation)
         running.callback(self._end_hard_if_stuck)
@@ -81,7 +95,9 @@ class Box:
                 self._generation.run,
                 workers=config.workers,
                 log=self._log,
-                services=RuntimeServices(self._routing, SyncookieSecrets()),
+                services=RuntimeServices(self._routing, SyncookieSecrets(reserve=self._processes.arena)),
+                opener=self._processes.opener,
+                reserve=self._processes.arena,
             )
         )
         self._supervisor = running.enter_context(
@@ -172,7 +188,8 @@ class Box:
         assert self._generation is not None
         if config.rules is not None and config.rules.sets and config.rules == self._config.rules:
             return _described(self._generation.refill(config.rules.sets))
-        successor = Generation.load(FilterSpec.of(config), config.workers, self._generation)
+        loader = self._processes.loader
+        successor = Generation.load(FilterSpec.of(config), config.workers, self._generation, loader=loader)
         successor.point(index_of_exit)
         self._exchange(successor)
         try:
@@ -190,9 +207,8 @@ class Box:
 
     def _refuse_other_wiring(self, config: BoxConfig) -> None:
         """A reload changes what is judged and how; sockets and threads stay."""
-        for key in ("passages", "workers", "metrics_address", "metrics_port"):
+        for key, name in _KEPT_BY_A_RELOAD.items():
             if getattr(config, key) != getattr(self._config, key):
-                name = {"passages": "interfaces", "workers": "workers"}.get(key, "metrics.listen")
                 raise InputRefused(
                     f"a reload can't change `{name}`", where=str(self._path), hint="restart the box for that"
                 )
@@ -208,8 +224,7 @@ class Box:
         end = time.monotonic() + GRACE_SECONDS  # of all waiting, back and forth: nobody reads metrics meanwhile
         with self._lock:
             try:
-                successor.collection.take_over()
-                self._traffic.swap(successor.run, end - time.monotonic())
+                self._traffic.swap(successor.run, end - time.monotonic(), before=successor.collection.take_over)
             except Exception:
                 self._roll_back(predecessor, successor, end)
                 raise
@@ -225,8 +240,8 @@ class Box:
         is waited for until `end` at most (CLOCK_MONOTONIC): a worker that hung on the way there still hangs."""
         assert self._traffic is not None
         try:
-            predecessor.collection.take_over()
-            self._traffic.swap(predecessor.run, max(0.0, end - time.monotonic()))
+            left = max(0.0, end - time.monotonic())
+            self._traffic.swap(predecessor.run, left, before=predecessor.collection.take_over)
             successor.close(predecessor)
         except Exception as error:
             self._log(f"the rules that failed can't be put away: {_told(error)}")
@@ -242,6 +257,7 @@ class Box:
         worker does not end, or from the supervisor when the main thread does not."""
         self._log("a worker can't be ended: the interfaces are as before, and the process ends hard")
         try:
+            self._processes.zygote.close()
             if self._traffic is not None:
                 self._traffic.put_back()
         except TidegateError as error:
@@ -289,6 +305,8 @@ class Box:
                 ),
                 verify_seconds={name: program.seconds for name, program in generation.collection.programs.items()},
                 compile_seconds=generation.collection.compile_seconds,
+                approvals=self._processes.trust.counts(),
+                remembered=self._processes.remembered(),
                 reloads=dict(self._reloads),
                 reload_timestamp=self._loaded_at,
             )

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Self
 
 from appliance.box.filter_files import read_filter, read_rules
-from appliance.box.generation import FilterSpec
+from appliance.box.filter_spec import FilterSpec
 from appliance.box.state import begin_anew
 from appliance.closeable import Closeable
 from appliance.datapath.captures import Capture

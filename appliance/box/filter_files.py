@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from appliance.box.config import ProgramConfig, load_box_config
-from appliance.box.generation import FilterSpec
+from appliance.box.filter_spec import FilterSpec
 from appliance.errors import InputRefused
 from appliance.rules.code.compile import compile_rule_set
 from appliance.rules.document.document import read_document

@@ -9,119 +9,53 @@ summed up by id, so that a rule may move to another place in the list without ta
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
-from pathlib import Path
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 
-from appliance.box.called import called_by, with_called
-from appliance.box.config import BoxConfig, ProgramConfig
-from appliance.box.frame_programs import in_both_directions
-from appliance.datapath.loop import PacketLoops
+from appliance.box.filter_spec import FilterSpec
+from appliance.box.loader import HERE, Loader
 from appliance.datapath.routing_feed import ask_for_routes
 from appliance.datapath.statistics import Count
 from appliance.datapath.worker import Run
 from appliance.ebpf.map_types import MapType
-from appliance.ebpf.objects.objects import load_object, load_object_file
 from appliance.ebpf.spec import CollectionSpec, MapSpec
-from appliance.errors import InputRefused
-from appliance.jit.collection import Collection
+from appliance.jit.loaded import LoadedCollection
 from appliance.maps.control.map import Map
 from appliance.maps.control.map_of_maps import MapOfMaps
 from appliance.maps.control.packed import Replaced
-from appliance.rules.code.compile import INWARD_PROGRAM, OUTWARD_PROGRAM, compile_rule_set
-from appliance.rules.code.layout import CompiledRules
-from appliance.rules.code.redirects import Exit, entry, stand_ins
+from appliance.rules.code.redirects import Exit, entry
 from appliance.rules.model import LiveSet
 from appliance.rules.sets.running import RunningSet
-from hooks.contracts.contract import HookPoint
 
 FILLING = frozenset({MapType.HASH, MapType.LRU_HASH, MapType.LPM_TRIE})
 COUNTER = struct.Struct("=QQ")  # packets, bytes
-
-
-@dataclass(frozen=True, slots=True)
-class FilterSpec:
-    """What to load: an object's specs, the names of its two programs, and the rules it was made of, if any."""
-
-    spec: CollectionSpec
-    inward: str
-    outward: str
-    rules: CompiledRules | None = None
-
-    @property
-    def hook(self) -> HookPoint:
-        """What the programs' answers mean: the numbers of verdicts differ from platform to platform."""
-        return self.spec.programs[self.inward].hook
-
-    @property
-    def state_maps(self) -> Iterable[str]:
-        """The maps whose contents belong to rules, or to somebody's own program, and not to one generation."""
-        return self.spec.maps if self.rules is None else self.spec.maps.keys() & set(self.rules.state_maps)
-
-    @classmethod
-    def of(cls, config: BoxConfig) -> FilterSpec:
-        """Compile the rule set, or read the object. Raises InputRefused."""
-        if config.program is not None:
-            return cls.of_object(config.program)
-        assert config.rules is not None
-        return cls.of_rules(compile_rule_set(config.rules), str(config.path))
-
-    @classmethod
-    def of_rules(cls, rules: CompiledRules, source: str) -> FilterSpec:
-        """A compiled rule set by the road of every object: bytes, loader, specs."""
-        spec = with_called(load_object(rules.object, source), called_by(rules))
-        contents = {**rules.contents, **stand_ins(rules.exits)}
-        filled = {
-            name: replace(declared, contents=contents.get(name, declared.contents))
-            for name, declared in spec.maps.items()
-        }
-        return cls(replace(spec, maps=filled), INWARD_PROGRAM, OUTWARD_PROGRAM, rules)
-
-    @classmethod
-    def of_object(cls, program: ProgramConfig) -> FilterSpec:
-        """Somebody's own object; frames from inside pass if it has no program for them."""
-        spec = load_object_file(program.path)
-        inward = program.inward or _only(spec, program.path)
-        spec, outward = in_both_directions(spec, inward, program.outward)
-        return cls(spec, inward, outward)
-
-
-def _only(spec: CollectionSpec, path: Path) -> str:
-    names = [name for name, program in spec.programs.items() if program.hook.judges_frames]
-    if len(names) != 1:
-        choose = f"name one (`inward` in a box, `--program` in a replay): {', '.join(names)}"
-        hint = choose if names else "it holds no XDP program"
-        raise InputRefused(f"the object holds {len(names)} programs", where=str(path), hint=hint)
-    return names[0]
 
 
 class Generation:
     """A filter, loaded. `run` is the native loop. Closing twice is harmless.
     Any thread may ask for counts until it is closed; one loads and closes it."""
 
-    def __init__(self, filter_spec: FilterSpec, collection: Collection) -> None:
+    def __init__(self, filter_spec: FilterSpec, collection: LoadedCollection) -> None:
         self.filter_spec = filter_spec
         self.collection = collection
-        self.run: Run = Run.of(collection.engine)
+        self.run: Run = Run.of(collection.code)
         live = filter_spec.rules.sets if filter_spec.rules else {}
         self.sets: Mapping[str, RunningSet] = {
             name: RunningSet(name, found.type, collection.maps) for name, found in live.items()
         }
 
     @classmethod
-    def load(cls, filter_spec: FilterSpec, workers: int, previous: Generation | None = None) -> Generation:
-        """Verify and compile; take over the state of the rules that stay, and the maps of the sets that stay, which
-        hold what they held until `refill`. Raises InputRefused; `previous` is then what it was."""
+    def load(
+        cls, filter_spec: FilterSpec, workers: int, previous: Generation | None = None, *, loader: Loader = HERE
+    ) -> Generation:
+        """Have the loader verify and compile; take over the state of the rules that stay, and the maps of the sets that
+        stay, which hold what they held until `refill`. Raises InputRefused, and what the loader raises; `previous` is
+        then what it was."""
         taken = previous.set_maps(filter_spec) if previous else {}
         spec = filter_spec.spec
         held = {name: replace(spec.maps[name], contents=map_.spec.contents) for name, map_ in taken.items()}
-        collection = Collection.load(
-            replace(spec, maps={**spec.maps, **held}),
-            programs=(filter_spec.inward, filter_spec.outward),
-            processors=workers,
-            reuse={**_whole(previous.state_maps(), spec), **taken} if previous else {},
-            loops=PacketLoops(filter_spec.hook, filter_spec.inward, filter_spec.outward),
-        )
+        reuse = {**_whole(previous.state_maps(), spec), **taken} if previous else {}
+        collection = loader.load(filter_spec, replace(spec, maps={**spec.maps, **held}), workers, reuse)
         return cls(filter_spec, collection)
 
     @property

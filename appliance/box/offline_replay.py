@@ -13,7 +13,8 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Protocol
 
-from appliance.box.generation import COUNTER, FilterSpec
+from appliance.box.filter_spec import FilterSpec
+from appliance.box.generation import COUNTER
 from appliance.box.state import begin_anew, never_learn
 from appliance.closeable import Closeable
 from appliance.datapath.captures import Capture

@@ -23,6 +23,7 @@ from appliance.datapath.wiring import Passage
 from appliance.datapath.worker import NO_SERVICES, Progress, Run
 from appliance.epochs import GRACE_SECONDS, GracePeriodExpired
 from appliance.helpers.services import RuntimeServices
+from appliance.memory import PRIVATE, Reserve
 from hooks.errors import HookError
 from hooks.interfaces.isolation_watch import IsolationState, IsolationWatch
 from hooks.interfaces.netdev import Interface, find_interface, interface_state
@@ -53,6 +54,7 @@ class Traffic(Closeable):
         log: Callable[[str], None],
         services: RuntimeServices = NO_SERVICES,
         opener: Opener = LOCAL,
+        reserve: Reserve = PRIVATE,
     ) -> None:
         """Have `opener` isolate the interfaces, and begin to serve. Raises HookError; everything is then as it was."""
         self._passages = tuple(passages)
@@ -60,6 +62,7 @@ class Traffic(Closeable):
         self._workers = workers
         self._services = services
         self._opener = opener
+        self._reserve = reserve
         self._log = log
         self._past: dict[str, InterfaceStatistics] = {name: InterfaceStatistics() for name in self.interfaces}
         self._held: dict[PassageConfig, _Held] = {}
@@ -113,7 +116,12 @@ class Traffic(Closeable):
             self._unwire()
         elif self._datapath is None:
             self._datapath = Datapath(
-                wanted, self._run, workers=self._workers, services=self._services, opener=self._opener
+                wanted,
+                self._run,
+                workers=self._workers,
+                services=self._services,
+                opener=self._opener,
+                reserve=self._reserve,
             )
         else:
             try:
@@ -155,12 +163,14 @@ class Traffic(Closeable):
             self._log(f"{config}: the MTUs differ ({each}): {lost}; give both interfaces the same MTU")
             self._unequal[config] = mtus
 
-    def swap(self, run: Run, timeout: float = GRACE_SECONDS) -> None:
-        """Go on with other code; returns when the old code is not used any more. Raises GracePeriodExpired after
-        `timeout` seconds, as Datapath.swap does."""
+    def swap(self, run: Run, timeout: float = GRACE_SECONDS, *, before: Callable[[], None] = lambda: None) -> None:
+        """Go on with other code; returns when the old code is not used any more. See Datapath.swap for `before` and for
+        what it raises."""
         self._run = run
         if self._datapath is not None:
-            self._datapath.swap(run, timeout)
+            self._datapath.swap(run, timeout, before=before)
+        else:
+            before()
 
     def watch(self) -> None:
         """Notice interfaces that went, came or were opened to the host, and follow. Cheap; to be called every half

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import os
 import re
 import signal
 import subprocess
@@ -60,6 +61,7 @@ class TidegateBox:
                 self._process = network.box.popen(
                     [*RUN, str(config)],
                     stdin=subprocess.DEVNULL,
+                    env={**os.environ, "STATE_DIRECTORY": str(Path(folder) / "state")},  # nothing of the lab is kept
                     stdout=messages,
                     stderr=messages,
                     start_new_session=True,

@@ -13,7 +13,9 @@ before them makes them by `mirrors`. Addresses that were given back are given ag
 from __future__ import annotations
 
 import errno
+import fcntl
 import mmap
+import os
 import threading
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -35,6 +37,7 @@ from hooks.memory_file import memory_file
 
 ARENA_SIZE = 1 << 40  # bytes of addresses
 HUGE_PAGE = 2 << 20
+WAKE_DESCRIPTORS = 512  # from here on, so that another process finds them free: their numbers lie in the arena
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,6 +180,8 @@ class ArenaRings(RingMemory):
     def __init__(self, arena: Arena, layout: Rings) -> None:
         """Raises OSError (ENOMEM)."""
         super().__init__(layout, arena.allocate(layout.span))
+        low, self.wake = self.wake, fcntl.fcntl(self.wake, fcntl.F_DUPFD_CLOEXEC, WAKE_DESCRIPTORS)
+        os.close(low)
         self._arena = arena
         views = []
         for ring in range(layout.count):

@@ -19,6 +19,8 @@ _mmap.restype = ctypes.c_void_p
 _mmap.argtypes = (ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int, ctypes.c_int, ctypes.c_int, ctypes.c_long)
 _munmap = _libc.munmap
 _munmap.argtypes = (ctypes.c_void_p, ctypes.c_size_t)
+_mprotect = _libc.mprotect
+_mprotect.argtypes = (ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int)
 _madvise = _libc.madvise
 _madvise.argtypes = (ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int)
 _fallocate = _libc.fallocate
@@ -51,6 +53,12 @@ def reserve_memory(size: int, address: int | None = None) -> int:
 def unmap_memory(address: int, size: int) -> None:
     """munmap(2)."""
     _munmap(address, size)
+
+
+def protect_memory(address: int, size: int, protection: int) -> None:
+    """mprotect(2). Raises OSError."""
+    if _mprotect(address, size, protection):
+        raise _failed()
 
 
 def advise_memory(address: int, size: int, advice: int) -> bool:

@@ -30,7 +30,9 @@ SYSCALLS: Mapping[str, Mapping[str, int]] = {
         **{"rt_sigprocmask": 14, "rt_sigreturn": 15, "sched_yield": 24, "mremap": 25, "madvise": 28, "getpid": 39},
         **{"exit": 60, "gettimeofday": 96, "sysinfo": 99, "gettid": 186, "futex": 202, "sched_getaffinity": 204},
         **{"restart_syscall": 219, "clock_gettime": 228, "exit_group": 231, "tgkill": 234, "ppoll": 271},
-        **{"getrandom": 318},
+        **{"getrandom": 318, "fstat": 5, "lseek": 8, "getsockname": 51, "getsockopt": 55, "clone": 56, "fcntl": 72},
+        **{"clock_nanosleep": 230, "newfstatat": 262, "set_robust_list": 273, "dup3": 292, "rseq": 334},
+        **{"rt_sigaction": 13, "sched_setscheduler": 144},
     },
     "aarch64": {
         **_EVERYWHERE,
@@ -41,7 +43,9 @@ SYSCALLS: Mapping[str, Mapping[str, int]] = {
         **{"brk": 214, "rt_sigprocmask": 135, "rt_sigreturn": 139, "sched_yield": 124, "mremap": 216},
         **{"madvise": 233, "getpid": 172, "exit": 93, "gettimeofday": 169, "sysinfo": 179, "gettid": 178},
         **{"futex": 98, "sched_getaffinity": 123, "restart_syscall": 128, "clock_gettime": 113},
-        **{"exit_group": 94, "tgkill": 131, "getrandom": 278},
+        **{"exit_group": 94, "tgkill": 131, "getrandom": 278, "fstat": 80, "lseek": 62, "getsockname": 204},
+        **{"getsockopt": 209, "clone": 220, "fcntl": 25, "clock_nanosleep": 115, "newfstatat": 79},
+        **{"set_robust_list": 99, "dup3": 24, "rseq": 293, "rt_sigaction": 134, "sched_setscheduler": 119},
     },
 }
 

@@ -16,6 +16,7 @@ from hooks.interfaces.netns_references import PROC
 from hooks.interfaces.saved_state import remove_stale
 from hooks.linux.capability import CAP_NET_ADMIN, CAP_NET_RAW
 from hooks.opener.server import Permitted, Server
+from hooks.process import name_process
 from hooks.sandbox.capabilities import drop_privileges
 from hooks.sandbox.landlock import refuse_files_and_network
 
@@ -26,6 +27,7 @@ _IGNORED = (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal
 
 def main() -> int:
     """The exit status: 0 done, 2 this process may not be an opener."""
+    name_process("tg-opener")
     told = json.loads(sys.argv[1])
     for number in _IGNORED:
         signal.signal(number, signal.SIG_IGN)

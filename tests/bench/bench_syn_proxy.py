@@ -16,7 +16,7 @@ from scapy.layers.inet import IP, TCP
 from scapy.layers.l2 import Ether
 from scapy.packet import Packet
 
-from appliance.box.generation import FilterSpec
+from appliance.box.filter_spec import FilterSpec
 from appliance.box.offline_replay import NativeReplay
 from appliance.cli.inside import read_networks
 from appliance.datapath.captures import Capture

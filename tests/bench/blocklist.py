@@ -16,7 +16,7 @@ import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from appliance.box.generation import FilterSpec
+from appliance.box.filter_spec import FilterSpec
 from appliance.cli.main import collect_rarely
 from appliance.datapath.captures import Capture
 from appliance.datapath.replay import ReplayLoop, replay

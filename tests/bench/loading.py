@@ -10,7 +10,7 @@ import sys
 import time
 from pathlib import Path
 
-from appliance.box.generation import FilterSpec
+from appliance.box.filter_spec import FilterSpec
 from appliance.cli.main import collect_rarely
 from appliance.datapath.replay import ReplayLoop
 from appliance.jit.collection import Collection

@@ -14,7 +14,8 @@ collect_rarely()
 
 from appliance.box.box import Box  # noqa: E402, F401  (what `tidegate run` imports)
 from appliance.box.config import load_box_config  # noqa: E402
-from appliance.box.generation import FilterSpec, Generation  # noqa: E402
+from appliance.box.filter_spec import FilterSpec  # noqa: E402
+from appliance.box.generation import Generation  # noqa: E402
 
 IMPORTED = time.perf_counter()
 

@@ -19,7 +19,7 @@ from itertools import chain
 
 from appliance.box.decisions import DecisionReplay
 from appliance.box.dissection import Dissection
-from appliance.box.generation import FilterSpec
+from appliance.box.filter_spec import FilterSpec
 from appliance.box.offline_replay import ENGINES
 from appliance.closeable import Closeable
 from appliance.datapath.captures import FRAME, Capture

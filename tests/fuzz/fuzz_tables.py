@@ -21,7 +21,7 @@ from itertools import chain
 from pathlib import Path
 from unittest import mock
 
-from appliance.box.generation import FilterSpec
+from appliance.box.filter_spec import FilterSpec
 from appliance.box.offline_replay import ENGINES
 from appliance.datapath.captures import Capture
 from appliance.datapath.layout import VERDICTS

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from types import TracebackType
 from typing import Protocol
 
-from appliance.box.generation import COUNTER, FilterSpec
+from appliance.box.filter_spec import FilterSpec
+from appliance.box.generation import COUNTER
 from appliance.ebpf.interpreter import Context, Interpreter, PacketMemory
 from appliance.ebpf.platform import PLATFORMS
 from appliance.helpers.model.table import python_helpers

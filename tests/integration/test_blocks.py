@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from appliance.box.generation import FilterSpec, Generation
+from appliance.box.filter_spec import FilterSpec
+from appliance.box.generation import Generation
 from appliance.rules import CompiledRules, compile_rule_set, load_rule_set
 from tests.integration.engines import NativeRules
 from tests.rule_cases import build

@@ -52,15 +52,23 @@ class TrustedKey:
 class Approved:
     """A build that may run: made by `Trust.check`, and by nothing else. Any thread.
 
-    `fault` is why it should not, where the mode lets it run all the same; `statement` is what was signed, None if
-    nothing was that could be read."""
+    `approval` is what it was checked by, None where there was none; `fault` is why it should not run, where the mode
+    lets it all the same; `statement` is what was signed, None if nothing was that could be read."""
 
-    __slots__ = ("built", "fault", "statement")
+    __slots__ = ("approval", "built", "fault", "statement")
 
-    def __init__(self, token: object, built: Built, statement: Statement | None, fault: Fault | None) -> None:
+    def __init__(
+        self,
+        token: object,
+        built: Built,
+        approval: Approval | None,
+        statement: Statement | None,
+        fault: Fault | None,
+    ) -> None:
         if token is not _TOKEN:
             raise TypeError("an Approved is made by Trust.check, and by nothing else")
         self.built = built
+        self.approval = approval
         self.statement = statement
         self.fault = fault
 
@@ -100,14 +108,14 @@ class Trust:
         where = request.object.source
         if self.mode is Mode.OFF and not strict:
             self._count(UNCHECKED)
-            return Approved(_TOKEN, built, None, None)
+            return Approved(_TOKEN, built, approval, None, None)
         found = tuple(self.faults(approval, built, request, now))
         if not found:
             assert approval is not None
             self._count(APPROVED)
             statement = approval.statement()
             self._accept(approval, statement)
-            return Approved(_TOKEN, built, statement, None)
+            return Approved(_TOKEN, built, approval, statement, None)
         self._count(found[0].reason.label)
         refused = NotApproved(found, where)
         if strict:
@@ -116,7 +124,7 @@ class Trust:
             self._log(str(refused))
             raise refused
         self._log(f"runs all the same, as `trust.mode` is warn: {refused}")
-        return Approved(_TOKEN, built, None, found[0])
+        return Approved(_TOKEN, built, approval, None, found[0])
 
     def faults(self, approval: Approval | None, built: Built, request: BuildRequest, now: float) -> Iterator[Fault]:
         """Everything that does not hold, what matters most first. Nothing is counted."""

@@ -5,23 +5,16 @@ WORK is `module:function`, what its provers do; whoever starts it says so, and n
 
 from __future__ import annotations
 
-import importlib
 import os
 import socket
 import sys
 
-from appliance.box.proving.zygote import Zygote
+from appliance.box.proving.zygote import become_zygote
 
 
 def main() -> None:
     """Serve until the asker is gone."""
-    module, _, function = sys.argv[1].partition(":")
-    work = getattr(importlib.import_module(module), function)
-    control = socket.socket(fileno=os.dup(0))
-    nothing = os.open(os.devnull, os.O_RDWR)
-    os.dup2(nothing, 0)
-    os.close(nothing)
-    Zygote(control, work).serve()
+    become_zygote(socket.socket(fileno=os.dup(0)), sys.argv[1])
 
 
 if __name__ == "__main__":

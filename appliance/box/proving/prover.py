@@ -18,6 +18,7 @@ import sys
 import threading
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
+from typing import Self
 
 from appliance.box.proving.built import Built
 from appliance.box.proving.channel import BOUNDS, Channel, Deadline, Late, Left
@@ -28,9 +29,10 @@ from appliance.box.proving.fate import await_begun, await_ended
 from appliance.box.proving.form import check_form
 from appliance.box.proving.records import Malformed, decode, encode
 from appliance.box.proving.request import BuildRequest
-from appliance.box.proving.zygote import LIMITS, LONGEST_WORD
+from appliance.box.proving.zygote import LIMITS, LONGEST_WORD, become_zygote
 from appliance.closeable import Closeable
 from appliance.errors import CannotRun, InputRefused, TidegateError
+from hooks.process import ForkedProcess
 
 _LOGGER = logging.getLogger("appliance.box.proving")
 
@@ -58,14 +60,35 @@ class Prover(Closeable):
         """Start a zygote, and do not wait for it. `work`, for tests, is what the children do in the place of a build.
 
         Raises CannotRun if the machine can't start it."""
+        self._hold(limits, work)
+        self._start()
+
+    @classmethod
+    def fork(cls, limits: Limits = Limits()) -> Self:
+        """One whose zygote is a fork of this process, which has one thread, and has read nothing yet that others wrote:
+        it costs no imports. (A zygote that is started anew, as this one is gone, is a program of its own.) Raises
+        CannotRun."""
+        made = cls.__new__(cls)
+        made._hold(limits, WORK)
+        made._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        try:
+            with theirs:
+                made._process = ForkedProcess(lambda: become_zygote(theirs, WORK))
+        except OSError as error:
+            made._control.close()
+            raise CannotRun(f"the prover can't be started: {error.strerror}") from error
+        return made
+
+    def _hold(self, limits: Limits, work: str) -> None:
         self._limits = limits
         self._work = work
         self._starting = threading.Lock()
         self._closed = False
-        self._start()
+        self._confinement: Confinement | None = None
+        self._process: subprocess.Popen[bytes] | ForkedProcess
 
     def _start(self) -> None:
-        self._confinement: Confinement | None = None
+        self._confinement = None
         self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
             try:

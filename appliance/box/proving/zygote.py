@@ -13,13 +13,17 @@ second thread, as its children are forks of it. When its asker is gone, it ends,
 from __future__ import annotations
 
 import gc
+import importlib
 import os
 import select
 import signal
 import socket
 import struct
+import sys
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
+from typing import NoReturn
 
 from appliance.box.proving import fate
 from appliance.box.proving.child import Work, live
@@ -27,6 +31,7 @@ from appliance.box.proving.confinement import Jail
 from appliance.box.proving.environment import versions
 from appliance.box.proving.records import encode
 from appliance.ir import initialise
+from hooks.process import forget_signals, name_process
 from hooks.running_kernel import KeptKernel
 
 LIMITS = struct.Struct("<QQ")  # bytes of memory, seconds of a processor
@@ -46,6 +51,38 @@ class _Prover:
         os.close(self.pidfd)
         os.close(self.words)
         self.fate.close()
+
+
+def become_zygote(control: socket.socket, work: str) -> NoReturn:
+    """Be one until the asker at the other end is gone, and end. `work` is `module:function`. Called by the only thread
+    of its process, of which nothing but standard error is kept."""
+    status = 1
+    try:
+        name_process("tg-provers")
+        forget_signals()
+        with suppress(PermissionError):  # it leads a session already
+            os.setsid()
+        control = _alone_with(control)
+        module, _, function = work.partition(":")
+        with suppress(BrokenPipeError):  # the asker was gone before this was ready
+            Zygote(control, getattr(importlib.import_module(module), function)).serve()
+        status = 0
+    except BaseException as error:
+        sys.stderr.write(f"tidegate: provers: {type(error).__name__}: {error}\n")
+    finally:
+        sys.stderr.flush()
+        os._exit(status)
+
+
+def _alone_with(control: socket.socket) -> socket.socket:
+    """Close every other descriptor; nothing can be read from standard input, or written to standard output."""
+    nothing = os.open(os.devnull, os.O_RDWR)
+    for standard in (0, 1):
+        os.dup2(nothing, standard)
+    kept = os.dup(control.detach())
+    os.closerange(3, kept)
+    os.closerange(kept + 1, 1 << 20)
+    return socket.socket(fileno=kept)
 
 
 class Zygote:

@@ -11,7 +11,8 @@ import click
 from appliance.box.approval.configured import read_trusted
 from appliance.box.config import BoxConfig, load_box_config
 from appliance.box.filter_files import is_box
-from appliance.box.generation import FilterSpec, Generation
+from appliance.box.filter_spec import FilterSpec
+from appliance.box.generation import Generation
 from appliance.cli.explanation import explain
 from appliance.cli.inside import inside_option, read_networks
 from appliance.cli.output import counted, json_option, print_json, warn

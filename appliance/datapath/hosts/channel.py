@@ -7,7 +7,6 @@ is too long for one, machine code above all, is a file in memory among the descr
 from __future__ import annotations
 
 import json
-import os
 import socket
 import threading
 import time
@@ -76,11 +75,11 @@ class Answerer:
 
     def next(self) -> tuple[dict[str, Any], list[int]] | None:
         """The next question with its descriptors, which are the caller's; None once nobody asks any more."""
-        data, descriptors, _, _ = socket.recv_fds(self._connection, MOST_BYTES, MOST_DESCRIPTORS)
+        data, descriptors, _, _ = socket.recv_fds(
+            self._connection, MOST_BYTES, MOST_DESCRIPTORS, socket.MSG_CMSG_CLOEXEC
+        )
         if not data:
             return None
-        for descriptor in descriptors:
-            os.set_inheritable(descriptor, False)
         return json.loads(data), descriptors
 
     def answer(self, question: dict[str, Any], **values: Any) -> None:

@@ -11,6 +11,7 @@ It has the arena from its birth. When nobody asks any more it ends, and its thre
 
 from __future__ import annotations
 
+import fcntl
 import os
 import socket
 import sys
@@ -20,8 +21,8 @@ from typing import Any
 
 from appliance.datapath.driver import drive
 from appliance.datapath.hosts.channel import Answerer
-from appliance.datapath.hosts.images import LinkOrder, read_order
 from appliance.datapath.hosts.local import LOCAL
+from appliance.datapath.hosts.order import Check, read_order
 from appliance.datapath.layout import PORT_FAILED, Worker
 from appliance.ir import Engine, NativeCode
 from appliance.memory import Arena
@@ -29,8 +30,6 @@ from appliance.memory.arena import Mirror
 from hooks.af_packet.geometry import Geometry
 from hooks.af_packet.socket import PacketSocket
 from hooks.scheduling import run_first
-
-Check = Callable[[LinkOrder], None]  # raises an error of ours if the order may not be linked
 
 
 class Child:
@@ -72,9 +71,9 @@ class Child:
         if self._engines:
             raise PermissionError("code was linked already, and none can be added")
         order = read_order(*descriptors)
-        self._check(order)
+        images = self._check(order.payload)
         addresses: dict[str, int] = dict(order.memory)
-        for image in reversed(order.images):
+        for image in reversed(images):
             code = NativeCode(image.data, b"", image.exports, frozenset(image.symbols), 0.0)
             engine = Engine(code, addresses, needed=self._engines)
             self._engines.append(engine)
@@ -96,11 +95,12 @@ class Child:
     def _eventfd(self, descriptors: list[int], at: int | None) -> dict[str, Any]:
         """Keep it; at that number, where code has it in memory already."""
         (descriptor,) = descriptors
-        if at is None:
+        if at is None or at == descriptor:
             return {"descriptor": descriptor}
-        if at != descriptor:
-            os.dup2(descriptor, at, inheritable=False)
-            os.close(descriptor)
+        if _is_open(at):
+            raise FileExistsError(f"the descriptor {at} is another one here")
+        os.dup2(descriptor, at, inheritable=False)
+        os.close(descriptor)
         return {"descriptor": at}
 
     def _leave_eventfd(self, descriptors: list[int], descriptor: int) -> dict[str, Any]:
@@ -150,6 +150,14 @@ class Child:
     def _drain(self, descriptors: list[int], block: int, ports: list[int], seconds: float) -> dict[str, Any]:
         LOCAL.drain(block, ports, seconds)
         return {}
+
+
+def _is_open(descriptor: int) -> bool:
+    try:
+        fcntl.fcntl(descriptor, fcntl.F_GETFD)
+    except OSError:
+        return False
+    return True
 
 
 def live(connection: socket.socket, arena: Arena, check: Check, seal: Callable[[], None]) -> None:

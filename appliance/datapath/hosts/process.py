@@ -1,7 +1,7 @@
 """A process for one generation of code: its host, as the director sees it, and the code in it.
 
 with Zygote(arena, check) as zygote:
-    code = start_code(zygote, LinkOrder(images, memory, approval))      # linked, and sealed
+    code = start_code(zygote, LinkOrder(payload, memory))      # linked, and sealed
     datapath.swap(Run.of(code))
     …
     code.close()                              # the process ends with the last one who holds the code
@@ -17,7 +17,7 @@ from contextlib import suppress
 
 from appliance.datapath.hosts.channel import Asker, HostFailed
 from appliance.datapath.hosts.host import Place
-from appliance.datapath.hosts.images import LinkOrder, write_order
+from appliance.datapath.hosts.order import LinkOrder, write_order
 from appliance.datapath.hosts.zygote import Zygote
 from appliance.datapath.layout import Worker
 from appliance.epochs import default_domain

@@ -14,17 +14,22 @@ import os
 import select
 import signal
 import socket
+import subprocess
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
+from typing import NoReturn
 
 from appliance.datapath.driver import drive
 from appliance.datapath.hosts.channel import HostFailed
-from appliance.datapath.hosts.child import Check, live
+from appliance.datapath.hosts.child import live
+from appliance.datapath.hosts.order import Check
 from appliance.memory import Arena
 from hooks.linux.prctl import PR_SET_PDEATHSIG, prctl
+from hooks.process import ForkedProcess, forget_signals, name_process
 
 FORK_SECONDS = 5.0
+END_SECONDS = 5.0  # more than it takes the kernel to end them; who does not end is left to its own end
 
 
 class Zygote:
@@ -42,11 +47,8 @@ class Zygote:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self.arena = arena
         self._lock = threading.Lock()
-        self.pid = os.fork()
-        if self.pid == 0:
-            ours.close()
-            _serve(theirs, arena, check, seal, confine)
-        theirs.close()
+        with theirs:
+            self._process = ForkedProcess(lambda: _serve(theirs, arena, check, seal, confine))
         self._connection = ours
         self._connection.settimeout(FORK_SECONDS)
 
@@ -65,20 +67,21 @@ class Zygote:
         return ours, descriptors[0], int.from_bytes(told, "little")
 
     def close(self) -> None:
-        """End it, and the processes that it made. Closing twice is harmless."""
+        """End it, and the processes that it made, native threads and all. Closing twice is harmless."""
         self._connection.close()
-        with suppress(ChildProcessError):
-            os.waitpid(self.pid, 0)
+        with suppress(subprocess.TimeoutExpired):
+            self._process.wait(END_SECONDS)
 
 
 def _serve(
     connection: socket.socket, arena: Arena, check: Check, seal: Callable[[], None], confine: Callable[[], None]
-) -> None:
+) -> NoReturn:
     """In the zygote, which this ends."""
     try:
+        forget_signals()
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2):
             signal.signal(number, signal.SIG_IGN)  # it ends when its director does
-        signal.set_wakeup_fd(-1)
+        name_process("tg-datapaths")
         _close_others(connection.fileno(), arena.descriptor)
         confine()
         drive()  # code of ours, which no object has a part in: made once, and every child has it
@@ -99,6 +102,17 @@ def _serve(
         os._exit(0)
 
 
+def _end(children: Mapping[int, int]) -> NoReturn:
+    """Nobody asks any more: end with all children, so that whoever waits for this process has waited for them."""
+    for pidfd in children:
+        with suppress(ProcessLookupError):
+            signal.pidfd_send_signal(pidfd, signal.SIGKILL)
+    for pid in children.values():
+        with suppress(ChildProcessError):
+            os.waitpid(pid, 0)
+    os._exit(0)
+
+
 def _fork(
     connection: socket.socket,
     arena: Arena,
@@ -109,7 +123,7 @@ def _fork(
 ) -> None:
     asked, descriptors, _, _ = socket.recv_fds(connection, 8, 1)
     if not asked:
-        os._exit(0)
+        _end(children)
     theirs = socket.socket(fileno=descriptors[0])
     parent = os.getpid()
     pid = os.fork()
@@ -117,6 +131,7 @@ def _fork(
         prctl(PR_SET_PDEATHSIG, int(signal.SIGKILL))
         if os.getppid() != parent:
             os._exit(0)
+        name_process("tg-datapath")
         connection.close()
         for known in children:
             os.close(known)

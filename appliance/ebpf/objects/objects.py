@@ -49,11 +49,15 @@ def load_object_file(
     unclaimed: HookPoint | None = None,
 ) -> CollectionSpec:
     """`load_object` of a file. Raises ObjectError, also if the file can't be read."""
+    return load_object(read_file(path), str(path), platform, target_btf, unclaimed)
+
+
+def read_file(path: str | Path) -> bytes:
+    """Raises ObjectError if it can't be read."""
     try:
-        data = Path(path).read_bytes()
+        return Path(path).read_bytes()
     except OSError as error:
         raise ObjectError(f"the file can't be read: {error.strerror}", where=str(path)) from None
-    return load_object(data, str(path), platform, target_btf, unclaimed)
 
 
 def load_object(

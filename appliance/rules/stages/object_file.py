@@ -19,6 +19,7 @@ class ObjectFile:
 
     file: str = field(compare=False)
     digest: str
+    data: bytes = field(compare=False, repr=False)
     spec: CollectionSpec = field(compare=False, repr=False)
 
     @property
@@ -41,4 +42,4 @@ def read_object_file(path: Path) -> ObjectFile:
     spec = load_object(data, str(path))
     if spec.platform != "linux":
         raise InputRefused(f"{path.name} is made for {spec.platform}, and rule sets are for linux")
-    return ObjectFile(str(path), hashlib.sha256(data).hexdigest(), spec)
+    return ObjectFile(str(path), hashlib.sha256(data).hexdigest(), data, spec)

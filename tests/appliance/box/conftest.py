@@ -49,7 +49,7 @@ class RunningBox:
     def log(self) -> str:
         return self._log.read_text()
 
-    def wait_for(self, text: str, times: int = 1, seconds: float = 20) -> None:
+    def wait_for(self, text: str, times: int = 1, seconds: float = 60) -> None:
         """Wait until the box has said something that often, or fail with all it said."""
         end = time.monotonic() + seconds
         while self.log.count(text) < times:

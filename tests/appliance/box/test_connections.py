@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from appliance.box.generation import FilterSpec, Generation
+from appliance.box.filter_spec import FilterSpec
+from appliance.box.generation import Generation
 from appliance.rules import compile_rule_set, load_rule_set
 from appliance.rules.code.stages.flows import FLOW_SIZE, KEY_SIZE, STATE_MAPS
 

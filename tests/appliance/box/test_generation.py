@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from appliance.box.config import ProgramConfig
-from appliance.box.generation import FilterSpec, Generation
+from appliance.box.filter_spec import FilterSpec
+from appliance.box.generation import Generation
 from appliance.maps import MapOfMaps
 
 OBJECT = Path(__file__).parents[3] / "programs" / "xdp_tenants.bpf.o"

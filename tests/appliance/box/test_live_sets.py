@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from appliance.box.generation import FilterSpec, Generation
+from appliance.box.filter_spec import FilterSpec
+from appliance.box.generation import Generation
 from appliance.maps import MapFull
 from appliance.maps.control.packed import Replaced
 from appliance.rules import RuleSet, compile_rule_set, load_rule_set

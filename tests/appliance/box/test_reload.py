@@ -87,7 +87,7 @@ def test_a_reload_without_memory_leaves_the_old_rules_and_says_why(net: Topology
 FAIL_ONCE = """
 from {module} import {cls} as broken
 real = broken.{method}
-def fail(self, *arguments):
+def fail(self, *arguments, **others):
     broken.{method} = real
     raise OSError("no more of it")
 broken.{method} = fail
@@ -98,7 +98,7 @@ broken.{method} = fail
     "broken",
     [
         pytest.param(
-            {"module": "appliance.jit.collection", "cls": "Collection", "method": "take_over"}, id="take-over"
+            {"module": "appliance.jit.loaded", "cls": "LoadedCollection", "method": "take_over"}, id="take-over"
         ),
         pytest.param({"module": "appliance.box.traffic", "cls": "Traffic", "method": "swap"}, id="swap"),
     ],
@@ -125,7 +125,7 @@ def test_the_way_back_from_a_worker_that_hangs_is_in_the_same_time_limit(
     waited: list[float] = []
 
     class HungTraffic:
-        def swap(self, run: object, timeout: float = GRACE_SECONDS) -> None:
+        def swap(self, run: object, timeout: float = GRACE_SECONDS, *, before: object) -> None:
             waited.append(timeout)
             time.sleep(min(timeout, 0.1))
             raise GracePeriodExpired(["worker 0"], timeout)

@@ -191,9 +191,9 @@ def test_a_worker_that_hangs_is_told_and_the_box_stays(net: Topology, start: Sta
 def test_a_worker_that_has_died_ends_the_box(net: Topology, start: Start) -> None:
     """Its thread ends with an exception when a socket fails, as the interface is taken down."""
     broken = (
-        "from appliance.datapath.worker import WorkerThread\n"
-        "def fail(self): raise OSError('no more of it')\n"
-        "WorkerThread._report_failures = fail"
+        "from appliance.datapath.hosts.child import Child\n"
+        "def fail(self, worker): raise OSError('no more of it')\n"
+        "Child._take_errors = fail"
     )
     box = start(DROP_NINE, program=after(broken))
     net.box.set_up("inside", up=False)

@@ -13,7 +13,7 @@ from scapy.layers.inet import IP, TCP, UDP
 from scapy.layers.l2 import Ether
 
 from appliance.box.filter_files import read_filter
-from appliance.box.generation import FilterSpec
+from appliance.box.filter_spec import FilterSpec
 from appliance.box.offline_replay import ENGINES, OfflineReplay
 from appliance.datapath.captures import Capture
 from appliance.datapath.layout import LONGEST_FRAME, VERDICTS

@@ -20,6 +20,7 @@ from appliance.jit.collection import Collection
 from appliance.maps import MapFrozen, MapRefused, NoSuchEntry, OperationRefused, open_map
 from appliance.maps.control.prog_array import ProgArray
 from appliance.maps.control.target import Target
+from appliance.memory import PRIVATE
 from hooks.contracts.contract import HookPoint
 from hooks.contracts.sock_addr import SOCK_ADDR_LINUX
 from hooks.contracts.xdp import XDP_LINUX, XDP_WINDOWS, FrameContext
@@ -328,7 +329,7 @@ def test_of_two_hooks_that_come_at_once_one_is_the_first() -> None:
             refused.append(hook.name)
             assert "give each hook an array of its own" in str(error)
 
-    with SlowArray(ARRAY, 1) as array:
+    with SlowArray(ARRAY, 1, PRIVATE) as array:
         threads = [threading.Thread(target=serve, args=(array, hook)) for hook in (XDP_LINUX, SOCK_ADDR_LINUX[0])]
         for thread in threads:
             thread.start()

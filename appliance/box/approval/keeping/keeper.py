@@ -32,7 +32,7 @@ from appliance.box.approval.statements.forms import Malformed, unpacked
 from appliance.box.approval.statements.statement import Statement
 from appliance.box.approval.tables import Tables, faults
 from appliance.errors import TidegateError
-from hooks.process import keep_memory_private
+from hooks.process import forget_signals, keep_memory_private, name_process
 from hooks.sandbox.limits import be_killed_with_parent
 
 LIFETIME = 90 * 86_400  # seconds that an approval of the box's own holds
@@ -148,6 +148,8 @@ def fork_keeper(duties: Duties, tables: Tables) -> tuple[int, socket.socket]:
         return process, ours
     status = os.EX_SOFTWARE
     try:
+        forget_signals()
+        name_process("tg-keeper")
         _close_all_but(theirs.fileno())
         status = keep(theirs, duties, tables)
     finally:

@@ -13,7 +13,7 @@ import pytest
 
 from appliance.datapath.datapath import Datapath
 from appliance.datapath.hosts.channel import HostFailed
-from appliance.datapath.hosts.images import LinkImage, LinkOrder, write_order
+from appliance.datapath.hosts.order import LinkImage, LinkOrder, write_order
 from appliance.datapath.hosts.process import ProcessCode, start_code
 from appliance.datapath.hosts.zygote import Zygote
 from appliance.datapath.wiring import Passage
@@ -30,9 +30,10 @@ from tests.netns import Topology, run_inside
 REFUSED = b"not this one"
 
 
-def check(order: LinkOrder) -> None:
-    if order.approval == REFUSED:
+def check(payload: bytes) -> list[LinkImage]:
+    if payload == REFUSED:
         raise CannotRun("nobody has approved of it", hint="approve it")
+    return [LinkImage(payload, ("batch",), ())]
 
 
 @pytest.fixture(scope="module")
@@ -44,10 +45,8 @@ def zygote() -> Iterator[Zygote]:
     made.close()
 
 
-def order_of(engine: Engine, approval: bytes = b"") -> LinkOrder:
-    code = engine.code
-    image = LinkImage("programs", code.image, code.exports, tuple(sorted(code.symbols)))
-    return LinkOrder((image,), {}, approval)
+def order_of(engine: Engine) -> LinkOrder:
+    return LinkOrder(engine.code.image, {})
 
 
 @pytest.fixture
@@ -130,7 +129,7 @@ def test_code_of_this_process_and_back(zygote: Zygote, code: ProcessCode) -> Non
 
 def test_what_is_refused_leaves_no_process(zygote: Zygote, engine: Engine) -> None:
     with pytest.raises(HostFailed, match="nobody has approved of it") as refused:
-        start_code(zygote, order_of(engine, REFUSED))
+        start_code(zygote, LinkOrder(REFUSED, {}))
     assert refused.value.kind == "CannotRun"
 
 

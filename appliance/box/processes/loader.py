@@ -1,0 +1,75 @@
+"""Loading with others: a prover proves and compiles, the keeper signs, a process of the datapath checks and links.
+
+FilterSpec ──request──> Approvals ──Approved──> maps in the arena ──> a process forked for this code ──> generation
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from contextlib import ExitStack
+from dataclasses import replace
+
+from appliance.box.approval.approvals import Approvals
+from appliance.box.approval.trust import Approved
+from appliance.box.filter_spec import FilterSpec
+from appliance.box.processes.handed import Handed
+from appliance.datapath.hosts.order import LinkOrder
+from appliance.datapath.hosts.process import start_code
+from appliance.datapath.hosts.zygote import Zygote
+from appliance.ebpf.map_types import MapType
+from appliance.ebpf.spec import CollectionSpec
+from appliance.jit.loaded import LoadedCollection, LoadedProgram, open_maps
+from appliance.jit.plan import symbol_of
+from appliance.maps.control.map import Map
+
+RINGS = frozenset({MapType.RINGBUF, MapType.PERF_EVENT_ARRAY})
+
+
+class LoaderApart:
+    """See Loader. One thread at a time."""
+
+    def __init__(self, approvals: Approvals, zygote: Zygote) -> None:
+        self._approvals = approvals
+        self._zygote = zygote
+
+    def load(
+        self, filter_spec: FilterSpec, spec: CollectionSpec, workers: int, reuse: Mapping[str, Map]
+    ) -> LoadedCollection:
+        approved = self._approved(filter_spec, workers)
+        request, built = replace(filter_spec.asked, workers=workers), approved.built
+        envelope = approved.approval.to_bytes() if approved.approval is not None else b""
+        with ExitStack() as opened:
+            maps = open_maps(opened, spec, workers, reuse, self._zygote.arena)
+            order = LinkOrder(
+                Handed(request, built, envelope).to_bytes(),
+                {symbol_of(name): map_.address for name, map_ in maps.items()},
+            )
+            code = start_code(self._zygote, order, _wake_descriptors(maps.values()))
+            opened.callback(code.close)
+            programs = {
+                each.name: LoadedProgram(
+                    spec.programs[each.name],
+                    frozenset(each.helpers),
+                    frozenset(each.tail_call_maps),
+                    each.body,
+                    each.seconds,
+                )
+                for each in built.programs
+            }
+            loaded = LoadedCollection(
+                programs, maps, code, verify_seconds=built.verify_seconds, compile_seconds=built.compile_seconds
+            )
+            if any(map_.spec.type is MapType.PROG_ARRAY for map_ in maps.values()):
+                loaded.name_targets(workers, reuse)
+            opened.pop_all()
+        return loaded
+
+    def _approved(self, filter_spec: FilterSpec, workers: int) -> Approved:
+        if filter_spec.approved is not None:
+            asked = filter_spec.asked
+            return self._approvals.of_file(filter_spec.approved, workers, asked.inward, asked.outward)
+        return self._approvals.of_request(replace(filter_spec.asked, workers=workers))
+
+
+def _wake_descriptors(maps: Iterable[Map]) -> list[int]:
+    return [map_.wake_descriptor() for map_ in maps if map_.spec.type in RINGS]

@@ -1,0 +1,61 @@
+"""Starting the processes of a box, in the order in which each still has what it needs and nothing more.
+
+    prover ─ the document ─ arena ─ keeper ─ trust ─ zygote of datapaths ─ opener ─ give up the capabilities
+
+The order is what keeps them apart: who is forked early has seen nothing that comes later.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+
+from appliance.box.approval.approvals import Approvals
+from appliance.box.approval.configured import open_store, start_keeper, trust_of
+from appliance.box.config import BoxConfig
+from appliance.box.processes.confinement import confine_zygote, seal
+from appliance.box.processes.handed import images_of
+from appliance.box.processes.loader import LoaderApart
+from appliance.box.proving.prover import Prover
+from appliance.closeable import Closeable
+from appliance.datapath.hosts.zygote import Zygote
+from appliance.epochs import default_domain
+from appliance.memory import Arena, Plain
+from hooks.opener.start import start_opener
+from hooks.sandbox.capabilities import drop_privileges
+
+
+class Processes(Closeable):
+    """Those of one box. Made by the only thread of a process, which has given up its capabilities then. Closing twice
+    is harmless; whatever was isolated is put back by then, or by the end of this process, however it ends."""
+
+    def __init__(self, config: BoxConfig, prover: Prover, log: Callable[[str], None]) -> None:
+        """`prover` is who proves for it: started before there was a document, and the caller's. Raises InputRefused,
+        CannotRun or HookError; none is left then."""
+        with ExitStack() as started:
+            self.arena = Arena()
+            default_domain.announce_at(self.arena.take(Plain(8)).address)
+            keeper = start_keeper(config.trust, log)
+            if keeper is not None:
+                started.callback(keeper.close)
+            self.trust = trust_of(config.trust, keeper, log)
+            self.zygote = Zygote(self.arena, images_of(self.trust), seal, confine_zygote)
+            started.callback(self.zygote.close)
+            self._store = open_store(config.trust, log)
+            if self._store is not None:
+                started.callback(self._store.close)
+            inline = [name for passage in config.passages if passage.inside for name in passage.interfaces]
+            every = [name for passage in config.passages for name in passage.interfaces]
+            self.opener = start_opener(every, inline)
+            started.callback(self.opener.end)
+            drop_privileges()
+            self.approvals = Approvals(self.trust, prover.build, keeper=keeper, store=self._store, log=log)
+            self.loader = LoaderApart(self.approvals, self.zygote)
+            self._started = started.pop_all()
+
+    def remembered(self) -> Mapping[str, int]:
+        """How often code was looked for on disk, by what was found. Any thread."""
+        return {} if self._store is None else self._store.counts()
+
+    def close(self) -> None:
+        self._started.close()
