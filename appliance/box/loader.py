@@ -26,7 +26,7 @@ class Loader(Protocol):
 
 class LoaderHere:
     """Everything in this process: for checks, replays and tests, where nothing is signed and nothing judges frames of a
-    network."""
+    network. Any thread."""
 
     def load(self, filter_spec: FilterSpec, spec: CollectionSpec, workers: int, reuse: Mapping[str, Map]) -> Collection:
         return Collection.load(

@@ -34,7 +34,7 @@ from appliance.memory import PRIVATE, Reserve
 
 
 class Collection(LoadedCollection):
-    """What was proved and compiled in this process. Made by `load`."""
+    """What was proved and compiled in this process. Made by `load`. Threads: see LoadedCollection."""
 
     def __init__(
         self,

@@ -156,7 +156,7 @@ class Arena:
 
 
 class ArenaMemory(Memory):
-    """One piece of an arena."""
+    """One piece of an arena. Threads: see Memory."""
 
     def __init__(self, arena: Arena, layout: Plain) -> None:
         """Raises OSError (ENOMEM)."""
@@ -175,7 +175,7 @@ class ArenaMemory(Memory):
 
 
 class ArenaRings(RingMemory):
-    """Rings in an arena."""
+    """Rings in an arena. Threads: see Memory."""
 
     def __init__(self, arena: Arena, layout: Rings) -> None:
         """Raises OSError (ENOMEM)."""

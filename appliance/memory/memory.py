@@ -36,7 +36,7 @@ class Memory:
 
 
 class RingMemory(Memory):
-    """Memory in the layout of rings.
+    """Memory in the layout of rings. Threads: see Memory.
 
     A consumer waits on `wake`, an eventfd that lives as long as the memory: whoever may still write to its number,
     which stands in the memory, never reaches another file.

@@ -22,7 +22,7 @@ from hooks.linux.mman import (
 
 
 class PrivateMemory(Memory):
-    """One anonymous mapping."""
+    """One anonymous mapping. Threads: see Memory."""
 
     def __init__(self, layout: Plain) -> None:
         """Raises OSError (ENOMEM)."""
@@ -44,7 +44,7 @@ class PrivateMemory(Memory):
 
 
 class PrivateRings(RingMemory):
-    """Rings in a file of their own, of which every byte of data is mapped twice."""
+    """Rings in a file of their own, of which every byte of data is mapped twice. Threads: see Memory."""
 
     def __init__(self, layout: Rings) -> None:
         """Raises OSError (ENOMEM)."""
@@ -64,7 +64,7 @@ class PrivateRings(RingMemory):
 
 
 class Private:
-    """The reserve of memory that no other process sees."""
+    """The reserve of memory that no other process sees. Any thread."""
 
     def take(self, layout: Layout) -> Memory:
         """Raises OSError (ENOMEM)."""

@@ -46,7 +46,7 @@ class Processes(Closeable):
                 started.callback(self._store.close)
             inline = [name for passage in config.passages if passage.inside for name in passage.interfaces]
             every = [name for passage in config.passages for name in passage.interfaces]
-            self.opener = start_opener(every, inline)
+            self.opener = start_opener(every, inline, workers=config.workers)
             started.callback(self.opener.end)
             drop_privileges()
             self.approvals = Approvals(self.trust, prover.build, keeper=keeper, store=self._store, log=log)

@@ -64,7 +64,7 @@ def become_zygote(control: socket.socket, work: str) -> NoReturn:
             os.setsid()
         control = _alone_with(control)
         module, _, function = work.partition(":")
-        with suppress(BrokenPipeError):  # the asker was gone before this was ready
+        with suppress(ConnectionError):  # the asker was gone before this was ready
             Zygote(control, getattr(importlib.import_module(module), function)).serve()
         status = 0
     except BaseException as error:

@@ -33,7 +33,8 @@ from hooks.scheduling import run_first
 
 
 class Child:
-    """Answers until nobody asks. `check` is asked before code is linked, `seal` called behind it."""
+    """Answers until nobody asks, in one thread; those that serve are its own. `check` is asked before code is linked,
+    `seal` called behind it."""
 
     def __init__(self, connection: socket.socket, arena: Arena, check: Check, seal: Callable[[], None]) -> None:
         self._answerer = Answerer(connection)

@@ -47,7 +47,7 @@ class LocalService:
 
 
 class LocalHost:
-    """This process. Sockets and descriptors are what they are."""
+    """This process. Sockets and descriptors are what they are. Any thread."""
 
     def adopt(self, sockets: Iterable[PacketSocket]) -> None:
         """There is nothing to be done."""

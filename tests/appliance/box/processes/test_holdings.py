@@ -26,7 +26,7 @@ class Holding:
     pid: int
     privileges: Privileges
     seccomp: int
-    descriptors: frozenset[str]
+    descriptors: frozenset[str]  # beside the standard ones
     executable: frozenset[str]  # what is mapped executable and writable, or without a file
 
     @classmethod
@@ -35,7 +35,7 @@ class Holding:
         status = (place / "status").read_text()
         found = re.search(r"^Seccomp:\s*(\d)", status, re.MULTILINE)
         assert found
-        kinds = frozenset(re.sub(r"\[?\d+\]?", "", str(each.readlink())) for each in (place / "fd").iterdir())
+        kinds = frozenset(str(each.readlink()) for each in (place / "fd").iterdir() if int(each.name) > 2)
         maps = [line.split(None, 5) for line in (place / "maps").read_text().splitlines()]
         executable = frozenset(parts[1] for parts in maps if "w" in parts[1] and "x" in parts[1])
         name = (place / "comm").read_text().strip()
@@ -84,12 +84,10 @@ def test_the_datapath_holds_rings_and_nothing_else(held: dict[str, Holding]) -> 
     datapath = held["tg-datapath"]
     assert datapath.seccomp == SECCOMP_FILTER
     assert not datapath.executable, "memory that is both written and executed"
-    kinds = {kind for kind in datapath.descriptors if not kind.startswith(("pipe:", "/dev/null"))}
-    assert {kind for kind in kinds if not kind.startswith(("socket:", "anon_inode:eventfd"))} <= {
-        kind for kind in kinds if kind.startswith(("/tmp/#", "/memfd:arena", "/#"))
-    }, "beside the sockets, the eventfds and the arena's file"
+    known = ("socket:", "anon_inode:[eventfd]", "/#", "/memfd:arena")  # the last two are the arena's file
+    assert [each for each in datapath.descriptors if not each.startswith(known)] == []
 
 
 @pytest.mark.parametrize("name", ["control", "opener", "datapath", "keeper", "prover"])
 def test_the_document_has_a_row_for_it(name: str) -> None:
-    assert re.search(rf"^\| {name} \|", DOCUMENT.read_text(), re.MULTILINE)
+    assert re.search(rf"^\| {name}[ ,]", DOCUMENT.read_text(), re.MULTILINE)
