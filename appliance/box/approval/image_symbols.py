@@ -56,8 +56,8 @@ def _undefined(table: bytes, strings: bytes) -> Iterator[str]:
     for name, _, _, section, _, _ in _SYMBOL.iter_unpack(table):
         if name and section == _SHN_UNDEF:
             text, end, _ = strings[name : name + _LONGEST_NAME].partition(b"\0")
-            if not end:
-                raise Malformed("an ELF object with a name that does not end")
+            if not end or not text:
+                raise Malformed("an ELF object with a name that does not end, or is none")
             yield text.decode("ascii", "replace")
 
 

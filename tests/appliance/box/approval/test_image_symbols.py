@@ -28,6 +28,11 @@ def test_a_program_is_no_object() -> None:
         undefined_symbols(CODE[:16] + b"\x02" + CODE[17:])
 
 
+def test_a_name_that_is_empty_is_refused() -> None:
+    with pytest.raises(Malformed, match="or is none"):
+        undefined_symbols(CODE.replace(b"\0mprotect\0", b"\0\0protect\0"))
+
+
 @settings(max_examples=500, deadline=None)
 @given(data=st.data())
 def test_whatever_is_wrong_with_it_it_is_read_or_refused(data: st.DataObject) -> None:

@@ -6,6 +6,7 @@ import os
 import re
 import signal
 import socket
+import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -14,11 +15,14 @@ from typing import Any
 
 import pytest
 
+from appliance.box.approval.files import FileRefused
 from appliance.box.approval.keeping.client import KeeperClient, KeeperRefused
+from appliance.box.approval.keeping.keeper import Keeper, KeyFile, key_at
 from appliance.box.approval.keeping.protocol import LARGEST_REQUEST, Channel, KeeperGone, Status
 from appliance.box.approval.keys import PrivateKey
 from appliance.box.approval.statements.claim import CLAIM, Claim
 from appliance.box.approval.statements.forms import Malformed, packed
+from appliance.box.approval.tables import Tables
 from appliance.box.approval.trust import Trust, TrustedKey
 from appliance.box.proving.built import Built
 from appliance.box.proving.request import BuildRequest
@@ -243,3 +247,59 @@ def test_what_others_answer_in_its_place_is_not_taken(built: Built, request_: Bu
         client.sign(request_, built)
     client.close()
     impostor.close()
+
+
+def test_it_is_the_same_in_a_thread(built: Built, request_: BuildRequest, key: PrivateKey) -> None:
+    """Without a process of its own: the clock that stands still, and stays behind, still counts."""
+    clock = iter([1000.5, 1000.5, 999.0])
+    keeper = Keeper(key, Tables.here(), users=[os.geteuid()], lifetime=60, clock=lambda: next(clock))
+    ours, theirs = socket.socketpair()
+    thread = threading.Thread(target=keeper.serve, args=(Channel(theirs),))
+    thread.start()
+    with KeeperClient(ours) as client:
+        assert client.public == key.public
+        statements = [client.sign(request_, built).statement() for _ in range(3)]
+        with pytest.raises(KeeperRefused, match="nobody here has"):
+            client.sign(request_, first_image(built, symbols=("system",)))
+        client._channel.ask(b"no claim")
+        assert client._channel.answered()[0] is Status.REFUSED
+    thread.join(10)
+    assert not thread.is_alive()
+    theirs.close()
+    assert [statement.serial for statement in statements] == [1_000_500_000, 1_000_500_001, 1_000_500_002]
+    assert [(statement.issued, statement.expires) for statement in statements] == [(1000, 1060)] * 2 + [(999, 1059)]
+
+
+def test_what_comes_in_pieces_is_one_request_and_too_slow_a_one_is_none(
+    built: Built, request_: BuildRequest, claim: Claim, key: PrivateKey, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ours, theirs = socket.socketpair()
+    thread = threading.Thread(target=Keeper(key, Tables.here(), users=[os.geteuid()]).serve, args=(Channel(theirs),))
+    thread.start()
+    client = KeeperClient(ours)
+    whole = packed(CLAIM, claim)
+    for part in (len(whole).to_bytes(4, "little")[:3], len(whole).to_bytes(4, "little")[3:], whole[:7], whole[7:]):
+        client._channel._send(part)
+    assert client._channel.answered()[0] is Status.SIGNED
+    monkeypatch.setattr("appliance.box.approval.keeping.protocol.PATIENCE", 0.05)
+    client._channel._send(b"\1")
+    thread.join(10)  # whoever begins a message and does not end it is not served any more
+    assert not thread.is_alive()
+    client.close()
+    theirs.close()
+
+
+@pytest.mark.parametrize("file", KeyFile)
+def test_where_a_key_comes_from(file: KeyFile, key_file: Path, key: PrivateKey, tmp_path: Path) -> None:
+    missing = tmp_path / "missing.pem"
+    if file is KeyFile.NEW:
+        with pytest.raises(FileRefused, match="exists already"):
+            key_at(key_file, file)
+    else:
+        assert key_at(key_file, file).public == key.public
+    if file is KeyFile.KNOWN:
+        with pytest.raises(FileRefused, match="no such file"):
+            key_at(missing, file)
+    else:
+        assert key_at(missing, file).public == PrivateKey.load(missing).public
+    assert key_at(None, file).public != key.public
