@@ -13,7 +13,8 @@ from llvmlite import ir
 
 from appliance.ir import I8, I16, I32, I64, I128, U1, U64, AnyType, Code, Pointer, external
 
-SEEDS = 4  # 64-bit words
+CHAINS = 3
+SEEDS = CHAINS + 1  # 64-bit words
 UNROLLED = 64  # bytes of a key that are compared in line
 
 
@@ -38,12 +39,20 @@ def _short_word(code: Code, key: Pointer, size: int) -> U64:
 
 
 def hash_words(code: Code, words: Sequence[U64], seeds: Sequence[U64]) -> U64:
-    """64 well-mixed bits of the words; all keys of a map have the same number of words."""
-    state = seeds[0]
+    """64 well-mixed bits of the words; all keys of a map have the same number of words.
+
+    Pairs of words go into three chains in turn, so that a processor multiplies for all of them at once:
+
+        seed 0 ── word 0, word 1 ── word 6, word 7 ── … ──┐
+        seed 2 ── word 4, word 5 ── … ────────────────── xor ──┐
+        seed 1 ── word 2, word 3 ── … ─────────────────────────┴── hash
+    """
+    chains = list(seeds[:CHAINS])
     zero = ir.Constant(I64, 0)
-    for first, second in zip_longest(words[::2], words[1::2], fillvalue=zero):
-        state = _fold(code, code.xor(first, seeds[1]), code.xor(second, state))
-    return _fold(code, code.xor(state, seeds[2]), seeds[3])
+    for number, (first, second) in enumerate(zip_longest(words[::2], words[1::2], fillvalue=zero)):
+        chain = number % CHAINS
+        chains[chain] = _fold(code, code.xor(first, seeds[CHAINS]), code.xor(second, chains[chain]))
+    return _fold(code, code.xor(chains[0], chains[2]), chains[1])
 
 
 def _fold(code: Code, left: U64, right: U64) -> U64:

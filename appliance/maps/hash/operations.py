@@ -4,7 +4,7 @@ An update of an entry gives it another element, which has the key and the new va
 other whole. As in the kernel (htab_map_update_elem of kernel/bpf/hashtab.c), a value is written where it is with
 Flag.LOCK, under its lock, and in per-CPU hashes, where a program writes the value of its own processor alone.
 
-What some kinds of hash do differently stands in five hooks of HashOperations, `found`, `on_update`, `on_use`,
+What some kinds of hash do differently stands in six hooks of HashOperations, `look`, `found`, `on_update`, `on_use`,
 `on_insert` and `on_full`, and in its `table_type`.
 """
 
@@ -14,11 +14,13 @@ import errno
 
 from llvmlite import ir
 
-from appliance.ir import I32, I64, PTR, U32, U64, Code, Field, Pointer, Variable, lock
+from appliance.ir import I32, I64, PTR, U32, U64, AnyType, Code, Field, Pointer, Variable, lock
 from appliance.maps.hash.layout import SLOTS, Bucket, HashHeader, HashLayout
 from appliance.maps.hash.table import FIRST_SLOT, LINE, UNSURE, HashTable
 from appliance.maps.kind import Flag, Shape, Weight, define, internal
 from appliance.maps.value_lock import copy_out, held, without_lock
+
+LOOKUP: dict[str, AnyType] = {"map": PTR, "key": PTR, "processor": I32}  # what a lookup is given
 
 
 class HashOperations:
@@ -65,28 +67,35 @@ class HashOperations:
     def emit_lookup(self) -> None:
         """One look at the home bucket, which nearly all keys are decided by. What is left is a tail call, so that no
         register is saved for it."""
-        beyond = self._emit_lookup_beyond(self._emit_lookup_locked())
         code = define(self.module, self.shape, "lookup", Weight.HOT)
+        self.look(code, self.table.hash(code, code["map"], code["key"]))
+
+    def look(self, code: Code, hash: U64) -> None:
+        """All of a lookup but the hash."""
+        beyond = self._emit_lookup_beyond(self._emit_lookup_locked())
         map, table = code["map"], self.table
-        hash = table.hash(code, map, code["key"])
         home, tag = table.home(code, map, hash), table.tag(code, hash)
         candidates = table.slots_with_tag(code, home, tag)
         with code.if_else(code.compare(candidates, "!=", 0)) as (some, none):
             with some:
                 place, word = table.candidate(code, home, candidates)
                 with code.if_(code.compare(code.shr(word, 32), "==", tag), likely=True):
-                    same, unchanged = table.confirm(code, place, word)
-                    with code.if_(code.and_(same, unchanged), likely=True):
-                        self._answer(code, word)
+                    self.answer_if_same(code, place, word)
             with none:
                 reach = code.field(home, Bucket, "reach").load_acquire()
                 with code.if_(code.compare(reach, "==", 0), likely=True):
                     code.ret(ir.Constant(PTR, None))
-        code.ret(code.call(beyond, *code.function.args))
+        code.ret(code.call(beyond, *(code[name] for name in LOOKUP)))
+
+    def answer_if_same(self, code: Code, place: Pointer, word: U64) -> None:
+        """Return from a lookup if the element of that slot's word has the key."""
+        same, unchanged = self.table.confirm(code, place, word)
+        with code.if_(code.and_(same, unchanged), likely=True):
+            self._answer(code, word)
 
     def _emit_lookup_beyond(self, locked: ir.Function) -> ir.Function:
         """Through all buckets, without the lock; what that leaves unsure is decided under it."""
-        code = internal(self.module, f"{self.shape.name}.lookup_beyond", PTR, map=PTR, key=PTR, processor=I32)
+        code = internal(self.module, f"{self.shape.name}.lookup_beyond", PTR, **LOOKUP)
         map, key = code["map"], code["key"]
         word = code.call(self.table.find, map, key, self.table.hash(code, map, key), code.buffer(8))
         with code.if_(code.compare(word, "<=", UNSURE)):
@@ -97,8 +106,7 @@ class HashOperations:
         return code.function
 
     def _emit_lookup_locked(self) -> ir.Function:
-        name = f"{self.shape.name}.lookup_locked"
-        code = internal(self.module, name, PTR, map=PTR, key=PTR, processor=I32)
+        code = internal(self.module, f"{self.shape.name}.lookup_locked", PTR, **LOOKUP)
         self._answer(code, self.locate_locked(code))
         return code.function
 

@@ -149,6 +149,9 @@ class HashTable:
                     code.fill(self.value(code, element), 0, self.layout.copies * self.layout.copy_size)
                 code.copy(self.value(code, element, code["processor"]), source, size)
 
+    def on_link(self, code: Code) -> None:
+        """`link` begins: return from it if the entry has found a place that its kind likes better than others."""
+
     # the building blocks
 
     def _emit_find(self, module: ir.Module) -> ir.Function:
@@ -230,6 +233,7 @@ class HashTable:
         """
         code = internal(module, f"{self.shape.name}.link", VOID, map=PTR, home=PTR, word=I64)
         map, home = code["map"], code["home"]
+        self.on_link(code)
         bucket = code.variable(PTR, home)
         distance = code.variable(I32, 0)
         with code.loop():

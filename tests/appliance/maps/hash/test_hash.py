@@ -7,6 +7,7 @@ import errno
 import random
 from collections import Counter
 from functools import cache
+from itertools import combinations
 from pathlib import Path
 from typing import Literal
 
@@ -128,13 +129,18 @@ def compiled_hash(size: int) -> Engine:
     return Engine(module)
 
 
+def some_seeds() -> ctypes.Array[ctypes.c_uint64]:
+    chance = random.Random(5)
+    return (ctypes.c_uint64 * SEEDS)(*(chance.getrandbits(64) | 1 for _ in range(SEEDS)))
+
+
 ORDERS: tuple[Literal["little"], Literal["big"]] = ("little", "big")
 
 
-@pytest.mark.parametrize("size", [4, 13, 16])
+@pytest.mark.parametrize("size", [4, 13, 16, 24, 32, 40])
 def test_the_hash_spreads_keys_that_count_up(size: int) -> None:
     """4096 consecutive keys over 256 buckets: chi-squared within five standard deviations, for both halves."""
-    seeds = (ctypes.c_uint64 * SEEDS)(*(random.Random(5).getrandbits(64) | 1 for _ in range(SEEDS)))
+    seeds = some_seeds()
     function = compiled_hash(size).function("hash", ctypes.c_uint64, ctypes.c_void_p, ctypes.c_void_p)
     for order in ORDERS:
         hashes = [function(number.to_bytes(size, order), seeds) for number in range(4096)]
@@ -142,6 +148,22 @@ def test_the_hash_spreads_keys_that_count_up(size: int) -> None:
             loads = Counter(hash >> shift & 0xFF for hash in hashes)
             chi_squared = sum((loads[bucket] - 16) ** 2 / 16 for bucket in range(256))
             assert 255 - 5 * 22.6 < chi_squared < 255 + 5 * 22.6
+
+
+@pytest.mark.parametrize("words", range(2, 8))
+def test_the_hash_depends_on_the_order_of_words(words: int) -> None:
+    """Two words that change places make another key, whichever chains they go into."""
+    seeds = some_seeds()
+    function = compiled_hash(8 * words).function("hash", ctypes.c_uint64, ctypes.c_void_p, ctypes.c_void_p)
+    orders = {_swapped(words, *places) for places in combinations(range(words), 2)}
+    hashes = {function(b"".join(word.to_bytes(8, "little") for word in order), seeds) for order in orders}
+    assert len(hashes) == len(orders) == words * (words - 1) // 2
+
+
+def _swapped(words: int, first: int, second: int) -> tuple[int, ...]:
+    order = list(range(words))
+    order[first], order[second] = order[second], order[first]
+    return tuple(order)
 
 
 @given(st.data())

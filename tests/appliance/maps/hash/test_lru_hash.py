@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import errno
 from dataclasses import replace
 
@@ -10,6 +11,7 @@ import pytest
 from appliance.ebpf.map_types import MapType
 from appliance.ebpf.spec import MapSpec
 from appliance.maps import Flag, model
+from appliance.maps.hash.layout import SLOTS, Bucket, HashLayout
 from tests.appliance.maps.native import NativeMap
 
 LRU = MapSpec("sources", MapType.LRU_HASH, 4, 4, 4)
@@ -115,3 +117,17 @@ def test_which_entry_goes_does_not_depend_on_the_seeds() -> None:
             assert one.lookup(looked_up) == other.lookup(looked_up) == oracle.lookup(looked_up)
         assert sorted(one.map.items()) == sorted(other.map.items())
         assert sorted(one.map.keys()) == sorted(oracle.keys())
+
+
+def test_entries_stand_in_slots_of_their_own_while_there_is_room() -> None:
+    """Four entries for each bucket of seven slots: about four in five, and a lookup finds every one."""
+    spec = replace(LRU, max_entries=1000)
+    with filled(spec) as sources:
+        layout = HashLayout.of(sources.map.shape, referenced=True)
+        homes = [
+            Bucket.from_address(sources.map.address + layout.buckets + number * ctypes.sizeof(Bucket))
+            for number in range(layout.bucket_count)
+        ]
+        own = sum((word >> 32) * SLOTS >> 32 == lane for home in homes for lane, word in enumerate(home.slots) if word)
+        assert 700 < own < 900
+        assert all(sources.lookup(key(number)) == key(number) for number in range(1000))
