@@ -20,15 +20,16 @@ static __always_inline bool is_icmp(const struct frame *frame)
 
 static __always_inline __u32 track(struct xdp_md *context, struct frame *frame)
 {
+	__u64 now = frame_time(frame);
 	struct flow_key key;
 
-	flow_keep_time(frame_time(frame));
+	flow_keep_time(now);
 	if (!frame->version)
 		return CT_UNTRACKED;
 	if (frame->fragment_offset)
 		return track_fragment(frame);
 	if (frame->transport == IPPROTO_TCP)
-		return track_tcp(frame);
+		return track_tcp(frame, now);
 	if (is_icmp(frame))
 		return track_icmp(context, frame);
 	flow_key(frame, &key);

@@ -45,10 +45,11 @@ def udp(number: int, way: int) -> bytes:
     return _ipv4(17, *ends, struct.pack("!HHHH", *ports, 8 + len(_PAYLOAD), 0) + _PAYLOAD)
 
 
-def honest(rounds: int) -> Iterator[tuple[int, bytes]]:
+def honest(rounds: int, first: int = 0) -> Iterator[tuple[int, bytes]]:
     """Frames with their way: every connection sends data and gets its acknowledgement in each round, every tenth one
-    is of UDP. The inside speaks first, so that a box which doesn't learn from outside knows them all."""
-    for turn in range(rounds):
+    is of UDP. The inside speaks first, so that a box which doesn't learn from outside knows them all. `first` is the
+    number of the first round: those before have been sent."""
+    for turn in range(first, first + rounds):
         sent = 1000 + turn * len(_PAYLOAD)
         for number in range(HONEST):
             if number % 10 == 0:
