@@ -50,7 +50,7 @@ static __always_inline void turn_link(struct ethernet *ethernet)
 /* Whether the packet that the frame is about is the outermost: what answers it goes back without a tunnel or labels. */
 static __always_inline int is_outermost(struct xdp_md *context, struct frame *frame)
 {
-	return link_length(context) == frame->layer3;
+	return frame->layer3 == sizeof(struct ethernet) || link_length(context) == frame->layer3;
 }
 
 #endif

@@ -30,10 +30,12 @@
 #define OPTION_NOTHING bpf_htonl(0x01010101) /* NOP, four times */
 #define OPTION_SCALE(shift) bpf_htonl(0x01030300 | (shift))
 
-/* A segment to be written: its header and at most five words of options. */
+#define MOST_WORDS 5 /* of options, in what is written here */
+
+/* A segment to be written: its header and some words of options. */
 struct segment {
 	struct tcphdr tcp;
-	__be32 options[5];
+	__be32 options[MOST_WORDS];
 };
 
 /* What the options of a segment say. Offsets are from the TCP header; 0: isn't there. `bytes` are what is read, with
@@ -102,6 +104,39 @@ static __always_inline void note_option(struct options *found, const __u8 *optio
 	}
 }
 
+/*
+ * What most SYNs and SYN-ACKs have, read as words: the segment size, or all four as Linux writes them. Answers 0 if they
+ * are others.
+ */
+static __always_inline int read_usual_options(struct xdp_md *context, const struct frame *frame, struct options *found,
+					      __u32 length)
+{
+	__be32 *words;
+	__u32 shift;
+
+	if (length == 4) {
+		words = frame_bytes(context, frame->layer4 + TCP_HEADER, 4);
+		if (!words || (words[0] & bpf_htonl(0xffff0000)) != OPTION_MSS(0))
+			return 0;
+		found->mss = bpf_ntohl(words[0]) & 0xffff;
+		return 1;
+	}
+	if (length != 20)
+		return 0;
+	words = frame_bytes(context, frame->layer4 + TCP_HEADER, 20);
+	if (!words || (words[0] & bpf_htonl(0xffff0000)) != OPTION_MSS(0) || words[1] != OPTION_SACK_AND_STAMPS ||
+	    (words[4] & bpf_htonl(0xffffff00)) != OPTION_SCALE(0))
+		return 0;
+	shift = bpf_ntohl(words[4]) & 0xff;
+	found->mss = bpf_ntohl(words[0]) & 0xffff;
+	found->sack_permitted = 1;
+	found->stamp = bpf_ntohl(words[2]);
+	found->echo = bpf_ntohl(words[3]);
+	found->stamps_at = TCP_HEADER + 8;
+	found->shift = shift > LARGEST_SHIFT ? LARGEST_SHIFT : shift;
+	return 1;
+}
+
 /* One option. Answers 1 behind the last. */
 static long next_option(__u32 round, void *nothing)
 {
@@ -141,6 +176,9 @@ __attribute__((noinline, weak)) int syn_read_options(struct xdp_md *context, str
 	__builtin_memset(found, 0, sizeof(*found));
 	found->shift = NO_SHIFT;
 	length = frame->payload - frame->layer4 - TCP_HEADER;
+	if (read_usual_options(context, frame, found, length))
+		return 0;
+	asm volatile("" : "+r"(length)); /* no switch of all that is asked of it: a verifier wants to see what is left */
 	if (!length)
 		return 0;
 	if (length > OPTION_BYTES || bpf_xdp_load_bytes(context, frame->layer4 + TCP_HEADER, found->bytes, length))
@@ -157,6 +195,57 @@ static __always_inline void begin_segment(struct segment *segment, struct frame 
 	segment->tcp.source = bpf_htons(frame->source_port);
 	segment->tcp.dest = bpf_htons(frame->destination_port);
 	segment->tcp.doff = size >> 2;
+}
+
+/* Two halves of a word in memory. Read as they were written: a processor waits for what was written in pieces. */
+static __always_inline __be32 word_of(const __be16 *halves)
+{
+	return (__be32)halves[1] << 16 | halves[0];
+}
+
+/* The segment's options, nearly always all or none of them. Answers 0, or -1 if the frame ends before. */
+static __always_inline int copy_options(struct xdp_md *context, const struct frame *frame, const struct segment *segment,
+					__u32 size)
+{
+	__be32 *place;
+
+	if (size == sizeof(*segment)) {
+		place = frame_bytes(context, frame->layer4 + TCP_HEADER, sizeof(segment->options));
+		if (!place)
+			return -1;
+		__builtin_memcpy(place, segment->options, sizeof(segment->options));
+		return 0;
+	}
+	for (__u32 i = 0; i < MOST_WORDS; i++) {
+		if (size <= TCP_HEADER + 4 * i)
+			break;
+		place = frame_bytes(context, frame->layer4 + TCP_HEADER + 4 * i, sizeof(*place));
+		if (!place)
+			return -1;
+		*place = segment->options[i];
+	}
+	return 0;
+}
+
+/* Write the segment to where it belongs; `sum` is that of what isn't in it. Answers 0, or -1 if the frame ends before. */
+static __always_inline int copy_segment(struct xdp_md *context, const struct frame *frame, const struct segment *segment,
+					__u32 size, int back, __u64 sum)
+{
+	__be32 *place = frame_bytes(context, frame->layer4, TCP_HEADER);
+	const __be16 *tcp = (const __be16 *)&segment->tcp;
+	__be32 control = word_of(tcp + 6), sequence = segment->tcp.seq, acknowledgement = segment->tcp.ack_seq;
+
+	if (!place)
+		return -1;
+	sum += (__u64)tcp[0] + tcp[1] + sequence + acknowledgement + control;
+	place[0] = back ? (__be32)tcp[0] << 16 | tcp[1] : word_of(tcp);
+	place[1] = sequence;
+	place[2] = acknowledgement;
+	place[3] = control;
+	for (__u32 i = 0; i < MOST_WORDS; i++)
+		sum += segment->options[i]; /* what isn't used is 0 */
+	place[4] = (__u16)~fold(sum);
+	return copy_options(context, frame, segment, size);
 }
 
 /* The header of IP for a segment of `size` bytes behind it. Gives the sum of its addresses, or -1. */
@@ -180,7 +269,16 @@ static __always_inline __s64 write_ipv4(struct xdp_md *context, struct frame *fr
 		ip->daddr = source;
 	}
 	ip->check = changed(ip->check, changes);
-	return bpf_csum_diff(0, 0, &ip->saddr, 2 * sizeof(ip->saddr), 0);
+	return (__u64)ip->saddr + ip->daddr;
+}
+
+static __always_inline __u64 sum_of(const struct in6_addr *address)
+{
+	__u64 sum = 0;
+
+	for (int i = 0; i < 4; i++)
+		sum += address->in6_u.u6_addr32[i];
+	return sum;
 }
 
 static __always_inline __s64 write_ipv6(struct xdp_md *context, struct frame *frame, __u32 size, int back)
@@ -197,7 +295,7 @@ static __always_inline __s64 write_ipv6(struct xdp_md *context, struct frame *fr
 		ip->saddr = ip->daddr;
 		ip->daddr = source;
 	}
-	return bpf_csum_diff(0, 0, (void *)&ip->saddr, 2 * sizeof(ip->saddr), 0);
+	return sum_of(&ip->saddr) + sum_of(&ip->daddr);
 }
 
 /*
@@ -208,7 +306,6 @@ static __noinline int write_segment(struct xdp_md *context, struct frame *frame,
 {
 	__u32 size = segment->tcp.doff << 2, length = frame->layer4 + size + data;
 	struct ethernet *ethernet;
-	__be16 port;
 	__s64 sum;
 	__u8 zero = 0;
 
@@ -221,9 +318,6 @@ static __noinline int write_segment(struct xdp_md *context, struct frame *frame,
 		if (!ethernet)
 			return -1;
 		turn_link(ethernet);
-		port = segment->tcp.source;
-		segment->tcp.source = segment->tcp.dest;
-		segment->tcp.dest = port;
 	}
 	if (frame->version == VERSION_4)
 		sum = write_ipv4(context, frame, size + data, back);
@@ -232,11 +326,9 @@ static __noinline int write_segment(struct xdp_md *context, struct frame *frame,
 	if (sum < 0)
 		return -1;
 	sum += bpf_htons(IPPROTO_TCP) + bpf_htons(size + data);
-	sum += bpf_csum_diff(0, 0, (void *)segment, sizeof(*segment), 0); /* what isn't used is 0 */
-	segment->tcp.check = ~fold(sum);
 	if (data && bpf_xdp_store_bytes(context, frame->layer4 + size, &zero, 1))
 		return -1;
-	return bpf_xdp_store_bytes(context, frame->layer4, segment, size) ? -1 : 0;
+	return copy_segment(context, frame, segment, size, back, sum);
 }
 
 #endif

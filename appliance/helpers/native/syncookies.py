@@ -59,12 +59,18 @@ class _Flow(NamedTuple):
     ports: U32
     sequence: U32
 
-    def hash(self, secrets: U64, which: int, count: U32) -> U32:
+    def hashes(self, secrets: U64, *asked: tuple[int, U32]) -> list[U32]:
+        """32 bits under each of the keys, 0 or 1, with a count."""
         code = self.code
-        key = code.at(code.pointer(secrets), self.family.secrets + which * KEY_SIZE)
+        place = code.pointer(secrets)
+        keys = [code.at(place, self.family.secrets + which * KEY_SIZE) for which, _ in asked]
+        hashed = siphash(code, *((key, self._message(count)) for key, (_, count) in zip(keys, asked, strict=True)))
+        return [code.resize(each, I32) for each in hashed]
+
+    def _message(self, count: U32) -> list[U64]:
+        code = self.code
         high, low = (count, self.ports) if self.family.addresses.size == 4 else (self.ports, count)
-        last = code.or_(code.shl(code.resize(high, I64), 32), code.resize(low, I64))
-        return code.resize(siphash(code, key, [*self.words, last]), I32)
+        return [*self.words, code.or_(code.shl(code.resize(high, I64), 32), code.resize(low, I64))]
 
 
 def _flow(code: Code, family: Family) -> _Flow:
@@ -108,8 +114,9 @@ def _emit_gen(module: ir.Module, family: Family) -> ir.Function:
         place = code.select(fits, ir.Constant(I32, number), place)
         size = code.select(fits, ir.Constant(I32, known_size), size)
     flow = _flow(code, family)
-    hidden = code.and_(code.add(flow.hash(secrets, 1, count), place), DATA_MASK)
-    mark = code.add(flow.hash(secrets, 0, ir.Constant(I32, 0)), flow.sequence)
+    first, second = flow.hashes(secrets, (0, ir.Constant(I32, 0)), (1, count))
+    hidden = code.and_(code.add(second, place), DATA_MASK)
+    mark = code.add(first, flow.sequence)
     cookie = code.add(code.add(mark, code.shl(count, COUNT_SHIFT)), hidden)
     code.ret(code.or_(code.shl(code.resize(size, I64), 32), code.resize(cookie, I64)))
     return code.function
@@ -127,12 +134,14 @@ def _emit_check(module: ir.Module, family: Family) -> ir.Function:
         code.ret(-errno.EACCES)
     flow = _flow(code, family)
     acknowledged = code.swap_bytes(code.load(code.at(code["tcp"], ACKNOWLEDGEMENT), I32))
-    mark = code.add(flow.hash(secrets, 0, ir.Constant(I32, 0)), code.sub(flow.sequence, 1))
+    [first] = flow.hashes(secrets, (0, ir.Constant(I32, 0)))
+    mark = code.add(first, code.sub(flow.sequence, 1))
     rest = code.sub(code.sub(acknowledged, 1), mark)
     age = code.and_(code.sub(count, code.shr(rest, COUNT_SHIFT)), COUNT_MASK)
     with code.if_(code.compare(age, ">=", OLDEST)):
         code.ret(-errno.EACCES)
-    place = code.and_(code.sub(rest, flow.hash(secrets, 1, code.sub(count, age))), DATA_MASK)
+    [second] = flow.hashes(secrets, (1, code.sub(count, age)))
+    place = code.and_(code.sub(rest, second), DATA_MASK)
     ours = code.compare(place, "<", len(family.sizes))
     code.ret(code.select(ours, ir.Constant(I64, 0), ir.Constant(I64, -errno.EACCES)))
     return code.function
