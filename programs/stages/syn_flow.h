@@ -23,12 +23,11 @@
 #define END_OF_SERVER 2
 #define BOTH_ENDS 3
 
-/* A connection by where its ends are: the same for both ways. */
+/* A connection by where its ends are: the same for both ways. Both ports are one word, written at once, as it is hashed. */
 struct syn_flow_key {
 	struct address outside;
 	struct address inside;
-	__u32 outside_port;
-	__u32 inside_port;
+	__u64 ports;
 };
 
 struct syn_flow {
@@ -55,8 +54,7 @@ static __always_inline void write_key(struct syn_flow_key *key, const struct add
 {
 	key->outside = *outside;
 	key->inside = *inside;
-	key->outside_port = outside_port;
-	key->inside_port = inside_port;
+	key->ports = (__u64)outside_port << 32 | inside_port;
 }
 
 static __always_inline void make_key(const struct frame *frame, struct syn_flow_key *key)

@@ -95,11 +95,10 @@ static __always_inline int answer(struct xdp_md *context, struct frame *frame, _
 		options->shift = syn_proxy_config.shift;
 	if (frame->version == VERSION_6)
 		mss -= SMALLER_BY_IPV6;
-	begin_segment(&segment, frame, TCP_HEADER);
-	segment.tcp.doff += write_options(&segment, mss, options);
-	segment.tcp.seq = bpf_htonl((__u32)cookie);
-	segment.tcp.ack_seq = bpf_htonl(frame->tcp_sequence + 1);
-	segment.tcp.syn = segment.tcp.ack = 1;
+	begin_segment(&segment, frame);
+	segment.control = CONTROL(write_options(&segment, mss, options), TCP_SYN | TCP_ACK, 0);
+	segment.sequence = bpf_htonl((__u32)cookie);
+	segment.acknowledgement = bpf_htonl(frame->tcp_sequence + 1);
 	cookies_given(frame);
 	return write_segment(context, frame, &segment, 0, 1) ? XDP_DROP : XDP_TX;
 }
@@ -115,11 +114,10 @@ static __always_inline int challenge(struct xdp_md *context, struct frame *frame
 	cookie = make_cookie(context, frame, 0, 0);
 	if (cookie < 0 || (__u32)cookie == frame->tcp_sequence + 1)
 		return XDP_DROP;
-	begin_segment(&segment, frame, TCP_HEADER);
-	segment.tcp.seq = bpf_htonl(~(__u32)cookie);
-	segment.tcp.ack_seq = bpf_htonl((__u32)cookie);
-	segment.tcp.syn = segment.tcp.ack = 1;
-	segment.tcp.window = FULL_WINDOW;
+	begin_segment(&segment, frame);
+	segment.sequence = bpf_htonl(~(__u32)cookie);
+	segment.acknowledgement = bpf_htonl((__u32)cookie);
+	segment.control = CONTROL(0, TCP_SYN | TCP_ACK, FULL_WINDOW);
 	cookies_given(frame);
 	return write_segment(context, frame, &segment, 0, 1) ? XDP_DROP : XDP_TX;
 }
@@ -142,7 +140,7 @@ __attribute__((noinline, weak)) int syn_proxy_answer(struct xdp_md *context, str
 /* Put a segment in the place of the frame's own, and let what is asked next see that. */
 static __always_inline int become(struct xdp_md *context, struct frame *frame, struct segment *segment, __u32 data)
 {
-	__u32 size = segment->tcp.doff << 2;
+	__u32 size = SIZE_OF(segment);
 
 	if (write_segment(context, frame, segment, data, 0))
 		return XDP_DROP;
@@ -159,7 +157,7 @@ static __always_inline int open(struct xdp_md *context, struct frame *frame, str
 	struct syn_flow flow = {};
 	struct segment segment;
 	struct options *options = frame_options();
-	__u32 window;
+	__u32 window, words;
 
 	if (!is_cookie(context, frame, first, cookie))
 		return NEXT;
@@ -181,11 +179,10 @@ static __always_inline int open(struct xdp_md *context, struct frame *frame, str
 	window = scaled(frame->tcp_window, options->shift == NO_SHIFT ? 0 : options->shift, 0);
 	if (bpf_map_update_elem(&syn_flows, key, &flow, BPF_ANY))
 		return XDP_DROP;
-	begin_segment(&segment, frame, TCP_HEADER);
-	segment.tcp.doff += write_options(&segment, size_in_cookie(context, frame, first, cookie), options);
-	segment.tcp.seq = bpf_htonl(first);
-	segment.tcp.syn = 1;
-	segment.tcp.window = bpf_htons(window);
+	begin_segment(&segment, frame);
+	words = write_options(&segment, size_in_cookie(context, frame, first, cookie), options);
+	segment.sequence = bpf_htonl(first);
+	segment.control = CONTROL(words, TCP_SYN, window);
 	frame->tcp_flags = TCP_SYN;
 	frame->tcp_sequence = first;
 	frame->tcp_acknowledgement = 0;
@@ -214,12 +211,11 @@ static __always_inline int reset(struct xdp_md *context, struct frame *frame, __
 {
 	struct segment segment;
 
-	begin_segment(&segment, frame, TCP_HEADER);
-	segment.tcp.seq = bpf_htonl(sequence);
-	segment.tcp.ack_seq = bpf_htonl(acknowledgement);
-	segment.tcp.rst = 1;
-	segment.tcp.ack = !!acknowledgement;
+	begin_segment(&segment, frame);
+	segment.sequence = bpf_htonl(sequence);
+	segment.acknowledgement = bpf_htonl(acknowledgement);
 	frame->tcp_flags = acknowledgement ? TCP_RST | TCP_ACK : TCP_RST;
+	segment.control = CONTROL(0, frame->tcp_flags, 0);
 	frame->tcp_sequence = sequence;
 	frame->tcp_acknowledgement = acknowledgement;
 	return become(context, frame, &segment, 0);
@@ -230,9 +226,9 @@ static __always_inline int reset_older(struct xdp_md *context, struct frame *fra
 {
 	struct segment segment;
 
-	begin_segment(&segment, frame, TCP_HEADER);
-	segment.tcp.seq = bpf_htonl(frame->tcp_acknowledgement);
-	segment.tcp.rst = 1;
+	begin_segment(&segment, frame);
+	segment.sequence = bpf_htonl(frame->tcp_acknowledgement);
+	segment.control = CONTROL(0, TCP_RST, 0);
 	return write_segment(context, frame, &segment, 0, 1) ? XDP_DROP : XDP_TX;
 }
 
@@ -245,6 +241,7 @@ static __always_inline int opened(struct xdp_md *context, struct frame *frame, s
 	struct options *options = frame_options();
 	struct segment segment;
 	int is_scaled, answer;
+	__u32 window;
 
 	if (!options || frame->fragment || syn_read_options(context, frame))
 		return XDP_DROP;
@@ -261,18 +258,17 @@ static __always_inline int opened(struct xdp_md *context, struct frame *frame, s
 		flow->state = OPEN;
 	}
 	flow->until = frame_time(frame) + syn_proxy_config.idle;
-	begin_segment(&segment, frame, TCP_HEADER);
+	begin_segment(&segment, frame);
 	segment.options[0] = is_scaled ? OPTION_SCALE(syn_proxy_config.shift & 15) : flow->stamp ? OPTION_NOTHING : 0;
-	segment.tcp.doff += flow->stamp ? 4 : is_scaled;
 	if (flow->stamp) {
 		segment.options[1] = OPTION_STAMPS;
 		segment.options[2] = bpf_htonl(options->stamp + flow->stamp_delta);
 		segment.options[3] = bpf_htonl(options->echo);
 	}
-	segment.tcp.seq = bpf_htonl(flow->cookie);
-	segment.tcp.ack_seq = bpf_htonl(flow->first + 1);
-	segment.tcp.ack = 1;
-	segment.tcp.window = bpf_htons(scaled(frame->tcp_window, 0, flow->server_right)); /* of a SYN-ACK it isn't scaled */
+	segment.sequence = bpf_htonl(flow->cookie);
+	segment.acknowledgement = bpf_htonl(flow->first + 1);
+	window = scaled(frame->tcp_window, 0, flow->server_right); /* of a SYN-ACK it isn't scaled */
+	segment.control = CONTROL(flow->stamp ? 4 : is_scaled, TCP_ACK, window);
 	frame->tcp_sequence = flow->cookie;
 	answer = become(context, frame, &segment, 1);
 	frame->payload_length = 0;

@@ -31,12 +31,23 @@
 #define OPTION_SCALE(shift) bpf_htonl(0x01030300 | (shift))
 
 #define MOST_WORDS 5 /* of options, in what is written here */
+#define LARGEST_SEGMENT (TCP_HEADER + 4 * MOST_WORDS)
 
-/* A segment to be written: its header and some words of options. */
+/*
+ * A segment to be written: its header's words, but for the checksum, and some of options. Words, as they are read again:
+ * a processor waits for memory that it reads in other pieces than it wrote.
+ */
 struct segment {
-	struct tcphdr tcp;
+	__be32 ports;
+	__be32 sequence;
+	__be32 acknowledgement;
+	__be32 control; /* CONTROL */
 	__be32 options[MOST_WORDS];
 };
+
+/* Data offset, flags and window; `words` are those of options. */
+#define CONTROL(words, flags, window) bpf_htonl((__u32)(5 + (words)) << 28 | (flags) << 16 | (window))
+#define SIZE_OF(segment) (bpf_ntohl((segment)->control) >> 28 << 2)
 
 /* What the options of a segment say. Offsets are from the TCP header; 0: isn't there. `bytes` are what is read, with
  * room for what the last one lacks; `at` is how far. */
@@ -188,28 +199,20 @@ __attribute__((noinline, weak)) int syn_read_options(struct xdp_md *context, str
 	return 0;
 }
 
-/* Begin a segment of that many bytes; ports go the frame's way. */
-static __always_inline void begin_segment(struct segment *segment, struct frame *frame, __u32 size)
+/* Begin a segment; ports go the frame's way. */
+static __always_inline void begin_segment(struct segment *segment, const struct frame *frame)
 {
 	__builtin_memset(segment, 0, sizeof(*segment));
-	segment->tcp.source = bpf_htons(frame->source_port);
-	segment->tcp.dest = bpf_htons(frame->destination_port);
-	segment->tcp.doff = size >> 2;
-}
-
-/* Two halves of a word in memory. Read as they were written: a processor waits for what was written in pieces. */
-static __always_inline __be32 word_of(const __be16 *halves)
-{
-	return (__be32)halves[1] << 16 | halves[0];
+	segment->ports = bpf_htonl(frame->source_port << 16 | (frame->destination_port & 0xffff));
 }
 
 /* The segment's options, nearly always all or none of them. Answers 0, or -1 if the frame ends before. */
-static __always_inline int copy_options(struct xdp_md *context, const struct frame *frame, const struct segment *segment,
-					__u32 size)
+static __always_inline int copy_options(struct xdp_md *context, const struct frame *frame, const struct segment *segment)
 {
+	__u32 size = SIZE_OF(segment);
 	__be32 *place;
 
-	if (size == sizeof(*segment)) {
+	if (size == LARGEST_SEGMENT) {
 		place = frame_bytes(context, frame->layer4 + TCP_HEADER, sizeof(segment->options));
 		if (!place)
 			return -1;
@@ -229,23 +232,21 @@ static __always_inline int copy_options(struct xdp_md *context, const struct fra
 
 /* Write the segment to where it belongs; `sum` is that of what isn't in it. Answers 0, or -1 if the frame ends before. */
 static __always_inline int copy_segment(struct xdp_md *context, const struct frame *frame, const struct segment *segment,
-					__u32 size, int back, __u64 sum)
+					int back, __u64 sum)
 {
-	__be32 *place = frame_bytes(context, frame->layer4, TCP_HEADER);
-	const __be16 *tcp = (const __be16 *)&segment->tcp;
-	__be32 control = word_of(tcp + 6), sequence = segment->tcp.seq, acknowledgement = segment->tcp.ack_seq;
+	__be32 *header = frame_bytes(context, frame->layer4, TCP_HEADER), ports = segment->ports;
 
-	if (!place)
+	if (!header)
 		return -1;
-	sum += (__u64)tcp[0] + tcp[1] + sequence + acknowledgement + control;
-	place[0] = back ? (__be32)tcp[0] << 16 | tcp[1] : word_of(tcp);
-	place[1] = sequence;
-	place[2] = acknowledgement;
-	place[3] = control;
+	sum += (__u64)ports + segment->sequence + segment->acknowledgement + segment->control;
 	for (__u32 i = 0; i < MOST_WORDS; i++)
 		sum += segment->options[i]; /* what isn't used is 0 */
-	place[4] = (__u16)~fold(sum);
-	return copy_options(context, frame, segment, size);
+	header[0] = back ? ports << 16 | ports >> 16 : ports;
+	header[1] = segment->sequence;
+	header[2] = segment->acknowledgement;
+	header[3] = segment->control;
+	header[4] = (__u16)~fold(sum);
+	return copy_options(context, frame, segment);
 }
 
 /* The header of IP for a segment of `size` bytes behind it. Gives the sum of its addresses, or -1. */
@@ -304,12 +305,12 @@ static __always_inline __s64 write_ipv6(struct xdp_md *context, struct frame *fr
  */
 static __noinline int write_segment(struct xdp_md *context, struct frame *frame, struct segment *segment, __u32 data, int back)
 {
-	__u32 size = segment->tcp.doff << 2, length = frame->layer4 + size + data;
+	__u32 size = SIZE_OF(segment), length = frame->layer4 + size + data;
 	struct ethernet *ethernet;
 	__s64 sum;
 	__u8 zero = 0;
 
-	if (size < TCP_HEADER || size > sizeof(*segment))
+	if (size < TCP_HEADER || size > LARGEST_SEGMENT)
 		return -1;
 	if (bpf_xdp_adjust_tail(context, (int)length - (int)frame->length))
 		return -1;
@@ -328,7 +329,7 @@ static __noinline int write_segment(struct xdp_md *context, struct frame *frame,
 	sum += bpf_htons(IPPROTO_TCP) + bpf_htons(size + data);
 	if (data && bpf_xdp_store_bytes(context, frame->layer4 + size, &zero, 1))
 		return -1;
-	return copy_segment(context, frame, segment, size, back, sum);
+	return copy_segment(context, frame, segment, back, sum);
 }
 
 #endif
