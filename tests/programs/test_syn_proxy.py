@@ -191,6 +191,19 @@ def test_the_segment_size_rides_in_the_cookie(ends: Ends, mss: int) -> None:
     assert dict(asked[TCP].options)["MSS"] == max([size for size in sizes if size <= mss], default=sizes[0])
 
 
+STAMPED = [("MSS", 1400), ("SAckOK", b""), ("Timestamp", (7, 0)), ("NOP", None), ("WScale", 15)]
+
+
+@in_our_time
+@pytest.mark.parametrize("usual", [STAMPED, STAMPED[:1]], ids=["stamped", "size alone"])
+def test_options_mean_the_same_in_any_order(ends: Ends, usual: list[Any]) -> None:
+    """The usual order is read as words, every other one option by option."""
+    turned = [("NOP", None), ("NOP", None), *usual[::-1]]
+    told, again = (ends.ask(options)[TCP] for options in (usual, turned))
+    assert (told.seq, told.options) == (again.seq, again.options)
+    assert dict(told.options).get("WScale") == (7 if usual is STAMPED else None)
+
+
 def test_what_the_server_has_switched_off_is_said(line: Line) -> None:
     told = Ends(line, 4, next(_ports), BARE).ask()[TCP]
     assert told.options == [("MSS", 1400)]
