@@ -1,4 +1,4 @@
-"""What is trusted no longer, whatever is signed: a file of lines, read anew with the box's document.
+"""What is trusted no longer, whatever is signed: a file of lines, read when the box starts.
 
 # the laptop that was stolen
 key 5f0c…                       a key's id, all 64 digits
