@@ -32,6 +32,7 @@ def main(words: Sequence[str]) -> int:
     console = Console(highlight=False, width=None if sys.stdout.isatty() else 200)
     progress = Console(stderr=True, highlight=False)
     with tempfile.TemporaryDirectory(prefix="tidegate-bench-") as folder:
+        os.environ["STATE_DIRECTORY"] = f"{folder}/state"  # of the boxes: what they remember is of this run
         build_tools(Path(folder))
         bench = Bench(Path(folder), Path(folder), options.seconds, options.only)
         figures, failures = measure(options.names or list(BENCHMARKS), bench, progress)

@@ -14,7 +14,7 @@ from appliance.box.proving.request import BuildRequest, ObjectFile
 from appliance.jit.build_key import compile_, prove
 from appliance.rules import compile_rule_set, load_rule_set
 from appliance.rules.code.compile import INWARD_PROGRAM, OUTWARD_PROGRAM
-from tests.bench.bench_memory import status_of
+from tests.bench.family import status_of
 from tests.bench.figures import Bench, Compared, Figure, Target
 
 ROOT = Path(__file__).parents[2]

@@ -1,0 +1,32 @@
+"""The processes of one box: what they have together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+
+def family(pid: int) -> Iterator[int]:
+    """A process and all that it started, with what these started."""
+    yield pid
+    with suppress(OSError):
+        for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
+            yield from family(int(child))
+
+
+def megabytes(pid: int) -> dict[str, float]:
+    """What they have of each kind of memory, in MB (10^6 bytes); pages of several are divided among them (Pss)."""
+    total: dict[str, float] = {}
+    for each in family(pid):
+        with suppress(OSError):
+            for line in Path(f"/proc/{each}/smaps_rollup").read_text().splitlines()[1:]:
+                kind, kilobytes, _ = line.split()
+                total[kind.rstrip(":")] = total.get(kind.rstrip(":"), 0.0) + int(kilobytes) * 1024 / 1e6
+    return total
+
+
+def status_of(pid: int | str) -> dict[str, float]:
+    """The kilobytes of /proc/PID/status, in megabytes (10^6 bytes)."""
+    lines = (line.split() for line in Path(f"/proc/{pid}/status").read_text().splitlines())
+    return {words[0].rstrip(":"): int(words[1]) * 1024 / 1e6 for words in lines if words[-1] == "kB"}
