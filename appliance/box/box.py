@@ -132,6 +132,8 @@ class Box:
                 self._reload()
             self._watch(self._traffic)
             self._supervisor.check()
+            if self._config.exits_on_failure:
+                self._processes.check()
         notify("STOPPING=1")
 
     def _watch(self, traffic: Traffic) -> None:

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 from tests.bench.bench_forwarding import flooded
 from tests.bench.bench_start import DEFAULT_RULES
-from tests.bench.family import megabytes
 from tests.bench.figures import Bench, Compared, Figure, Target
+from tests.bench.footprint import megabytes
 from tests.bench.joins import tidegate
 
 MOST_MEGABYTES = 250.0

@@ -14,8 +14,8 @@ from appliance.box.proving.request import BuildRequest, ObjectFile
 from appliance.jit.build_key import compile_, prove
 from appliance.rules import compile_rule_set, load_rule_set
 from appliance.rules.code.compile import INWARD_PROGRAM, OUTWARD_PROGRAM
-from tests.bench.family import status_of
 from tests.bench.figures import Bench, Compared, Figure, Target
+from tests.bench.footprint import status_of
 
 ROOT = Path(__file__).parents[2]
 FEW, MANY = 10, 1000  # builds

@@ -11,8 +11,9 @@ import time
 from collections.abc import Iterator
 
 from tests.appliance.box.conftest import HEAD, RunningBox
-from tests.bench.family import family, megabytes
 from tests.bench.figures import Bench, Compared, Figure, Target
+from tests.bench.footprint import megabytes
+from tests.family import family
 from tests.netns import Topology
 
 RELOADS, FIRST, NEW_EVERY = 1000, 10, 10

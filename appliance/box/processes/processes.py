@@ -20,9 +20,14 @@ from appliance.box.proving.prover import Prover
 from appliance.closeable import Closeable
 from appliance.datapath.hosts.zygote import Zygote
 from appliance.epochs import default_domain
+from appliance.errors import CannotRun
 from appliance.memory import Arena, Plain
 from hooks.opener.start import start_opener
 from hooks.sandbox.capabilities import drop_privileges
+
+
+class OpenerEnded(CannotRun):
+    """The process that opens and isolates is gone, and the box is to end."""
 
 
 class Processes(Closeable):
@@ -52,6 +57,11 @@ class Processes(Closeable):
             self.approvals = Approvals(self.trust, prover.build, keeper=keeper, store=self._store, log=log)
             self.loader = LoaderApart(self.approvals, self.zygote)
             self._started = started.pop_all()
+
+    def check(self) -> None:
+        """Raises OpenerEnded if it has: nothing keeps the interfaces closed to the host any more."""
+        if self.opener.process.poll() is not None:
+            raise OpenerEnded("the opener has ended", hint="start the box again: it puts the interfaces back first")
 
     def remembered(self) -> Mapping[str, int]:
         """How often code was looked for on disk, by what was found. Any thread."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +11,7 @@ import pytest
 from hooks.linux.capability import CAP_NET_ADMIN, CAP_NET_RAW
 from hooks.sandbox.capabilities import NOBODY, Privileges
 from tests.appliance.box.conftest import DROP_NINE, Start, wait_until
+from tests.family import family, name_of
 from tests.netns import Topology
 
 SECCOMP_FILTER = 2
@@ -42,23 +42,16 @@ class Holding:
         return cls(name, pid, Privileges.of(pid), int(found[1]), kinds, executable)
 
 
-def descendants(pid: int) -> Iterator[int]:
-    """The process and all that it started, with what these started."""
-    yield pid
-    for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
-        yield from descendants(int(child))
-
-
 @pytest.fixture
 def held(net: Topology, start: Start) -> dict[str, Holding]:
     box = start(DROP_NINE)
 
     def all_there() -> bool:
-        names = {Path(f"/proc/{pid}/comm").read_text().strip() for pid in descendants(box.process.pid)}
+        names = {name_of(pid) for pid in family(box.process.pid)}
         return {"tg-opener", "tg-keeper", "tg-datapath", "tg-provers"} <= names
 
     wait_until(all_there, 60)
-    provers = {pid: Holding.of(pid) for pid in descendants(box.process.pid)}
+    provers = {pid: Holding.of(pid) for pid in family(box.process.pid)}
     return {each.name if each.pid != box.process.pid else "control": each for each in provers.values()}
 
 

@@ -1,18 +1,11 @@
-"""The processes of one box: what they have together."""
+"""Memory of the processes of a box."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-
-def family(pid: int) -> Iterator[int]:
-    """A process and all that it started, with what these started."""
-    yield pid
-    with suppress(OSError):
-        for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
-            yield from family(int(child))
+from tests.family import family
 
 
 def megabytes(pid: int) -> dict[str, float]:
