@@ -161,6 +161,7 @@ class Box:
         try:
             config = self._in_the_same_rooms(load_box_config(self._path))
             self._refuse_other_wiring(config)
+            self._processes.renew_trust(config)
             changed = self._follow(config)
         except Exception as error:
             self._reloads["failure"] += 1

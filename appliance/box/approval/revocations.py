@@ -1,4 +1,4 @@
-"""What is trusted no longer, whatever is signed: a file of lines, read when the box starts.
+"""What is trusted no longer, whatever is signed: a file of lines, read when the box starts, and at a reload.
 
 # the laptop that was stolen
 key 5f0c…                       a key's id, all 64 digits

@@ -35,7 +35,7 @@ class LoaderApart:
     def load(
         self, filter_spec: FilterSpec, spec: CollectionSpec, workers: int, reuse: Mapping[str, Map]
     ) -> LoadedCollection:
-        approved = self._approved(filter_spec, workers)
+        approved = self._approved(filter_spec, spec, workers)
         request, built = replace(filter_spec.asked, workers=workers), approved.built
         envelope = approved.approval.to_bytes() if approved.approval is not None else b""
         with ExitStack() as opened:
@@ -64,11 +64,11 @@ class LoaderApart:
             opened.pop_all()
         return loaded
 
-    def _approved(self, filter_spec: FilterSpec, workers: int) -> Approved:
+    def _approved(self, filter_spec: FilterSpec, spec: CollectionSpec, workers: int) -> Approved:
         if filter_spec.approved is not None:
             asked = filter_spec.asked
             return self._approvals.of_file(filter_spec.approved, workers, asked.inward, asked.outward)
-        return self._approvals.of_request(replace(filter_spec.asked, workers=workers))
+        return self._approvals.of_request(replace(filter_spec.asked, workers=workers), spec)
 
 
 def _wake_descriptors(maps: Iterable[Map]) -> list[int]:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 
 from appliance.box.approval.approvals import Approvals
-from appliance.box.approval.configured import open_store, start_keeper, trust_of
+from appliance.box.approval.configured import open_store, renew_trust, start_keeper, trust_of
 from appliance.box.config import BoxConfig
 from appliance.box.processes.confinement import confine_zygote, seal
 from appliance.box.processes.handed import images_of
@@ -40,7 +40,7 @@ class Processes(Closeable):
         with ExitStack() as started:
             self.arena = Arena()
             default_domain.announce_at(self.arena.take(Plain(8)).address)
-            keeper = start_keeper(config.trust, log)
+            self._keeper = keeper = start_keeper(config.trust, log)
             if keeper is not None:
                 started.callback(keeper.close)
             self.trust = trust_of(config.trust, keeper, log)
@@ -57,6 +57,11 @@ class Processes(Closeable):
             self.approvals = Approvals(self.trust, prover.build, keeper=keeper, store=self._store, log=log)
             self.loader = LoaderApart(self.approvals, self.zygote)
             self._started = started.pop_all()
+
+    def renew_trust(self, config: BoxConfig) -> None:
+        """Read anew which keys count and what was revoked, for what is approved from now on. Raises InputRefused; all
+        is then as it was. The datapath's processes go by what they were born with: here is where more is refused."""
+        renew_trust(self.trust, config.trust, self._keeper)
 
     def check(self) -> None:
         """Raises OpenerEnded if it has: nothing keeps the interfaces closed to the host any more."""
