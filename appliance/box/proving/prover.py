@@ -45,11 +45,12 @@ PREFIXES = ("LC_", "PYTHON", "COVERAGE")
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What one prover may have: bytes of address space, and seconds of a processor, which are those of the clock, too,
-    unless who asks says otherwise."""
+    """What one prover may have: bytes of address space, seconds of a processor, and, unless who asks says otherwise,
+    seconds of the clock. Those are more: under a flood the workers come first, and an honest build must get there."""
 
     memory: int = 1 << 30
-    seconds: float = 30.0
+    seconds: float = 25.0
+    patience: float = 120.0
 
 
 class Prover(Closeable):
@@ -113,7 +114,7 @@ class Prover(Closeable):
 
         Raises what the build raised (Rejected, NotCompilable, MapRefused, ObjectError, InputRefused), and
         ProverTimedOut, ProverTooLarge, ProverDied or ProverAnsweredNonsense."""
-        seconds = self._limits.seconds if timeout is None else timeout
+        seconds = self._limits.patience if timeout is None else timeout
         source = request.object.source
         question = _question(request)
         self.ready()
