@@ -26,10 +26,15 @@ def capabilities_over(thread: int, socket: Duplicate) -> int:
         return next(int(line.split()[1], 16) for line in status if line.startswith(b"CapEff:"))
 
 
+def network_of(socket: Duplicate) -> int:
+    """A descriptor of the socket's network namespace. Raises OSError."""
+    return fcntl.ioctl(socket.descriptor, SIOCGSKNS)
+
+
 def _owner_of(socket: Duplicate) -> tuple[int, int] | None:
     """The user namespace that owns the socket's network namespace; None if this process may not know."""
     try:
-        network = fcntl.ioctl(socket.descriptor, SIOCGSKNS)
+        network = network_of(socket)
         try:
             owner = fcntl.ioctl(network, NS_GET_USERNS)
         finally:

@@ -5,15 +5,21 @@ bind ── add(cookie: who, what) ──> … the kernel tells that the socket 
 
 from __future__ import annotations
 
+import logging
 import select
+from collections import Counter
 from dataclasses import dataclass
 
 from appliance.closeable import Closeable
 from appliance.guard.addresses import SocketAddress
 from appliance.guard.callers import Caller
 from appliance.guard.judge import Judge
+from hooks.contracts.task import namespace_cookie
+from hooks.errors import HookError
 from hooks.seccomp.destroyed import DestroyedSockets
 from hooks.seccomp.sockets import Duplicate, Kind
+
+_LOGGER = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,34 +51,62 @@ class Bindings(Closeable):
         """Raises HookError if this kernel doesn't tell of sockets that end."""
         self._judge = judge
         self._bound: dict[int, Binding] = {}
-        self._destroyed = DestroyedSockets()
+        self._own = namespace_cookie()
+        self._destroyed = {self._own: DestroyedSockets()}  # by network namespace
+        self._counts = Counter[int]()  # of what is bound in each
+        self._ready = select.epoll()
+        self._ready.register(self._destroyed[self._own], select.EPOLLIN)
 
     def add(self, caller: Caller, socket: Duplicate) -> None:
         """The socket has just been bound. Tells the programs so; raises OSError if it is nothing any more."""
         address = SocketAddress.read(socket.local_address(), socket.kind.family)
         if address is None:
             return
-        cookies = socket.cookie(), socket.namespace_cookie()
-        self._bound[cookies[0]] = Binding(caller, caller.program, address, socket.kind, *cookies)
+        cookie, namespace = socket.cookie(), socket.namespace_cookie()
+        if self._follows(namespace, socket):
+            self._bound[cookie] = Binding(caller, caller.program, address, socket.kind, cookie, namespace)
+            self._counts[namespace] += 1
         self._judge.tell_bound(caller, socket, address)
+
+    def _follows(self, namespace: int, socket: Duplicate) -> bool:
+        """Whether the kernel tells of ends in that namespace; from now on, if it is a new one."""
+        if namespace not in self._destroyed:
+            try:
+                self._destroyed[namespace] = DestroyedSockets.beside(socket)
+            except HookError as error:
+                _LOGGER.warning("nobody will be told of addresses given back there: %s", error)
+                return False
+            self._ready.register(self._destroyed[namespace], select.EPOLLIN)
+        return True
 
     def fileno(self) -> int:
         """To wait for sockets that have ended."""
-        return self._destroyed.fileno()
+        return self._ready.fileno()
 
     def follow(self) -> None:
         """Tell the programs of sockets that have ended."""
-        for cookie in self._destroyed.ended():
-            binding = self._bound.pop(cookie, None)
-            if binding is not None:
-                self._judge.tell_unbound(binding.caller, binding, binding.address, binding.path)
+        for namespace, destroyed in [*self._destroyed.items()]:
+            lost = destroyed.lost
+            for cookie in destroyed.ended():
+                self._end(cookie)
+            if destroyed.lost > lost:
+                _LOGGER.warning("more sockets ended at once than the kernel told of")
+            if namespace != self._own and not self._counts[namespace]:  # it would keep the namespace
+                destroyed.close()
+                del self._destroyed[namespace], self._counts[namespace]
+
+    def _end(self, cookie: int) -> None:
+        binding = self._bound.pop(cookie, None)
+        if binding is not None:
+            self._counts[binding.netns_cookie] -= 1
+            self._judge.tell_unbound(binding.caller, binding, binding.address, binding.path)
 
     def settle(self, milliseconds: int) -> None:
         """Wait for the last ones, as long as the kernel goes on telling of some."""
-        ready = select.poll()
-        ready.register(self._destroyed, select.POLLIN)
-        while self._bound and ready.poll(milliseconds):
+        while self._bound and self._ready.poll(milliseconds / 1000):
             self.follow()
 
     def close(self) -> None:
-        self._destroyed.close()
+        for destroyed in self._destroyed.values():
+            destroyed.close()
+        self._ready.close()

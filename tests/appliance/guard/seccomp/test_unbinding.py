@@ -67,3 +67,27 @@ def test_what_the_kernel_refuses_is_not_bound() -> None:
     assert said == "EINVAL"  # bound already: permitted by the program, and refused by the kernel
     assert counts == {"bind permitted": 2}
     assert [port for port, _ in entries] == [8001]
+
+
+def test_other_networks_are_followed() -> None:
+    text = """
+        import ctypes
+        libc = ctypes.CDLL(None, use_errno=True)
+        said = []
+        for port in (8001, 8002):
+            if (child := os.fork()) == 0:
+                assert libc.unshare(0x40000000) == 0
+                for _ in range(2):
+                    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+                        s.bind(("0.0.0.0", port))
+                os._exit(0)
+            os.waitpid(child, 0)
+            said.append(child)
+        time.sleep(0.5)
+        with socket.socket() as s:
+            s.bind(("127.0.0.1", 8003))
+        say([said, os.getpid()])
+    """
+    (children, process), _, entries = guarded_map("windows_bind", "holders", text)
+    wanted = {8001: (children[0], UNBIND), 8002: (children[1], UNBIND), 8003: (process, UNBIND)}
+    assert holders(entries) == wanted
