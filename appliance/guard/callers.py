@@ -5,6 +5,7 @@ Nothing of this is kept from one call to the next: a process may change its user
 
 from __future__ import annotations
 
+import ctypes
 import os
 from collections.abc import Set
 from dataclasses import dataclass, field
@@ -40,6 +41,16 @@ class Caller:
         if found is None:
             found = self._found["program"] = os.readlink(f"/proc/{self.thread}/exe")  # noqa: PTH115 (half the time)
         return str(found)
+
+    @property
+    def windows_path(self) -> ctypes.Array[ctypes.c_char]:
+        """The same in UTF-16, and a zero byte behind it that is none of it. Raises OSError."""
+        found = self._found.get("windows_path")
+        if found is None:
+            text = self.program.encode("utf-16-le", "surrogatepass")
+            found = self._found["windows_path"] = ctypes.create_string_buffer(text, len(text) + 1)
+        assert isinstance(found, ctypes.Array)
+        return found
 
     @property
     def task(self) -> Task:

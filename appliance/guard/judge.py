@@ -130,14 +130,12 @@ class Judge:
     def tell_bound(self, caller: Caller, socket: Socket, address: SocketAddress) -> None:
         """The address is bound: nobody can deny that any more."""
         for program in self._programs.get("bind", ()):
-            context, _path = _bind_context(program, caller, socket, address, POST_BIND)
-            program.ask(context)
+            program.ask(_bind_context(program, caller, socket, address, POST_BIND))
 
-    def tell_unbound(self, caller: Caller, socket: Socket, address: SocketAddress, path: str) -> None:
-        """The address was given back; `path` is the program that had bound it."""
+    def tell_unbound(self, caller: Caller, socket: Socket, address: SocketAddress) -> None:
+        """The address was given back that the caller had bound, and tell_bound told of."""
         for program in self._programs.get("bind", ()):
-            context, _path = _bind_context(program, caller, socket, address, UNBIND, path)
-            program.ask(context)
+            program.ask(_bind_context(program, caller, socket, address, UNBIND))
 
 
 class _NoSocket:
@@ -215,7 +213,7 @@ def _own_address(socket: Socket, family: int) -> bytes:
 def _judge_bind(program: GuardProgram, caller: Caller, socket: Socket, before: Judgement) -> Judgement:
     """A program of Windows' bind."""
     address = before.address
-    context, _path = _bind_context(program, caller, socket, address, BIND)
+    context = _bind_context(program, caller, socket, address, BIND)
     answer = program.ask(context)
     if answer is BindVerdict.DENY:
         return replace(before, errno=errno.EPERM, program=program.name)
@@ -227,24 +225,19 @@ def _judge_bind(program: GuardProgram, caller: Caller, socket: Socket, before: J
 
 
 def _bind_context(
-    program: GuardProgram,
-    caller: Caller,
-    socket: Socket,
-    address: SocketAddress,
-    operation: int,
-    path: str | None = None,
-) -> tuple[BindContext, object]:
-    """A context of Windows' bind, and the memory of the path that it points to.
+    program: GuardProgram, caller: Caller, socket: Socket, address: SocketAddress, operation: int
+) -> BindContext:
+    """A context of Windows' bind, which points to the caller's memory of the path: it must live as long.
 
     There is room for 16 bytes of the address: an IPv6 address has its first half in there, and says 28.
     """
-    text = (caller.program if path is None else path).encode("utf-16-le", "surrogatepass")
-    memory = ctypes.create_string_buffer(text, len(text) + 1)
+    path = caller.windows_path
+    start = ctypes.addressof(path)
     context = program.context(
         caller,
         socket,
-        app_id_start=ctypes.addressof(memory),
-        app_id_end=ctypes.addressof(memory) + len(text),
+        app_id_start=start,
+        app_id_end=start + len(path) - 1,
         process_id=caller.process,
         socket_address_length=len(address.raw),
         operation=operation,
@@ -254,4 +247,4 @@ def _bind_context(
     family = WINDOWS_AF_INET6 if address.family == AF_INET6 else address.family
     raw = family.to_bytes(2, "little") + address.raw[2 : len(context.socket_address)]
     ctypes.memmove(context.socket_address, raw, len(raw))
-    return context, memory
+    return context

@@ -10,7 +10,7 @@ from tests.bench.figures import Bench, Compared, Figure, Target
 from tests.bench.measuring import alternate
 from tests.guarding import ALONE, GUARD, compiled
 
-ROUNDS = 7
+ROUNDS = 5
 BINDS, CALLS = 2000, 20000
 MOST_MICROSECONDS = 60.0
 MOST_SHARE = 1.01

@@ -57,6 +57,7 @@ class Supervisor:
         self._served = {number_of(name): serve for name, serve in SERVED.items()}
         self._created = {number_of(name): serve for name, serve in CREATED.items()}
         self._stop = os.eventfd(0, os.EFD_CLOEXEC)
+        self._unfinished: Request | None = None  # answered, and something is to be done behind that
 
     def run(self) -> None:
         """Until nobody is watched any more, or it is stopped."""
@@ -89,8 +90,14 @@ class Supervisor:
 
     def _serve_next(self) -> None:
         notification = self._office.receive()
-        if notification is not None:
+        if notification is None:
+            return
+        try:
             self._office.answer(notification, self._serve(notification))
+        finally:
+            request, self._unfinished = self._unfinished, None
+            if request is not None:
+                _finish(request)
 
     def _serve(self, notification: Notification) -> Result:
         """Whatever happens, there is a result: whoever waits must not wait for ever, nor others for him."""
@@ -115,6 +122,14 @@ class Supervisor:
         try:
             result = self._served[notification.call](office, request)
         finally:
-            if result is not Instead.LATER:  # whoever answers later has the socket until then
+            if request.behind is not None:
+                self._unfinished = request
+            elif result is not Instead.LATER:  # whoever answers later has the socket until then
                 request.socket.close()
         return result
+
+
+def _finish(request: Request) -> None:
+    with request.socket:
+        assert request.behind is not None
+        request.behind()

@@ -27,7 +27,6 @@ class Binding:
     """Who bound what. It is what programs see of a socket that is no more."""
 
     caller: Caller
-    path: str
     address: SocketAddress
     kind: Kind
     socket_cookie: int
@@ -64,7 +63,7 @@ class Bindings(Closeable):
             return
         cookie, namespace = socket.cookie(), socket.namespace_cookie()
         if self._follows(namespace, socket):
-            self._bound[cookie] = Binding(caller, caller.program, address, socket.kind, cookie, namespace)
+            self._bound[cookie] = Binding(caller, address, socket.kind, cookie, namespace)
             self._counts[namespace] += 1
         self._judge.tell_bound(caller, socket, address)
 
@@ -99,7 +98,7 @@ class Bindings(Closeable):
         binding = self._bound.pop(cookie, None)
         if binding is not None:
             self._counts[binding.netns_cookie] -= 1
-            self._judge.tell_unbound(binding.caller, binding, binding.address, binding.path)
+            self._judge.tell_unbound(binding.caller, binding, binding.address)
 
     def settle(self, milliseconds: int) -> None:
         """Wait for the last ones, as long as the kernel goes on telling of some."""

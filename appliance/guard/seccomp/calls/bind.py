@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 from contextlib import nullcontext
+from functools import partial
 
 from appliance.guard.addresses import SocketAddress
 from appliance.guard.hooks import Call
@@ -36,7 +37,7 @@ def bind(office: Office, request: Request) -> Result:
             socket.unbind()
             return denied
     if result == 0 and office.bindings is not None:
-        office.bindings.add(request.caller, socket)
+        request.behind = partial(office.bindings.add, request.caller, socket)
     return result
 
 
