@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from appliance.rules.layers import AnyLayer
 
@@ -34,7 +34,9 @@ class Rate:
     """A limit: the rule's action is for frames over it, frames within it go on to the next rule.
 
     `amount` is packets or bits per second; `burst` is packets or bytes. `per` is empty (one bucket for the rule), or
-    what has to be the same of frames that share a bucket; `sources` is how many such buckets are kept.
+    what has to be the same of frames that share a bucket; `sources` is how many such buckets are kept. With `until`, a
+    slower rate in the same unit, a bucket that was exceeded is over until its frames have come more slowly for `hold`
+    seconds.
     """
 
     unit: str
@@ -42,6 +44,13 @@ class Rate:
     burst: int
     per: tuple[KeyPart, ...]
     sources: int
+    until: float | None = None
+    hold: float = 0.0
+
+    @property
+    def slower(self) -> Rate | None:
+        """The rate below which a bucket is no longer over, if it stays so."""
+        return None if self.until is None else replace(self, amount=self.until, until=None)
 
 
 @dataclass(frozen=True, slots=True)

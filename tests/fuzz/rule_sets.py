@@ -8,6 +8,7 @@ from __future__ import annotations
 import ipaddress
 import random
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import cache
 
 from scapy.layers.inet import ICMP, IP, TCP, UDP, IPOption_LSRR, IPOption_Router_Alert, IPOption_RR
@@ -229,8 +230,12 @@ def _never(number: int, bad: BadValue) -> None:
 def _rate(chance: random.Random, keys: Sequence[tuple[KeyPart, ...]]) -> Rate:
     per = chance.choice(keys)
     if chance.random() < 0.5:
-        return Rate("pps", chance.choice((1, 100, 12345.678)), chance.choice((1, 5, 100)), per, 65536)
-    return Rate("bps", chance.choice((8000, 1e6, 98765.4321)), chance.choice((1514, 5000)), per, 65536)
+        rate = Rate("pps", chance.choice((1, 100, 12345.678)), chance.choice((1, 5, 100)), per, 65536)
+    else:
+        rate = Rate("bps", chance.choice((8000, 1e6, 98765.4321)), chance.choice((1514, 5000)), per, 65536)
+    if chance.random() < 0.7:
+        return rate
+    return replace(rate, until=rate.amount * chance.choice((0.1, 0.5, 1)), hold=chance.choice((0.01, 1.0, 60.0)))
 
 
 def _conditions(chance: random.Random, frames: Sequence[Dissected], matcher: Matcher) -> list[Condition]:

@@ -28,7 +28,7 @@ from appliance.rules.code.state.blocks import BlockMaps, Blocks
 from appliance.rules.code.state.memory import Memory
 from appliance.rules.code.state.newcomers import Newcomers
 from appliance.rules.code.state.retransmit import RetransmitTest
-from appliance.rules.code.state.token_bucket import TokenBucket, define_conforms
+from appliance.rules.code.state.token_bucket import Conforming, TokenBucket
 from appliance.rules.model import Action, Direction, Mode, Rule, RuleSet
 
 # How much is written into one function, in compares or so. A larger set is cut into functions, none larger than this:
@@ -80,7 +80,7 @@ class Shared:
         self.cookies = Cookies(module, rules.syn_proxy) if rules.syn_proxy else None
         if self.cookies:
             self.states.update(syn_proxy.STATE_MAPS)
-        self.conforms = define_conforms(module)
+        self.conforming = Conforming(module)
         self.blocks = BlockMaps(module, rules)
         self.states.update(self.blocks.states)
         self.newcomers = self._newcomers()
@@ -153,7 +153,7 @@ class Chain:
         self.decide = decide
         self.matching = Matching(shared.module, code, fields, shared.sets)
         memory = Memory(shared.module, code, fields, self.matching, shared.state)
-        self.bucket = TokenBucket(memory, shared.conforms, shared.newcomers)
+        self.bucket = TokenBucket(memory, shared.conforming, shared.newcomers)
         self.test = RetransmitTest(memory)
         self.blocks = Blocks(memory, shared.blocks)
         self.acting = Acting(

@@ -23,6 +23,7 @@ from appliance.rules.values import BadValue
 
 RESERVED_IDS = frozenset(VERDICT_COUNTERS)
 DEFAULT_SOURCES = 65536
+DEFAULT_HOLD = 10.0  # seconds
 LARGEST_FRAME = 1514  # bytes, the least sensible burst of a bps rate
 SLOWEST = {"pps": 1e-6, "bps": 1.0}  # what a frame costs must fit into 62 bits (code.state.token_bucket)
 
@@ -53,7 +54,7 @@ class RuleReader:
         reader = Reader(document, self.sets, self.fields, self.defects)
         conditions = reader.match(entry.match or {}, (*at, "match"))
         defaults = self.defaults
-        rate = self._rate(document, entry.rate, (*at, "rate")) if entry.rate else None
+        rate = self._rate(document, entry.rate, entry.action, (*at, "rate")) if entry.rate else None
         action = ActionReader(document, entry, at, self.fields, self.defects)
         action.check_keys()
         rule = Rule(
@@ -85,7 +86,7 @@ class RuleReader:
             self.defects.append(document.refuse(f"the id {id_!r} is taken", at, hint=hint))
         self.places.setdefault(id_, document.place(at))
 
-    def _rate(self, document: Document, entry: RateEntry, at: KeyPath) -> Rate:
+    def _rate(self, document: Document, entry: RateEntry, action: str, at: KeyPath) -> Rate:
         if (entry.pps is None) == (entry.bps is None):
             hint = "pps counts packets per second, bps bits per second"
             self.defects.append(document.refuse("a rate has either pps or bps", at, hint=hint))
@@ -102,7 +103,22 @@ class RuleReader:
             hint = f"the burst of a bps rate is in bytes; give at least {LARGEST_FRAME}"
             self.defects.append(document.refuse(what, (*at, "burst"), hint=hint))
         per = self._per(document, entry.per or [], (*at, "per"))
-        return Rate(unit, amount, burst, per, entry.sources or DEFAULT_SOURCES)
+        until = self._until(document, entry, action, amount, at)
+        hold = entry.hold if entry.hold is not None else DEFAULT_HOLD
+        held = (until, hold) if until is not None and hold else (None, 0.0)
+        return Rate(unit, amount, burst, per, entry.sources or DEFAULT_SOURCES, *held)
+
+    def _until(self, document: Document, entry: RateEntry, action: str, amount: float, at: KeyPath) -> float | None:
+        """The rate below which a bucket is within again: of a SYN proxy half of what switches it on."""
+        if entry.until is None and action == Action.SYN_PROXY.value:
+            return amount / 2
+        if entry.until is None and entry.hold is not None:
+            hint = "say `until`, the rate below which the rule's action ends"
+            self.defects.append(document.refuse("hold belongs to a rate with `until`", (*at, "hold"), hint=hint))
+        if entry.until is not None and entry.until > amount:
+            what = f"until ({entry.until:g}) is more than what is exceeded ({amount:g})"
+            self.defects.append(document.refuse(what, (*at, "until"), hint="half of it is usual"))
+        return entry.until
 
     def _per(self, document: Document, texts: list[str], at: KeyPath) -> tuple[KeyPart, ...]:
         def refuse(number: int, bad: BadValue) -> None:

@@ -140,6 +140,10 @@ class RateEntry(Entry):
     burst: Annotated[int, Field(ge=1, le=1 << 32)] | None = Field(None, description="packets for pps, bytes for bps")
     per: Per | None = Field(None, description="fields that frames of one bucket have in common, such as ip.src")
     sources: Capacity | None = None
+    until: Annotated[Amount, Field(gt=0, le=1e12, allow_inf_nan=False)] | None = Field(
+        None, description="the slower rate, in the same unit, below which a bucket that was exceeded is within again"
+    )
+    hold: Pause | None = Field(None, description="for how long frames must come more slowly than `until`, such as 10s")
     block_for: Duration | None = Field(None, description="for how long who exceeds it is blocked, such as 10m")
 
 

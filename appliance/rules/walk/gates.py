@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from appliance.rules.code.state.keys import kind
-from appliance.rules.code.state.token_bucket import CLOCK_SLACK, TICKS, Cost
+from appliance.rules.code.state.token_bucket import CLOCK_SLACK, GUARD, SECOND, TICKS, Bounds, Cost
 from appliance.rules.matchers import MATCHERS, version_of
 from appliance.rules.model import Direction, Rule
 from appliance.rules.names import TCP_FLAGS
@@ -63,16 +63,39 @@ class Bucket:
         key = key_of(self.rate.per, frame)
         if key is None:
             return True
-        cost = Cost.of(self.rate)
-        price = frame["length"] * cost.factor >> cost.shift if cost.per_byte else cost.factor
         now = time_ns * TICKS % _MODULUS
         ahead = (self.arrivals.get(key, now if key else 0) - now) % _MODULUS
-        if ahead > cost.burst + CLOCK_SLACK:
+        if self.rate.slower is None:
+            return self._take(key, now, ahead, frame["length"])
+        return self._hold(key, now, ahead, frame["length"], self.rate.slower)
+
+    def _take(self, key: Key, now: int, ahead: int, length: int) -> bool:
+        burst = Cost.of(self.rate).burst
+        if ahead > burst + CLOCK_SLACK:
             ahead = 0
-        if ahead + price > cost.burst:
+        ahead += _price(self.rate, length)
+        if ahead > burst:
             return False
-        self.arrivals[key] = (now + ahead + price) % _MODULUS
+        self.arrivals[key] = (now + ahead) % _MODULUS
         return True
+
+    def _hold(self, key: Key, now: int, ahead: int, length: int, slower: Rate) -> bool:
+        """The same of a rate with `until`."""
+        bounds = Bounds(Cost.of(self.rate).burst, round(self.rate.hold * SECOND))
+        if bounds.calm < ahead <= bounds.top + CLOCK_SLACK:
+            is_over, ahead = True, min(ahead + _price(slower, length), bounds.top)
+        else:
+            ahead = (0 if ahead > bounds.burst + GUARD else ahead) + _price(self.rate, length)
+            is_over = ahead > bounds.burst
+            ahead = bounds.top if is_over else ahead
+        self.arrivals[key] = (now + ahead) % _MODULUS
+        return not is_over
+
+
+def _price(rate: Rate, length: int) -> int:
+    """What a frame of that many bytes costs, in ticks."""
+    cost = Cost.of(rate)
+    return length * cost.factor >> cost.shift if cost.per_byte else cost.factor
 
 
 class Blocks:

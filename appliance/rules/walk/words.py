@@ -63,7 +63,8 @@ _MATCHES = {
 
 def _rate(rate: Rate) -> str:
     per = f" for each {' . '.join(part.name for part in rate.per)}" if rate.per else ""
-    return f"{rate.amount:.15g} {rate.unit}{per}, burst {rate.burst}"
+    until = f", until below {rate.until:.15g} for {rate.hold:g} s" if rate.until is not None else ""
+    return f"{rate.amount:.15g} {rate.unit}{per}, burst {rate.burst}{until}"
 
 
 def difference(condition: Condition, frame: Dissected) -> str:

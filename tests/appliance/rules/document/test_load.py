@@ -221,6 +221,9 @@ def test_documents_that_are_refused(tmp_path: Path, text: str, message: str) -> 
          "  hint: say `action: block`, or leave the key out"),
         ("rate: {pps: 1, sources: 5}", "2:50: sources belongs to a rate with `per`\n"
          "  hint: say `per: ip.src`, or leave `sources` out"),
+        ("rate: {pps: 1, until: 2}", "2:48: until (2) is more than what is exceeded (1)\n  hint: half of it is usual"),
+        ("rate: {pps: 1, hold: 5s}", "2:47: hold belongs to a rate with `until`\n"
+         "  hint: say `until`, the rate below which the rule's action ends"),
         ("rate: {bps: 8000, burst: 100}", "2:51: a burst of 100 bytes is less than one frame\n"
          "  hint: the burst of a bps rate is in bytes; give at least 1514"),
         ("rate: {pps: 1, per: ah.sequense}", "2:46: there is no field 'ah.sequense'\n"
