@@ -249,7 +249,10 @@ static __always_inline int copy_segment(struct xdp_md *context, const struct fra
 	return copy_options(context, frame, segment);
 }
 
-/* The header of IP for a segment of `size` bytes behind it. Gives the sum of its addresses, or -1. */
+#define ECN_4 0x03 /* of the second byte: RFC 3168 section 23.1 */
+#define ECN_6 0x30
+
+/* The header of IP for a segment of `size` bytes behind it, which nobody marks who hasn't agreed on ECN. Gives the sum of its addresses, or -1. */
 static __always_inline __s64 write_ipv4(struct xdp_md *context, struct frame *frame, __u32 size, int back)
 {
 	struct iphdr *ip = frame_bytes(context, frame->layer3, sizeof(*ip));
@@ -260,8 +263,9 @@ static __always_inline __s64 write_ipv4(struct xdp_md *context, struct frame *fr
 	if (!ip)
 		return -1;
 	length = bpf_htons(frame->layer4 - frame->layer3 + size);
-	changes = change(ip->tot_len, length);
+	changes = change(ip->tot_len, length) + change(ip->tos << 8, (ip->tos & ~ECN_4) << 8); /* the second byte */
 	ip->tot_len = length;
+	ip->tos &= ~ECN_4;
 	if (back) {
 		changes += change(ip->ttl, FRESH_TTL); /* the first byte of its word, in memory */
 		ip->ttl = FRESH_TTL;
@@ -290,6 +294,7 @@ static __always_inline __s64 write_ipv6(struct xdp_md *context, struct frame *fr
 	if (!ip)
 		return -1;
 	ip->payload_len = bpf_htons(frame->layer4 - frame->layer3 - sizeof(*ip) + size);
+	ip->flow_lbl[0] &= ~ECN_6;
 	if (back) {
 		ip->hop_limit = FRESH_TTL;
 		source = ip->saddr;

@@ -171,6 +171,28 @@ def test_a_handshake(ends: Ends, tags: int) -> None:
     assert bytes(opened) == bytes(ends.frame("out", flags="A", **numbers, options=options, data=b"\0"))
 
 
+@pytest.mark.parametrize("flags", ["S", "SEC", "SECN"])
+def test_no_ecn_is_agreed_upon(ends: Ends, flags: str) -> None:
+    """By neither end (RFC 3168 section 6.1.1, RFC 9768), whatever the client's IP header says already."""
+
+    def marked(**fields: Any) -> Packet:
+        frame = ends.frame("in", **fields)
+        if ends.family == 4:
+            frame[IP].tos = 0xB8 | 2  # EF, ECT(0)
+        else:
+            frame[IPv6].tc = 0xB8 | 2
+        return frame
+
+    def service(frame: Packet) -> int:
+        return int(frame[IP].tos if ends.family == 4 else frame[IPv6].tc)
+
+    verdict, told = ends.line.pass_on(marked(flags=flags, seq=FIRST, options=OPTIONS), "in")
+    assert (verdict, told[TCP].flags, service(told)) == ("tx", "SA", 0xB8)
+    acknowledged = {"seq": FIRST + 1, "ack": told[TCP].seq + 1 & 0xFFFFFFFF}
+    verdict, asked = ends.line.pass_on(marked(flags="A", **acknowledged), "in")
+    assert (verdict, asked[TCP].flags, service(asked)) == ("pass", "S", 0xB8)
+
+
 def test_a_client_without_options(ends: Ends) -> None:
     told = ends.ask(options=[])[TCP]
     assert told.options == [("MSS", 1460 if ends.family == 4 else 1440)]

@@ -46,6 +46,7 @@ from appliance.rules.code.match import Matching
 from appliance.rules.code.parser.cursor import Cursor
 from appliance.rules.code.parser.levels import parse_levels
 from appliance.rules.code.parser.parser import parse_frame
+from appliance.rules.code.stages.endings import LEAVING
 from appliance.rules.code.state.keys import write_hosts
 from appliance.rules.model import ALLOWLIST, MALFORMED, POLICY, Action, Direction, Mode, Place, RuleSet
 
@@ -200,14 +201,15 @@ class _Program:
         self.code.builder.branch(self.leaving)
 
     def _leaving(self) -> None:
-        """What rules have chosen is carried out, and a connection hears of what passes."""
+        """What rules have chosen is carried out, and a connection hears of what leaves, wherever to."""
         code = self.code
         code.builder.position_at_end(self.leaving)
         verdict: U32 = self.verdict.get()
         if self.record is not None:
             verdict = self.shared.endings.write(code, self.fields, self.record, verdict)
             if self.flows:
-                with code.if_(code.compare(verdict, "==", VERDICTS[Action.PASS])):
+                passes, redirected = (code.compare(verdict, "==", number) for number in LEAVING)
+                with code.if_(code.or_(passes, redirected)):
                     self.flows.commit(code, self.fields, self.record)
         code.ret(self.shared.redirects.mirror(code, self.fields, verdict, self.way))
 

@@ -15,6 +15,7 @@ from appliance.rules.layers import OUTER
 from appliance.rules.matchers import Matcher, version_of
 from appliance.rules.model import ALLOWLIST, MALFORMED, POLICY, Action, Direction, Mode, Rule, RuleSet
 from appliance.rules.sets.members import Members
+from appliance.rules.walk import syns
 from appliance.rules.walk.conditions import has_layer, holds, lies_in, matchers_of
 from appliance.rules.walk.dissector import Dissected
 from appliance.rules.walk.gates import Blocks, Bucket, Handshakes
@@ -30,6 +31,7 @@ class Outcome(Enum):
     AFTER_MONITORED = "after monitored"  # another monitored rule would have decided before it
     WITHIN_RATE = "within rate"
     PASSED_TEST = "passed test"
+    NO_SYN = "no SYN"  # a SYN proxy has no answer to it
     COUNTED = "counted"
     MONITORED = "monitored"  # it would have decided
     DECIDED = "decided"
@@ -108,6 +110,8 @@ class Walk:
         if rule.reject:
             is_within = self.answers[rule.index].conforms(frame, time_ns)
             return Action.TX if is_within and is_answered(frame, rule.reject.by) else Action.DROP
+        if rule.action is Action.SYN_PROXY:
+            return syns.answer(frame)
         return ACTIONS[rule.action].verdict or Action.PASS
 
     def _is_allowed(self, frame: Dissected, way: Direction) -> bool:
@@ -167,6 +171,8 @@ class Walk:
             return Step(rule, Outcome.WITHIN_RATE)
         if rule.retransmit and self.handshakes[rule.index].passes(frame, time_ns):
             return Step(rule, Outcome.PASSED_TEST)
+        if rule.action is Action.SYN_PROXY and rule.mode is Mode.ENFORCE and not syns.is_syn(frame):
+            return Step(rule, Outcome.NO_SYN)
         if not ends(rule.action):
             return Step(rule, Outcome.COUNTED)
         return Step(rule, Outcome.MONITORED if rule.mode is Mode.MONITOR else Outcome.DECIDED)

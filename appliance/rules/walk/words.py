@@ -55,6 +55,7 @@ def reason(step: Step, frame: Dissected) -> str:
 _MATCHES = {
     Outcome.AFTER_MONITORED: "it matches, behind another monitored rule, which counted the frame",
     Outcome.PASSED_TEST: "it matches, and the source has passed its test",
+    Outcome.NO_SYN: "it matches{gate}, but answers only SYNs",
     Outcome.COUNTED: "it matches{gate}, and {only}{verb}",
     Outcome.MONITORED: "it matches{gate}; it only counts, because it is in monitor mode",
     Outcome.DECIDED: "it matches{gate}, and {verb}",

@@ -27,7 +27,7 @@ REJECT = 8
 
 # Actions whose C is given the frame as stages are.
 WRITTEN_IN_C = {Action.REJECT: "reject", Action.MARK: "mark"}
-_LEAVING = tuple(XDP_LINUX.number(verdict) for verdict in (Verdict.PASS, Verdict.REDIRECT))
+LEAVING = tuple(XDP_LINUX.number(verdict) for verdict in (Verdict.PASS, Verdict.REDIRECT))
 _SIGNATURE = ir.FunctionType(I32, [PTR, PTR])
 
 
@@ -47,7 +47,7 @@ class Endings:
             with code.if_(is_rejected):
                 answer.set(self._call(code, Action.REJECT, record))
         if Action.MARK in self.actions:
-            passes, redirected = (code.compare(answer.get(), "==", number) for number in _LEAVING)
+            passes, redirected = (code.compare(answer.get(), "==", number) for number in LEAVING)
             with code.if_(code.and_(code.compare(fields["dscp"], "!=", 0), code.or_(passes, redirected))):
                 self._call(code, Action.MARK, record)
         return answer.get()

@@ -5,7 +5,7 @@
                               └── ct.state ──────┘        ct.commit ──────────┘  if it isn't 0
 
 What the first call finds out of an established connection it notes at once; whatever would begin a flow or change its
-state waits until the frame passes.
+state waits until the frame leaves: passes, or is redirected.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ class Flows:
         self._call(code, TRACK, record)
 
     def commit(self, code: Code, fields: Fields, record: Pointer) -> None:
-        """Where a frame passes: note what it does to its flow."""
+        """Where a frame leaves: note what it does to its flow."""
         with code.if_(code.compare(fields["ct.commit"], "!=", 0)):
             self._call(code, COMMIT, record)
 
