@@ -30,11 +30,20 @@ def run_first(priority: int = PRIORITY) -> bool:
     return True
 
 
+def run_as_others() -> None:
+    """Let the calling thread wait for its turn as those do that aren't real-time."""
+    os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
+
+
 def allow_to_run_first(priority: int = PRIORITY) -> None:
-    """Let this process, and what it forks, do so without a capability, if it may say that (CAP_SYS_RESOURCE, or the
-    limit that it was given)."""
-    with suppress(OSError, ValueError):
+    """Let what this process forks run first when it has no capability any more: by its limit, if that is so or may be
+    raised (CAP_SYS_RESOURCE), or else by running first itself, which children inherit (CAP_SYS_NICE). Without either
+    nothing changes."""
+    try:
         resource.setrlimit(resource.RLIMIT_RTPRIO, (priority, priority))
+    except (OSError, ValueError):
+        with suppress(OSError):
+            os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(priority))
 
 
 def leaves_a_processor(threads: int) -> bool:

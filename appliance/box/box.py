@@ -75,7 +75,7 @@ class Box:
             self._serve(signals)
 
     def _start(self, running: ExitStack) -> None:
-        prover = running.enter_context(Prover.fork())
+        prover = running.enter_context(Prover.fork(self._log))
         config = load_box_config(self._path)
         self._config = config
         self._processes = running.enter_context(Processes(config, prover, self._log))

@@ -16,6 +16,7 @@ import socket
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from typing import Self
@@ -40,7 +41,7 @@ WORK = "appliance.box.proving.child:answer"
 START_SECONDS = 60.0  # a machine that starts has other things to do
 END_SECONDS = 5.0  # until the zygote has seen that nobody asks any more
 KEPT = ("PATH", "LANG", "TZ", "VIRTUAL_ENV")  # of the environment, and what begins as PREFIXES
-PREFIXES = ("LC_", "PYTHON", "COVERAGE")
+PREFIXES = ("LC_", "PYTHON")
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,12 +66,13 @@ class Prover(Closeable):
         self._start()
 
     @classmethod
-    def fork(cls, limits: Limits = Limits()) -> Self:
+    def fork(cls, log: Callable[[str], None], limits: Limits = Limits()) -> Self:
         """One whose zygote is a fork of this process, which has one thread, and has read nothing yet that others wrote:
-        it costs no imports. (A zygote that is started anew, as this one is gone, is a program of its own.) Raises
+        it costs no imports. `log` is told what provers do without. (A zygote that is started anew, as this one is gone, is a program of its own.) Raises
         CannotRun."""
         made = cls.__new__(cls)
         made._hold(limits, WORK)
+        made._log = log
         made._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         try:
             with theirs:
@@ -83,6 +85,7 @@ class Prover(Closeable):
     def _hold(self, limits: Limits, work: str) -> None:
         self._limits = limits
         self._work = work
+        self._log: Callable[[str], None] = _LOGGER.warning
         self._starting = threading.Lock()
         self._closed = False
         self._confinement: Confinement | None = None
@@ -182,7 +185,7 @@ class Prover(Closeable):
             if self._confinement is None:
                 self._confinement = self._await_ready()
                 for lacking in self._confinement.lacks:
-                    _LOGGER.warning("provers do without %s", lacking)
+                    self._log(f"provers do without {lacking}")
             return self._confinement
 
     def _await_ready(self) -> Confinement:

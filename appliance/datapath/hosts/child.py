@@ -29,7 +29,7 @@ from appliance.memory import Arena
 from appliance.memory.arena import Mirror
 from hooks.af_packet.geometry import Geometry
 from hooks.af_packet.socket import PacketSocket
-from hooks.scheduling import run_first
+from hooks.scheduling import run_as_others, run_first
 
 
 class Child:
@@ -127,6 +127,8 @@ class Child:
         native = drive()
         if worker.urgent:
             run_first()
+        else:
+            run_as_others()
         try:
             while native(block) == PORT_FAILED:
                 self._take_errors(worker)

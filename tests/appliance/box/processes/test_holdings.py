@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from hooks.linux.capability import CAP_NET_ADMIN, CAP_NET_RAW
+from hooks.linux.capability import CAP_NET_ADMIN, CAP_NET_RAW, CAP_SYS_NICE
 from hooks.sandbox.capabilities import NOBODY, Privileges
+from hooks.scheduling import leaves_a_processor
 from tests.appliance.box.conftest import DROP_NINE, Start, wait_until
 from tests.family import family, name_of
 from tests.netns import Topology
@@ -79,6 +81,14 @@ def test_the_datapath_holds_rings_and_nothing_else(held: dict[str, Holding]) -> 
     assert not datapath.executable, "memory that is both written and executed"
     known = ("socket:", "anon_inode:[eventfd]", "/#", "/memfd:arena")  # the last two are the arena's file
     assert [each for each in datapath.descriptors if not each.startswith(known)] == []
+
+
+def test_its_workers_run_first(held: dict[str, Holding]) -> None:
+    """Without a capability: the right to it was given to what the zygote forks, if anybody here has it."""
+    tasks = [int(task.name) for task in Path(f"/proc/{held['tg-datapath'].pid}/task").iterdir()]
+    policies = {os.sched_getscheduler(task) & ~os.SCHED_RESET_ON_FORK for task in tasks}
+    granted = CAP_SYS_NICE in Privileges.of().effective and leaves_a_processor(1)
+    assert (os.SCHED_RR in policies) == granted
 
 
 @pytest.mark.parametrize("name", ["control", "opener", "datapath", "keeper", "prover"])
