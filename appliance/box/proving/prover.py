@@ -68,8 +68,8 @@ class Prover(Closeable):
     @classmethod
     def fork(cls, log: Callable[[str], None], limits: Limits = Limits()) -> Self:
         """One whose zygote is a fork of this process, which has one thread, and has read nothing yet that others wrote:
-        it costs no imports. `log` is told what provers do without. (A zygote that is started anew, as this one is gone, is a program of its own.) Raises
-        CannotRun."""
+        it costs no imports. `log` is told what provers do without. (A zygote that is started anew, as this one is gone,
+        is a program of its own.) Raises CannotRun."""
         made = cls.__new__(cls)
         made._hold(limits, WORK)
         made._log = log
