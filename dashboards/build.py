@@ -224,15 +224,18 @@ def box() -> list[PanelBuilder]:
         ),
         graph(
             "Processor",
-            {"processors": rate(series("process_cpu_seconds_total"))},
-            "Of the whole process. One for each worker, when it is busy all the time, is all that there is.",
+            {
+                "datapath": rate(series("datapath_cpu_seconds_total")),
+                "control": rate(series("process_cpu_seconds_total")),
+            },
+            "Of the process that judges frames, one for each worker that is always busy; and of the control process.",
             unit="none",
             span=8,
         ),
         graph(
             "Memory",
             {"resident": series("process_resident_memory_bytes")},
-            "Rings, maps and code. It steps up for a moment when a reload compiles the next rule set beside this one.",
+            "Of the control process: documents, rules, and what it has read of maps, which it shares with the others.",
             unit="bytes",
             span=8,
         ),
@@ -252,6 +255,21 @@ def box() -> list[PanelBuilder]:
                 "{{interface}} closed again": f"increase({series('interface_closed_again_total')}[$__rate_interval])",
             },
             "1: the machine's own stack neither hears nor speaks there. Closed again: somebody puts filters in front.",
+            unit="none",
+        ),
+        graph(
+            "Pushed out of full maps",
+            {"{{map}}": rate(series("map_evictions_total"))},
+            "Entries a second whose place others took: strangers' in a flood. What is used again and again stays.",
+            unit="none",
+        ),
+        graph(
+            "Code",
+            {
+                "{{result}}": f"increase({series('approvals_total')}[$__rate_interval])",
+                "on disk: {{result}}": f"increase({series('remembered_code_total')}[$__rate_interval])",
+            },
+            "Code that was to run: approved, or why not; and what was found of it on disk.",
             unit="none",
         ),
         tile(

@@ -9,6 +9,7 @@ import select
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from typing import NoReturn
 
@@ -32,6 +33,16 @@ def name_process(name: str) -> None:
     its only thread, as each has a name of its own."""
     text = ctypes.create_string_buffer(name.encode())
     prctl(PR_SET_NAME, ctypes.addressof(text))
+
+
+def processor_seconds(pid: int) -> float | None:
+    """What all threads of a process have had of processors, by the clock that clock_getcpuclockid(3) tells of, which
+    anybody may read; None if there is no such process."""
+    scheduled = 2  # CPUCLOCK_SCHED of include/linux/posix-timers_types.h
+    try:
+        return time.clock_gettime(~pid << 3 | scheduled)
+    except OSError:
+        return None
 
 
 def forget_signals() -> None:

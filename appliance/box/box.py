@@ -304,10 +304,12 @@ class Box:
                 workers=self._workers(),
                 parse_errors=self._totals.parse_errors(generation),
                 maps=tuple(
-                    MapUse(name, len(map_), map_.spec.max_entries) for name, map_ in generation.filling_maps().items()
+                    MapUse(name, len(map_), map_.spec.max_entries, map_.evicted)
+                    for name, map_ in generation.filling_maps().items()
                 ),
                 verify_seconds={name: program.seconds for name, program in generation.collection.programs.items()},
                 compile_seconds=generation.collection.compile_seconds,
+                datapath_seconds=self._processes.loader.processor_seconds(),
                 approvals=self._processes.trust.counts(),
                 remembered=self._processes.remembered(),
                 reloads=dict(self._reloads),

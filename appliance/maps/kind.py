@@ -139,7 +139,8 @@ class Kind:
     keep one value for every processor. `direct_value` is where the value of a key is from the start, in bytes from the
     map's address (map_direct_value_addr of the kernel): a first entry is then simply written there. None for keys that
     have no such place. `control` are the
-    operations that the control plane needs, where those are not all.
+    operations that the control plane needs, where those are not all. `evicted` counts the entries that were pushed out
+    by others, of types that do that.
     """
 
     check: Callable[[MapSpec], None]
@@ -154,3 +155,4 @@ class Kind:
     direct_value: Callable[[Shape, bytes], int | None] = lambda shape, key: None
     memory: Callable[[Shape, int], Layout] = plain_memory
     control: tuple[str, ...] | None = None
+    evicted: Callable[[Memory], int] | None = None

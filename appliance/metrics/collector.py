@@ -109,6 +109,13 @@ FAMILIES = (
         lambda snapshot: (((use.name,), use.capacity) for use in snapshot.maps),
     ),
     Family(
+        "map_evictions",
+        CounterMetricFamily,
+        "Entries that were pushed out of a full map by others, in maps that do that.",
+        ("map",),
+        lambda snapshot: (((use.name,), use.evicted) for use in snapshot.maps if use.evicted is not None),
+    ),
+    Family(
         "interface_up",
         GaugeMetricFamily,
         "1 while the interface is there, is up and has a carrier; else 0.",
@@ -156,6 +163,13 @@ FAMILIES = (
         "How long the compilation of the running datapath took.",
         (),
         lambda snapshot: [((), snapshot.compile_seconds)],
+    ),
+    Family(
+        "datapath_cpu_seconds",
+        CounterMetricFamily,
+        "Seconds of processors that the processes which judge frames have had, one after the other.",
+        (),
+        lambda snapshot: [((), snapshot.datapath_seconds)],
     ),
     Family(
         "approvals",

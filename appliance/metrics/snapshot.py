@@ -20,11 +20,12 @@ class RuleCount:
 
 @dataclass(frozen=True, slots=True)
 class MapUse:
-    """How full a map is, in entries."""
+    """How full a map is, in entries, and how many have pushed others out; None of a map in which none does."""
 
     name: str
     entries: int
     capacity: int
+    evicted: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +51,7 @@ class Snapshot:
     maps: tuple[MapUse, ...] = ()
     verify_seconds: Mapping[str, float] = field(default_factory=dict)
     compile_seconds: float = 0.0
+    datapath_seconds: float = 0.0  # of processors, that the processes that judge frames have had
     approvals: Mapping[str, int] = field(default_factory=dict)  # checks, by how they ended
     remembered: Mapping[str, int] = field(default_factory=dict)  # code looked for on disk, by what was found
     reloads: Mapping[str, int] = field(default_factory=lambda: {"success": 0, "failure": 0})

@@ -14,7 +14,7 @@ from appliance.box.approval.trust import Approved
 from appliance.box.filter_spec import FilterSpec
 from appliance.box.processes.handed import Handed
 from appliance.datapath.hosts.order import LinkOrder
-from appliance.datapath.hosts.process import start_code
+from appliance.datapath.hosts.process import ProcessHost, start_code
 from appliance.datapath.hosts.zygote import Zygote
 from appliance.ebpf.map_types import MapType
 from appliance.ebpf.spec import CollectionSpec
@@ -31,6 +31,17 @@ class LoaderApart:
     def __init__(self, approvals: Approvals, zygote: Zygote) -> None:
         self._approvals = approvals
         self._zygote = zygote
+        self._hosts: list[ProcessHost] = []
+        self._past_seconds = 0.0  # of processors, of hosts that have ended
+
+    def processor_seconds(self) -> float:
+        """What the processes that judge frames have had of processors, since the first of them. Any thread."""
+        return self._past_seconds + sum(host.processor_seconds for host in self._hosts)
+
+    def _forget_ended(self) -> None:
+        ended = [host for host in self._hosts if not host.alive]
+        self._hosts = [host for host in self._hosts if host not in ended]
+        self._past_seconds += sum(host.processor_seconds for host in ended)
 
     def load(
         self, filter_spec: FilterSpec, spec: CollectionSpec, workers: int, reuse: Mapping[str, Map]
@@ -46,6 +57,8 @@ class LoaderApart:
             )
             code = start_code(self._zygote, order, _wake_descriptors(maps.values()))
             opened.callback(code.close)
+            self._forget_ended()
+            self._hosts.append(code.host)
             programs = {
                 each.name: LoadedProgram(
                     spec.programs[each.name],

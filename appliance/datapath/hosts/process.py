@@ -22,6 +22,7 @@ from appliance.datapath.hosts.zygote import Zygote
 from appliance.datapath.layout import Worker
 from appliance.epochs import default_domain
 from hooks.af_packet.socket import PacketSocket
+from hooks.process import processor_seconds
 
 LINK_SECONDS = 20.0
 
@@ -36,6 +37,7 @@ class ProcessHost:
         self._places: dict[PacketSocket, Place] = {}
         self._eventfds: dict[int, int] = {}
         self._ended = False
+        self._seconds = 0.0
 
     def adopt(self, sockets: Iterable[PacketSocket]) -> None:
         for each in sockets:
@@ -82,9 +84,17 @@ class ProcessHost:
         poll.register(self.pidfd, select.POLLIN)
         return not poll.poll(0)
 
+    @property
+    def processor_seconds(self) -> float:
+        """What its threads have had of processors; once it has ended, what was last known."""
+        if not self._ended:
+            self._seconds = processor_seconds(self.pid) or self._seconds
+        return self._seconds
+
     def end(self) -> None:
         """Let it end. Nothing may be served by it any more. Ending twice is harmless."""
         if not self._ended:
+            _ = self.processor_seconds
             self._ended = True
             self.asker.close()
             os.close(self.pidfd)

@@ -33,6 +33,13 @@ class Map(KeyedMap, KeylessMap, PackedMap):
             self._check_open()
             return self._kind.count(self._memory, self.shape)
 
+    @property
+    def evicted(self) -> int | None:
+        """Entries that others have pushed out since it was opened; None of types that never do that."""
+        with default_domain.reading(self._reader):
+            self._check_open()
+            return None if self._kind.evicted is None else self._kind.evicted(self._memory)
+
     def clear(self) -> None:
         """Delete every entry; an array's values become zero. Raises OperationRefused for a bloom filter."""
         if "next" not in exported_operations(self._kind):

@@ -50,7 +50,8 @@ class HashHeader(ctypes.Structure):
     """How large the map is stands here and not in the code, so that maps of one kind of entry share their code.
 
     `elements` is where they begin, in bytes from the map, and `element_count` their number, those that stand by
-    included. `free` is the top of the stack of freed elements, a tag that counts changes in its upper half.
+    included. `free` is the top of the stack of freed elements, a tag that counts changes in its upper half; `hand` the
+    clock's, and `evicted` how many entries it has pushed out (LRU alone).
     """
 
     _fields_ = (
@@ -64,7 +65,8 @@ class HashHeader(ctypes.Structure):
         ("fresh", ctypes.c_uint32),
         ("count", ctypes.c_uint32),
         ("hand", ctypes.c_uint64),
-        ("_rest_of_second_line", ctypes.c_uint64 * 5),
+        ("evicted", ctypes.c_uint64),
+        ("_rest_of_second_line", ctypes.c_uint64 * 4),
     )
 
 
@@ -155,3 +157,8 @@ def initialise(memory: Memory, shape: Shape, *, referenced: bool = False) -> Non
 def count(memory: Memory, shape: Shape) -> int:
     """Elements taken, which are the entries but for those that are being put in or taken out just now."""
     return int.from_bytes(memory.read(HashHeader.count.offset, HashHeader.count.size), "little")
+
+
+def evicted(memory: Memory) -> int:
+    """Entries of an LRU hash that others have pushed out since it was made."""
+    return int.from_bytes(memory.read(HashHeader.evicted.offset, HashHeader.evicted.size), "little")

@@ -30,7 +30,7 @@ from appliance.ebpf.spec import MapSpec
 from appliance.ir import I1, I8, I32, I64, PTR, U8, U32, U64, Code, Field, Pointer, Variable, lock
 from appliance.maps.checks import LRU_FLAGS
 from appliance.maps.hash.hash import check_hash
-from appliance.maps.hash.layout import SLOTS, Bucket, HashHeader, HashLayout, count, initialise
+from appliance.maps.hash.layout import SLOTS, Bucket, HashHeader, HashLayout, count, evicted, initialise
 from appliance.maps.hash.operations import LOOKUP, HashOperations
 from appliance.maps.hash.table import HashTable
 from appliance.maps.kind import Kind, Shape, define, internal
@@ -118,6 +118,7 @@ class LruOperations(HashOperations):
                 bit.store_monotonic(0)
                 loop.continue_()
             with code.if_(code.call(self._evict_number, map, number)):
+                code.atomic_add(code.field(map, HashHeader, "evicted").address, 1, I64)
                 code.ret(number)
             left = code.call(pool.take, map)
             with code.if_(code.compare(left, "!=", 0)):
@@ -188,6 +189,7 @@ LRU_HASH = Kind(
     memory=_memory,
     initialise=_initialise,
     count=count,
+    evicted=evicted,
     emit=_emit,
     emit_lookup=_emit_lookup,
     operations=(*HASHED, "visit"),

@@ -131,3 +131,14 @@ def test_entries_stand_in_slots_of_their_own_while_there_is_room() -> None:
         own = sum((word >> 32) * SLOTS >> 32 == lane for home in homes for lane, word in enumerate(home.slots) if word)
         assert 700 < own < 900
         assert all(sources.lookup(key(number)) == key(number) for number in range(1000))
+
+
+def test_what_was_pushed_out_is_counted() -> None:
+    with filled() as sources:
+        assert sources.map.evicted == 0
+        for number in range(9, 15):
+            sources.update(key(number), key(number))
+        sources.update(key(14), key(1))  # it is there: nobody has to go
+        assert sources.map.evicted == 6
+    with NativeMap(replace(LRU, type=MapType.HASH)) as other:
+        assert other.map.evicted is None
