@@ -24,6 +24,7 @@ class GuardProgram:
         self.hook: HookPoint = collection.programs[name].spec.hook
         self._asked = facts_asked(collection.programs[name].helpers)
         self._native = collection.engine.function(entry_name(name), ctypes.c_uint64, ctypes.c_void_p)
+        self._reader = f"the guard's program `{name}`"
         self._lock = threading.Lock()  # there is one value of each per-CPU map
 
     def context(self, caller: Caller, about: Asked, **fields: int) -> SocketContext:
@@ -35,7 +36,7 @@ class GuardProgram:
 
     def ask(self, context: SocketContext) -> Answer:
         """Run it. The context is what the program made of it, afterwards."""
-        with self._lock, default_domain.reading(f"the guard's program `{self.name}`"):
+        with self._lock, default_domain.reading(self._reader):
             return self.hook.answer(self._native(ctypes.addressof(context)) & 0xFFFFFFFF)
 
 

@@ -6,7 +6,6 @@ Everything is looked at once. What the caller's memory or descriptors become mea
 from __future__ import annotations
 
 import errno
-from collections.abc import Callable
 from enum import Enum
 from typing import TypeAlias
 
@@ -67,14 +66,12 @@ class AnyRequest:
 
 
 class Request(AnyRequest):
-    """About a socket, whose descriptor is the first argument. `behind` is called when the call has been answered: what
-    its caller need not wait for. For one thread."""
+    """About a socket, whose descriptor is the first argument. For one thread."""
 
-    __slots__ = ("behind", "socket")
+    __slots__ = ("socket",)
 
     def __init__(self, notification: Notification, listener: Listener, threads: Threads) -> None:
         """Raises OSError, as the kernel would: EBADF, ENOTSOCK."""
         thread, descriptor = threads.duplicate(notification.thread, signed(notification.arguments[0]))
         super().__init__(notification, listener, thread)
         self.socket = Duplicate(descriptor)
-        self.behind: Callable[[], None] | None = None

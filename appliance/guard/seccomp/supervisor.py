@@ -57,7 +57,6 @@ class Supervisor:
         self._served = {number_of(name): serve for name, serve in SERVED.items()}
         self._created = {number_of(name): serve for name, serve in CREATED.items()}
         self._stop = os.eventfd(0, os.EFD_CLOEXEC)
-        self._unfinished: Request | None = None  # answered, and something is to be done behind that
 
     def run(self) -> None:
         """Until nobody is watched any more, or it is stopped."""
@@ -90,14 +89,8 @@ class Supervisor:
 
     def _serve_next(self) -> None:
         notification = self._office.receive()
-        if notification is None:
-            return
-        try:
+        if notification is not None:
             self._office.answer(notification, self._serve(notification))
-        finally:
-            request, self._unfinished = self._unfinished, None
-            if request is not None:
-                _finish(request)
 
     def _serve(self, notification: Notification) -> Result:
         """Whatever happens, there is a result: whoever waits must not wait for ever, nor others for him."""
@@ -122,14 +115,6 @@ class Supervisor:
         try:
             result = self._served[notification.call](office, request)
         finally:
-            if request.behind is not None:
-                self._unfinished = request
-            elif result is not Instead.LATER:  # whoever answers later has the socket until then
+            if result is not Instead.LATER:  # whoever answers later has the socket until then
                 request.socket.close()
         return result
-
-
-def _finish(request: Request) -> None:
-    with request.socket:
-        assert request.behind is not None
-        request.behind()

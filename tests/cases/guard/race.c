@@ -38,10 +38,14 @@ static void *exchange(void *unused)
             for (volatile int i = 0; i < 2000; i++)
                 ;
         } else {
+            int turns = rand() % 500;
+
             address.sin_port = htons(ALLOWED);
-            for (volatile int i = 0; i < rand() % 500; i++)
+            for (volatile int i = 0; i < turns; i++)
                 ;
             address.sin_port = htons(DENIED);
+            for (volatile int i = 0; i < turns; i++)
+                ;
         }
     }
     return unused;

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 from contextlib import nullcontext
-from functools import partial
 
 from appliance.guard.addresses import SocketAddress
 from appliance.guard.hooks import Call
@@ -37,7 +36,7 @@ def bind(office: Office, request: Request) -> Result:
             socket.unbind()
             return denied
     if result == 0 and office.bindings is not None:
-        request.behind = partial(office.bindings.add, request.caller, socket)
+        office.bindings.add(request.caller, socket)
     return result
 
 
