@@ -22,8 +22,7 @@ from appliance.box.config import BoxConfig, load_box_config
 from appliance.box.exits import index_of_exit
 from appliance.box.filter_spec import FilterSpec
 from appliance.box.generation import Generation
-from appliance.box.processes.processes import Processes
-from appliance.box.proving.prover import Prover
+from appliance.box.processes.processes import Processes, Unread
 from appliance.box.sd_notify import notify
 from appliance.box.signals import ENDING, RELOAD, SignalInbox
 from appliance.box.supervisor import Condition, Supervisor
@@ -75,10 +74,10 @@ class Box:
             self._serve(signals)
 
     def _start(self, running: ExitStack) -> None:
-        prover = running.enter_context(Prover.fork(self._log))
+        unread = running.enter_context(Unread(self._log))
         config = load_box_config(self._path)
         self._config = config
-        self._processes = running.enter_context(Processes(config, prover, self._log))
+        self._processes = running.enter_context(Processes(config, unread, self._log))
         self._generation = Generation.load(FilterSpec.of(config), config.workers, loader=self._processes.loader)
         self._generation.point(index_of_exit)
         running.callback(self._end_generation)

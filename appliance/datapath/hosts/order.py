@@ -38,6 +38,8 @@ class LinkOrder:
     memory: Mapping[str, int]
 
 
+# From what its director says first and once, to what it checks payloads by: see Zygote.
+CheckBy: TypeAlias = Callable[[bytes], "Check"]
 # Images of a payload, of which the first may name exports of the others. Raises an error of ours if they may not run.
 Check: TypeAlias = Callable[[bytes], Sequence[LinkImage]]
 

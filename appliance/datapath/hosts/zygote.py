@@ -18,17 +18,19 @@ import subprocess
 import threading
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import NoReturn
 
 from appliance.datapath.driver import drive
 from appliance.datapath.hosts.channel import HostFailed
 from appliance.datapath.hosts.child import live
-from appliance.datapath.hosts.order import Check
+from appliance.datapath.hosts.order import CheckBy
 from appliance.memory import Arena
 from hooks.linux.prctl import PR_SET_PDEATHSIG, prctl
 from hooks.process import ForkedProcess, forget_signals, name_process
 
 FORK_SECONDS = 5.0
+MOST_WORDS = 1 << 18  # bytes of what it is told first
 END_SECONDS = 5.0  # more than it takes the kernel to end them; who does not end is left to its own end
 
 
@@ -38,19 +40,26 @@ class Zygote:
     def __init__(
         self,
         arena: Arena,
-        check: Check,
+        check_by: CheckBy,
         seal: Callable[[], None] = lambda: None,
         confine: Callable[[], None] = lambda: None,
     ) -> None:
-        """Fork it. `confine` is called in the zygote, which then gives up what it was born with; `check` and `seal` in
-        its children: see Child."""
+        """Fork it. `confine` is called in the zygote, which then gives up what it was born with; `seal` in its
+        children, and what `check_by` makes of the words of `begin`: see Child."""
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self.arena = arena
         self._lock = threading.Lock()
         with theirs:
-            self._process = ForkedProcess(lambda: _serve(theirs, arena, check, seal, confine))
+            self._process = ForkedProcess(lambda: _serve(theirs, Born(arena, check_by, seal), confine))
         self._connection = ours
         self._connection.settimeout(FORK_SECONDS)
+
+    def begin(self, words: bytes) -> None:
+        """Say what its children check by: before the first is forked, and once. Raises HostFailed."""
+        try:
+            self._connection.sendall(words)
+        except OSError as error:
+            raise HostFailed(f"the zygote of datapaths is gone: {error}") from error
 
     def fork(self) -> tuple[socket.socket, int, int]:
         """A new process: a connection to it, its pidfd and its number. Raises HostFailed."""
@@ -73,18 +82,29 @@ class Zygote:
             self._process.wait(END_SECONDS)
 
 
-def _serve(
-    connection: socket.socket, arena: Arena, check: Check, seal: Callable[[], None], confine: Callable[[], None]
-) -> NoReturn:
+@dataclass(frozen=True, slots=True)
+class Born:
+    """What a zygote has from its birth, for its children."""
+
+    arena: Arena
+    check_by: CheckBy
+    seal: Callable[[], None]
+
+
+def _serve(connection: socket.socket, born: Born, confine: Callable[[], None]) -> NoReturn:
     """In the zygote, which this ends."""
     try:
         forget_signals()
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2):
             signal.signal(number, signal.SIG_IGN)  # it ends when its director does
         name_process("tg-datapaths")
-        _close_others(connection.fileno(), arena.descriptor)
+        _close_others(connection.fileno(), born.arena.descriptor)
         confine()
         drive()  # code of ours, which no object has a part in: made once, and every child has it
+        words = connection.recv(MOST_WORDS)
+        if not words:
+            os._exit(0)
+        check = born.check_by(words)
         gc.collect()
         gc.freeze()
         children: dict[int, int] = {}
@@ -93,7 +113,7 @@ def _serve(
         while True:
             for descriptor, _ in poll.poll():
                 if descriptor == connection.fileno():
-                    _fork(connection, arena, check, seal, children, poll)
+                    _fork(connection, lambda theirs: live(theirs, born.arena, check, born.seal), children, poll)
                 elif descriptor in children:
                     os.waitpid(children.pop(descriptor), 0)
                     poll.unregister(descriptor)
@@ -115,9 +135,7 @@ def _end(children: Mapping[int, int]) -> NoReturn:
 
 def _fork(
     connection: socket.socket,
-    arena: Arena,
-    check: Check,
-    seal: Callable[[], None],
+    life: Callable[[socket.socket], None],
     children: dict[int, int],
     poll: select.poll,
 ) -> None:
@@ -135,7 +153,7 @@ def _fork(
         connection.close()
         for known in children:
             os.close(known)
-        live(theirs, arena, check, seal)
+        life(theirs)
     theirs.close()
     pidfd = os.pidfd_open(pid)
     children[pidfd] = pid

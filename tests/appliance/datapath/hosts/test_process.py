@@ -13,7 +13,7 @@ import pytest
 
 from appliance.datapath.datapath import Datapath
 from appliance.datapath.hosts.channel import HostFailed
-from appliance.datapath.hosts.order import LinkImage, LinkOrder, write_order
+from appliance.datapath.hosts.order import Check, LinkImage, LinkOrder, write_order
 from appliance.datapath.hosts.process import ProcessCode, start_code
 from appliance.datapath.hosts.zygote import Zygote
 from appliance.datapath.wiring import Passage
@@ -30,17 +30,21 @@ from tests.netns import Topology, run_inside
 REFUSED = b"not this one"
 
 
-def check(payload: bytes) -> list[LinkImage]:
-    if payload == REFUSED:
-        raise CannotRun("nobody has approved of it", hint="approve it")
-    return [LinkImage(payload, ("batch",), ())]
+def check_by(refused: bytes) -> Check:
+    def check(payload: bytes) -> list[LinkImage]:
+        if payload == refused:
+            raise CannotRun("nobody has approved of it", hint="approve it")
+        return [LinkImage(payload, ("batch",), ())]
+
+    return check
 
 
 @pytest.fixture(scope="module")
 def zygote() -> Iterator[Zygote]:
     arena = Arena(1 << 34)
     default_domain.announce_at(arena.take(Plain(8)).address)
-    made = Zygote(arena, check)
+    made = Zygote(arena, check_by)
+    made.begin(REFUSED)
     yield made
     made.close()
 
