@@ -20,3 +20,9 @@ def name_of(pid: int) -> str:
     with suppress(OSError):
         return Path(f"/proc/{pid}/comm").read_text().strip()
     return ""
+
+
+def member(pid: int, name: str) -> int:
+    """The one process of that family that is called so."""
+    (found,) = (each for each in family(pid) if name_of(each) == name)
+    return found

@@ -18,7 +18,7 @@ KINDS = ("Pss_Anon", "Pss_File", "Pss_Shmem")
 def main(bench: Bench) -> Iterator[Figure]:
     with tidegate(bench, DEFAULT_RULES) as gate:
         flooded(bench, gate, bench.window(SECONDS))
-        found = megabytes(gate.pid or 0)
+        found = megabytes(gate.box)
     yield Figure(
         name="memory of a box's processes, default rule set",
         value=found["Pss"],

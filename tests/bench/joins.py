@@ -19,18 +19,22 @@ from hooks.interfaces.netns import Namespace
 from tests.appliance.box.conftest import HEAD, RunningBox
 from tests.bench.figures import Bench
 from tests.bench.measuring import SOURCES
+from tests.family import member
 from tests.netns import Topology
 
 TWENTY = SOURCES / "twenty.yaml"
+DATAPATH = "tg-datapath"
 BRIDGE, FORWARDER, TIDEGATE = "bridge", "plain C", "tidegate"
 
 
 @dataclass(frozen=True, slots=True)
 class Join:
-    """A network whose two hosts reach one another. `pid` is the process between them, if there is one."""
+    """A network whose two hosts reach one another. `pid` is the process between them, if there is one, and `box` that
+    which started it, if it is Tidegate."""
 
     net: Topology
     pid: int | None = None
+    box: int = 0
 
 
 @contextmanager
@@ -63,7 +67,7 @@ def tidegate(bench: Bench, rules: Path = TWENTY) -> Iterator[Join]:
         box = RunningBox(net, config)
         try:
             box.wait_for("metrics on")
-            yield Join(net, box.process.pid)
+            yield Join(net, member(box.process.pid, DATAPATH), box.process.pid)
         finally:
             box.end()
 

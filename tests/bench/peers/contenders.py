@@ -20,12 +20,13 @@ from hooks.errors import TidegateError
 from tests.appliance.box.conftest import RunningBox
 from tests.appliance.rules.kernel import KernelRules
 from tests.bench.figures import Bench
-from tests.bench.joins import BRIDGE, TIDEGATE, Join
+from tests.bench.joins import BRIDGE, DATAPATH, TIDEGATE, Join
 from tests.bench.joins import document as box_document
 from tests.bench.measuring import ALL_PROCESSORS, pin, received_frames
 from tests.bench.peers import documents, xdp_filter
 from tests.bench.peers.tasks import Blocklist, RuleList
 from tests.bench.peers.unavailable import Unavailable, last_line, need
+from tests.family import member
 from tests.netns import Topology
 
 OBJECT = "its object in Linux"
@@ -75,8 +76,9 @@ def tidegate(bench: Bench, task: Blocklist | RuleList) -> Iterator[Standing]:
             except AssertionError:
                 raise Unavailable(last_line(box.log)) from None
             seconds = time.perf_counter() - began
-            pin(box.process.pid, ITS_OWN)
-            yield Standing(Join(net, box.process.pid), seconds, partial(_carried_or_dropped, box))
+            judges = member(box.process.pid, DATAPATH)
+            pin(judges, ITS_OWN)
+            yield Standing(Join(net, judges, box.process.pid), seconds, partial(_carried_or_dropped, box))
         finally:
             box.end()
 

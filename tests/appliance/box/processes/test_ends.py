@@ -8,13 +8,12 @@ from pathlib import Path
 
 from tests.appliance.box.conftest import DROP_NINE, RunningBox, Start, wait_until
 from tests.appliance.box.wire import arrivals, interface_settings, udp
-from tests.family import family, name_of
+from tests.family import family, member
 from tests.netns import Topology
 
 
 def process_of(box: RunningBox, name: str) -> int:
-    (found,) = (pid for pid in family(box.process.pid) if name_of(pid) == name)
-    return found
+    return member(box.process.pid, name)
 
 
 def test_a_datapath_that_is_killed_ends_the_box_with_its_interfaces_as_before(net: Topology, start: Start) -> None:
