@@ -71,6 +71,7 @@ def start_opener(
             [*_COMMAND, json.dumps(told)],
             pass_fds=(theirs.fileno(), box),
             stdin=subprocess.DEVNULL,
+            env={},
             stdout=subprocess.DEVNULL,
             start_new_session=True,
         )

@@ -62,6 +62,9 @@ def _volumes(values: list[str], project: Path) -> list[str]:
     arguments = []
     for value in values:
         source, _, rest = value.partition(":")
+        if "/" not in source:  # a volume of that name: here one that goes with the container
+            arguments.append(f"--volume={rest}")
+            continue
         arguments.append(f"--volume={project / source if source.startswith('.') else source}:{rest}")
     return arguments
 
@@ -95,6 +98,7 @@ KEYS: dict[str, Callable[[Any, Path], list[str]]] = {
     "cap_add": _each("--cap-add"),
     "security_opt": _each("--security-opt"),
     "tmpfs": _each("--tmpfs"),
+    "ulimits": lambda limits, _: [f"--ulimit={name}={value}" for name, value in limits.items()],
     "volumes": _volumes,
     "healthcheck": _healthcheck,
 }

@@ -34,13 +34,16 @@ API = [
     "synchronize",
 ]
 PROGRAM = [
+    "approve",
     "check",
     "compile",
     "diff",
     "disasm",
     "exec",
     "explain",
+    "guard",
     "inspect",
+    "keygen",
     "lab",
     "replay",
     "run",

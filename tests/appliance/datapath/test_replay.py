@@ -15,6 +15,7 @@ from scapy.layers.l2 import Ether
 from appliance.box.filter_files import read_filter
 from appliance.box.filter_spec import FilterSpec
 from appliance.box.offline_replay import ENGINES, OfflineReplay
+from appliance.box.proving.request import BuildRequest, ObjectFile
 from appliance.datapath.captures import Capture
 from appliance.datapath.layout import LONGEST_FRAME, VERDICTS
 from appliance.datapath.replay import ReplayResult
@@ -52,7 +53,9 @@ def program(engine: str, text: str, *maps: MapSpec, hook: HookPoint = XDP_LINUX)
     """A program in assembly, of an object like anybody's."""
     spec = ProgramSpec("test", "xdp", hook, assemble(dedent(text)))
     collection = CollectionSpec("test.o", hook.platform, {"test": spec}, {map_.name: map_ for map_ in maps})
-    with ENGINES[engine](FilterSpec(collection, "test", "")) as offline_replay:
+    with ENGINES[engine](
+        FilterSpec(collection, "test", "", BuildRequest(ObjectFile("test.o", b""), "test", None, 1))
+    ) as offline_replay:
         yield offline_replay
 
 

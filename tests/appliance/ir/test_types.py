@@ -19,6 +19,7 @@ def write(code: Code, call: HelperCall) -> None:
 # Where `Value`, which is Any, is what can be said: each has a table of widths.
 UNTYPED = {
     "helpers/native/routing/route_lookup.py": "fields of rules by their names",
+    "helpers/native/siphash.py": "two hashes as lanes of one vector, or one as a word",
     "helpers/native/text.py": "the C library's snprintf takes any number of any arguments",
     "ir/code.py": "what a function returns, by its signature",
     "ir/types.py": "the definition",

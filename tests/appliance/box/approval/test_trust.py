@@ -47,7 +47,7 @@ def test_what_was_signed_may_run(trust: Trust, approval: Approval, built: Built,
 
 def test_nothing_else_makes_an_approved(built: Built) -> None:
     with pytest.raises(TypeError, match=r"made by Trust\.check"):
-        Approved(object(), built, None, None)
+        Approved(object(), built, None, None, None)
 
 
 def test_how_long_something_took_is_no_part_of_it(

@@ -13,7 +13,7 @@ from appliance.ebpf.btf.index import read_btf_file
 from appliance.ebpf.isa.codec import encode
 from appliance.ebpf.object_errors import ObjectError
 from appliance.ebpf.objects.objects import load_object, load_object_file
-from hooks.running_kernel import KERNEL_BTF
+from hooks.running_kernel import KERNEL_BTF, RunningKernel
 from tests.appliance.ebpf.compiling import compile_c
 from tests.appliance.ebpf.core.core_programs import CORE
 from tests.bpffs import BPFFS
@@ -97,5 +97,5 @@ def test_types_that_cannot_be_read(tmp_path: Path) -> None:
 
 def test_an_object_without_questions_asks_no_kernel(monkeypatch: pytest.MonkeyPatch) -> None:
     assert KERNEL_BTF.exists()
-    monkeypatch.setattr("appliance.ebpf.objects.objects.read_btf_file", lambda: pytest.fail("the kernel was asked"))
+    monkeypatch.setattr(RunningKernel, "btf", lambda self: pytest.fail("the kernel was asked"))
     load_object(compile_c('SEC("xdp") int p(void *ctx) { return 0; }'), "x.o")
