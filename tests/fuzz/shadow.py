@@ -18,7 +18,7 @@ import os
 from typing import Any
 
 from appliance.ir import Engine
-from appliance.maps.rings import memory as rings
+from appliance.memory import private
 
 PROT_NONE = 0
 _mprotect = ctypes.CDLL(None, use_errno=True).mprotect
@@ -29,7 +29,7 @@ _kept: list[object] = []  # what would end with the last who names it
 def cast() -> None:
     """From now on, in the whole process, for whatever is made from now on. Before any thread begins."""
     mmap.mmap = Mapping  # type: ignore[misc]
-    rings._munmap = close_to_everybody  # type: ignore[assignment]
+    private.unmap_memory = close_to_everybody
     Engine._end = _end_poisoned  # type: ignore[method-assign]
 
 
