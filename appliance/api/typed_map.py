@@ -10,12 +10,33 @@ bytes. The same map as bytes is `loaded.maps["flows"]`; the two may be used side
 
 from __future__ import annotations
 
-from collections.abc import ItemsView, Iterable, Iterator, MutableMapping, ValuesView
-from typing import Any
+from collections.abc import ItemsView, Iterable, Iterator, MutableMapping, Sequence, ValuesView
+from typing import Any, Protocol
 
 from appliance.api.errors import ValueUnfit
+from appliance.ebpf.spec import MapSpec
 from appliance.ebpf.values import Codec
 from appliance.maps import KINDS, Flag, Map, NoSuchEntry
+
+
+class Entries(Protocol):
+    """A map as bytes: `Map`, or what a kernel has."""
+
+    @property
+    def spec(self) -> MapSpec: ...
+    @property
+    def processors(self) -> int: ...
+    def lookup(self, key: bytes, /) -> bytes | None: ...
+    def lookup_all(self, key: bytes, /) -> list[bytes]: ...
+    def update(self, key: bytes, value: bytes, flags: int, /) -> None: ...
+    def update_all(self, key: bytes, values: Sequence[bytes], flags: int, /) -> None: ...
+    def update_batch(self, entries: Iterable[tuple[bytes, bytes]], flags: int, /) -> int: ...
+    def delete(self, key: bytes, /) -> bool: ...
+    def lookup_and_delete(self, key: bytes, /) -> bytes | None: ...
+    def keys(self) -> Iterator[bytes]: ...
+    def items(self) -> Iterator[tuple[bytes, bytes]]: ...
+    def clear(self) -> None: ...
+    def __len__(self) -> int: ...
 
 
 class TypedMap(MutableMapping[Any, Any]):
@@ -25,7 +46,7 @@ class TypedMap(MutableMapping[Any, Any]):
     of an array can't be deleted); and ValueUnfit for what is no key or value, with its place. Any thread.
     """
 
-    def __init__(self, map_: Map, key: Codec, value: Codec) -> None:
+    def __init__(self, map_: Entries, key: Codec, value: Codec) -> None:
         self.raw = map_
         self.key_codec = key
         self.value_codec = value

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+from typing import Self
 
 from hooks.errors import HookError
 from hooks.linux import bpf as kernel
@@ -17,8 +18,8 @@ LICENSE = b"Dual BSD/GPL"
 SLOT_BYTES = 8
 
 
-class _Descriptor:
-    """What bpf(2) has opened. Closing twice is harmless."""
+class Descriptor:
+    """What bpf(2) has opened. A context manager; closing twice is harmless."""
 
     def __init__(self, descriptor: int) -> None:
         self.descriptor = descriptor
@@ -28,8 +29,14 @@ class _Descriptor:
             os.close(self.descriptor)
             self.descriptor = -1
 
+    def __enter__(self) -> Self:
+        return self
 
-class KernelArray(_Descriptor):
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+class KernelArray(Descriptor):
     """An array of `count` values of `size` bytes. Any thread."""
 
     def __init__(self, size: int, count: int) -> None:
@@ -55,14 +62,8 @@ class KernelArray(_Descriptor):
         attributes = kernel.bpf_map_elem(self.descriptor, 0, ctypes.addressof(key), ctypes.addressof(value))
         kernel.bpf(command, attributes)
 
-    def __enter__(self) -> KernelArray:
-        return self
 
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-
-class KernelXdp(_Descriptor):
+class KernelXdp(Descriptor):
     """A program of the type XDP, which nothing is attached to. Any thread."""
 
     def __init__(self, code: bytes) -> None:
@@ -83,9 +84,3 @@ class KernelXdp(_Descriptor):
         except OSError as error:
             said = [line for line in log.value.decode(errors="replace").splitlines() if line][-4:]
             raise HookError(f"bpf(BPF_PROG_LOAD): {error.strerror}", hint="\n".join(said) or None) from None
-
-    def __enter__(self) -> KernelXdp:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()

@@ -1,5 +1,5 @@
 """include/uapi/linux/bpf.h: what programs and helpers hand each other about routes and MTUs, and the system call that
-asks what is attached where, makes maps, and loads and runs programs."""
+asks what is attached where, makes maps, and loads, attaches and runs programs."""
 
 from __future__ import annotations
 
@@ -12,11 +12,17 @@ NR_BPF = {"x86_64": 321, "aarch64": 280}  # __NR_bpf of asm/unistd.h
 BPF_MAP_CREATE = 0
 BPF_MAP_LOOKUP_ELEM = 1
 BPF_MAP_UPDATE_ELEM = 2
+BPF_MAP_DELETE_ELEM = 3
+BPF_MAP_GET_NEXT_KEY = 4
 BPF_PROG_LOAD = 5
 BPF_PROG_TEST_RUN = 10
 BPF_PROG_QUERY = 16
+BPF_MAP_LOOKUP_AND_DELETE_ELEM = 21
+BPF_MAP_FREEZE = 22
+BPF_LINK_CREATE = 28
 
 BPF_MAP_TYPE_ARRAY = 2
+BPF_F_RDONLY_PROG = 1 << 7
 BPF_PROG_TYPE_XDP = 6
 BPF_F_TEST_XDP_LIVE_FRAMES = 1 << 1
 
@@ -127,6 +133,20 @@ class bpf_prog_load(ctypes.Structure):
         ("log_buf", ctypes.c_uint64),
         ("kern_version", ctypes.c_uint32),
         ("prog_flags", ctypes.c_uint32),
+        ("prog_name", ctypes.c_char * 16),
+        ("prog_ifindex", ctypes.c_uint32),
+        ("expected_attach_type", ctypes.c_uint32),
+    )
+
+
+class bpf_link_create(ctypes.Structure):
+    """`link_create` of union bpf_attr, for a control group: `target_fd` is its directory's descriptor."""
+
+    _fields_ = (
+        ("prog_fd", ctypes.c_uint32),
+        ("target_fd", ctypes.c_uint32),
+        ("attach_type", ctypes.c_uint32),
+        ("flags", ctypes.c_uint32),
     )
 
 
