@@ -12,13 +12,20 @@ from pathlib import Path
 from tempfile import gettempdir
 from typing import Any
 
+import pytest
+
 from tests.appliance.ebpf.compiling import compile_alone
+from tests.capabilities import requires
+from tests.cgroup2 import hierarchy
 
 CASES = Path(__file__).parent / "cases"
 GUARD = (sys.executable, "-c", "from appliance.cli import main; main()", "guard")
 PYTHON = "/usr/bin/python3"
 ALONE = ("unshare", "--net", "sh", "-c", 'ip link set lo up && exec "$@"', "sh")  # a network of its own
 SECONDS = 60
+
+# For tests that hold whoever asks the programs: this process, or the kernel.
+both_engines = pytest.mark.parametrize("engine", ["here", pytest.param("kernel", marks=requires("bpf", "cgroup2"))])
 
 # What every script may use.
 PREFIX = """
@@ -80,16 +87,21 @@ def compiled(name: str) -> Path:
     return path
 
 
-def guard(name: str, *command: str, options: tuple[str, ...] = (), **more: Any) -> Ended:
+def engine_options(engine: str) -> tuple[str, ...]:
+    """What `tidegate guard` is told of who asks."""
+    return ("--engine", engine, *(("--cgroup", str(hierarchy())) if engine != "here" else ()))
+
+
+def guard(name: str, *command: str, options: tuple[str, ...] = (), engine: str = "here", **more: Any) -> Ended:
     """Run a command under the object of that name."""
-    line = [*ALONE, *GUARD, "--object", str(compiled(name)), *options, "--", *command]
+    line = [*ALONE, *GUARD, "--object", str(compiled(name)), *engine_options(engine), *options, "--", *command]
     done = subprocess.run(line, capture_output=True, text=True, timeout=SECONDS, check=False, **more)
     return Ended(done.returncode, done.stdout, done.stderr)
 
 
-def guarded_map(name: str, table: str, text: str) -> tuple[Any, dict[str, int], list[Any]]:
+def guarded_map(name: str, table: str, text: str, engine: str = "here") -> tuple[Any, dict[str, int], list[Any]]:
     """What a Python program says under the object of that name, the guard's counters, and the entries of a map."""
-    line = [*ALONE, sys.executable, "-m", "tests.guarded_map", str(compiled(name)), table, *script(text)]
+    line = [*ALONE, sys.executable, "-m", "tests.guarded_map", engine, str(compiled(name)), table, *script(text)]
     done = subprocess.run(line, capture_output=True, text=True, timeout=SECONDS, check=False, cwd=CASES.parents[1])
     assert done.returncode == 0, done
     said, behind = map(json.loads, done.stdout.splitlines())

@@ -11,12 +11,12 @@ import ctypes
 import errno
 
 from hooks.errors import HookError, PrivilegeError
+from hooks.kernel.maps import NO_PRIVILEGE
 from hooks.kernel.objects import LOG_BYTES, SLOT_BYTES, Descriptor
 from hooks.linux import bpf as kernel
 
 LAST_LINES = 4  # of the verifier's log, which a message shows
 NAME_BYTES = 15
-_NO_PRIVILEGE = "it takes root, or CAP_BPF and CAP_NET_ADMIN"
 
 
 class KernelRefused(HookError):
@@ -52,7 +52,7 @@ class KernelProgram(Descriptor):
         except OSError as error:
             said = log.value.decode(errors="replace")
             if error.errno == errno.EPERM and not said:
-                raise PrivilegeError("bpf(BPF_PROG_LOAD): not permitted", where=name, hint=_NO_PRIVILEGE) from None
+                raise PrivilegeError("bpf(BPF_PROG_LOAD): not permitted", where=name, hint=NO_PRIVILEGE) from None
             raise KernelRefused(name, error.strerror or "", said) from None
 
 
@@ -66,7 +66,7 @@ class KernelLink(Descriptor):
         try:
             super().__init__(kernel.bpf(kernel.BPF_LINK_CREATE, attributes))
         except OSError as error:
-            kind, hint = (PrivilegeError, _NO_PRIVILEGE) if error.errno == errno.EPERM else (HookError, _OTHERS)
+            kind, hint = (PrivilegeError, NO_PRIVILEGE) if error.errno == errno.EPERM else (HookError, _OTHERS)
             raise kind(f"bpf(BPF_LINK_CREATE): {error.strerror}", hint=hint) from None
 
 

@@ -15,6 +15,7 @@ from hooks.errors import HookError, PrivilegeError
 from hooks.kernel.objects import Descriptor
 from hooks.linux import bpf as kernel
 
+NO_PRIVILEGE = "it takes root, or CAP_BPF and CAP_NET_ADMIN"
 POSSIBLE = Path("/sys/devices/system/cpu/possible")
 
 
@@ -36,8 +37,8 @@ class KernelMap(Descriptor):
         try:
             super().__init__(kernel.bpf(kernel.BPF_MAP_CREATE, attributes))
         except OSError as error:
-            kind = PrivilegeError if error.errno == errno.EPERM else HookError
-            raise kind(f"bpf(BPF_MAP_CREATE): {error.strerror}") from None
+            kind, hint = (PrivilegeError, NO_PRIVILEGE) if error.errno == errno.EPERM else (HookError, None)
+            raise kind(f"bpf(BPF_MAP_CREATE): {error.strerror}", hint=hint) from None
 
     def lookup(self, key: bytes, flags: int = 0) -> bytes | None:
         """The value, None if there is none. Raises OSError."""

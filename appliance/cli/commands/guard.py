@@ -5,19 +5,82 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from contextlib import suppress
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 
 import click
 
-from appliance.api import open_object
+from appliance.api import Object, open_object
 from appliance.cli.output import warn
 from appliance.ebpf.platform import PLATFORMS
-from appliance.errors import InputRefused
+from appliance.ebpf.spec import ProgramSpec
+from appliance.errors import CannotRun, InputRefused
+from appliance.guard.engine import Guarded
+from appliance.guard.errors import NothingToGuard
 from appliance.guard.hooks import check_programs
+from appliance.guard.kernel.engine import KernelEngine
+from appliance.guard.kernel.hooks import check_kernel_programs
+from appliance.guard.kernel.loaded import load_in_kernel
 from appliance.guard.seccomp.engine import OnFailure, SeccompEngine
 from appliance.guard.statistics import Denial
+
+
+@dataclass(frozen=True, slots=True)
+class _Order:
+    """What was asked for: the object, those of its programs that are wanted, and how the command is to be run."""
+
+    path: Path
+    opened: Object
+    wanted: Sequence[ProgramSpec]
+    command: Sequence[str]
+    tell: Callable[[Denial], object]
+    on_failure: OnFailure
+    strict: bool
+    below: Path | None
+
+    def tell_left_out(self, left_out: Mapping[str, str]) -> None:
+        for name, why in left_out.items():
+            warn(f"{self.path}: the program `{name}` is never asked: {why}")
+
+
+def _start_here(order: _Order, held: ExitStack) -> Guarded:
+    asked, left_out = check_programs(order.wanted, str(order.path))
+    order.tell_left_out(left_out)
+    chosen = [program.name for program in asked]
+    for name, program in order.opened.programs.items():
+        program.autoload = name in chosen
+    loaded = held.enter_context(order.opened.load())
+    engine = SeccompEngine(loaded, chosen, on_failure=order.on_failure, strict=order.strict)
+    return engine.start(order.command, tell=order.tell)
+
+
+def _start_in_kernel(order: _Order, held: ExitStack) -> Guarded:
+    asked, left_out = check_kernel_programs(order.wanted, str(order.path))
+    with ExitStack() as opened:
+        loaded = opened.enter_context(load_in_kernel(order.opened.spec, [program.name for program in asked]))
+        engine = KernelEngine(loaded, below=order.below, open_on_failure=order.on_failure is OnFailure.OPEN)
+        guarded = engine.start(order.command, tell=order.tell)
+        held.push(opened.pop_all())
+    order.tell_left_out(left_out)
+    return guarded
+
+
+def _start_where_it_can(order: _Order, held: ExitStack) -> Guarded:
+    try:
+        return _start_in_kernel(order, held)
+    except (CannotRun, NothingToGuard) as error:
+        warn(f"not in the kernel, but here: {error}")
+        return _start_here(order, held)
+
+
+ENGINES: Mapping[str, Callable[[_Order, ExitStack], Guarded]] = {
+    "here": _start_here,
+    "kernel": _start_in_kernel,
+    "auto": _start_where_it_can,
+}
 
 
 @click.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
@@ -32,11 +95,27 @@ from appliance.guard.statistics import Denial
 @click.option("--program", "names", metavar="P", multiple=True, help="Ask this program alone; once for each.")
 @click.option("--platform", "platform_name", type=click.Choice(sorted(PLATFORMS)), help="Recognised if not given.")
 @click.option(
+    "--engine",
+    type=click.Choice([*ENGINES]),
+    default="here",
+    show_default=True,
+    help="Who asks the programs: this process (here), Linux itself (kernel: in a control group of version 2, as root), "
+    "or Linux if it can (auto).",
+)
+@click.option(
+    "--cgroup",
+    "below",
+    metavar="DIR",
+    type=click.Path(path_type=Path),
+    help="The control group below which the kernel's engine makes one; this process's own if it isn't given.",
+)
+@click.option(
     "--on-failure",
     type=click.Choice([choice.value for choice in OnFailure]),
     default=OnFailure.CLOSED.value,
     show_default=True,
-    help="If this process dies: watched calls fail (closed) or go on unjudged (open).",
+    help="If this process dies: watched calls fail, by the kernel's engine the command is killed (closed); or they go "
+    "on unjudged (open).",
 )
 @click.option(
     "--strict",
@@ -50,6 +129,8 @@ def command(
     path: Path,
     names: tuple[str, ...],
     platform_name: str | None,
+    engine: str,
+    below: Path | None,
     on_failure: str,
     strict: bool,
     quiet: bool,
@@ -57,7 +138,7 @@ def command(
 ) -> int:
     """Run a command, and all that it starts, under the socket hooks of an eBPF object.
 
-    Each bind and connect of theirs waits until the object's programs have judged it. The exit status is the command's.
+    Each bind and connect of theirs is judged by the object's programs first. The exit status is the command's.
     """
     opened = open_object(path, platform=platform_name)
     for name in names:
@@ -65,17 +146,11 @@ def command(
             known = ", ".join(opened.programs) or "none"
             raise InputRefused(f"there is no program {name!r}", where=str(path), hint=f"programs: {known}")
     wanted = [program.spec for name, program in opened.programs.items() if not names or name in names]
-    asked, left_out = check_programs(wanted, str(path))
-    for name, why in left_out.items():
-        warn(f"{path}: the program `{name}` is never asked: {why}")
-    chosen = [program.name for program in asked]
-    for name, program in opened.programs.items():
-        program.autoload = name in chosen
-    with opened.load() as loaded:
-        engine = SeccompEngine(loaded, chosen, on_failure=OnFailure(on_failure), strict=strict)
-        with engine.start(arguments, tell=_hush if quiet else _tell) as guarded:
-            _pass_signals(guarded.process)
-            return guarded.wait()
+    tell = _hush if quiet else _tell
+    order = _Order(path, opened, wanted, arguments, tell, OnFailure(on_failure), strict, below)
+    with ExitStack() as held, ENGINES[engine](order, held) as guarded:
+        _pass_signals(guarded.process)
+        return guarded.wait()
 
 
 def _tell(denial: Denial) -> None:

@@ -137,7 +137,7 @@ def _become(command: Sequence[str], group: ControlGroup, report: int) -> NoRetur
             group.enter()
         except OSError as error:
             os.write(report, (error.errno or 0).to_bytes(4, "little"))
-            return os._exit(status)
+            os._exit(status)
         os.close(report)
         for caught in _PYTHONS_OWN:
             signal.signal(caught, signal.SIG_DFL)

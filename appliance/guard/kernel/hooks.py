@@ -1,4 +1,4 @@
-"""Which programs the kernel asks: those of the calls that every engine knows, and of moments that only a kernel sees."""
+"""Which programs the kernel asks: of calls that every engine knows, and of moments that only a kernel sees."""
 
 from __future__ import annotations
 

@@ -21,6 +21,7 @@ from appliance.guard.kernel.errors import NotForKernel
 from appliance.guard.kernel.maps import KernelTable, check_map, kernel_map
 from appliance.guard.kernel.witness import COUNTS, DENIALS, WATCHED, with_witness, witness_maps
 from appliance.verifier.program import VerifiedProgram
+from appliance.verifier.reports.report import Rejected
 from appliance.verifier.verifier import Verifier
 from hooks.kernel.attached import KernelProgram
 from hooks.kernel.maps import KernelMap
@@ -92,7 +93,14 @@ def _prove(program: ProgramSpec, witnessed: ProgramSpec, maps: Mapping[str, MapS
     verifier = Verifier(declared, LINUX)
     hook = program.hook.in_kernel or program.hook
     alone = verifier.verify(replace(program, hook=hook))
-    return alone if witnessed is program else verifier.verify(replace(witnessed, hook=hook))
+    if witnessed is program:
+        return alone
+    try:
+        return verifier.verify(replace(witnessed, hook=hook))
+    except Rejected as rejected:
+        what = f"`{program.name}` is proved, but not together with what counts its answers: {rejected.report.reason}"
+        hint = "it may take 480 bytes of stack, and one call less than elsewhere"
+        raise NotForKernel(what, where=program.section, hint=hint) from None
 
 
 def _given(program: VerifiedProgram, maps: Mapping[str, KernelMap]) -> KernelProgram:

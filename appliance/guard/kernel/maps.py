@@ -94,8 +94,9 @@ class KernelTable:
     def update_batch(self, entries: Iterable[tuple[bytes, bytes]], flags: int = Flag.ANY) -> int:
         """`update` each, in order; their number."""
         number = 0
-        for number, (key, value) in enumerate(entries, 1):
+        for key, value in entries:
             self.update(key, value, flags)
+            number += 1
         return number
 
     def delete(self, key: bytes) -> bool:

@@ -14,8 +14,8 @@ Registers: r6 the context, r7 the answer, r8 the errno (positive), r9 the record
 r10 - 8 down, the fields of `Watched.written`, and at r10 - 32 the errno that another program had set before: what was
 denied already is counted where it was. What is proved and given to the kernel is all of it, in one program.
 
-The kernel denies what an even number answers (bpf_prog_run_array_cg of kernel/bpf/cgroup.c), with EPERM or the errno that
-was set. A frame is added, so that of 512 bytes of stack 480 are left to the object's program.
+The kernel denies what an even number answers (bpf_prog_run_array_cg of kernel/bpf/cgroup.c), with EPERM or the errno
+that was set. A frame is added, so that of 512 bytes of stack 480 are left to the object's program.
 
     record    thread and process u64 | program u32 | errno u32 | family, type, protocol u32 | port u32
               | address 16 | comm 16

@@ -7,7 +7,7 @@ import subprocess
 import pytest
 
 from tests.capabilities import requires
-from tests.guarding import guard, guard_script, script
+from tests.guarding import both_engines, guard, guard_script, script
 
 pytestmark = requires("root", "seccomp's listeners", "clang")
 
@@ -45,14 +45,19 @@ def test_a_denial_is_told_with_who_and_what_and_by_which_program() -> None:
     assert ended.err.replace("python3.13", "python3.11") == told
 
 
-def test_quietly_nothing_is_told() -> None:
+@both_engines
+def test_quietly_nothing_is_told(engine: str) -> None:
     ended = guard(
-        "binds_and_connects", *script("s = socket.socket(); say(attempt(s.bind, ('', 9000)))"), options=("--quiet",)
+        "binds_and_connects",
+        *script("s = socket.socket(); say(attempt(s.bind, ('', 9000)))"),
+        options=("--quiet",),
+        engine=engine,
     )
     assert (ended.said, ended.err) == ("EPERM", "")
 
 
-def test_one_program_alone_may_be_asked() -> None:
+@both_engines
+def test_one_program_alone_may_be_asked(engine: str) -> None:
     text = """
         said = []
         for family, host in ((socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1")):
@@ -60,7 +65,7 @@ def test_one_program_alone_may_be_asked() -> None:
                 said.append(attempt(s.bind, (host, 9000)))
         say(said)
     """
-    assert guard_script("binds_and_connects", text, options=("--program", "bind6")) == [None, "EPERM"]
+    assert guard_script("binds_and_connects", text, options=("--program", "bind6"), engine=engine) == [None, "EPERM"]
 
 
 def test_what_the_kernel_refuses_it_refuses_still() -> None:
@@ -85,7 +90,8 @@ def test_what_the_kernel_refuses_it_refuses_still() -> None:
     assert said == ["EBADF", "ENOTSOCK", "EBADF", "EINVAL", "EINVAL", "EINVAL", "EFAULT", "EFAULT", 0, "EINVAL"]
 
 
-def test_unix_sockets_are_untouched() -> None:
+@both_engines
+def test_unix_sockets_are_untouched(engine: str) -> None:
     text = """
         import tempfile
         with tempfile.TemporaryDirectory() as place:
@@ -98,4 +104,4 @@ def test_unix_sockets_are_untouched() -> None:
             pid, uid, gid = struct.unpack("3i", c.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
             say([os.path.exists(place + "/here"), pid == os.getpid(), uid == os.getuid()])
     """
-    assert guard_script("binds_and_connects", text) == [True, True, True]
+    assert guard_script("binds_and_connects", text, engine=engine) == [True, True, True]

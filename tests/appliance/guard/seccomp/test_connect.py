@@ -5,13 +5,14 @@ from __future__ import annotations
 import errno
 
 from tests.capabilities import requires
-from tests.guarding import FULL, guard_script
+from tests.guarding import FULL, both_engines, guard_script
 
 pytestmark = requires("root", "seccomp's listeners", "clang")
 NAME = "binds_and_connects"
 
 
-def test_a_connection_is_permitted_denied_and_redirected() -> None:
+@both_engines
+def test_a_connection_is_permitted_denied_and_redirected(engine: str) -> None:
     text = """
         def listening(family, host, port):
             s = socket.socket(family)
@@ -27,7 +28,7 @@ def test_a_connection_is_permitted_denied_and_redirected() -> None:
         say(said)
     """
     wanted = {8998: "ECONNREFUSED", 8999: 8999, 9000: "EPERM", 9001: 9002}
-    assert guard_script(NAME, text) == {
+    assert guard_script(NAME, text, engine=engine) == {
         f"{family} {port}": became for family in ("AF_INET", "AF_INET6") for port, became in wanted.items()
     }
 

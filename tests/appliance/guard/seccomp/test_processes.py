@@ -12,29 +12,33 @@ from pathlib import Path
 import pytest
 
 from tests.capabilities import requires
-from tests.guarding import ALONE, FULL, GUARD, compiled, guard, guard_script, script
+from tests.guarding import ALONE, FULL, GUARD, both_engines, compiled, guard, guard_script, script
 
 pytestmark = requires("root", "seccomp's listeners", "clang")
 NAME = "binds_and_connects"
 
 
 @pytest.mark.parametrize(("ends", "status"), [("os._exit(7)", 7), ("os.kill(os.getpid(), 9)", 137)])
-def test_the_exit_status_is_the_commands(ends: str, status: int) -> None:
-    assert guard(NAME, *script(ends)).status == status
+@both_engines
+def test_the_exit_status_is_the_commands(ends: str, status: int, engine: str) -> None:
+    assert guard(NAME, *script(ends), engine=engine).status == status
 
 
-def test_a_command_that_is_not_there() -> None:
-    ended = guard(NAME, "no-such-command")
+@both_engines
+def test_a_command_that_is_not_there(engine: str) -> None:
+    ended = guard(NAME, "no-such-command", engine=engine)
     assert (ended.status, ended.err) == (127, "tidegate: no-such-command: command not found\n")
 
 
-def test_a_command_that_can_not_be_executed(tmp_path: Path) -> None:
-    ended = guard(NAME, str(tmp_path))
+@both_engines
+def test_a_command_that_can_not_be_executed(tmp_path: Path, engine: str) -> None:
+    ended = guard(NAME, str(tmp_path), engine=engine)
     assert (ended.status, ended.err) == (126, f"tidegate: {tmp_path}: Permission denied\n")
 
 
-def test_options_of_the_command_are_its_own() -> None:
-    assert guard(NAME, "echo", "--program", "-x").out == "--program -x\n"
+@both_engines
+def test_options_of_the_command_are_its_own(engine: str) -> None:
+    assert guard(NAME, "echo", "--program", "-x", engine=engine).out == "--program -x\n"
 
 
 def test_threads_each_with_descriptors_of_their_own_or_not() -> None:
@@ -63,7 +67,8 @@ def test_threads_each_with_descriptors_of_their_own_or_not() -> None:
     assert guard_script(NAME, text) == {"own": 0, "own port": 8999, "before": 0, "after": 8998}
 
 
-def test_hundreds_of_processes_at_once() -> None:
+@both_engines
+def test_hundreds_of_processes_at_once(engine: str) -> None:
     text = """
         children = []
         for index in range(300):
@@ -79,10 +84,11 @@ def test_hundreds_of_processes_at_once() -> None:
             children.append(child)
         say(sum(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children))
     """
-    assert guard_script(NAME, text, options=("--quiet",)) == 0
+    assert guard_script(NAME, text, options=("--quiet",), engine=engine) == 0
 
 
-def test_who_forks_and_executes_all_the_time_is_judged_each_time() -> None:
+@both_engines
+def test_who_forks_and_executes_all_the_time_is_judged_each_time(engine: str) -> None:
     text = """
         inner = '''import socket
         try: socket.socket().bind(("", 9000))
@@ -99,10 +105,11 @@ def test_who_forks_and_executes_all_the_time_is_judged_each_time() -> None:
             said.add(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
         say(sorted(said))
     """
-    assert guard_script(NAME, text, options=("--quiet",)) == [3]
+    assert guard_script(NAME, text, options=("--quiet",), engine=engine) == [3]
 
 
-def test_it_serves_until_the_last_descendant_has_ended() -> None:
+@both_engines
+def test_it_serves_until_the_last_descendant_has_ended(engine: str) -> None:
     """The command ends at once; what it left behind is judged still."""
     text = """
         read, write = os.pipe()
@@ -115,7 +122,7 @@ def test_it_serves_until_the_last_descendant_has_ended() -> None:
             os._exit(0)
         os._exit(5)
     """
-    ended = guard(NAME, *script(text))
+    ended = guard(NAME, *script(text), engine=engine)
     assert (ended.status, ended.said) == (5, ["EPERM", None])
 
 

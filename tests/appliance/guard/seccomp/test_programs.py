@@ -6,7 +6,7 @@ import shutil
 from pathlib import Path
 
 from tests.capabilities import requires
-from tests.guarding import PYTHON, guard
+from tests.guarding import PYTHON, both_engines, guard
 
 pytestmark = requires("root", "seccomp's listeners", "clang")
 NAME = "binds_and_connects"
@@ -32,25 +32,28 @@ def nginx(place: Path, port: int, daemon: str = "on") -> str:
 
 
 @requires("nginx", "curl")
-def test_nginx_is_moved_and_curl_asks_it(tmp_path: Path) -> None:
+@both_engines
+def test_nginx_is_moved_and_curl_asks_it(tmp_path: Path, engine: str) -> None:
     """Bound to 9001 it serves at 9002; curl is sent there as well. It forks, becomes a daemon, and changes its user."""
     config = nginx(tmp_path, 9001)
     asks = "curl -s --max-time 10 http://127.0.0.1:9001/ http://127.0.0.1:9002/"
     line = f"nginx -c {config} && {asks}; nginx -s stop -c {config}"
-    ended = guard(NAME, "sh", "-c", line)
+    ended = guard(NAME, "sh", "-c", line, engine=engine)
     assert (ended.out, ended.status) == ("from 9001\n" * 2, 0), ended
 
 
 @requires("nginx")
-def test_nginx_does_not_start_where_it_may_not(tmp_path: Path) -> None:
-    ended = guard(NAME, "nginx", "-c", nginx(tmp_path, 9000, daemon="off"))
+@both_engines
+def test_nginx_does_not_start_where_it_may_not(tmp_path: Path, engine: str) -> None:
+    ended = guard(NAME, "nginx", "-c", nginx(tmp_path, 9000, daemon="off"), engine=engine)
     assert ended.status == 1
     assert "bind() to 127.0.0.1:9000 failed (1: Operation not permitted)" in ended.err
     assert f"bind 127.0.0.1:9000 denied (EPERM) by `bind4`: {shutil.which('nginx')}" in ended.err
 
 
 @requires("curl")
-def test_curl_and_the_http_server_of_python(tmp_path: Path) -> None:
+@both_engines
+def test_curl_and_the_http_server_of_python(tmp_path: Path, engine: str) -> None:
     (tmp_path / "page").write_text("hello\n")
     line = f"""
         {PYTHON} -m http.server --bind ::1 --directory {tmp_path} 9001 >/dev/null 2>&1 &
@@ -62,5 +65,5 @@ def test_curl_and_the_http_server_of_python(tmp_path: Path) -> None:
         curl -gs --max-time 5 'http://[::1]:9000/page'; echo $?
         kill $server
     """
-    ended = guard(NAME, "sh", "-c", line)
+    ended = guard(NAME, "sh", "-c", line, engine=engine)
     assert ended.out == "hello\n7\n", ended  # 7: failed to connect

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tests.capabilities import requires
-from tests.guarding import guard_script
+from tests.guarding import both_engines, guard_script
 
 pytestmark = requires("root", "seccomp's listeners", "clang")
 
@@ -17,7 +17,8 @@ PAIR = """
 """
 
 
-def test_a_source_is_told_as_programs_have_it() -> None:
+@both_engines
+def test_a_source_is_told_as_programs_have_it(engine: str) -> None:
     text = f"""{PAIR}
     said = []
     for family, host in ((socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1")):
@@ -35,7 +36,7 @@ def test_a_source_is_told_as_programs_have_it() -> None:
         said += [length, (first + second[:1]).decode(), flags, source[:2]]
     say(said)
     """
-    assert guard_script("sends", text) == [
+    assert guard_script("sends", text, engine=engine) == [
         fact
         for host in ("127.0.0.1", "::1")
         for fact in ("one", [host, 9001], "two", "th", True, [host, 9001], 4, "four", 0, [host, 9001])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tests.capabilities import requires
-from tests.guarding import guard_script
+from tests.guarding import both_engines, guard_script
 
 pytestmark = requires("root", "seccomp's listeners", "clang")
 
@@ -19,7 +19,8 @@ SERVERS = """
 """
 
 
-def test_a_datagram_is_permitted_denied_and_redirected() -> None:
+@both_engines
+def test_a_datagram_is_permitted_denied_and_redirected(engine: str) -> None:
     text = f"""{SERVERS}
     said = []
     for family, host in ((socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1")):
@@ -32,13 +33,14 @@ def test_a_datagram_is_permitted_denied_and_redirected() -> None:
         said.append([got(near), got(far)])
     say(said)
     """
-    assert guard_script("sends", text) == [
+    assert guard_script("sends", text, engine=engine) == [
         *(4, "EPERM", 3, "EPERM", [["near", "127.0.0.1"], ["far", "127.0.0.9"]]),
         *(4, "EPERM", 3, "EPERM", [["near", "::1"], ["far", "::1"]]),
     ]
 
 
-def test_what_names_no_address_goes_where_it_is_connected_to() -> None:
+@both_engines
+def test_what_names_no_address_goes_where_it_is_connected_to(engine: str) -> None:
     text = f"""{SERVERS}
     near = receiver(socket.AF_INET, "127.0.0.1", 9000)
     s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -47,10 +49,11 @@ def test_what_names_no_address_goes_where_it_is_connected_to() -> None:
     s.sendmsg([b"b"])
     say([got(near)[0], got(near)[0], attempt(s.sendto, b"c", ("127.0.0.1", 9000))])
     """
-    assert guard_script("sends", text) == ["a", "b", "EPERM"]
+    assert guard_script("sends", text, engine=engine) == ["a", "b", "EPERM"]
 
 
-def test_many_messages_up_to_the_one_that_is_denied() -> None:
+@both_engines
+def test_many_messages_up_to_the_one_that_is_denied(engine: str) -> None:
     text = f"""{SERVERS}
     import ctypes
     class iovec(ctypes.Structure):
@@ -70,7 +73,7 @@ def test_many_messages_up_to_the_one_that_is_denied() -> None:
     denied = libc.sendmmsg(s.fileno(), ctypes.byref(messages, 2 * ctypes.sizeof(mmsghdr)), 2, 0)
     say([count, [m.sent for m in messages], got(near)[0], got(far)[0], denied, errno.errorcode[ctypes.get_errno()]])
     """
-    assert guard_script("sends", text) == [2, [1, 3, 0, 0], "a", "bcd", -1, "EPERM"]
+    assert guard_script("sends", text, engine=engine) == [2, [1, 3, 0, 0], "a", "bcd", -1, "EPERM"]
 
 
 def test_other_addresses_of_the_same_place() -> None:
@@ -91,7 +94,8 @@ def test_other_addresses_of_the_same_place() -> None:
     assert guard_script("sends", text) == ["EPERM", "EPERM", "EPERM", "EAFNOSUPPORT"]
 
 
-def test_sizes_that_can_and_can_not_be_sent() -> None:
+@both_engines
+def test_sizes_that_can_and_can_not_be_sent(engine: str) -> None:
     text = f"""{SERVERS}
     near = receiver(socket.AF_INET, "127.0.0.1", 8999)
     s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -100,7 +104,7 @@ def test_sizes_that_can_and_can_not_be_sent() -> None:
     say([sent, [len(near.recv(70000)) for _ in sizes], attempt(s.sendto, bytes(65508), ("127.0.0.1", 8999)),
          attempt(s.sendto, bytes(1 << 20), ("127.0.0.1", 8999))])
     """
-    assert guard_script("sends", text) == [[0, 1, 65507], [0, 1, 65507], "EMSGSIZE", "EMSGSIZE"]
+    assert guard_script("sends", text, engine=engine) == [[0, 1, 65507], [0, 1, 65507], "EMSGSIZE", "EMSGSIZE"]
 
 
 def test_a_mark_takes_the_privilege_of_its_sender() -> None:
@@ -116,7 +120,8 @@ def test_a_mark_takes_the_privilege_of_its_sender() -> None:
     assert guard_script("sends", text) == [None, "EPERM"]
 
 
-def test_descriptors_are_still_handed_over() -> None:
+@both_engines
+def test_descriptors_are_still_handed_over(engine: str) -> None:
     text = """
         a, b = socket.socketpair()
         socket.send_fds(a, [b"x"], [0])
@@ -126,4 +131,4 @@ def test_descriptors_are_still_handed_over() -> None:
         d.sendmsg([b"stream"])
         say([data.decode(), len(descriptors), c.accept()[0].recv(100).decode()])
     """
-    assert guard_script("sends", text) == ["x", 1, "stream"]
+    assert guard_script("sends", text, engine=engine) == ["x", 1, "stream"]

@@ -3,27 +3,30 @@
 from __future__ import annotations
 
 from tests.capabilities import requires
-from tests.guarding import guard, guard_script, script
+from tests.guarding import both_engines, guard, guard_script, script
 
 pytestmark = requires("root", "seccomp's listeners", "clang")
 
 
-def test_a_socket_is_made_or_not() -> None:
+@both_engines
+def test_a_socket_is_made_or_not(engine: str) -> None:
     text = """
         kinds = [(f, t | flags) for f in (socket.AF_INET, socket.AF_INET6, socket.AF_UNIX)
                  for t in (socket.SOCK_STREAM, socket.SOCK_DGRAM) for flags in (0, socket.SOCK_NONBLOCK)]
         say([attempt(socket.socket, *kind) for kind in kinds])
     """
-    assert guard_script("sockets", text) == [None] * 6 + ["EPERM"] * 2 + [None] * 4
+    assert guard_script("sockets", text, engine=engine) == [None] * 6 + ["EPERM"] * 2 + [None] * 4
 
 
-def test_a_socket_that_is_not_made_is_told_of() -> None:
-    ended = guard("sockets", *script("say(attempt(socket.socket, socket.AF_INET6, socket.SOCK_DGRAM))"))
+@both_engines
+def test_a_socket_that_is_not_made_is_told_of(engine: str) -> None:
+    ended = guard("sockets", *script("say(attempt(socket.socket, socket.AF_INET6, socket.SOCK_DGRAM))"), engine=engine)
     assert ended.said == "EPERM"
     assert ended.err.startswith("tidegate: create AF_INET6 SOCK_DGRAM 17 denied (EPERM) by `sock_create`: ")
 
 
-def test_an_address_that_is_bound_is_judged_once_more() -> None:
+@both_engines
+def test_an_address_that_is_bound_is_judged_once_more(engine: str) -> None:
     text = """
         said = []
         for family, host, other in ((socket.AF_INET, "127.0.0.1", "127.0.0.2"), (socket.AF_INET6, "::1", "::")):
@@ -34,10 +37,11 @@ def test_an_address_that_is_bound_is_judged_once_more() -> None:
                         said.append(s.getsockname()[1])
         say(said)
     """
-    assert guard_script("sockets", text) == [8999, "EPERM", 0, "EPERM", 0] * 2
+    assert guard_script("sockets", text, engine=engine) == [8999, "EPERM", 0, "EPERM", 0] * 2
 
 
-def test_a_port_that_the_kernel_chose_is_given_back() -> None:
+@both_engines
+def test_a_port_that_the_kernel_chose_is_given_back(engine: str) -> None:
     text = """
         said = {}
         for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM):
@@ -51,10 +55,14 @@ def test_a_port_that_the_kernel_chose_is_given_back() -> None:
         say({kind: sorted(found, key=str) for kind, found in said.items()})
     """
     both = [["EPERM", None], [None, 1]]
-    assert guard_script("sockets", text, options=("--quiet",)) == {"SOCK_STREAM": both, "SOCK_DGRAM": both}
+    assert guard_script("sockets", text, options=("--quiet",), engine=engine) == {
+        "SOCK_STREAM": both,
+        "SOCK_DGRAM": both,
+    }
 
 
-def test_an_errno_that_a_program_names() -> None:
+@both_engines
+def test_an_errno_that_a_program_names(engine: str) -> None:
     """EPERM without one; ECONNREFUSED is 111, EADDRNOTAVAIL 99, EAFNOSUPPORT 97."""
     text = """
         four, six = socket.socket(), socket.socket(socket.AF_INET6)
@@ -65,4 +73,4 @@ def test_an_errno_that_a_program_names() -> None:
         ])
     """
     wanted = ["EPERM", "EADDRNOTAVAIL", "ECONNREFUSED", "EADDRNOTAVAIL", "EAFNOSUPPORT", None]
-    assert guard_script("errnos", text) == wanted
+    assert guard_script("errnos", text, engine=engine) == wanted
