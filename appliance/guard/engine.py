@@ -1,7 +1,7 @@
 """What every engine of the guard is: it starts a command under an object's programs, counts and tells of denials.
 
 seccomp (appliance/guard/seccomp)     calls wait for this process, which performs them on duplicates of the sockets
-kernel  (a cgroup of version 2)       the same object in Linux itself
+kernel  (appliance/guard/kernel)      the same object in Linux itself, attached to a control group of version 2
 
 with engine.start(["nginx"], tell=print) as guarded:
     status = guarded.wait()
@@ -10,6 +10,7 @@ with engine.start(["nginx"], tell=print) as guarded:
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from types import TracebackType
 from typing import Protocol, Self
 
 from appliance.guard.statistics import Denial, GuardStatistics
@@ -35,7 +36,9 @@ class Guarded(Protocol):
 
     def __enter__(self) -> Self: ...
 
-    def __exit__(self, *_: object) -> None: ...
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None, /
+    ) -> None: ...
 
 
 class Engine(Protocol):

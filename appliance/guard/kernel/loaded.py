@@ -98,7 +98,7 @@ def _prove(program: ProgramSpec, witnessed: ProgramSpec, maps: Mapping[str, MapS
     try:
         return verifier.verify(replace(witnessed, hook=hook))
     except Rejected as rejected:
-        what = f"`{program.name}` is proved, but not together with what counts its answers: {rejected.report.reason}"
+        what = f"`{program.name}` is proved, but not together with what counts its answers: {rejected.report.demand}"
         hint = "it may take 480 bytes of stack, and one call less than elsewhere"
         raise NotForKernel(what, where=program.section, hint=hint) from None
 

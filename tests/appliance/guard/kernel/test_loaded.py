@@ -67,7 +67,7 @@ def test_a_program_that_leaves_no_stack_to_its_witness_is_not_for_the_kernel() -
 @requires("root", "bpf")
 def test_what_the_kernel_refuses_is_told_with_the_end_of_its_log() -> None:
     """Licenses are the kernel's affair."""
-    spec = collection("call get_current_task\nr0 = 1\nexit")
+    spec = collection("call 35\nr0 = 1\nexit")
     closed = replace(spec, programs={"judge": replace(spec.programs["judge"], license="Proprietary")})
     with pytest.raises(KernelRefused, match="cannot call GPL-restricted function") as refused:
         load_in_kernel(closed, ["judge"])
