@@ -29,7 +29,9 @@ def group_of(process: int | str) -> Path:
     """The directory of the group that a process is in."""
     found = hierarchy()
     assert found is not None
-    return found / re.findall("^0::/(.*)$", Path(f"/proc/{process}/cgroup").read_text(), re.M)[0]
+    own = re.search("^0::/(.*)$", Path(f"/proc/{process}/cgroup").read_text(), re.M)
+    assert own is not None
+    return found / own[1]
 
 
 def gone(group: Path) -> bool:
