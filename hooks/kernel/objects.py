@@ -19,7 +19,7 @@ SLOT_BYTES = 8
 
 
 class Descriptor:
-    """What bpf(2) has opened. A context manager; closing twice is harmless."""
+    """What bpf(2) has opened. A context manager; closing twice is harmless. Any thread."""
 
     def __init__(self, descriptor: int) -> None:
         self.descriptor = descriptor
