@@ -7,6 +7,7 @@ The order is what keeps them apart: who is forked early has seen nothing that co
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 
@@ -37,6 +38,8 @@ class Unread(Closeable):
 
     def __init__(self, log: Callable[[str], None]) -> None:
         """Raises CannotRun, or OSError if the machine has no addresses or processes left."""
+        gc.collect()
+        gc.freeze()  # what children share with this process stays shared: no collection writes to it
         with ExitStack() as started:
             self.prover = started.enter_context(Prover.fork(log))
             self.arena = Arena()
