@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NoReturn
 
 from hooks.linux.prctl import PR_SET_CHILD_SUBREAPER, PR_SET_DUMPABLE, PR_SET_NAME, PR_SET_PDEATHSIG, prctl
@@ -58,6 +58,39 @@ def forget_signals() -> None:
 def adopt_orphans() -> None:
     """What this process starts, and what that starts, becomes its child when it loses its parent."""
     prctl(PR_SET_CHILD_SUBREAPER, 1)
+
+
+def wait_for_all(command: int) -> int:
+    """Until this process has no children any more: how the one of that number ended, 128 and more by a signal."""
+    status = 0
+    while True:
+        try:
+            ended, how = os.waitpid(-1, 0)
+        except ChildProcessError:
+            return status
+        if ended == command:
+            code = os.waitstatus_to_exitcode(how)
+            status = code if code >= 0 else 128 - code
+
+
+CANNOT_EXECUTE, NOT_FOUND = 126, 127  # exit statuses, as shells have them
+_PYTHONS_OWN = (signal.SIGPIPE, signal.SIGXFSZ)  # ignored by every Python
+
+
+def become(command: Sequence[str]) -> NoReturn:
+    """Execute a command of PATH in this process, a child that was forked; it ends, and says why, if it can't."""
+    status = CANNOT_EXECUTE
+    try:
+        for caught in _PYTHONS_OWN:
+            signal.signal(caught, signal.SIG_DFL)
+        os.execvp(command[0], list(command))
+    except FileNotFoundError:
+        status = NOT_FOUND
+        os.write(2, f"tidegate: {command[0]}: command not found\n".encode())
+    except OSError as error:
+        os.write(2, f"tidegate: {command[0]}: {error.strerror}\n".encode())
+    finally:
+        os._exit(status)
 
 
 class ForkedProcess:

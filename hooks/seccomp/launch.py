@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import ctypes
 import os
-import signal
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -25,12 +24,11 @@ from hooks.linux.capability import CAP_SYS_ADMIN, effective
 from hooks.linux.filter import sock_filter, sock_fprog
 from hooks.linux.prctl import PR_SET_NO_NEW_PRIVS, prctl
 from hooks.linux.unistd import syscall
+from hooks.process import CANNOT_EXECUTE, become
 from hooks.seccomp.landlock import restrict_network
 from hooks.seccomp.listener import Listener
 
-CANNOT_EXECUTE, NOT_FOUND = 126, 127  # exit statuses, as shells have them
 _REPORT = struct.Struct("=ii")  # the listener's number in the child or -1, and an errno
-_PYTHONS_OWN = (signal.SIGPIPE, signal.SIGXFSZ)  # ignored by every Python
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,22 +87,14 @@ def _become(
     command: Sequence[str], filter_: Sequence[sock_filter], closed_network: int, report: int, held: int
 ) -> NoReturn:
     """The child: nothing of Python may come back from here."""
-    status = CANNOT_EXECUTE
     try:
         number, code = _enter(filter_, closed_network)
         os.write(report, _REPORT.pack(number, code))
         if number >= 0 and os.read(held, 1):
             os.close(number)
-            for caught in _PYTHONS_OWN:
-                signal.signal(caught, signal.SIG_DFL)
-            os.execvp(command[0], list(command))
-    except FileNotFoundError:
-        status = NOT_FOUND
-        os.write(2, f"tidegate: {command[0]}: command not found\n".encode())
-    except OSError as error:
-        os.write(2, f"tidegate: {command[0]}: {error.strerror}\n".encode())
+            become(command)
     finally:
-        os._exit(status)
+        os._exit(CANNOT_EXECUTE)
 
 
 def _enter(filter_: Sequence[sock_filter], closed_network: int) -> tuple[int, int]:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import select
-import signal
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
@@ -25,10 +24,8 @@ from appliance.guard.telling import Teller
 from hooks.errors import HookError
 from hooks.kernel.attached import KernelLink
 from hooks.kernel.control_group import ControlGroup, own_group
-from hooks.process import adopt_orphans
+from hooks.process import CANNOT_EXECUTE, adopt_orphans, become, wait_for_all
 
-CANNOT_EXECUTE, NOT_FOUND = 126, 127  # exit statuses, as shells have them
-_PYTHONS_OWN = (signal.SIGPIPE, signal.SIGXFSZ)  # ignored by every Python
 _FIRST = bytes(4)  # the only key of the counts
 
 
@@ -55,15 +52,7 @@ class KernelGuarded(Closeable):
 
     def wait(self) -> int:
         """See `Guarded.wait`."""
-        status = 0
-        while True:
-            try:
-                ended, how = os.waitpid(-1, 0)
-            except ChildProcessError:
-                return status
-            if ended == self.process:
-                code = os.waitstatus_to_exitcode(how)
-                status = code if code >= 0 else 128 - code
+        return wait_for_all(self.process)
 
     def statistics(self) -> GuardStatistics:
         """A snapshot: the kernel's counts, and the denials that were read from the ring so far."""
@@ -131,21 +120,10 @@ def _start(command: Sequence[str], group: ControlGroup) -> int:
 
 def _become(command: Sequence[str], group: ControlGroup, report: int) -> NoReturn:
     """The child: nothing of Python may come back from here."""
-    status = CANNOT_EXECUTE
     try:
-        try:
-            group.enter()
-        except OSError as error:
-            os.write(report, (error.errno or 0).to_bytes(4, "little"))
-            os._exit(status)
-        os.close(report)
-        for caught in _PYTHONS_OWN:
-            signal.signal(caught, signal.SIG_DFL)
-        os.execvp(command[0], list(command))
-    except FileNotFoundError:
-        status = NOT_FOUND
-        os.write(2, f"tidegate: {command[0]}: command not found\n".encode())
+        group.enter()
     except OSError as error:
-        os.write(2, f"tidegate: {command[0]}: {error.strerror}\n".encode())
-    finally:
-        os._exit(status)
+        os.write(report, (error.errno or 0).to_bytes(4, "little"))
+        os._exit(CANNOT_EXECUTE)
+    os.close(report)
+    become(command)

@@ -8,7 +8,6 @@ guard-denials       tells of denials
 
 from __future__ import annotations
 
-import os
 import resource
 import threading
 from collections.abc import Callable, Sequence
@@ -27,7 +26,7 @@ from appliance.guard.seccomp.waiting import Waiting
 from appliance.guard.seccomp.watched import closed_network, watches
 from appliance.guard.statistics import Denial, GuardStatistics, Ledger
 from appliance.guard.telling import Teller
-from hooks.process import adopt_orphans
+from hooks.process import adopt_orphans, wait_for_all
 from hooks.seccomp.filter import SHARED_FILES, WALKS_PAST, build_filter
 from hooks.seccomp.landlock import knows_of_networks
 from hooks.seccomp.launch import Launched, launch
@@ -82,15 +81,7 @@ class SeccompGuarded(Closeable):
 
     def wait(self) -> int:
         """See `Guarded.wait`."""
-        status = 0
-        while True:
-            try:
-                ended, how = os.waitpid(-1, 0)
-            except ChildProcessError:
-                return status
-            if ended == self.process:
-                code = os.waitstatus_to_exitcode(how)
-                status = code if code >= 0 else 128 - code
+        return wait_for_all(self.process)
 
     def statistics(self) -> GuardStatistics:
         """A snapshot."""

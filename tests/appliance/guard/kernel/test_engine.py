@@ -25,7 +25,7 @@ BIND_ALL = """
 """
 
 
-def group_of(process: int | str) -> Path:
+def group_of(process: int) -> Path:
     """The directory of the group that a process is in."""
     found = hierarchy()
     assert found is not None
@@ -104,9 +104,26 @@ def test_forks_and_executions_stay_inside_and_others_are_outside() -> None:
 
 def test_nothing_is_left_when_it_ends() -> None:
     ended = guard(NAME, "grep", "^0::", "/proc/self/cgroup", engine="kernel")
-    group = Path(ended.out.strip()).name
+    group, found = Path(ended.out.strip()).name, hierarchy()
     assert group.startswith("tidegate-guard-")
-    assert not (group_of("self") / group).exists()
+    assert found is not None
+    assert not (found / group).exists()
+
+
+def test_the_group_is_found_where_it_is_mounted(tmp_path: Path) -> None:
+    """In a mount namespace with one hierarchy, and with none."""
+    line = " ".join((*GUARD[:1], "-c '" + GUARD[2] + "' guard --engine kernel --quiet --object", str(compiled(NAME))))
+    leave = "umount --all --types cgroup2; "
+    mounted = f"{leave} mount -t cgroup2 none {tmp_path} && exec {line} -- grep ^0:: /proc/self/cgroup"
+    found, missing = (
+        subprocess.run(
+            ["unshare", "--mount", "sh", "-c", text], capture_output=True, text=True, timeout=60, check=False
+        )
+        for text in (mounted, f"{leave} exec {line} -- true")
+    )
+    assert "/tidegate-guard-" in found.stdout, found
+    assert (missing.returncode, missing.stdout) == (2, "")
+    assert "no control groups of version 2 are mounted here" in missing.stderr
 
 
 @requires("bpftool")
