@@ -25,7 +25,7 @@ from pyroute2 import IPRoute
 from pyroute2.netlink.exceptions import NetlinkError
 
 from hooks.errors import HookError
-from hooks.kernel.objects import KernelXdp
+from hooks.kernel.programs import KernelXdp
 from hooks.linux import bpf as kernel
 
 LOOPBACK, DETACH = 1, -1  # an interface's index, and IFLA_XDP_FD's "nothing"

@@ -1,6 +1,5 @@
-"""A map and a program in the kernel, each behind a descriptor that closes with its block.
+"""What bpf(2) opens, each behind a descriptor that closes with its block; and the simplest of it, an array.
 
-Whoever makes bytecode stands above; here it is bytes, in which the maps' descriptors are already written.
 Sources: bpf(2), include/uapi/linux/bpf.h.
 """
 
@@ -12,10 +11,6 @@ from typing import Self
 
 from hooks.errors import HookError
 from hooks.linux import bpf as kernel
-
-LOG_BYTES = 1 << 18
-LICENSE = b"Dual BSD/GPL"
-SLOT_BYTES = 8
 
 
 class Descriptor:
@@ -61,26 +56,3 @@ class KernelArray(Descriptor):
         key = ctypes.c_uint32(index)
         attributes = kernel.bpf_map_elem(self.descriptor, 0, ctypes.addressof(key), ctypes.addressof(value))
         kernel.bpf(command, attributes)
-
-
-class KernelXdp(Descriptor):
-    """A program of the type XDP, which nothing is attached to. Any thread."""
-
-    def __init__(self, code: bytes) -> None:
-        """Raises HookError, with the last line of the verifier's log, if the kernel refuses it."""
-        slots, license_ = (ctypes.create_string_buffer(data, len(data) + 1) for data in (code, LICENSE))
-        log = ctypes.create_string_buffer(LOG_BYTES)
-        attributes = kernel.bpf_prog_load(
-            prog_type=kernel.BPF_PROG_TYPE_XDP,
-            insn_cnt=len(code) // SLOT_BYTES,
-            insns=ctypes.addressof(slots),
-            license=ctypes.addressof(license_),
-            log_level=1,
-            log_size=LOG_BYTES,
-            log_buf=ctypes.addressof(log),
-        )
-        try:
-            super().__init__(kernel.bpf(kernel.BPF_PROG_LOAD, attributes))
-        except OSError as error:
-            said = [line for line in log.value.decode(errors="replace").splitlines() if line][-4:]
-            raise HookError(f"bpf(BPF_PROG_LOAD): {error.strerror}", hint="\n".join(said) or None) from None

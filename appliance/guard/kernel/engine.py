@@ -22,8 +22,8 @@ from appliance.guard.kernel.tally import calls_of, denial_of
 from appliance.guard.statistics import Denial, GuardStatistics, Ledger
 from appliance.guard.telling import Teller
 from hooks.errors import HookError
-from hooks.kernel.attached import KernelLink
 from hooks.kernel.control_group import ControlGroup, own_group
+from hooks.kernel.links import KernelLink
 from hooks.process import CANNOT_EXECUTE, adopt_orphans, become, wait_for_all
 
 _FIRST = bytes(4)  # the only key of the counts

@@ -23,8 +23,8 @@ from appliance.guard.kernel.witness import COUNTS, DENIALS, WATCHED, with_witnes
 from appliance.verifier.program import VerifiedProgram
 from appliance.verifier.reports.report import Rejected
 from appliance.verifier.verifier import Verifier
-from hooks.kernel.attached import KernelProgram
 from hooks.kernel.maps import KernelMap
+from hooks.kernel.programs import KernelProgram
 from hooks.kernel.ring_buffer import KernelRing
 
 

@@ -20,7 +20,8 @@ from appliance.lab.attacks.schedule import Schedule
 from appliance.lab.worker import Counts
 from hooks.interfaces.netdev import find_interface
 from hooks.kernel.live_frames import LiveFrames
-from hooks.kernel.objects import KernelArray, KernelXdp
+from hooks.kernel.objects import KernelArray
+from hooks.kernel.programs import KernelXdp
 
 LONGEST_LAG = 0.01  # seconds
 

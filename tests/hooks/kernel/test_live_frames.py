@@ -10,7 +10,8 @@ from hooks.errors import HookError
 from hooks.interfaces.ethtool import set_features
 from hooks.interfaces.netdev import find_interface
 from hooks.kernel.live_frames import LiveFrames
-from hooks.kernel.objects import KernelArray, KernelXdp
+from hooks.kernel.objects import KernelArray
+from hooks.kernel.programs import KernelXdp
 from tests.capabilities import requires
 from tests.netns import Topology
 
@@ -38,7 +39,7 @@ def test_an_array_keeps_what_is_put_in() -> None:
 def test_a_program_that_is_refused_says_why() -> None:
     with pytest.raises(HookError) as raised:
         KernelXdp(slots((EXIT, 0, 0)))
-    assert raised.value.what == "bpf(BPF_PROG_LOAD): Permission denied"
+    assert raised.value.what == "the kernel refuses the program: Permission denied"
     assert "R0 !read_ok" in str(raised.value.hint)
 
 

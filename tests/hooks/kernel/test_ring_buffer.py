@@ -6,7 +6,7 @@ import ctypes
 
 from appliance.ebpf.isa.assembler import assemble
 from appliance.ebpf.isa.codec.encoder import encode
-from hooks.kernel.objects import KernelXdp
+from hooks.kernel.programs import KernelXdp
 from hooks.kernel.ring_buffer import PAGE, KernelRing
 from hooks.linux import bpf as kernel
 from tests.capabilities import requires

@@ -19,7 +19,7 @@ from appliance.maps import Flag
 from appliance.maps.errors import EntryExists, MapFrozen, MapFull
 from appliance.verifier.reports.report import Rejected
 from appliance.verifier.verifier import Verifier
-from hooks.kernel.attached import KernelRefused
+from hooks.kernel.programs import KernelRefused
 from tests.capabilities import requires
 from tests.guarding import compiled
 

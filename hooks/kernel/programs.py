@@ -1,8 +1,7 @@
-"""Programs of Linux' socket hooks in the kernel, and links that attach them to a control group.
+"""Programs in the kernel, which nothing is attached to yet.
 
-A link is a descriptor: when the last process that has it ends, however that comes, the program is detached.
 Whoever makes bytecode stands above; here it is bytes, in which the maps' descriptors are already written.
-Sources: bpf(2), include/uapi/linux/bpf.h, kernel/bpf/cgroup.c.
+Sources: bpf(2), include/uapi/linux/bpf.h.
 """
 
 from __future__ import annotations
@@ -12,9 +11,11 @@ import errno
 
 from hooks.errors import HookError, PrivilegeError
 from hooks.kernel.maps import NO_PRIVILEGE
-from hooks.kernel.objects import LOG_BYTES, SLOT_BYTES, Descriptor
+from hooks.kernel.objects import Descriptor
 from hooks.linux import bpf as kernel
 
+LOG_BYTES = 1 << 18
+SLOT_BYTES = 8
 LAST_LINES = 4  # of the verifier's log, which a message shows
 NAME_BYTES = 15
 
@@ -56,18 +57,11 @@ class KernelProgram(Descriptor):
             raise KernelRefused(name, error.strerror or "", said) from None
 
 
-class KernelLink(Descriptor):
-    """A program attached to a control group, as long as somebody has this descriptor. Any thread; a context manager."""
+class KernelXdp(KernelProgram):
+    """A program of the type XDP, of our own. Any thread; a context manager."""
 
-    def __init__(self, program: KernelProgram, group: int, attach_type: int) -> None:
-        """`group` is a descriptor of the group's directory. Several programs of a hook are asked in the order in which
-        they were attached. Raises HookError, PrivilegeError."""
-        attributes = kernel.bpf_link_create(prog_fd=program.descriptor, target_fd=group, attach_type=attach_type)
-        try:
-            super().__init__(kernel.bpf(kernel.BPF_LINK_CREATE, attributes))
-        except OSError as error:
-            kind, hint = (PrivilegeError, NO_PRIVILEGE) if error.errno == errno.EPERM else (HookError, _OTHERS)
-            raise kind(f"bpf(BPF_LINK_CREATE): {error.strerror}", hint=hint) from None
-
-
-_OTHERS = "Linux 5.7 with CONFIG_CGROUP_BPF is needed, and no program above that forbids others"
+    def __init__(self, code: bytes) -> None:
+        """Raises KernelRefused, PrivilegeError."""
+        super().__init__(
+            code, name="tidegate", license="Dual BSD/GPL", program_type=kernel.BPF_PROG_TYPE_XDP, attach_type=0
+        )
