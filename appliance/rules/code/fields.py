@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 from llvmlite import ir
 
@@ -132,6 +132,12 @@ def _record(shared: Sequence[tuple[str, Any]], kept: Iterable[Field]) -> type[ct
     keys = [(f"{side}_key", ctypes.c_uint64 * 2) for side in SIDES.values()]
     described = [*shared, *keys, *((field.name, _C_TYPES[field.width]) for field in fields)]
     return type("FrameRecord", (ctypes.Structure,), {"_fields_": described})
+
+
+class Numbers(Protocol):
+    """What conditions compare, by the names that matchers have for it."""
+
+    def __getitem__(self, name: str) -> Value: ...
 
 
 class Fields:

@@ -10,7 +10,7 @@ from llvmlite import ir
 
 from appliance.ir import I32, I64, I128, U1, U64, Code, N, Number, Pointer
 from appliance.rules.code.bpf_module import BpfModule
-from appliance.rules.code.fields import Fields
+from appliance.rules.code.fields import Numbers
 from appliance.rules.code.lookups.live_sets import LiveSetMatching
 from appliance.rules.code.lookups.set_maps import LOW_HALF, SetMaps
 from appliance.rules.conditions import (
@@ -38,7 +38,7 @@ LARGEST_IN_BITMAP = 0xFFFF  # 8 KiB of bits; sets with a number above it are tri
 class Matching:
     """Writes the conditions of rules into one function. For one thread."""
 
-    def __init__(self, module: BpfModule, code: Code, fields: Fields, sets: SetMaps) -> None:
+    def __init__(self, module: BpfModule, code: Code, fields: Numbers, sets: SetMaps) -> None:
         self.module = module
         self.code = code
         self.fields = fields

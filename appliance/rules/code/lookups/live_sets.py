@@ -15,7 +15,7 @@ from typing import Protocol
 from llvmlite import ir
 
 from appliance.ir import I16, I32, I64, U1, Code, N, Number, Pointer
-from appliance.rules.code.fields import Fields
+from appliance.rules.code.fields import Numbers
 from appliance.rules.code.lookups.set_maps import SetMaps
 from appliance.rules.conditions import InCombinations, InSets, Membership
 from appliance.rules.layers import OUTER
@@ -33,7 +33,7 @@ class Branches(Protocol):
     """What conditions on live sets stand on, as `match.Matching` writes it. `key` is room for a key of any set."""
 
     code: Code
-    fields: Fields
+    fields: Numbers
     sets: SetMaps
     key: Pointer
 
