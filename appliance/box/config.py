@@ -22,6 +22,7 @@ from pydantic import Field
 from appliance.box.approval.config import BY_DEFAULT, TrustConfig, TrustEntry
 from appliance.box.exits import unserved_exits
 from appliance.errors import InputRefused, SourceLine
+from appliance.metrics.address import read_address
 from appliance.rules.document.check import check
 from appliance.rules.document.document import Document, read_document
 from appliance.rules.document.load import parse_rule_set
@@ -134,7 +135,7 @@ def load_box_config(path: str | Path) -> BoxConfig:
     if defects:
         raise RuleSetRefused(sorted(defects, key=_position))
     entry: BoxEntry = own_part.entry
-    address, port = _listen(entry.metrics.listen) or ("", 0)
+    address, port = read_address(entry.metrics.listen) or ("", 0)
     return BoxConfig(
         path=Path(path),
         passages=tuple(PassageConfig(i.outside, i.inside) for i in entry.interfaces),
@@ -186,7 +187,7 @@ def _contradictions(document: Document, entry: BoxEntry, places: Sequence[int]) 
                 defects.append(document.refuse(what, (*at, key), hint=hint))
             elif name is not None:
                 seen[name] = number
-    if _listen(entry.metrics.listen) is None:
+    if read_address(entry.metrics.listen) is None:
         what, hint = f"{entry.metrics.listen!r} is not an address and a port", 'write it as "127.0.0.1:9478"'
         defects.append(document.refuse(what, ("metrics", "listen"), hint=hint))
     for key in ("rules", "include", "sets", "allowlist", "defaults"):
@@ -194,16 +195,6 @@ def _contradictions(document: Document, entry: BoxEntry, places: Sequence[int]) 
             what = f"`program` and `{key}` can't stand together"
             defects.append(document.refuse(what, (key,), hint="an object brings its own rules", key=True))
     return defects
-
-
-def _listen(text: str) -> tuple[str, int] | None:
-    """`127.0.0.1:9478` or `[::1]:9478` as address and port."""
-    address, colon, port = text.rpartition(":")
-    if not colon or not port.isascii() or not port.isdigit() or not 0 <= int(port) <= 65535:
-        return None
-    if address.startswith("[") and address.endswith("]"):
-        return address[1:-1], int(port)
-    return None if not address or ":" in address else (address, int(port))
 
 
 def _program(document: Document, entry: ProgramEntry) -> ProgramConfig:

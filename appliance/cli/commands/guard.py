@@ -1,4 +1,4 @@
-"""`tidegate guard --object OBJ -- COMMAND…`: a command and all that it starts, under an object's socket hooks."""
+"""`tidegate guard (--object OBJ|--rules RULES) -- COMMAND…`: a command and all that it starts, under socket hooks."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from types import FrameType
 import click
 
 from appliance.api import Object, open_object
+from appliance.cli.guarded_rules import metrics_address, start_under_rules
 from appliance.cli.output import warn
 from appliance.ebpf.platform import PLATFORMS
 from appliance.ebpf.spec import ProgramSpec
@@ -88,10 +89,17 @@ ENGINES: Mapping[str, Callable[[_Order, ExitStack], Guarded]] = {
     "--object",
     "path",
     metavar="OBJ",
-    required=True,
     type=click.Path(path_type=Path),
     help="The object that judges.",
 )
+@click.option(
+    "--rules",
+    "rules_path",
+    metavar="RULES",
+    type=click.Path(path_type=Path),
+    help="A document whose `guard:` judges.",
+)
+@click.option("--metrics", metavar="ADDRESS:PORT", help="With --rules: serve Prometheus the calls of each rule there.")
 @click.option("--program", "names", metavar="P", multiple=True, help="Ask this program alone; once for each.")
 @click.option("--platform", "platform_name", type=click.Choice(sorted(PLATFORMS)), help="Recognised if not given.")
 @click.option(
@@ -126,7 +134,9 @@ ENGINES: Mapping[str, Callable[[_Order, ExitStack], Guarded]] = {
 @click.option("--quiet", is_flag=True, help="Don't tell of denials on standard error.")
 @click.argument("arguments", metavar="COMMAND…", nargs=-1, required=True, type=click.UNPROCESSED)
 def command(
-    path: Path,
+    path: Path | None,
+    rules_path: Path | None,
+    metrics: str | None,
     names: tuple[str, ...],
     platform_name: str | None,
     engine: str,
@@ -136,21 +146,51 @@ def command(
     quiet: bool,
     arguments: tuple[str, ...],
 ) -> int:
-    """Run a command, and all that it starts, under the socket hooks of an eBPF object.
+    """Run a command, and all that it starts, under the socket hooks of an eBPF object, or under rules.
 
     Each bind and connect of theirs is judged by the object's programs first. The exit status is the command's.
     """
+    tell, failure = _hush if quiet else _tell, OnFailure(on_failure)
+    with ExitStack() as held:
+        if rules_path is not None:
+            _refuse_beside_rules(path, names, platform_name, engine, below)
+            address = metrics_address(metrics)
+            guarded = start_under_rules(
+                rules_path, arguments, held, metrics=address, tell=tell, on_failure=failure, strict=strict
+            )
+        elif path is None:
+            raise click.UsageError("--object or --rules has to say what judges")
+        elif metrics is not None:
+            raise click.UsageError("--metrics belongs to --rules: an object has no rules to count by")
+        else:
+            opened, wanted = _wanted(path, names, platform_name)
+            order = _Order(path, opened, wanted, arguments, tell, failure, strict, below)
+            guarded = held.enter_context(ENGINES[engine](order, held))
+        _pass_signals(guarded.process)
+        return guarded.wait()
+
+
+def _refuse_beside_rules(
+    path: Path | None, names: tuple[str, ...], platform_name: str | None, engine: str, below: Path | None
+) -> None:
+    """What belongs to objects."""
+    if path is not None:
+        raise click.UsageError("one of --object and --rules says what judges")
+    if names or platform_name:
+        raise click.UsageError("--program and --platform belong to --object")
+    if engine != "here" or below is not None:
+        hint = "`tidegate compile RULES -o OUT.o` makes an object for --engine kernel"
+        raise click.UsageError(f"--engine and --cgroup belong to --object: {hint}")
+
+
+def _wanted(path: Path, names: tuple[str, ...], platform_name: str | None) -> tuple[Object, list[ProgramSpec]]:
+    """The object, and the programs of those names, or all."""
     opened = open_object(path, platform=platform_name)
     for name in names:
         if name not in opened.programs:
             known = ", ".join(opened.programs) or "none"
             raise InputRefused(f"there is no program {name!r}", where=str(path), hint=f"programs: {known}")
-    wanted = [program.spec for name, program in opened.programs.items() if not names or name in names]
-    tell = _hush if quiet else _tell
-    order = _Order(path, opened, wanted, arguments, tell, OnFailure(on_failure), strict, below)
-    with ExitStack() as held, ENGINES[engine](order, held) as guarded:
-        _pass_signals(guarded.process)
-        return guarded.wait()
+    return opened, [program.spec for name, program in opened.programs.items() if not names or name in names]
 
 
 def _tell(denial: Denial) -> None:

@@ -109,12 +109,13 @@ class SeccompEngine:
         *,
         on_failure: OnFailure = OnFailure.CLOSED,
         strict: bool = False,
+        judge: Judge | None = None,
     ) -> None:
-        """`names` are the programs to ask. `strict`: calls about
+        """`names` are the programs to ask, `judge` who asks them if it isn't to be a plain Judge. `strict`: calls about
         other sockets than those of the internet are refused to processes with several threads (`Office.let_go_on`)."""
         self._on_failure = on_failure
         self._strict = strict
-        self._judge = Judge(programs_of(loaded, names))
+        self._judge = judge or Judge(programs_of(loaded, names))
 
     def start(
         self, command: Sequence[str], *, tell: Callable[[Denial], object] = lambda denial: None
