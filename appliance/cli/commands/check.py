@@ -1,4 +1,4 @@
-"""`tidegate check (CONFIG|RULES)`: everything that `run` does before it touches the machine, and unreached rules."""
+"""`tidegate check (CONFIG|RULES)`: what `run` does before it touches the machine, and unreached rules."""
 
 from __future__ import annotations
 
@@ -17,14 +17,17 @@ from appliance.cli.explanation import explain
 from appliance.cli.inside import inside_option, read_networks
 from appliance.cli.output import counted, json_option, print_json, warn
 from appliance.errors import InputRefused
+from appliance.guard.rules import open_rules
 from appliance.rules import RuleSet, compile_rule_set, load_rule_set
 from appliance.rules.analysis import Analysis, Finding, find_blind, find_forgeable, find_unreached
 from appliance.rules.model import Rule
+from appliance.rules.sockets import compile_guard_rules, is_guard, load_guard_rules
 
 EXAMPLES = """Examples:
 
 \b
   tidegate check box.yaml
+  tidegate check guard.yaml
   tidegate check rules.yaml --json | jq '.warnings[].reason'
   tidegate check rules.yaml --explain line.pcap --frame 17 --inside 192.0.2.0/24
   tidegate check rules.yaml --explain "020000000002 020000000001 0800 45000028 …"
@@ -45,11 +48,16 @@ EXAMPLES = """Examples:
 def command(
     path: Path, explained: str | None, numbers: tuple[int, ...], inside: tuple[str, ...], as_json: bool
 ) -> None:
-    """Validate, compile and verify a box's configuration, or a rule set alone; change nothing.
+    """Validate, compile and verify a box's configuration, a rule set alone, or a guard's rules; change nothing.
 
     Rules that can't decide a frame are told as warnings: those that earlier rules shadow, make redundant or keep every
     frame from, those whose conditions contradict each other, and those that ask for the number of what is opened.
     """
+    if is_guard(path):
+        if explained is not None or numbers or inside:
+            raise click.UsageError("--explain is about frames, and a guard judges calls")
+        _check_guard(path, as_json=as_json)
+        return
     config = load_box_config(path) if is_box(path) else None
     rules = config.rules if config else load_rule_set(path)
     if (numbers or inside) and explained is None:
@@ -75,6 +83,28 @@ def command(
         warn(
             f"{path}: only the first {analysis.examined} of {analysis.rules} rules were compared with those before them"
         )
+
+
+def _check_guard(path: Path, *, as_json: bool) -> None:
+    """A guard's rules, compiled and verified."""
+    compiled = compile_guard_rules(load_guard_rules(path))
+    with open_rules(compiled).load() as loaded:
+        collection = loaded.open_collection()
+        found: dict[str, Any] = {
+            "file": str(path),
+            "programs": [program.section for program in compiled.programs],
+            "rules": compiled.rule_count,
+            "instructions": sum(len(program.spec.instructions) for program in collection.programs.values()),
+            "verify_seconds": collection.verify_seconds,
+            "compile_seconds": collection.compile_seconds,
+        }
+    if as_json:
+        print_json(found)
+        return
+    verified, took = (round(1000 * found[f"{done}_seconds"]) for done in ("verify", "compile"))
+    print(f"{path}: good. {', '.join(found['programs'])}")
+    number = counted(found["rules"], "rule")
+    print(f"  {number}, {found['instructions']} instructions; verified in {verified} ms, compiled in {took} ms")
 
 
 def _load(path: Path, config: BoxConfig | None, rules: RuleSet | None) -> dict[str, Any]:
