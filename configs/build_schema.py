@@ -1,7 +1,8 @@
-"""Writes the JSON schema of box configurations and rule sets, for editors that check and complete as one types.
+"""Writes the JSON schemas of box configurations and rule sets, and of a guard's rules, for editors that check and
+complete as one types.
 
-`python -m configs.build_schema` makes configs/tidegate.schema.json out of the same models that Tidegate reads documents
-with. An editor finds it by a first line such as
+`python -m configs.build_schema` makes configs/tidegate.schema.json and configs/guard.schema.json out of the same models
+that Tidegate reads documents with. An editor finds one by a first line such as
 
     # yaml-language-server: $schema=tidegate.schema.json
 
@@ -24,8 +25,11 @@ from appliance.rules.document.schema import RuleSetEntry
 from appliance.rules.layers import OUTER
 from appliance.rules.matchers import MATCHERS, OUTER_MATCHERS
 from appliance.rules.slices import BASES, LARGEST
+from appliance.rules.sockets.fields import WORDS, matchers
+from appliance.rules.sockets.schema import GuardDocument, GuardRuleEntry
 
 TARGET = Path(__file__).with_name("tidegate.schema.json")
+GUARD_TARGET = Path(__file__).with_name("guard.schema.json")
 Schema = dict[str, Any]
 
 
@@ -50,6 +54,26 @@ def document() -> Schema:
         "else": rules,
         "$defs": definitions,
     }
+
+
+def guard_document() -> Schema:
+    """A guard's document."""
+    _, generated = models_json_schema([(GuardDocument, "validation"), (GuardRuleEntry, "validation")])
+    definitions: Schema = _plain(generated["$defs"])
+    guard = definitions.pop("GuardDocument")
+    fields = {name: matcher.doc for name, matcher in matchers().items()} | dict(WORDS)
+    definitions["Value"] = _value()
+    definitions["Match"] = {
+        "description": "`match:` of a rule; all of its fields must match",
+        "type": "object",
+        "properties": {name: {"description": doc, "$ref": "#/$defs/Value"} for name, doc in fields.items()},
+        "additionalProperties": False,
+    }
+    definitions["GuardEntry"]["properties"]["rules"]["items"] = {"$ref": "#/$defs/GuardRuleEntry"}
+    definitions["GuardRuleEntry"]["properties"]["match"] = {"$ref": "#/$defs/Match"}
+    guard["properties"]["sets"]["additionalProperties"] = False
+    head = {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "Tidegate's guard"}
+    return {**head, **guard, "description": "Rules about sockets.", "$defs": definitions}
 
 
 def _match() -> Schema:
@@ -107,8 +131,18 @@ def _plain(schema: Any) -> Any:
 
 def text() -> str:
     """The schema as a file, the same for the same models."""
-    return json.dumps(document(), indent=2, ensure_ascii=False) + "\n"
+    return _as_text(document())
+
+
+def guard_text() -> str:
+    """The same of a guard's document."""
+    return _as_text(guard_document())
+
+
+def _as_text(schema: Schema) -> str:
+    return json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
 
 
 if __name__ == "__main__":
     TARGET.write_text(text(), encoding="utf-8")
+    GUARD_TARGET.write_text(guard_text(), encoding="utf-8")

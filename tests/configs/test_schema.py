@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from appliance.rules.matchers import MATCHERS, OUTER_MATCHERS
+from appliance.rules.sockets.fields import WORDS, matchers
 from configs import build_schema
 from tests.yaml_files import load
 
@@ -46,6 +49,24 @@ def test_shipped_documents_have_known_keys_only(path: str) -> None:
     refused = list(_unknown(document, SCHEMA[branch], path))
     assert refused == []
     assert list(_unknown({**document, "ruels": []}, SCHEMA[branch], path)) == [f"{path}/ruels"]
+
+
+def test_the_schema_of_a_guard_is_what_the_code_makes_and_knows_its_keys() -> None:
+    assert build_schema.GUARD_TARGET.read_text(encoding="utf-8") == build_schema.guard_text(), (
+        "run `python -m configs.build_schema`"
+    )
+    schema = json.loads(build_schema.guard_text())
+    assert schema["$defs"]["Match"]["properties"].keys() == {*matchers(), *WORDS}
+
+
+@pytest.mark.parametrize("path", ["configs/guard.yaml", "tests/cases/guard/rules.yaml"])
+def test_documents_of_a_guard_fit_its_schema(path: str, tmp_path: Path) -> None:
+    wrong = tmp_path / "wrong.yaml"
+    wrong.write_text(Path(path).read_text().replace("action: deny", "actoin: deny"))
+    command = [sys.executable, "-m", "check_jsonschema", "--schemafile", str(build_schema.GUARD_TARGET)]
+    for document, status in ((path, 0), (str(wrong), 1)):
+        done = subprocess.run([*command, document], check=False, capture_output=True, text=True)
+        assert done.returncode == status, done.stdout
 
 
 def _unknown(data: Any, schema: dict[str, Any], at: str) -> Any:

@@ -152,6 +152,7 @@ def test_a_monitored_rule_only_counts(tmp_path: Path) -> None:
         (("--metrics", "here"), 2, "'here' is not an address and a port"),
         (("--metrics", "192.0.2.1:1"), 2, "metrics can't be served on 192.0.2.1:1"),
         (("--program", "bind4"), 2, "--program and --platform belong to --object"),
+        (("--engine", "kernel"), 2, "--engine and --cgroup belong to --object"),
         (("--object", "x.o"), 2, "one of --object and --rules says what judges"),
     ],
 )
