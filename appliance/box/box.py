@@ -34,6 +34,7 @@ from appliance.errors import CannotRun, InputRefused, TidegateError
 from appliance.helpers.routing.tables import RoutingTables
 from appliance.helpers.services import RuntimeServices
 from appliance.helpers.syncookie_secrets import SyncookieSecrets
+from appliance.helpers.syncookies import PERIOD
 from appliance.maps.control.packed import Replaced
 from appliance.metrics import BoxCollector, MapUse, MetricsServer, RuleCount, Snapshot, WorkerUse
 from appliance.rules.sets.running import RunningSet
@@ -85,6 +86,7 @@ class Box:
         server = MetricsServer(config.metrics_address, config.metrics_port, BoxCollector(self.snapshot))
         running.enter_context(server)
         self._routing = running.enter_context(RoutingTables(self._processes.arena))
+        self._secrets = SyncookieSecrets(reserve=self._processes.arena)
         self._feeding = running.enter_context(ExitStack())
         self._feed_routes(self._generation)
         running.callback(self._end_hard_if_stuck)
@@ -94,7 +96,7 @@ class Box:
                 self._generation.run,
                 workers=config.workers,
                 log=self._log,
-                services=RuntimeServices(self._routing, SyncookieSecrets(reserve=self._processes.arena)),
+                services=RuntimeServices(self._routing, self._secrets),
                 opener=self._processes.opener,
                 reserve=self._processes.arena,
             )
@@ -130,6 +132,7 @@ class Box:
             if asked is RELOAD:
                 self._reload()
             self._watch(self._traffic)
+            self._secrets.rotate(time.clock_gettime_ns(time.CLOCK_MONOTONIC) // PERIOD)
             self._supervisor.check()
             if self._config.exits_on_failure:
                 self._processes.check()

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 
 from appliance.ebpf.interpreter import Helper, HelperCall, Value
-from appliance.helpers.syncookie_secrets import KEY_SIZE, Secrets
+from appliance.helpers.syncookie_secrets import FORCE_SHIFT, KEY_SIZE, SETS, Secrets
 from appliance.helpers.syncookies import (
     COUNT_MASK,
     COUNT_SHIFT,
@@ -68,6 +68,11 @@ def _rotate(value: int, left: int) -> int:
     return (value << left | value >> 64 - left) & M64
 
 
+def _in_force(secrets: int, minute: int) -> int:
+    """Where the secrets of that minute are (see syncookie_secrets)."""
+    return secrets + (minute >> FORCE_SHIFT) % SETS * ctypes.sizeof(Secrets)
+
+
 def _hash(family: Family, secrets: int, ip: bytes, tcp: bytes, which: int, count: int) -> int:
     """32 bits of the flow under one of the two keys."""
     place = family.addresses
@@ -91,8 +96,9 @@ def gen_syncookie(family: Family, clock: Clock, call: HelperCall) -> Value:
         return -errno.EOPNOTSUPP & M64
     count, asked = clock(host) // PERIOD & M32, _segment_size(tcp) or family.usual
     place = max(number for number, size in enumerate(family.sizes) if asked >= size or not number)
-    mark = _hash(family, host.cookies, ip, tcp, 0, 0) + int.from_bytes(tcp[4:8], "big")
-    hidden = _hash(family, host.cookies, ip, tcp, 1, count) + place & DATA_MASK
+    secrets = _in_force(host.cookies, count)
+    mark = _hash(family, secrets, ip, tcp, 0, 0) + int.from_bytes(tcp[4:8], "big")
+    hidden = _hash(family, secrets, ip, tcp, 1, count) + place & DATA_MASK
     return family.sizes[place] << 32 | (mark + (count << COUNT_SHIFT) + hidden & M32)
 
 
@@ -103,13 +109,20 @@ def check_syncookie(family: Family, clock: Clock, call: HelperCall) -> Value:
     if not host.cookies:
         return -errno.EACCES & M64
     count = clock(host) // PERIOD & M32
+    sets = {_in_force(host.cookies, minute & M32) for minute in (count, count - OLDEST + 1)}
+    ours = any(_is_ours(family, secrets, ip, tcp, count) for secrets in sets)
+    return 0 if ours else -errno.EACCES & M64
+
+
+def _is_ours(family: Family, secrets: int, ip: bytes, tcp: bytes, count: int) -> bool:
+    """Whether what is acknowledged is a cookie under these secrets that is young enough."""
     sequence, acknowledged = (int.from_bytes(tcp[at : at + 4], "big") for at in (4, 8))
-    rest = acknowledged - 1 - _hash(family, host.cookies, ip, tcp, 0, 0) - (sequence - 1) & M32
+    rest = acknowledged - 1 - _hash(family, secrets, ip, tcp, 0, 0) - (sequence - 1) & M32
     age = count - (rest >> COUNT_SHIFT) & COUNT_MASK
     if age >= OLDEST:
-        return -errno.EACCES & M64
-    place = rest - _hash(family, host.cookies, ip, tcp, 1, count - age & M32) & DATA_MASK
-    return 0 if place < len(family.sizes) else -errno.EACCES & M64
+        return False
+    place = rest - _hash(family, secrets, ip, tcp, 1, count - age & M32) & DATA_MASK
+    return place < len(family.sizes)
 
 
 def _segment_size(tcp: bytes) -> int:

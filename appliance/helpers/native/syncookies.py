@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import errno
 from typing import NamedTuple
 
@@ -11,7 +12,7 @@ from appliance.helpers.clocks import CLOCK_MONOTONIC_COARSE, Ticks
 from appliance.helpers.native.call import HelperCall
 from appliance.helpers.native.general import ktime
 from appliance.helpers.native.siphash import siphash
-from appliance.helpers.syncookie_secrets import KEY_SIZE
+from appliance.helpers.syncookie_secrets import FORCE_SHIFT, KEY_SIZE, SETS, Secrets
 from appliance.helpers.syncookies import (
     COUNT_MASK,
     COUNT_SHIFT,
@@ -26,6 +27,7 @@ from appliance.helpers.syncookies import (
     Family,
 )
 from appliance.ir import I8, I16, I32, I64, PTR, U32, U64, Code
+from appliance.maps.kind import internal
 
 SOURCE, DESTINATION, SEQUENCE, ACKNOWLEDGEMENT, OFFSET = 0, 2, 4, 8, 12  # of struct tcphdr
 
@@ -114,7 +116,7 @@ def _emit_gen(module: ir.Module, family: Family) -> ir.Function:
         place = code.select(fits, ir.Constant(I32, number), place)
         size = code.select(fits, ir.Constant(I32, known_size), size)
     flow = _flow(code, family)
-    first, second = flow.hashes(secrets, (0, ir.Constant(I32, 0)), (1, count))
+    first, second = flow.hashes(_in_force(code, secrets, count), (0, ir.Constant(I32, 0)), (1, count))
     hidden = code.and_(code.add(second, place), DATA_MASK)
     mark = code.add(first, flow.sequence)
     cookie = code.add(code.add(mark, code.shl(count, COUNT_SHIFT)), hidden)
@@ -132,6 +134,25 @@ def _emit_check(module: ir.Module, family: Family) -> ir.Function:
     secrets, count = code["secrets"], code["count"]
     with code.if_(code.compare(secrets, "==", 0)):
         code.ret(-errno.EACCES)
+    now, before = (_in_force(code, secrets, code.sub(count, age)) for age in (0, OLDEST - 1))
+    under = _emit_check_under(module, family)
+    found = code.call(under, code["ip"], code["tcp"], now, count)
+    with code.if_(code.or_(code.compare(found, "==", 0), code.compare(now, "==", before)), likely=True):
+        code.ret(found)
+    code.ret(code.call(under, code["ip"], code["tcp"], before, count))
+    return code.function
+
+
+def _in_force(code: Code, secrets: U64, minute: U32) -> U64:
+    """Where the secrets of that minute are (see syncookie_secrets)."""
+    number = code.and_(code.shr(minute, FORCE_SHIFT), SETS - 1)
+    return code.add(secrets, code.mul(code.resize(number, I64), ctypes.sizeof(Secrets)))
+
+
+def _emit_check_under(module: ir.Module, family: Family) -> ir.Function:
+    """`i64 cookies.check_under.FAMILY(ip, tcp, secrets, count)`: the same, with one set of secrets."""
+    code = internal(module, f"cookies.check_under.{family.name}", I64, ip=PTR, tcp=PTR, secrets=I64, count=I32)
+    secrets, count = code["secrets"], code["count"]
     flow = _flow(code, family)
     acknowledged = code.swap_bytes(code.load(code.at(code["tcp"], ACKNOWLEDGEMENT), I32))
     [first] = flow.hashes(secrets, (0, ir.Constant(I32, 0)))

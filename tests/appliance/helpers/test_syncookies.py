@@ -187,3 +187,34 @@ def test_secrets(engines: Engines) -> None:
     cookies = [engines.both("gen_ipv4", packet(), secrets=each.address) for each in (SECRETS, same, one, other)]
     assert cookies[0] == cookies[1]
     assert len(set(cookies)) == 3
+
+
+CHANGE = 16 * PERIOD  # when the second set comes in force
+
+
+@pytest.mark.parametrize("family", [IPV4, IPV6], ids=["ipv4", "ipv6"])
+def test_a_cookie_outlives_the_change_of_secrets(engines: Engines, family: Family) -> None:
+    """It is as good as any other, and no longer: whichever side of the change it was made on."""
+    for made in (CHANGE - PERIOD // 2, CHANGE + PERIOD // 2, 2 * CHANGE - PERIOD // 2):
+        cookie = engines.both(f"gen_{family.name}", packet(), made)
+        checks = [engines.both(f"check_{family.name}", answered(cookie), made + age * PERIOD) for age in range(4)]
+        assert checks == [0, 0, EACCES, EACCES]
+    before, after = (engines.both(f"gen_{family.name}", packet(), CHANGE + late) for late in (-PERIOD, PERIOD))
+    assert before & 0xFFFFFF != after & 0xFFFFFF
+
+
+def test_secrets_that_are_not_in_force_are_drawn_anew() -> None:
+    engine_times = [0, 1, 15, 16, 18, 19, 20, 31, 32, 34, 35, 60]
+    secrets = SyncookieSecrets()
+    assert [minute for minute in engine_times if secrets.rotate(minute)] == [19, 35, 60]
+
+
+@pytest.mark.parametrize("what", ["gen_ipv4", "gen_ipv6"])
+def test_what_is_in_force_stays_when_the_other_is_drawn(engines: Engines, what: str) -> None:
+    secrets = SyncookieSecrets()
+    secrets.rotate(15)
+    first = [engines.both(what, packet(), minute * PERIOD, secrets.address) for minute in (15, 16)]
+    assert secrets.rotate(19)
+    second = [engines.both(what, packet(), minute * PERIOD, secrets.address) for minute in (15, 16)]
+    assert first[1] == second[1]
+    assert first[0] != second[0]
