@@ -74,6 +74,23 @@ def test_maps_are_there_while_it_runs_and_behind_it(engine: str) -> None:
     assert (sorted(entries), counts["bind denied"]) == ([[8999, 1], [9000, 2], [9001, 1]], 2)
 
 
+@pytest.mark.parametrize("engine", ["here", "kernel"])
+def test_several_programs_of_a_hook_judge_one_call(engine: str) -> None:
+    """It is counted once, and as denied by the one that denied it."""
+    text = """
+        said = []
+        for port in (8999, 9000, 9001, 9003):
+            with socket.socket() as s:
+                said.append(attempt(s.bind, ("127.0.0.1", port)) or s.getsockname()[1])
+        say(said)
+    """
+    said, counts, _ = guarded_map("two_binds", "", text, engine)
+    assert said == [8999, "EPERM", "EPERM", 9004]
+    assert counts == {"bind permitted": 1, "bind denied": 2, "bind redirected": 1}
+    told = guard("two_binds", *script(text), engine=engine).err
+    assert [line.split("`")[1] for line in told.splitlines()] == ["first", "second"]
+
+
 def test_values_of_processors_are_added_up() -> None:
     _, _, entries = guarded_map("remembers", "calls", BIND_ALL, "kernel")
     assert [(index, sum(values)) for index, values in entries] == [(0, 0), (1, 4)]
@@ -182,7 +199,7 @@ def test_programs_of_windows_are_not_for_the_kernel() -> None:
 
 
 def test_without_privilege_it_says_what_it_takes() -> None:
-    line = ["setpriv", "--reuid=65534", "--clear-groups", "--inh-caps=-all", *GUARD, "--object", str(compiled(NAME))]
+    line = ["setpriv", "--bounding-set=-all", "--inh-caps=-all", *GUARD, "--object", str(compiled(NAME))]
     done = subprocess.run(
         [*line, *engine_options("kernel"), "--", "true"], capture_output=True, text=True, timeout=60, check=False
     )
