@@ -6,17 +6,21 @@ from pathlib import Path
 from typing import Any
 
 from appliance.errors import InputRefused
+from appliance.rules.code.match import cost
 from appliance.rules.document.check import check
 from appliance.rules.document.document import Document, read_document
 from appliance.rules.document.salvage import salvage
 from appliance.rules.document.sets import SetReader
 from appliance.rules.errors import RuleSetRefused
 from appliance.rules.model import LiveSet
-from appliance.rules.sockets.model import MOST_FACTS, GuardAction, GuardRule, GuardRules
+from appliance.rules.sockets.model import MOST_FACTS, GuardAction, GuardRule, GuardRules, HasFact
 from appliance.rules.sockets.rules import SocketRuleReader
 from appliance.rules.sockets.schema import GuardDocument, GuardRuleEntry
 
-MOST_RULES = 500  # each program holds them all, and a jump of BPF reaches 32767 instructions far
+# Each program holds all rules in one function, and a jump of BPF reaches 32767 instructions far: a rule is some six of
+# them, a compare up to eleven (of an IPv6 address). LLVM ends the process at a jump that is too far.
+MOST_RULES = 500
+MOST_COMPARES = 1500
 
 
 def is_guard(path: str | Path) -> bool:
@@ -53,6 +57,11 @@ def load_guard_rules(path: str | Path) -> GuardRules:
     if len(made.facts) > MOST_FACTS:
         what = f"{len(made.facts)} different paths of `exe` and `cgroup` are more than {MOST_FACTS}"
         defects.append(document.refuse(what, ("guard", "rules"), hint="name cgroups that hold the others"))
+    compares = sum(cost(each) for rule in rules for each in rule.conditions if not isinstance(each, HasFact))
+    if compares > MOST_COMPARES:
+        what = f"the rules together make {compares} compares, and there is room for {MOST_COMPARES}"
+        hint = "let one rule name what several share; more than 64 values of a rule become a map, and cost less"
+        defects.append(document.refuse(what, ("guard", "rules"), hint=hint))
     if not made.ops and not defects:
         hint = "give it a rule, or `default: deny`"
         defects.append(document.refuse("this guard would judge nothing", ("guard",), hint=hint))

@@ -118,6 +118,12 @@ def test_every_mistake_is_told_in_one_run(tmp_path: Path, monkeypatch: pytest.Mo
             "guard: {rules: [{id: a, action: deny, match: {exe: [" + ", ".join(f"/{n}" for n in range(65)) + "]}}]}\n",
             "65 different paths of `exe` and `cgroup` are more than 64",
         ),
+        (
+            "guard: {rules: ["
+            + ", ".join(f"{{id: r{n}, action: deny, match: {{port: {list(range(1, 101, 2))}}}}}" for n in range(31))
+            + "]}\n",
+            "the rules together make 1550 compares, and there is room for 1500",
+        ),
     ],
 )
 def test_what_is_no_guard(tmp_path: Path, text: str, what: str) -> None:
