@@ -10,10 +10,13 @@ from __future__ import annotations
 
 import json
 import re
+import resource
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from hooks.linux.capability import CAP_SYS_RESOURCE
+from hooks.sandbox.capabilities import Privileges
 from tests.yaml_files import load
 
 COMPOSE_FILE = Path("docker-compose.yml")
@@ -51,6 +54,14 @@ def _each(option: str) -> Callable[[list[str], Path], list[str]]:
 
 def _elsewhere(_: Any, __: Path) -> list[str]:
     return []
+
+
+def _ulimits(limits: dict[str, int], _: Path) -> list[str]:
+    """Those that may be had here: a container engine can't raise a limit beyond its own without CAP_SYS_RESOURCE."""
+    raises = CAP_SYS_RESOURCE in Privileges.of().effective
+    highest = {name: resource.getrlimit(getattr(resource, f"RLIMIT_{name.upper()}"))[1] for name in limits}
+    granted = {name: value for name, value in limits.items() if raises or value <= highest[name]}
+    return [f"--ulimit={name}={value}" for name, value in granted.items()]
 
 
 def _read_only(value: bool, _: Path) -> list[str]:
@@ -98,7 +109,7 @@ KEYS: dict[str, Callable[[Any, Path], list[str]]] = {
     "cap_add": _each("--cap-add"),
     "security_opt": _each("--security-opt"),
     "tmpfs": _each("--tmpfs"),
-    "ulimits": lambda limits, _: [f"--ulimit={name}={value}" for name, value in limits.items()],
+    "ulimits": _ulimits,
     "volumes": _volumes,
     "healthcheck": _healthcheck,
 }
