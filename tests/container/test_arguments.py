@@ -14,7 +14,9 @@ PROJECT = Path("/project")
 def test_the_box_gets_everything_that_docker_would_give_it() -> None:
     arguments = create_arguments(read_service("box"), PROJECT)
     (check,) = [each for each in arguments if each.startswith("--health-cmd=")]
-    assert set(arguments) - {check} == {
+    limits = {each for each in arguments if each.startswith("--ulimit=")}  # none, where none may be had
+    assert limits <= {"--ulimit=rtprio=1"}
+    assert set(arguments) - {check} - limits == {
         "--network=host",
         "--restart=on-failure",
         "--stop-timeout=10",
@@ -26,6 +28,7 @@ def test_the_box_gets_everything_that_docker_would_give_it() -> None:
         "--security-opt=no-new-privileges:true",
         "--volume=/project/configs:/etc/tidegate:ro",
         "--volume=/run/tidegate:/run/tidegate",
+        "--volume=/var/lib/tidegate",
         "--health-interval=disable",
         "--health-timeout=5s",
         "--health-start-period=5s",

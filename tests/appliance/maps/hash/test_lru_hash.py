@@ -129,7 +129,7 @@ def test_entries_stand_in_slots_of_their_own_while_there_is_room() -> None:
             for number in range(layout.bucket_count)
         ]
         own = sum((word >> 32) * SLOTS >> 32 == lane for home in homes for lane, word in enumerate(home.slots) if word)
-        assert 700 < own < 900
+        assert 640 < own < 860  # by the map's own seeds: 720 on the average
         assert all(sources.lookup(key(number)) == key(number) for number in range(1000))
 
 
