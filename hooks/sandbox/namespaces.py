@@ -17,11 +17,12 @@ OWN: Mapping[str, int] = {
 }
 
 
-def leave_namespaces() -> tuple[str, ...]:
+def leave_namespaces(*, users: bool = True) -> tuple[str, ...]:
     """Leave those of OWN for new, empty ones, for good; their names, none if the kernel does not permit it. To be
-    called by the only thread of a process."""
+    called by the only thread of a process. `users`: by a namespace of users, if need be, in which every other user is
+    nobody: not for who asks the kernel who somebody is."""
     every = sum(OWN.values())
-    for flags in (every, every | sched.CLONE_NEWUSER):
+    for flags in (every, every | sched.CLONE_NEWUSER)[: 1 + users]:
         try:
             sched.unshare(flags)
         except OSError:

@@ -34,7 +34,7 @@ PERMITTED = (
 def confine(connection: int) -> None:
     """This process, for good; `connection` is the last descriptor that it has. To be called by its only thread. Raises
     HookError or OSError if what the kernel has can't be had."""
-    leave_namespaces()
+    leave_namespaces(users=False)  # it must know who asks
     drop_privileges()
     refuse_files_and_network()
     Limits(_MEMORY, _SECONDS, connection + 1, 0).impose()

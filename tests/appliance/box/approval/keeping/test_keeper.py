@@ -26,9 +26,10 @@ from appliance.box.approval.tables import Tables
 from appliance.box.approval.trust import Trust, TrustedKey
 from appliance.box.proving.built import Built
 from appliance.box.proving.request import BuildRequest
-from hooks.sandbox.capabilities import Privileges
+from hooks.sandbox.capabilities import Privileges, drop_privileges
 from tests.appliance.box.approval.test_trust import UNTRUE, first_image, program
 from tests.capabilities import requires
+from tests.child import in_child
 
 NOBODY = 65534
 
@@ -43,6 +44,17 @@ def test_what_it_signs_holds(keeper: KeeperClient, built: Built, request_: Build
     trust = Trust([TrustedKey(keeper.public, own=True)])
     approval = keeper.sign(request_, built)
     assert trust.check(approval, built, request_, time.time()).built is built
+
+
+def test_it_knows_its_user_where_nobody_may_make_namespaces_but_of_users(built: Built, request_: BuildRequest) -> None:
+    """As in a container: in a namespace of users of its own it would take everybody for nobody."""
+
+    def sign() -> bool:
+        drop_privileges()
+        with KeeperClient.start(None) as client:
+            return client.sign(request_, built).is_signed_by(client.public)
+
+    assert in_child(sign)
 
 
 def test_each_statement_has_a_serial_number_of_its_own_and_its_time(
