@@ -2,7 +2,8 @@
 
     reader   a worker's packet loop, a native call from Python: it holds addresses, ids and slots until it passes a
              quiescent state
-    domain   the registry of readers and the global epoch; this process has one, for it has one address space
+    domain   the registry of readers and the global epoch; this process has one, and readers of its code in other
+             processes announce themselves in memory that all of them share (appliance.memory)
 
                       synchronize: wait until every reader has passed a quiescent state       (synchronize_rcu)
     publish ──> then <

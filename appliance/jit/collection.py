@@ -36,17 +36,11 @@ from appliance.memory import PRIVATE, Reserve
 class Collection(LoadedCollection):
     """What was proved and compiled in this process. Made by `load`. Threads: see LoadedCollection."""
 
-    def __init__(
-        self,
-        programs: Mapping[str, LoadedProgram],
-        maps: Mapping[str, Map],
-        engine: Engine,
-        *,
-        verify_seconds: float,
-        compile_seconds: float,
-    ) -> None:
-        super().__init__(programs, maps, engine, verify_seconds=verify_seconds, compile_seconds=compile_seconds)
-        self.engine = engine
+    @property
+    def engine(self) -> Engine:
+        """The code, which is this process's own."""
+        assert isinstance(self.code, Engine)
+        return self.code
 
     @classmethod
     def load(
